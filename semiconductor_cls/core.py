@@ -27,7 +27,7 @@ def nearest(
     n:int=3 # How many to offer
 )->str: # ' Did you mean a, b?' or an empty string
     "A hint that names the options closest to `name`"
-    hits = difflib.get_close_matches(name, list(options), n=n, cutoff=0.6)
+    hits = difflib.get_close_matches(name, list(dict.fromkeys(options)), n=n, cutoff=0.6)
     return f" Did you mean {', '.join(hits)}?" if hits else ''
 
 # %% ../nbs/00_core.ipynb #45c48cce
@@ -75,12 +75,10 @@ def make_table(
     df = pd.DataFrame(rows).copy()
     if 'path' not in df: df['path'] = pd.Series(dtype=object)
     df['path'] = df['path'].map(str).astype(object)
-    for c,v in dict(label=None, split='train', defect_type=None).items():
-        if c not in df: df[c] = v
-        df[c] = df[c].astype(object).where(df[c].notna(), None)
-    if 'boxes' not in df: df['boxes'] = [[] for _ in range(len(df))]
-    if 'id' not in df: df['id'] = unique_ids(df['path'])
-    if 'stratum' not in df: df['stratum'] = df['label']
+    fill = dict(label=None, split='train', defect_type=None, id=unique_ids(df['path']))
+    for c,v in fill.items(): df[c] = df[c].astype(object).where(df[c].notna(), v) if c in df else v
+    df['boxes'] = [o if isinstance(o, (list,tuple)) else [] for o in df['boxes']] if 'boxes' in df else [[] for _ in range(len(df))]
+    df['stratum'] = df['stratum'].astype(object).where(df['stratum'].notna(), df['label']) if 'stratum' in df else df['label']
     return df[COLS + [c for c in df if c not in COLS]].sort_values('id', kind='stable').reset_index(drop=True)
 
 def unique_ids(
