@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLS', 'TEXT_COLS', 'UserError', 'nearest', 'atomic_path', 'write_text', 'write_json', 'read_json', 'make_table',
            'unique_ids', 'write_csv', 'read_csv', 'n_cpus', 'progress', 'parallel_map', 'file_md5', 'Run', 'open_run',
-           'now', 'create_run', 'versions', 'git_commit']
+           'now', 'check_free', 'create_run', 'versions', 'git_commit']
 
 # %% ../nbs/00_core.ipynb #c81e728d
 import difflib, hashlib, json, os, platform, re, shutil, subprocess, sys
@@ -180,18 +180,22 @@ def now()->str:
     "UTC time to the second, ISO 8601"
     return datetime.now(timezone.utc).isoformat(timespec='seconds')
 
+def check_free(path, overwrite:bool=False):
+    "Refuse a path that is taken: by a run unless `overwrite`, by anything else always"
+    path = Path(path)
+    if not path.exists() or path.is_dir() and not any(path.iterdir()): return
+    if not (path/'run.json').exists(): raise UserError(f'{path}: exists and is not a run directory; choose another --name or --runs')
+    if not overwrite: raise UserError(f'{path}: this run exists; use --overwrite to replace it, --resume to go on, or another --name')
+
 def create_run(
     path, # Where
     overwrite:bool=False, # Replace a run that is there
     **info # First entries of `run.json`
 )->Run:
     "A new run directory; one that exists is refused unless `overwrite`, and a folder that is no run is never deleted"
-    path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        if not path.is_dir() or not (path/'run.json').exists(): raise UserError(f'{path}: exists and is not a run directory; choose another --name or --runs')
-        if not overwrite: raise UserError(f'{path}: this run exists; use --overwrite to replace it, --resume to go on, or another --name')
-        shutil.rmtree(path)
-    path.mkdir(parents=True, exist_ok=True)
+    check_free(path, overwrite)
+    if Path(path).is_dir(): shutil.rmtree(path)
+    Path(path).mkdir(parents=True)
     run = Run(path)
     run.update(status='running', started=now(), versions=versions(), **info)
     return run
