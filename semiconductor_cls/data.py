@@ -141,7 +141,8 @@ def make_dls(
         splitter=IndexSplitter(np.flatnonzero(df.split[idx]=='valid')), item_tfms=[*([Augment(augs)] if augs else []), ToImage],
         batch_tfms=[IntToFloatTensor(), Normalize.from_stats(*stats, cuda=False)])
     kw = dict(bs=bs, val_bs=2*bs, num_workers=num_workers, device=device or default_device())
-    wgts = class_weights(df.label[idx]) if balanced else np.ones(len(idx))
+    wgts,train = np.ones(len(idx)),(df.split[idx]=='train').to_numpy()
+    if balanced: wgts[train] = class_weights(df.label[idx][train]) # counted where they are drawn
     return block.weighted_dataloaders(items, wgts=wgts, **kw)
 
 # %% ../nbs/21_data.ipynb #8e296a06

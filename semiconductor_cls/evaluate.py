@@ -176,26 +176,31 @@ def boot_weights(
 
 def _draw_counts(k, n, rng): return np.bincount((rng.integers(0, k, (n,k)) + k*np.arange(n)[:,None]).ravel(), minlength=n*k).reshape(n, k)
 
-# %% ../nbs/40_evaluate.ipynb #1c383cd3
+# %% ../nbs/40_evaluate.ipynb #19ca14e7
 def bootstrap(
     f, # Weights (draws, n) → dict of arrays (draws,); with `None` the dict of the data themselves
     y, # True for a defect
     groups=None, # Which parts belong together
     n:int=1000, # Draws
     level:float=.95, # Confidence
-    seed:int=0 # Decides the draws
+    seed:int=0, # Decides the draws
+    on_logit=('auc','pauc','ap') # Metrics that end at 1; the others get the middle `level` of the draws
 )->pd.DataFrame: # One row a metric: `value`, `lo`, `hi`; ends are NaN where all draws agree, which proves nothing
-    "Percentile intervals of whatever `f` computes"
-    value = f(None)
-    draws = [f(w) for w in boot_weights(y, groups, n, seed)]
-    res = {}
+    "Bootstrap intervals of whatever `f` computes"
+    value,draws = f(None),[f(w) for w in boot_weights(y, groups, n, seed)]
+    eps,res = .5/max(np.prod(_counts(y, None)), 1),{}
     for k,v in value.items():
         d = np.concatenate([o[k] for o in draws])
-        lo,hi = np.nanquantile(d, [.5-level/2,.5+level/2]) if np.isfinite(d).any() else (np.nan,)*2
-        res[k] = dict(value=float(v), lo=lo if hi-lo>1e-12 else np.nan, hi=hi if hi-lo>1e-12 else np.nan)
+        d = d[np.isfinite(d)]
+        if not len(d) or np.ptp(d)<1e-12: lo,hi = np.nan,np.nan
+        elif k in on_logit:
+            d,v_ = np.clip(d, eps, 1-eps),np.clip(v, eps, 1-eps)
+            lo,hi = expit(logit(v_) + stats.norm.ppf([.5-level/2,.5+level/2])*logit(d).std(ddof=1))
+        else: lo,hi = np.quantile(d, [.5-level/2,.5+level/2])
+        res[k] = dict(value=float(v), lo=float(lo), hi=float(hi))
     return pd.DataFrame(res).T
 
-# %% ../nbs/40_evaluate.ipynb #a5771bce
+# %% ../nbs/40_evaluate.ipynb #d67d8ab4
 def compare(
     y, # True for a defect
     pa, # Scores of one model
@@ -208,9 +213,9 @@ def compare(
     def f(w):
         a,b = metrics(y, pa, w),metrics(y, pb, w)
         return {k:a[k]-b[k] for k in a}
-    return bootstrap(f, y, groups, n, seed=seed)
+    return bootstrap(f, y, groups, n, seed=seed, on_logit=())
 
-# %% ../nbs/40_evaluate.ipynb #17e62166
+# %% ../nbs/40_evaluate.ipynb #f7177163
 def choose_threshold(
     y, # True for a defect (validation)
     p # Scores
@@ -226,7 +231,7 @@ def between(p, t)->float: # Rejects the same parts as `t`
     mid = (t+below.max())/2 if len(below) else t
     return float(mid if not len(below) or mid>below.max() else t)
 
-# %% ../nbs/40_evaluate.ipynb #d9d4f495
+# %% ../nbs/40_evaluate.ipynb #67c6a1e7
 def rate_ci(
     k:int, # Events
     n:int, # Trials
@@ -247,7 +252,7 @@ def rate_text(
     if not k: return f'< {hi:.2g} % (0 of {n:,})'
     return f'{100*k/n:.3g} % ({k:,} of {n:,}; {lo:.2g} to {hi:.3g} %)'
 
-# %% ../nbs/40_evaluate.ipynb #642e92ef
+# %% ../nbs/40_evaluate.ipynb #f457c545
 def rates(
     y, # True for a defect
     p, # Scores
@@ -260,7 +265,7 @@ def rates(
     for o in k: res |= {f'{o}_rate': k[o]/n[o] if n[o] else np.nan, **dict(zip((f'{o}_lo',f'{o}_hi'), rate_ci(k[o], n[o])))}
     return res
 
-# %% ../nbs/40_evaluate.ipynb #2838023a
+# %% ../nbs/40_evaluate.ipynb #9a115815
 def calibration(
     y, # True for a defect
     p, # Scores
@@ -282,7 +287,7 @@ def plot_calibration(y, p, bins:int=10, ax=None, color='#333', label=None):
     ax.set(xlabel='mean score of the bin', ylabel='share of defects in the bin', xlim=(-.03,1.03), ylim=(-.03,1.03), aspect='equal')
     return ax
 
-# %% ../nbs/40_evaluate.ipynb #a684ecee
+# %% ../nbs/40_evaluate.ipynb #b53b3a3d
 def plot_roc(
     y, # True for a defect
     p, # Scores
@@ -303,7 +308,7 @@ def plot_roc(
     ax.legend(loc='lower right', frameon=False)
     return ax
 
-# %% ../nbs/40_evaluate.ipynb #9f61408e
+# %% ../nbs/40_evaluate.ipynb #72b32a1f
 def plot_confusion(
     y, # True for a defect
     p, # Scores
@@ -323,7 +328,7 @@ def plot_confusion(
     ax.tick_params(length=0)
     return ax
 
-# %% ../nbs/40_evaluate.ipynb #093f65e0
+# %% ../nbs/40_evaluate.ipynb #072b030b
 def worst_mistakes(
     df:pd.DataFrame, # Predictions
     t:float, # Threshold
@@ -338,7 +343,7 @@ def _caption(s, n=22):
     s = ''.join(c if c.isprintable() and ord(c)<0x2500 else '?' for c in str(s))
     return s if len(s)<=n else '…'+s[1-n:]
 
-# %% ../nbs/40_evaluate.ipynb #072b030b
+# %% ../nbs/40_evaluate.ipynb #7f39f831
 def plot_mistakes(
     df:pd.DataFrame, # Predictions with `path`
     t:float, # Threshold
@@ -357,7 +362,7 @@ def plot_mistakes(
             ax.set_title(f'{_caption(o.id)}\n{name.rstrip("s")}, score {o.p_defect:.3f}', fontsize=8, color=c, parse_math=False)
     return fig
 
-# %% ../nbs/40_evaluate.ipynb #03afdbd6
+# %% ../nbs/40_evaluate.ipynb #ea5d2f1c
 def run_preds(
     run:Run # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
 )->tuple: # Name of the set to report on ('test' or 'valid'), its labelled rows, the labelled rows of validation
@@ -376,7 +381,7 @@ def run_preds(
         res.append(df.reset_index(drop=True))
     return on, *res
 
-# %% ../nbs/40_evaluate.ipynb #ea5d2f1c
+# %% ../nbs/40_evaluate.ipynb #fc490ca4
 def evaluate_run(
     run:Run, # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
     n_boot:int=1000 # Draws of the bootstrap

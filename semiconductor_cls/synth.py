@@ -63,6 +63,7 @@ def _relief(m, sigma): # Bright where the surface faces the upper left, dark on 
 
 def _body(d): return _rounded(round(S*(W-d.body[0])/2), round(S*(H-d.body[1])/2), S*d.body[0], S*d.body[1], S*d.radius)
 
+# %% ../nbs/01_synth.ipynb #45c48cce
 def _metal(d, i):
     "Gray of lead `i`: bands of light where it bends, dim towards its sides"
     x,y,w,h = d.lead(i)
@@ -74,7 +75,7 @@ def _metal(d, i):
     a = np.outer(v, 1-.25*np.linspace(-1, 1, across)**4)
     return (a.T if side else a).astype(np.float32)
 
-# %% ../nbs/01_synth.ipynb #45c48cce
+# %% ../nbs/01_synth.ipynb #6512bd43
 @lru_cache(None)
 def _template(name, leads=True):
     "The design without marking, uint8, `S` times the size of a picture"
@@ -94,7 +95,7 @@ def _template(name, leads=True):
     pin = cv2.circle(np.zeros_like(a), dot, S*6, 1, -1)
     return np.clip(a - 14*pin - 12*_relief(pin, 2), 0, 255).astype(np.uint8)
 
-# %% ../nbs/01_synth.ipynb #c51ce410
+# %% ../nbs/01_synth.ipynb #9bf31c7f
 @lru_cache(None)
 def _grain():
     "A sheet of noise to cut from: fine grain of a sensor, coarse grain of a mould"
@@ -106,32 +107,25 @@ def _cut(rng, w, h): # A piece of the sheet, from anywhere, turned any way
     y,x = rng.integers(1024-h),rng.integers(1024-w)
     return _grain()[y:y+h,x:x+w][::rng.choice((-1,1)),::rng.choice((-1,1))]
 
-def _point(rng, rect): # A point in a rectangle
-    return rect[0]+rng.uniform(0,rect[2]), rect[1]+rng.uniform(0,rect[3])
-
-def _blob(rng, at, rx, ry, n=14, rough=.25):
-    "A closed outline around `at`: an ellipse, turned, with a rough edge"
-    t = np.linspace(0, 2*np.pi, n, endpoint=False)
-    r = 1 + rough*rng.standard_normal(n)
-    c,s = np.cos(a:=rng.uniform(0, np.pi)),np.sin(a)
-    xy = np.stack([rx*r*np.cos(t), ry*r*np.sin(t)], 1) @ np.array([[c,s],[-s,c]])
-    return np.round(xy+at).astype(np.int32)
-
-# %% ../nbs/01_synth.ipynb #aab32389
-def _body_rect(d): return S*(W-d.body[0])/2, S*(H-d.body[1])/2, S*d.body[0], S*d.body[1]
+# %% ../nbs/01_synth.ipynb #6f4922f4
+def _rect(d): return S*(W-d.body[0])/2, S*(H-d.body[1])/2, S*d.body[0], S*d.body[1]
 
 def _mark_rect(d): # Where the marking is, in the enlarged drawing
-    x,y,w,h = _body_rect(d)
+    x,y,w,h = _rect(d)
     return round(x+.16*w), round(y+h/2-.27*w), round(.72*w), round(.5*w)
 
 def _mark(rng, a, d, text):
-    "Write type code and lot characters on the body, as a laser does: never twice in quite the same place"
+    "Write type code and lot characters on the body"
     x,y,w,h = _mark_rect(d)
     ink = int(rng.uniform(150, 195))
     for i,line in enumerate((d.code, text)):
-        scale = .74*w/(20*len(line))*min(1, len(line)/4)*rng.uniform(.97,1.03)
-        at = (x + round(w*(.5-.42*min(1, len(line)/4))) + int(rng.integers(-4,5)), y + round(h*(.44+.46*i)) + int(rng.integers(-4,5)))
+        short = min(1, len(line)/4)
+        scale = .74*w/(20*len(line))*short*rng.uniform(.97,1.03)
+        at = (x + round(w*(.5-.42*short)) + int(rng.integers(-4,5)), y + round(h*(.44+.46*i)) + int(rng.integers(-4,5)))
         cv2.putText(a, line, at, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 4, cv2.LINE_AA)
+
+# %% ../nbs/01_synth.ipynb #1f0e3dad
+def _point(rng, rect): return rect[0]+rng.uniform(0,rect[2]), rect[1]+rng.uniform(0,rect[3])
 
 def _wear(rng, a, d):
     "What differs from one good chip to the next: the shine of each lead, and now and then a speck of dust"
@@ -141,7 +135,14 @@ def _wear(rng, a, d):
     for _ in range(rng.poisson(.7)):
         cv2.circle(a, tuple(int(o) for o in _point(rng, (S*30,S*30,S*(W-60),S*(H-60)))), int(rng.integers(1,4)), int(rng.choice((20,130))), -1, cv2.LINE_AA)
 
-# %% ../nbs/01_synth.ipynb #c74d97b0
+# %% ../nbs/01_synth.ipynb #b6d767d2
+def _blob(rng, at, rx, ry, n=14, rough=.25):
+    "A closed outline around `at`: an ellipse, turned, with a rough edge"
+    t = np.linspace(0, 2*np.pi, n, endpoint=False)
+    r = 1 + rough*rng.standard_normal(n)
+    c,s = np.cos(a:=rng.uniform(0, np.pi)),np.sin(a)
+    return np.round(np.stack([rx*r*np.cos(t), ry*r*np.sin(t)], 1) @ np.array([[c,s],[-s,c]]) + at).astype(np.int32)
+
 def _stroke(rng, at, length, width, bend):
     "Mask of a curved line through `at`"
     t,a = np.linspace(-.5, .5, 16),rng.normal(0, .8)
@@ -152,31 +153,31 @@ def _area(outline, sigma=0): # Mask of what an outline encloses, its edge soften
     m = cv2.fillPoly(np.zeros((S*H,S*W), np.uint8), [outline], 255, cv2.LINE_AA)
     return cv2.GaussianBlur(m, (0,0), sigma) if sigma else m
 
+# %% ../nbs/01_synth.ipynb #8e296a06
 def _scratch(rng, d, a, plain):
-    x,y,w,h = _body_rect(d)
+    x,y,w,h = _rect(d)
     return _stroke(rng, _point(rng, (x+.2*w,y+.2*h,.6*w,.6*h)), rng.uniform(80,300), int(rng.integers(2,6)), rng.normal(0,.5)), int(rng.choice((20,170,200)))
 
 def _chipping(rng, d, a, plain):
-    x,y,w,h = _body_rect(d)
+    x,y,w,h = _rect(d)
     at = (x+w*rng.uniform(.02,.98), y+h*rng.integers(2)) if rng.random()<.5 else (x+w*rng.integers(2), y+h*rng.uniform(.02,.98))
     m = cv2.bitwise_and(_area(_blob(rng, at, rng.uniform(35,100), rng.uniform(22,60), rough=.15)), _body_mask(d.name))
-    return m, np.clip(rng.uniform(100,150) + 9*_rough(rng), 0, 255)
+    return m, np.clip(rng.uniform(100,150) + 9*cv2.resize(_cut(rng, W//2, H//2), (S*W,S*H)), 0, 255)
 
-def _foreign(rng, d, a, plain):
-    at,gray = _point(rng, _body_rect(d)),int(rng.choice((10,185,215)))
-    if rng.random()<.35: return _stroke(rng, at, rng.uniform(90,240), int(rng.integers(3,7)), rng.normal(0,1.2)), gray
-    return _area(_blob(rng, at, rng.uniform(8,70), rng.uniform(8,40)), 1.5), gray
-
-# %% ../nbs/01_synth.ipynb #70efdf2e
 @lru_cache(None)
 def _body_mask(name): return (255*_body(DESIGNS[name])).astype(np.uint8)
 
-def _rough(rng): return cv2.resize(_cut(rng, W//2, H//2), (S*W,S*H), interpolation=cv2.INTER_LINEAR)
+# %% ../nbs/01_synth.ipynb #33e75ff0
+def _foreign(rng, d, a, plain):
+    at,gray = _point(rng, _rect(d)),int(rng.choice((10,185,215)))
+    if rng.random()<.35: return _stroke(rng, at, rng.uniform(90,240), int(rng.integers(3,7)), rng.normal(0,1.2)), gray
+    return _area(_blob(rng, at, rng.uniform(8,70), rng.uniform(8,40)), 1.5), gray
 
 def _glue(rng, d, a, plain):
     x,y,w,h = d.lead(rng.integers(len(d.leads)))
     return _area(_blob(rng, _point(rng, (x,y,w,h)), rng.uniform(18,.35*w+22), rng.uniform(16,.3*h+18), rough=.12), 4), int(rng.uniform(55,85))
 
+# %% ../nbs/01_synth.ipynb #c16a5320
 def _lead(rng, d, a, plain):
     i,k = rng.integers(len(d.leads)),rng.uniform(.3,.6)
     (x,y,w,h),(lx,ly,*_) = d.lead(i),d.leads[i]
@@ -197,7 +198,7 @@ def _marking(rng, d, a, plain):
     m[y+round(h*.5)*int(rng.integers(2)):, x:x+round(w*cut)][:round(h*.55)] = 255
     return m, plain if rng.random()<.5 else cv2.blur(a, (61,5))
 
-# %% ../nbs/01_synth.ipynb #6f4922f4
+# %% ../nbs/01_synth.ipynb #e369853d
 DEFECTS = {'scratch':_scratch, 'chipping':_chipping, 'foreign material':_foreign, 'lead glue':_glue, 'lead defect':_lead, 'marking defect':_marking}
 
 def _blend(a, m, value, contrast):
@@ -213,7 +214,7 @@ def _pose(rng): # Enlarged drawing → picture
     m[:,2] += [W/2-S*W/2, H/2-S*H/2] + rng.normal(0, 2.2, 2)
     return m
 
-# %% ../nbs/01_synth.ipynb #1f0e3dad
+# %% ../nbs/01_synth.ipynb #1c383cd3
 _Y,_X = np.mgrid[-1:1:H*1j,-1:1:W*1j].astype(np.float32)
 _V = _X**2+_Y**2
 
@@ -229,7 +230,7 @@ def _frame(rng, m): # (x1, y1, x2, y2), inclusive
     p = rng.integers((6,2,6,2), (18,10,18,10))
     return max(0, x-p[0]), max(0, y-p[1]), min(W-1, x+w-1+p[2]), min(H-1, y+h-1+p[3])
 
-# %% ../nbs/01_synth.ipynb #98f13708
+# %% ../nbs/01_synth.ipynb #19ca14e7
 def draw_chip(
     rng:np.random.Generator, # Decides everything that varies: the same state draws the same chip
     design:str='SOT23', # One of `DESIGNS`
@@ -249,12 +250,12 @@ def draw_chip(
     a = _light(rng, cv2.warpAffine(cv2.GaussianBlur(a, (0,0), rng.uniform(.7,1.7)), pose, (W,H), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     return a, None if m is None else tuple(int(o) for o in _frame(rng, cv2.warpAffine(m, pose, (W,H))))
 
-# %% ../nbs/01_synth.ipynb #6ea9ab1b
+# %% ../nbs/01_synth.ipynb #6c8349cc
 def _lots(rng, n): # lot, its package, its machine
     "`n` lots"
     designs = rng.choice(list(DESIGNS), n)
     ids = [np.base_repr(1000+37*i, 36).zfill(5) for i in range(n)]
-    lots = [f'SOT23DUMMY{i//12+1:02d}' if d=='SOT23' and i%12==5 else f'WEP93{rng.integers(10)}{o}A' for i,(d,o) in enumerate(zip(designs, ids))]
+    lots = [f'SOT23DUMMY{i//50+1:02d}' if d=='SOT23' and i%50==5 else f'WEP93{rng.integers(10)}{o}A' for i,(d,o) in enumerate(zip(designs, ids))]
     apg = rng.random(n)<.7
     return pd.DataFrame(dict(lot=lots, design=designs, machine=[f'APG_ITIS_H{rng.integers(10,60)}_' if o else f'5CW-ITISA{rng.integers(30,60)}-' for o in apg]))
 
@@ -272,7 +273,7 @@ def _chips(
     df['contrast'] = pd.Series((.08 + .92*rng.beta(1.5, 1.2, n)).round(3)).where(defect)
     return df
 
-# %% ../nbs/01_synth.ipynb #6364d3f0
+# %% ../nbs/01_synth.ipynb #642e92ef
 def _draw(seed, i, r): return draw_chip(np.random.default_rng([seed,i]), r.design, r.defect_type, r.contrast, r.lot)
 
 def synth_chips(
@@ -290,7 +291,7 @@ def synth_chips(
         boxes = [[tuple(int(v*sz/n) for v,n in zip(b, (W,H,W,H))) for b in o] for o in boxes]
     return np.stack(imgs), ['good']*n_good+['defect']*n_defect, boxes, df.defect_type.tolist()
 
-# %% ../nbs/01_synth.ipynb #e369853d
+# %% ../nbs/01_synth.ipynb #c0c7c76d
 def synth_folder(
     path, # Where `good/` and `defect/` are made
     n_good:int=80, # Good chips
@@ -309,7 +310,7 @@ def synth_folder(
     df['boxes'] = parallel_map(one, enumerate(df.itertuples()), desc='drawing', chunk=16)
     return make_table(df.drop(columns=['machine','name']))
 
-# %% ../nbs/01_synth.ipynb #a5bfc9e0
+# %% ../nbs/01_synth.ipynb #d82c8d16
 FILES = dict(good=27_420, boxed=6_696, unboxed=343, test_good=3_003, test_defect=827) # Images of each part at scale 1
 PLANTED = dict(copy=18, leak=10, conflict=8, pixel=12, near=60, broken=6) # Files of each kind at scale 1
 FOLDERS = dict(good='train/train_contest/good_all', boxed='train/train_contest/defect', unboxed='train/train_contest/defect',
@@ -325,7 +326,7 @@ def _twins(n):
     yield from (('conflict', *(('good','unboxed') if i%2 else ('boxed','good')), False) for i in range(n['conflict']))
     yield from ((k, train(i), train(i), False) for k in ('pixel','near') for i in range(n[k]))
 
-# %% ../nbs/01_synth.ipynb #d645920e
+# %% ../nbs/01_synth.ipynb #9f61408e
 class _Pool:
     "Rows of each part that nothing has been planted in"
     def __init__(self, rng, part, apg): self.apg,self.rows = apg,{k:list(rng.permutation(np.flatnonzero(part==k))) for k in FILES}
@@ -346,11 +347,13 @@ def _plan(scale, seed, wrong_labels):
     defect = (label=='defect')!=wrong
     df = _chips(rng, defect, max(2, round(4400*scale)))
     df['part'],df['label'],df['true_label'],df['src'] = part,label,np.where(defect, 'defect', 'good'),np.arange(len(df))
+    df['split'],df['boxed'] = np.where(df.part.str.startswith('test'), 'test', 'train'),part=='boxed'
+    df['label'] = df.label.where(df.split=='train', None)
     df['kind'],df['detail'] = pd.Series(np.where(wrong, 'wrong', None), dtype=object),pd.Series([None]*len(df), dtype=object)
     pool,k = _Pool(rng, np.where(wrong, '', part), df.machine.str.startswith('APG')),_scaled(PLANTED, scale)
     return _plant(df, pool, {**k, 'broken':max(4, k['broken'])})
 
-# %% ../nbs/01_synth.ipynb #3416a75f
+# %% ../nbs/01_synth.ipynb #72b32a1f
 NEAR = ('recoded','shifted','relit')
 BROKEN = ('cut off','zero bytes','text','bomb')
 
@@ -367,7 +370,7 @@ def _plant(df, pool, n): # `df` with kinds, and copies that point at their origi
     df['other'] = df.path.iloc[df.src].where((df.src!=np.arange(len(df))).values, None).tolist()
     return df
 
-# %% ../nbs/01_synth.ipynb #f7177163
+# %% ../nbs/01_synth.ipynb #072b030b
 def _near(rng, a, how):
     "A near copy of `a`, and how far it is shifted"
     if how=='recoded': return cv2.imdecode(cv2.imencode('.jpg', a, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70,93))])[1], cv2.IMREAD_GRAYSCALE), (0,0)
@@ -383,7 +386,7 @@ def _broken(rng, a, how):
     Image.fromarray(a).save(buf := io.BytesIO(), 'bmp')
     return buf.getvalue()[:int(rng.integers(5_000,60_000))]
 
-# %% ../nbs/01_synth.ipynb #67c6a1e7
+# %% ../nbs/01_synth.ipynb #03afdbd6
 def _write_one(root, seed, rows, i):
     "Draw and write file `i`; the boxes that are really in it"
     r,rng = rows[i],np.random.default_rng([seed,i,1])
@@ -405,10 +408,21 @@ def _write_tables(root, seed, df):
     pd.DataFrame(area, columns=['id','x_1','y_1','x_2','y_2']).to_csv(root/'defect_area.csv', index=False, lineterminator='\n')
     pd.DataFrame(dict(id=sorted(df.name[df.split=='test']), defect_score=0.)).to_csv(root/'submission_sample.csv', index=False, lineterminator='\n')
     truth = df[['path','split','label','true_label','defect_type','contrast','design','lot','kind','detail','other','boxed','boxes']].sort_values('path').reset_index(drop=True)
+    for c in ('label','defect_type','kind','detail','other'): truth[c] = truth[c].astype(object).where(truth[c].notna(), None)
     write_csv(truth, root/'truth.csv')
     return truth
 
-# %% ../nbs/01_synth.ipynb #642e92ef
+# %% ../nbs/01_synth.ipynb #fc490ca4
+def _check_synth(path, scale, seed, wrong_labels):
+    if path.exists() and (not path.is_dir() or any(path.iterdir())): raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
+    if not 1e-3 <= scale <= 10: raise UserError(f'scale {scale}: must be from 0.001 to 10 (1 is the contest, 38,289 images)')
+    if not 0 <= wrong_labels <= .5: raise UserError(f'wrong_labels {wrong_labels}: must be a share from 0 to 0.5')
+    if seed < 0: raise UserError(f'seed {seed}: must not be negative')
+    home = next(o for o in path.absolute().parents if o.exists())
+    need,free = 75e3*scale*sum(FILES.values()),shutil.disk_usage(home).free
+    if free < need: raise UserError(f'{path}: needs {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free; use a smaller scale')
+
+# %% ../nbs/01_synth.ipynb #735b90b4
 def synth(
     path, # A new or empty folder
     scale:float=1., # Share of the contest's 38,289 images, from 0.001
@@ -418,11 +432,8 @@ def synth(
 )->pd.DataFrame: # The truth, as in `truth.csv`
     "Write a replica of the contest's data, and the truth about it"
     path = Path(path)
-    _check_synth(path, scale, wrong_labels)
+    _check_synth(path, scale, seed, wrong_labels)
     df = _plan(scale, seed, wrong_labels)
-    df['split'],df['boxed'] = np.where(df.part.str.startswith('test'), 'test', 'train'),df.part=='boxed'
-    df['label'] = df.label.where(df.split=='train', None)
-    path.mkdir(parents=True, exist_ok=True)
     part = path/'.unfinished'
     try:
         for o in set(FOLDERS.values()): (part/o).mkdir(parents=True)
@@ -430,18 +441,11 @@ def synth(
         df['boxes'] = parallel_map(lambda i: _write_one(part, seed, rows, i), range(len(rows)), n_workers, desc='drawing')
         truth = _write_tables(part, seed, df)
         for o in sorted(part.iterdir()): os.replace(o, path/o.name)
+    except OSError as e: raise UserError(f'{path}: cannot be written ({e.strerror or e})') from None
     finally: shutil.rmtree(part, ignore_errors=True)
     return truth
 
-def _check_synth(path, scale, wrong_labels):
-    if path.exists() and (not path.is_dir() or any(path.iterdir())): raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
-    if not 1e-3 <= scale <= 10: raise UserError(f'scale {scale}: must be from 0.001 to 10 (1 is the contest, 38,289 images)')
-    if not 0 <= wrong_labels <= .5: raise UserError(f'wrong_labels {wrong_labels}: must be a share from 0 to 0.5')
-    home = next(o for o in path.absolute().parents if o.exists())
-    need,free = 75e3*scale*sum(FILES.values()),shutil.disk_usage(home).free
-    if free < need: raise UserError(f'{path}: needs {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free; use a smaller scale')
-
-# %% ../nbs/01_synth.ipynb #2838023a
+# %% ../nbs/01_synth.ipynb #7cbbc409
 def truth_counts(
     truth:pd.DataFrame, # What `synth` returned
 )->dict: # Name → number

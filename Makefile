@@ -1,0 +1,37 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each makes its environment first.
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+# Stale means: made for other requirements, or for a checkout in another folder.
+STAMP  := $(VENV)/.installed-$(shell (pwd; cat settings.ini setup.py pyproject.toml) | cksum | cut -d' ' -f1)
+export PATH := $(abspath $(BIN)):$(PATH)
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: help demo test test-slow lab export clean-nbs readme
+help:       ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
+demo: $(STAMP)      ## train and evaluate on real photographs
+	@semicls train elpv --recipe quick --name demo --overwrite
+test: $(STAMP)      ## every check and test, offline, on CPU
+	@bash .ci/check
+test-slow: $(STAMP) ## the long ones too
+	@bash .ci/check slow
+lab: $(STAMP)       ## JupyterLab on the notebooks
+	@jupyter lab nbs
+export: $(STAMP)    ## notebooks to library
+	@nbdev_export
+clean-nbs: $(STAMP) ## strip notebooks of what changes without meaning
+	@nbdev_clean
+readme: $(STAMP)    ## README.md from nbs/index.ipynb
+	@python .ci/readme.py
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3,10))' 2>/dev/null || { \
+	  echo "make: Python 3.10 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1); name another one with PYTHON=" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: cannot make the environment $(VENV) (is the package python3-venv installed?)" >&2; exit 1; }
+	@echo "installing into $(VENV): some minutes and 7 GB the first time" >&2
+	@python -m pip install -q --disable-pip-version-check -e '.[dev]' >$(VENV)/install.log 2>&1 || { \
+	  grep -qE 'NewConnectionError|ConnectTimeout|ReadTimeout|NameResolution|ProxyError|Temporary failure|No matching distribution' $(VENV)/install.log \
+	  && echo "make: the package index cannot be reached, or lacks a package: $$(grep -E '^ERROR' $(VENV)/install.log | tail -n 1) (see $(VENV)/install.log)" >&2 \
+	  || echo "make: the installation failed: $$(grep -E '^ERROR' $(VENV)/install.log | tail -n 1) (see $(VENV)/install.log)" >&2; exit 1; }
+	@rm -f $(VENV)/.installed-*; touch $@
