@@ -39,7 +39,7 @@ class Design:
         x,y,w,h = self.leads[i]
         return round(S*(W/2+x-w/2)), round(S*(H/2+y-h/2)), S*w, S*h
 
-# %% ../nbs/01_synth.ipynb #1679091c
+# %% ../nbs/01_synth.ipynb #8f14e45f
 def _row(y, xs, w, h): return tuple((x,y,w,h) for x in xs)
 def _col(x, ys, w, h): return tuple((x,y,w,h) for y in ys)
 
@@ -50,7 +50,7 @@ DESIGNS = {d.name:d for d in [
     Design('CFP', (142,118), _col(-86,[0],44,72) + _col(86,[0],44,54), radius=9, gray=84, code='10A'),
     Design('LFPAK', (160,120), _row(-74,[0],136,40) + _row(74,[-60,-20,20,60],23,38), radius=4, gray=94, code='7R6')]}
 
-# %% ../nbs/01_synth.ipynb #c9f0f895
+# %% ../nbs/01_synth.ipynb #45c48cce
 def _rounded(x, y, w, h, r):
     "Mask of a rectangle with round corners, 0..1"
     m = np.zeros((S*H,S*W), np.float32)
@@ -63,7 +63,7 @@ def _relief(m, sigma): # Bright where the surface faces the upper left, dark on 
 
 def _body(d): return _rounded(round(S*(W-d.body[0])/2), round(S*(H-d.body[1])/2), S*d.body[0], S*d.body[1], S*d.radius)
 
-# %% ../nbs/01_synth.ipynb #45c48cce
+# %% ../nbs/01_synth.ipynb #d3d94468
 def _metal(d, i):
     "Gray of lead `i`: bands of light where it bends, dim towards its sides"
     x,y,w,h = d.lead(i)
@@ -75,7 +75,7 @@ def _metal(d, i):
     a = np.outer(v, 1-.25*np.linspace(-1, 1, across)**4)
     return (a.T if side else a).astype(np.float32)
 
-# %% ../nbs/01_synth.ipynb #6512bd43
+# %% ../nbs/01_synth.ipynb #c20ad4d7
 @lru_cache(None)
 def _template(name, leads=True):
     "The design without marking, uint8, `S` times the size of a picture"
@@ -95,7 +95,7 @@ def _template(name, leads=True):
     pin = cv2.circle(np.zeros_like(a), dot, S*6, 1, -1)
     return np.clip(a - 14*pin - 12*_relief(pin, 2), 0, 255).astype(np.uint8)
 
-# %% ../nbs/01_synth.ipynb #9bf31c7f
+# %% ../nbs/01_synth.ipynb #c74d97b0
 @lru_cache(None)
 def _grain():
     "A sheet of noise to cut from: fine grain of a sensor, coarse grain of a mould"
@@ -107,7 +107,7 @@ def _cut(rng, w, h): # A piece of the sheet, from anywhere, turned any way
     y,x = rng.integers(1024-h),rng.integers(1024-w)
     return _grain()[y:y+h,x:x+w][::rng.choice((-1,1)),::rng.choice((-1,1))]
 
-# %% ../nbs/01_synth.ipynb #6f4922f4
+# %% ../nbs/01_synth.ipynb #1f0e3dad
 def _rect(d): return S*(W-d.body[0])/2, S*(H-d.body[1])/2, S*d.body[0], S*d.body[1]
 
 def _mark_rect(d): # Where the marking is, in the enlarged drawing
@@ -124,7 +124,7 @@ def _mark(rng, a, d, text):
         at = (x + round(w*(.5-.42*short)) + int(rng.integers(-4,5)), y + round(h*(.44+.46*i)) + int(rng.integers(-4,5)))
         cv2.putText(a, line, at, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 4, cv2.LINE_AA)
 
-# %% ../nbs/01_synth.ipynb #1f0e3dad
+# %% ../nbs/01_synth.ipynb #98f13708
 def _point(rng, rect): return rect[0]+rng.uniform(0,rect[2]), rect[1]+rng.uniform(0,rect[3])
 
 def _wear(rng, a, d):
@@ -133,9 +133,10 @@ def _wear(rng, a, d):
         x,y,w,h = d.lead(i)
         cv2.convertScaleAbs(a[y:y+h,x:x+w], a[y:y+h,x:x+w], rng.uniform(.85,1.12))
     for _ in range(rng.poisson(.7)):
-        cv2.circle(a, tuple(int(o) for o in _point(rng, (S*30,S*30,S*(W-60),S*(H-60)))), int(rng.integers(1,4)), int(rng.choice((20,130))), -1, cv2.LINE_AA)
+        at = [int(o) for o in _point(rng, (S*30,S*30,S*(W-60),S*(H-60)))]
+        cv2.circle(a, at, int(rng.integers(1,4)), int(rng.choice((20,130))), -1, cv2.LINE_AA)
 
-# %% ../nbs/01_synth.ipynb #b6d767d2
+# %% ../nbs/01_synth.ipynb #37693cfc
 def _blob(rng, at, rx, ry, n=14, rough=.25):
     "A closed outline around `at`: an ellipse, turned, with a rough edge"
     t = np.linspace(0, 2*np.pi, n, endpoint=False)
@@ -153,10 +154,11 @@ def _area(outline, sigma=0): # Mask of what an outline encloses, its edge soften
     m = cv2.fillPoly(np.zeros((S*H,S*W), np.uint8), [outline], 255, cv2.LINE_AA)
     return cv2.GaussianBlur(m, (0,0), sigma) if sigma else m
 
-# %% ../nbs/01_synth.ipynb #8e296a06
+# %% ../nbs/01_synth.ipynb #4e732ced
 def _scratch(rng, d, a, plain):
     x,y,w,h = _rect(d)
-    return _stroke(rng, _point(rng, (x+.2*w,y+.2*h,.6*w,.6*h)), rng.uniform(80,300), int(rng.integers(2,6)), rng.normal(0,.5)), int(rng.choice((20,170,200)))
+    at = _point(rng, (x+.2*w,y+.2*h,.6*w,.6*h))
+    return _stroke(rng, at, rng.uniform(80,300), int(rng.integers(2,6)), rng.normal(0,.5)), int(rng.choice((20,170,200)))
 
 def _chipping(rng, d, a, plain):
     x,y,w,h = _rect(d)
@@ -167,7 +169,7 @@ def _chipping(rng, d, a, plain):
 @lru_cache(None)
 def _body_mask(name): return (255*_body(DESIGNS[name])).astype(np.uint8)
 
-# %% ../nbs/01_synth.ipynb #33e75ff0
+# %% ../nbs/01_synth.ipynb #6ea9ab1b
 def _foreign(rng, d, a, plain):
     at,gray = _point(rng, _rect(d)),int(rng.choice((10,185,215)))
     if rng.random()<.35: return _stroke(rng, at, rng.uniform(90,240), int(rng.integers(3,7)), rng.normal(0,1.2)), gray
@@ -175,9 +177,10 @@ def _foreign(rng, d, a, plain):
 
 def _glue(rng, d, a, plain):
     x,y,w,h = d.lead(rng.integers(len(d.leads)))
-    return _area(_blob(rng, _point(rng, (x,y,w,h)), rng.uniform(18,.35*w+22), rng.uniform(16,.3*h+18), rough=.12), 4), int(rng.uniform(55,85))
+    outline = _blob(rng, _point(rng, (x,y,w,h)), rng.uniform(18,.35*w+22), rng.uniform(16,.3*h+18), rough=.12)
+    return _area(outline, 4), int(rng.uniform(55,85))
 
-# %% ../nbs/01_synth.ipynb #c16a5320
+# %% ../nbs/01_synth.ipynb #6364d3f0
 def _lead(rng, d, a, plain):
     i,k = rng.integers(len(d.leads)),rng.uniform(.3,.6)
     (x,y,w,h),(lx,ly,*_) = d.lead(i),d.leads[i]
@@ -198,8 +201,9 @@ def _marking(rng, d, a, plain):
     m[y+round(h*.5)*int(rng.integers(2)):, x:x+round(w*cut)][:round(h*.55)] = 255
     return m, plain if rng.random()<.5 else cv2.blur(a, (61,5))
 
-# %% ../nbs/01_synth.ipynb #e369853d
-DEFECTS = {'scratch':_scratch, 'chipping':_chipping, 'foreign material':_foreign, 'lead glue':_glue, 'lead defect':_lead, 'marking defect':_marking}
+# %% ../nbs/01_synth.ipynb #1c383cd3
+DEFECTS = {'scratch':_scratch, 'chipping':_chipping, 'foreign material':_foreign,
+           'lead glue':_glue, 'lead defect':_lead, 'marking defect':_marking}
 
 def _blend(a, m, value, contrast):
     "Let `value` show through the mask, in place"
@@ -214,7 +218,7 @@ def _pose(rng): # Enlarged drawing → picture
     m[:,2] += [W/2-S*W/2, H/2-S*H/2] + rng.normal(0, 2.2, 2)
     return m
 
-# %% ../nbs/01_synth.ipynb #1c383cd3
+# %% ../nbs/01_synth.ipynb #a5bfc9e0
 _Y,_X = np.mgrid[-1:1:H*1j,-1:1:W*1j].astype(np.float32)
 _V = _X**2+_Y**2
 
@@ -230,7 +234,7 @@ def _frame(rng, m): # (x1, y1, x2, y2), inclusive
     p = rng.integers((6,2,6,2), (18,10,18,10))
     return max(0, x-p[0]), max(0, y-p[1]), min(W-1, x+w-1+p[2]), min(H-1, y+h-1+p[3])
 
-# %% ../nbs/01_synth.ipynb #19ca14e7
+# %% ../nbs/01_synth.ipynb #d67d8ab4
 def draw_chip(
     rng:np.random.Generator, # Decides everything that varies: the same state draws the same chip
     design:str='SOT23', # One of `DESIGNS`
@@ -247,17 +251,19 @@ def draw_chip(
         m,value = DEFECTS[defect](rng, d, a, plain)
         _blend(a, m, value, contrast)
     pose = _pose(rng)
-    a = _light(rng, cv2.warpAffine(cv2.GaussianBlur(a, (0,0), rng.uniform(.7,1.7)), pose, (W,H), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    blurred = cv2.GaussianBlur(a, (0,0), rng.uniform(.7,1.7))
+    a = _light(rng, cv2.warpAffine(blurred, pose, (W,H), borderMode=cv2.BORDER_REPLICATE))
     return a, None if m is None else tuple(int(o) for o in _frame(rng, cv2.warpAffine(m, pose, (W,H))))
 
-# %% ../nbs/01_synth.ipynb #6c8349cc
+# %% ../nbs/01_synth.ipynb #642e92ef
 def _lots(rng, n): # lot, its package, its machine
     "`n` lots"
     designs = rng.choice(list(DESIGNS), n)
     ids = [np.base_repr(1000+37*i, 36).zfill(5) for i in range(n)]
-    lots = [f'SOT23DUMMY{i//50+1:02d}' if d=='SOT23' and i%50==5 else f'WEP93{rng.integers(10)}{o}A' for i,(d,o) in enumerate(zip(designs, ids))]
-    apg = rng.random(n)<.7
-    return pd.DataFrame(dict(lot=lots, design=designs, machine=[f'APG_ITIS_H{rng.integers(10,60)}_' if o else f'5CW-ITISA{rng.integers(30,60)}-' for o in apg]))
+    lots = [f'WEP93{k}{o}A' for k,o in zip(rng.integers(10, size=n), ids)]
+    for i in range(5, n, 50): lots[i] = f'SOT23DUMMY{i//50+1:02d}' if designs[i]=='SOT23' else lots[i]
+    machines = [f'APG_ITIS_H{k}_' if apg else f'5CW-ITISA{k}-' for apg,k in zip(rng.random(n)<.7, rng.integers(10,60,n))]
+    return pd.DataFrame(dict(lot=lots, design=designs, machine=machines))
 
 def _chips(
     rng:np.random.Generator, # Decides all of it
@@ -268,12 +274,13 @@ def _chips(
     n,lots = len(defect),_lots(rng, n_lots)
     df = lots.iloc[rng.integers(n_lots, size=n)].reset_index(drop=True)
     k = 7*df.groupby('lot').cumcount() + df.lot.map(lambda o: zlib.crc32(o.encode())%400)
-    df['name'] = [f'{l}_{a:02d}-{m}{b}_{c%400+1}_{e}' for l,m,c,a,b,e in zip(df.lot, df.machine, k, rng.integers(1,80,n), rng.integers(1,3,n), rng.integers(1,5,n))]
+    a,b,e = (rng.integers(1, o, n) for o in (80,3,5))
+    df['name'] = [f'{l}_{a:02d}-{m}{b}_{c%400+1}_{e}' for l,m,c,a,b,e in zip(df.lot, df.machine, k, a, b, e)]
     df['defect_type'] = pd.Series(rng.choice(list(DEFECTS), n, p=[.22,.2,.2,.15,.13,.1]), dtype=object).where(defect, None)
     df['contrast'] = pd.Series((.08 + .92*rng.beta(1.5, 1.2, n)).round(3)).where(defect)
     return df
 
-# %% ../nbs/01_synth.ipynb #642e92ef
+# %% ../nbs/01_synth.ipynb #2838023a
 def _draw(seed, i, r): return draw_chip(np.random.default_rng([seed,i]), r.design, r.defect_type, r.contrast, r.lot)
 
 def synth_chips(
@@ -291,7 +298,7 @@ def synth_chips(
         boxes = [[tuple(int(v*sz/n) for v,n in zip(b, (W,H,W,H))) for b in o] for o in boxes]
     return np.stack(imgs), ['good']*n_good+['defect']*n_defect, boxes, df.defect_type.tolist()
 
-# %% ../nbs/01_synth.ipynb #c0c7c76d
+# %% ../nbs/01_synth.ipynb #d82c8d16
 def synth_folder(
     path, # Where `good/` and `defect/` are made
     n_good:int=80, # Good chips
@@ -310,7 +317,7 @@ def synth_folder(
     df['boxes'] = parallel_map(one, enumerate(df.itertuples()), desc='drawing', chunk=16)
     return make_table(df.drop(columns=['machine','name']))
 
-# %% ../nbs/01_synth.ipynb #d82c8d16
+# %% ../nbs/01_synth.ipynb #9f61408e
 FILES = dict(good=27_420, boxed=6_696, unboxed=343, test_good=3_003, test_defect=827) # Images of each part at scale 1
 PLANTED = dict(copy=18, leak=10, conflict=8, pixel=12, near=60, broken=6) # Files of each kind at scale 1
 FOLDERS = dict(good='train/train_contest/good_all', boxed='train/train_contest/defect', unboxed='train/train_contest/defect',
@@ -326,7 +333,7 @@ def _twins(n):
     yield from (('conflict', *(('good','unboxed') if i%2 else ('boxed','good')), False) for i in range(n['conflict']))
     yield from ((k, train(i), train(i), False) for k in ('pixel','near') for i in range(n[k]))
 
-# %% ../nbs/01_synth.ipynb #9f61408e
+# %% ../nbs/01_synth.ipynb #093f65e0
 class _Pool:
     "Rows of each part that nothing has been planted in"
     def __init__(self, rng, part, apg): self.apg,self.rows = apg,{k:list(rng.permutation(np.flatnonzero(part==k))) for k in FILES}
@@ -353,7 +360,7 @@ def _plan(scale, seed, wrong_labels):
     pool,k = _Pool(rng, np.where(wrong, '', part), df.machine.str.startswith('APG')),_scaled(PLANTED, scale)
     return _plant(df, pool, {**k, 'broken':max(4, k['broken'])})
 
-# %% ../nbs/01_synth.ipynb #72b32a1f
+# %% ../nbs/01_synth.ipynb #072b030b
 NEAR = ('recoded','shifted','relit')
 BROKEN = ('cut off','zero bytes','text','bomb')
 
@@ -370,10 +377,12 @@ def _plant(df, pool, n): # `df` with kinds, and copies that point at their origi
     df['other'] = df.path.iloc[df.src].where((df.src!=np.arange(len(df))).values, None).tolist()
     return df
 
-# %% ../nbs/01_synth.ipynb #072b030b
+# %% ../nbs/01_synth.ipynb #03afdbd6
 def _near(rng, a, how):
     "A near copy of `a`, and how far it is shifted"
-    if how=='recoded': return cv2.imdecode(cv2.imencode('.jpg', a, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70,93))])[1], cv2.IMREAD_GRAYSCALE), (0,0)
+    if how=='recoded':
+        _,buf = cv2.imencode('.jpg', a, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70,93))])
+        return cv2.imdecode(buf, cv2.IMREAD_GRAYSCALE), (0,0)
     if how=='relit': return np.clip(a*rng.choice((.88,.93,1.07,1.12)) + rng.integers(-6,7), 0, 255).astype(np.uint8), (0,0)
     dx,dy = int(rng.choice((-2,-1,1,2))),int(rng.integers(-2,3))
     return cv2.warpAffine(a, np.float32([[1,0,dx],[0,1,dy]]), (W,H), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE), (dx,dy)
@@ -386,7 +395,7 @@ def _broken(rng, a, how):
     Image.fromarray(a).save(buf := io.BytesIO(), 'bmp')
     return buf.getvalue()[:int(rng.integers(5_000,60_000))]
 
-# %% ../nbs/01_synth.ipynb #03afdbd6
+# %% ../nbs/01_synth.ipynb #3295c76a
 def _write_one(root, seed, rows, i):
     "Draw and write file `i`; the boxes that are really in it"
     r,rng = rows[i],np.random.default_rng([seed,i,1])
@@ -406,15 +415,18 @@ def _write_tables(root, seed, df):
     "The contest's two tables, and the truth"
     area = sorted((n, *(b[0] if b else _imagined(seed, i))) for i,(n,b,p) in enumerate(zip(df.name, df.boxes, df.part)) if p=='boxed')
     pd.DataFrame(area, columns=['id','x_1','y_1','x_2','y_2']).to_csv(root/'defect_area.csv', index=False, lineterminator='\n')
-    pd.DataFrame(dict(id=sorted(df.name[df.split=='test']), defect_score=0.)).to_csv(root/'submission_sample.csv', index=False, lineterminator='\n')
-    truth = df[['path','split','label','true_label','defect_type','contrast','design','lot','kind','detail','other','boxed','boxes']].sort_values('path').reset_index(drop=True)
+    sample = pd.DataFrame(dict(id=sorted(df.name[df.split=='test']), defect_score=0.))
+    sample.to_csv(root/'submission_sample.csv', index=False, lineterminator='\n')
+    cols = 'path split label true_label defect_type contrast design lot kind detail other boxed boxes'.split()
+    truth = df[cols].sort_values('path').reset_index(drop=True)
     for c in ('label','defect_type','kind','detail','other'): truth[c] = truth[c].astype(object).where(truth[c].notna(), None)
     write_csv(truth, root/'truth.csv')
     return truth
 
-# %% ../nbs/01_synth.ipynb #fc490ca4
+# %% ../nbs/01_synth.ipynb #14bfa6bb
 def _check_synth(path, scale, seed, wrong_labels):
-    if path.exists() and (not path.is_dir() or any(path.iterdir())): raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
+    full = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    if full: raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
     if not 1e-3 <= scale <= 10: raise UserError(f'scale {scale}: must be from 0.001 to 10 (1 is the contest, 38,289 images)')
     if not 0 <= wrong_labels <= .5: raise UserError(f'wrong_labels {wrong_labels}: must be a share from 0 to 0.5')
     if seed < 0: raise UserError(f'seed {seed}: must not be negative')
@@ -422,7 +434,7 @@ def _check_synth(path, scale, seed, wrong_labels):
     need,free = 75e3*scale*sum(FILES.values()),shutil.disk_usage(home).free
     if free < need: raise UserError(f'{path}: needs {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free; use a smaller scale')
 
-# %% ../nbs/01_synth.ipynb #735b90b4
+# %% ../nbs/01_synth.ipynb #e2c420d9
 def synth(
     path, # A new or empty folder
     scale:float=1., # Share of the contest's 38,289 images, from 0.001
@@ -445,7 +457,7 @@ def synth(
     finally: shutil.rmtree(part, ignore_errors=True)
     return truth
 
-# %% ../nbs/01_synth.ipynb #7cbbc409
+# %% ../nbs/01_synth.ipynb #ad61ab14
 def truth_counts(
     truth:pd.DataFrame, # What `synth` returned
 )->dict: # Name → number
@@ -453,8 +465,8 @@ def truth_counts(
     kind,train = truth.kind,truth.split=='train'
     same = kind.isin(['copy','leak','conflict'])
     defect = train & (truth.label=='defect')
-    n = dict(n_images=len(truth), n_train=train.sum(), n_test=(~train).sum(), n_good=(train & (truth.label=='good')).sum(), n_defect=defect.sum(),
-        n_boxed_defects=(defect & truth.boxed).sum(), n_unboxed_defects=(defect & ~truth.boxed).sum(),
-        n_duplicates=same.sum(), n_duplicate_groups=truth.other[same].nunique(), n_pixel_duplicates=(kind=='pixel').sum(), n_near_duplicates=(kind=='near').sum(),
-        n_leaks=(kind=='leak').sum(), n_conflicts=(kind=='conflict').sum(), n_broken=(kind=='broken').sum())
+    n = dict(n_images=len(truth), n_train=train.sum(), n_test=(~train).sum(), n_good=(train & (truth.label=='good')).sum(),
+        n_defect=defect.sum(), n_boxed_defects=(defect & truth.boxed).sum(), n_unboxed_defects=(defect & ~truth.boxed).sum(),
+        n_duplicates=same.sum(), n_duplicate_groups=truth.other[same].nunique(), n_pixel_duplicates=(kind=='pixel').sum(),
+        n_near_duplicates=(kind=='near').sum(), n_leaks=(kind=='leak').sum(), n_conflicts=(kind=='conflict').sum(), n_broken=(kind=='broken').sum())
     return {k:int(v) for k,v in n.items()}
