@@ -177,14 +177,14 @@ def _foreign(rng, d, a, plain):
 
 def _glue(rng, d, a, plain):
     x,y,w,h = d.lead(rng.integers(len(d.leads)))
-    outline = _blob(rng, _point(rng, (x,y,w,h)), rng.uniform(18,.35*w+22), rng.uniform(16,.3*h+18), rough=.12)
-    return _area(outline, 4), int(rng.uniform(55,85))
+    outline = _blob(rng, _point(rng, (x,y,w,h)), rng.uniform(22,.4*w+26), rng.uniform(20,.35*h+22), rough=.12)
+    return _area(outline, 4), int(rng.uniform(50,80))
 
 # %% ../nbs/01_synth.ipynb #6364d3f0
 def _lead(rng, d, a, plain):
-    i,k = rng.integers(len(d.leads)),rng.uniform(.3,.6)
+    i,k = rng.integers(len(d.leads)),rng.uniform(.35,.65)
     (x,y,w,h),(lx,ly,*_) = d.lead(i),d.leads[i]
-    side,shift = d.side(i),int(rng.choice((-1,1))*rng.integers(8,19))
+    side,shift = d.side(i),int(rng.choice((-1,1))*rng.integers(10,21))
     if side: x,w = (x+w-round(w*k), round(w*k)) if lx>0 else (x, round(w*k))
     else: y,h = (y+h-round(h*k), round(h*k)) if ly>0 else (y, round(h*k))
     value,m = _template(d.name, leads=False).copy(),np.zeros((S*H,S*W), np.uint8)
@@ -268,16 +268,20 @@ def _lots(rng, n): # lot, its package, its machine
 def _chips(
     rng:np.random.Generator, # Decides all of it
     defect:np.ndarray, # Whether each chip is defective
-    n_lots:int # From how many lots
+    n_lots:int, # From how many lots
+    design:str=None, # One of `DESIGNS` for all; a mixture if `None`
+    contrast:float=None # Of all defects; from 0.08 to 1 if `None`
 )->pd.DataFrame: # One row a chip: lot, design, machine, name, defect_type, contrast
     "What to draw"
     n,lots = len(defect),_lots(rng, n_lots)
+    if design: lots['design'] = design
     df = lots.iloc[rng.integers(n_lots, size=n)].reset_index(drop=True)
     k = 7*df.groupby('lot').cumcount() + df.lot.map(lambda o: zlib.crc32(o.encode())%400)
     a,b,e = (rng.integers(1, o, n) for o in (80,3,5))
     df['name'] = [f'{l}_{a:02d}-{m}{b}_{c%400+1}_{e}' for l,m,c,a,b,e in zip(df.lot, df.machine, k, a, b, e)]
     df['defect_type'] = pd.Series(rng.choice(list(DEFECTS), n, p=[.22,.2,.2,.15,.13,.1]), dtype=object).where(defect, None)
-    df['contrast'] = pd.Series((.08 + .92*rng.beta(1.5, 1.2, n)).round(3)).where(defect)
+    df['contrast'] = pd.Series((.08 + .92*rng.beta(1.5, 1., n)).round(3)).where(defect)
+    if contrast: df['contrast'] = df.contrast.where(~defect, contrast)
     return df
 
 # %% ../nbs/01_synth.ipynb #2838023a
@@ -288,9 +292,11 @@ def synth_chips(
     n_defect:int=20, # Defective chips
     seed:int=0, # Decides everything
     sz:int=None, # Side of the square the pictures are squeezed into; 267 × 275 if `None`
+    design:str=None, # One of `DESIGNS` for all; a mixture if `None`
+    contrast:float=None # Of all defects; from 0.08 to 1 if `None`
 )->tuple: # images uint8 (n, h, w), labels, boxes (a list of lists), defect types (`None` if good)
     "Chips in memory"
-    df = _chips(np.random.default_rng(seed), np.arange(n_good+n_defect)>=n_good, 1+(n_good+n_defect)//8)
+    df = _chips(np.random.default_rng(seed), np.arange(n_good+n_defect)>=n_good, 1+(n_good+n_defect)//8, design, contrast)
     imgs,boxes = zip(*parallel_map(lambda o: _draw(seed, *o), enumerate(df.itertuples()), chunk=16))
     boxes = [[b] if b else [] for b in boxes]
     if sz:
@@ -303,10 +309,13 @@ def synth_folder(
     path, # Where `good/` and `defect/` are made
     n_good:int=80, # Good chips
     n_defect:int=20, # Defective chips
-    seed:int=0 # Decides everything
+    seed:int=0, # Decides everything
+    design:str=None, # One of `DESIGNS` for all; a mixture if `None`
+    contrast:float=None # Of all defects; from 0.08 to 1 if `None`
 )->pd.DataFrame: # The table, with boxes, defect types, contrast, lot and package
     "Chips as BMP files in two folders, with contest-like names"
-    df,path = _chips(np.random.default_rng(seed), np.arange(n_good+n_defect)>=n_good, 1+(n_good+n_defect)//8),Path(path)
+    df = _chips(np.random.default_rng(seed), np.arange(n_good+n_defect)>=n_good, 1+(n_good+n_defect)//8, design, contrast)
+    path = Path(path)
     df['label'] = np.where(df.defect_type.isna(), 'good', 'defect')
     df['path'] = [str(path/l/f'{n}.bmp') for l,n in zip(df.label, df.name)]
     for o in ('good','defect'): (path/o).mkdir(parents=True, exist_ok=True)
@@ -468,5 +477,6 @@ def truth_counts(
     n = dict(n_images=len(truth), n_train=train.sum(), n_test=(~train).sum(), n_good=(train & (truth.label=='good')).sum(),
         n_defect=defect.sum(), n_boxed_defects=(defect & truth.boxed).sum(), n_unboxed_defects=(defect & ~truth.boxed).sum(),
         n_duplicates=same.sum(), n_duplicate_groups=truth.other[same].nunique(), n_pixel_duplicates=(kind=='pixel').sum(),
-        n_near_duplicates=(kind=='near').sum(), n_leaks=(kind=='leak').sum(), n_conflicts=(kind=='conflict').sum(), n_broken=(kind=='broken').sum())
+        n_near_duplicates=(kind=='near').sum(), n_leaks=(kind=='leak').sum(), n_conflicts=(kind=='conflict').sum(),
+        n_broken=(kind=='broken').sum())
     return {k:int(v) for k,v in n.items()}
