@@ -164,7 +164,7 @@ def _chipping(rng, d, a, plain):
     x,y,w,h = _rect(d)
     at = (x+w*rng.uniform(.02,.98), y+h*rng.integers(2)) if rng.random()<.5 else (x+w*rng.integers(2), y+h*rng.uniform(.02,.98))
     m = cv2.bitwise_and(_area(_blob(rng, at, rng.uniform(35,100), rng.uniform(22,60), rough=.15)), _body_mask(d.name))
-    return m, np.clip(rng.uniform(100,150) + 9*cv2.resize(_cut(rng, W//2, H//2), (S*W,S*H)), 0, 255)
+    return m, np.clip(rng.uniform(120,165) + 9*cv2.resize(_cut(rng, W//2, H//2), (S*W,S*H)), 0, 255)
 
 @lru_cache(None)
 def _body_mask(name): return (255*_body(DESIGNS[name])).astype(np.uint8)
@@ -196,9 +196,9 @@ def _lead(rng, d, a, plain):
 
 def _marking(rng, d, a, plain):
     x,y,w,h = _mark_rect(d)
-    cut = rng.uniform(.3,.8)
+    x0,cut = x+round(.15*w),rng.uniform(.4,.8)
     m = np.zeros((S*H,S*W), np.uint8)
-    m[y+round(h*.5)*int(rng.integers(2)):, x:x+round(w*cut)][:round(h*.55)] = 255
+    m[y+round(h*.5)*int(rng.integers(2)):, x0:x0+round(w*cut)][:round(h*.55)] = 255
     return m, plain if rng.random()<.5 else cv2.blur(a, (61,5))
 
 # %% ../nbs/01_synth.ipynb #1c383cd3
@@ -218,7 +218,7 @@ def _pose(rng): # Enlarged drawing → picture
     m[:,2] += [W/2-S*W/2, H/2-S*H/2] + rng.normal(0, 2.2, 2)
     return m
 
-# %% ../nbs/01_synth.ipynb #a5bfc9e0
+# %% ../nbs/01_synth.ipynb #d67d8ab4
 _Y,_X = np.mgrid[-1:1:H*1j,-1:1:W*1j].astype(np.float32)
 _V = _X**2+_Y**2
 
@@ -234,7 +234,7 @@ def _frame(rng, m): # (x1, y1, x2, y2), inclusive
     p = rng.integers((6,2,6,2), (18,10,18,10))
     return max(0, x-p[0]), max(0, y-p[1]), min(W-1, x+w-1+p[2]), min(H-1, y+h-1+p[3])
 
-# %% ../nbs/01_synth.ipynb #d67d8ab4
+# %% ../nbs/01_synth.ipynb #3416a75f
 def draw_chip(
     rng:np.random.Generator, # Decides everything that varies: the same state draws the same chip
     design:str='SOT23', # One of `DESIGNS`
@@ -255,7 +255,7 @@ def draw_chip(
     a = _light(rng, cv2.warpAffine(blurred, pose, (W,H), borderMode=cv2.BORDER_REPLICATE))
     return a, None if m is None else tuple(int(o) for o in _frame(rng, cv2.warpAffine(m, pose, (W,H))))
 
-# %% ../nbs/01_synth.ipynb #642e92ef
+# %% ../nbs/01_synth.ipynb #c0c7c76d
 def _lots(rng, n): # lot, its package, its machine
     "`n` lots"
     designs = rng.choice(list(DESIGNS), n)
@@ -281,10 +281,10 @@ def _chips(
     df['name'] = [f'{l}_{a:02d}-{m}{b}_{c%400+1}_{e}' for l,m,c,a,b,e in zip(df.lot, df.machine, k, a, b, e)]
     df['defect_type'] = pd.Series(rng.choice(list(DEFECTS), n, p=[.22,.2,.2,.15,.13,.1]), dtype=object).where(defect, None)
     df['contrast'] = pd.Series((.08 + .92*rng.beta(1.5, 1., n)).round(3)).where(defect)
-    if contrast: df['contrast'] = df.contrast.where(~defect, contrast)
+    if contrast is not None: df['contrast'] = df.contrast.where(~defect, contrast)
     return df
 
-# %% ../nbs/01_synth.ipynb #2838023a
+# %% ../nbs/01_synth.ipynb #d82c8d16
 def _draw(seed, i, r): return draw_chip(np.random.default_rng([seed,i]), r.design, r.defect_type, r.contrast, r.lot)
 
 def synth_chips(
@@ -304,7 +304,7 @@ def synth_chips(
         boxes = [[tuple(int(v*sz/n) for v,n in zip(b, (W,H,W,H))) for b in o] for o in boxes]
     return np.stack(imgs), ['good']*n_good+['defect']*n_defect, boxes, df.defect_type.tolist()
 
-# %% ../nbs/01_synth.ipynb #d82c8d16
+# %% ../nbs/01_synth.ipynb #b53b3a3d
 def synth_folder(
     path, # Where `good/` and `defect/` are made
     n_good:int=80, # Good chips
@@ -326,7 +326,7 @@ def synth_folder(
     df['boxes'] = parallel_map(one, enumerate(df.itertuples()), desc='drawing', chunk=16)
     return make_table(df.drop(columns=['machine','name']))
 
-# %% ../nbs/01_synth.ipynb #9f61408e
+# %% ../nbs/01_synth.ipynb #66f041e1
 FILES = dict(good=27_420, boxed=6_696, unboxed=343, test_good=3_003, test_defect=827) # Images of each part at scale 1
 PLANTED = dict(copy=18, leak=10, conflict=8, pixel=12, near=60, broken=6) # Files of each kind at scale 1
 FOLDERS = dict(good='train/train_contest/good_all', boxed='train/train_contest/defect', unboxed='train/train_contest/defect',
@@ -342,7 +342,7 @@ def _twins(n):
     yield from (('conflict', *(('good','unboxed') if i%2 else ('boxed','good')), False) for i in range(n['conflict']))
     yield from ((k, train(i), train(i), False) for k in ('pixel','near') for i in range(n[k]))
 
-# %% ../nbs/01_synth.ipynb #093f65e0
+# %% ../nbs/01_synth.ipynb #7f39f831
 class _Pool:
     "Rows of each part that nothing has been planted in"
     def __init__(self, rng, part, apg): self.apg,self.rows = apg,{k:list(rng.permutation(np.flatnonzero(part==k))) for k in FILES}
@@ -369,7 +369,7 @@ def _plan(scale, seed, wrong_labels):
     pool,k = _Pool(rng, np.where(wrong, '', part), df.machine.str.startswith('APG')),_scaled(PLANTED, scale)
     return _plant(df, pool, {**k, 'broken':max(4, k['broken'])})
 
-# %% ../nbs/01_synth.ipynb #072b030b
+# %% ../nbs/01_synth.ipynb #44f683a8
 NEAR = ('recoded','shifted','relit')
 BROKEN = ('cut off','zero bytes','text','bomb')
 
@@ -386,7 +386,7 @@ def _plant(df, pool, n): # `df` with kinds, and copies that point at their origi
     df['other'] = df.path.iloc[df.src].where((df.src!=np.arange(len(df))).values, None).tolist()
     return df
 
-# %% ../nbs/01_synth.ipynb #03afdbd6
+# %% ../nbs/01_synth.ipynb #fc490ca4
 def _near(rng, a, how):
     "A near copy of `a`, and how far it is shifted"
     if how=='recoded':
@@ -404,7 +404,7 @@ def _broken(rng, a, how):
     Image.fromarray(a).save(buf := io.BytesIO(), 'bmp')
     return buf.getvalue()[:int(rng.integers(5_000,60_000))]
 
-# %% ../nbs/01_synth.ipynb #3295c76a
+# %% ../nbs/01_synth.ipynb #a3f390d8
 def _write_one(root, seed, rows, i):
     "Draw and write file `i`; the boxes that are really in it"
     r,rng = rows[i],np.random.default_rng([seed,i,1])
@@ -432,7 +432,7 @@ def _write_tables(root, seed, df):
     write_csv(truth, root/'truth.csv')
     return truth
 
-# %% ../nbs/01_synth.ipynb #14bfa6bb
+# %% ../nbs/01_synth.ipynb #e2c420d9
 def _check_synth(path, scale, seed, wrong_labels):
     full = path.exists() and (not path.is_dir() or any(path.iterdir()))
     if full: raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
@@ -443,7 +443,7 @@ def _check_synth(path, scale, seed, wrong_labels):
     need,free = 75e3*scale*sum(FILES.values()),shutil.disk_usage(home).free
     if free < need: raise UserError(f'{path}: needs {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free; use a smaller scale')
 
-# %% ../nbs/01_synth.ipynb #e2c420d9
+# %% ../nbs/01_synth.ipynb #d2ddea18
 def synth(
     path, # A new or empty folder
     scale:float=1., # Share of the contest's 38,289 images, from 0.001
@@ -466,7 +466,7 @@ def synth(
     finally: shutil.rmtree(part, ignore_errors=True)
     return truth
 
-# %% ../nbs/01_synth.ipynb #ad61ab14
+# %% ../nbs/01_synth.ipynb #fbd7939d
 def truth_counts(
     truth:pd.DataFrame, # What `synth` returned
 )->dict: # Name → number
