@@ -236,8 +236,8 @@ def read_source(
     good:str='good', # Name of the folder (or label) of good parts
     defect:str='defect' # Name of the folder (or label) of defective parts
 )->pd.DataFrame: # The table
-    "The table of any known layout"
-    if str(src)=='elpv': return read_elpv()
+    "The table of any known layout, with the column `lot`"
+    if str(src)=='elpv': return add_lots(read_elpv())
     path = Path(src)
     if not path.exists():
         hint = nearest(path.name, [o.name for o in path.parent.iterdir()]) if path.parent.is_dir() else ''
@@ -248,8 +248,8 @@ def read_source(
     try: empty = not any(path.iterdir())
     except OSError as e: raise UserError(f'{path}: cannot be opened ({e.strerror})') from None
     if empty: raise UserError(f'{path}: the folder is empty')
-    if (path/'labels.csv').exists() and (path/'images').is_dir(): return read_elpv(path)
+    if (path/'labels.csv').exists() and (path/'images').is_dir(): return add_lots(read_elpv(path))
     if contest_of(path): return read_contest(path)
     df = read_folder(path, good, defect)
     for f in box_files(path): df = attach_boxes(df, read_boxes(f))
-    return df
+    return add_lots(df)
