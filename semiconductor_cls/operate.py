@@ -63,7 +63,7 @@ def plot_trade(
     ax = ax or plt.subplots(figsize=(6,4))[1]
     tr,n = trade(y, p).query('n_overkills>0'),int(np.sum(y))
     x,k = 1e6*(1-line.defect_rate)*tr.overkill_rate, tr.n_escapes.to_numpy()
-    lo,hi = np.nan_to_num(stats.beta.ppf(.025, k, n-k+1)), np.where(k<n, stats.beta.ppf(np.where(k, .975, .95), k+1, np.maximum(n-k, 1e-9)), 1)
+    lo,hi = rate_ci(k, n)
     f = 1e6*line.defect_rate
     ax.fill_between(x, f*np.maximum(lo, 1e-3/n), f*hi, color=DEFECT, alpha=.15, lw=0, label='95 % interval')
     ax.plot(x[k>0], f*k[k>0]/n, color=DEFECT, label='measured')
@@ -71,8 +71,10 @@ def plot_trade(
     for (name,t),m in zip((marks or {}).items(), 'osD^vP'):
         r = rates(y, p, t)
         e = r['escape_rate'] if r['n_escapes'] else r['escape_hi']
-        ax.plot(1e6*(1-line.defect_rate)*max(r['overkill_rate'], .5/r['n_good']), f*e, m, ms=8, color='#333', mfc='none' if not r['n_escapes'] else None, label=name, ls='')
-    ax.set(xscale='log', yscale='log', ylim=(f*.3/n, f*1.2), xlabel='good parts scrapped per million inspected', ylabel='defects shipped per million inspected')
+        o = 1e6*(1-line.defect_rate)*max(r['overkill_rate'], .5/r['n_good'])
+        ax.plot(o, f*e, m, ms=8, color='#333', mfc=None if r['n_escapes'] else 'none', label=name, ls='')
+    ax.set(xscale='log', yscale='log', ylim=(f*.3/n, f*1.2), xlabel='good parts scrapped per million inspected',
+           ylabel='defects shipped per million inspected')
     ax.legend(frameon=False, fontsize=9)
     return ax
 
@@ -142,7 +144,8 @@ def report_point(
     m = line.per_million(r['escape_rate'], r['overkill_rate'])
     worst = line.per_million(r['escape_hi'], r['overkill_hi'])
     shipped = f"{m['escapes']:,.0f} (below {worst['escapes']:,.0f})" if r['n_escapes'] else f"below {worst['escapes']:,.0f}"
-    return dict(threshold=round(t, 4), escape_rate=rate_text(r['n_escapes'], r['n_defect']), overkill=rate_text(r['n_overkills'], r['n_good']), **{
+    words = dict(escape_rate=rate_text(r['n_escapes'], r['n_defect']), overkill=rate_text(r['n_overkills'], r['n_good']))
+    return dict(threshold=round(t, 4), **words, **{
         'shipped per million': shipped, 'scrapped per million': f"{m['scrapped']:,.0f}", f'{line.currency} per million': f"{m['cost']:,.0f}"})
 
 # %% ../nbs/42_operate.ipynb #34173cb3
@@ -171,7 +174,8 @@ def _point(what, at, o, y, p):
     if room==0:
         k = int(((~y) & (p>=p[y].min())).sum())
         return res | dict(zip(('lo','hi'), rate_ci(k, (~y).sum()))) | dict(note=f'escape rate {rate_text(0, n)}')
-    if n*room<1-1e-9: return res | dict(value=np.nan, lo=np.nan, hi=np.nan, note=f'{n:,} {d} cannot show it, {int(np.ceil(1/room-1e-9)):,} are needed')
+    if n*room<1-1e-9:
+        return res | dict(value=np.nan, lo=np.nan, hi=np.nan, note=f'{n:,} {d} cannot show it, {int(np.ceil(1/room-1e-9)):,} are needed')
     return res
 
 # %% ../nbs/42_operate.ipynb #182be0c5
@@ -209,7 +213,8 @@ def band_rates(
     look = (p>=lo) & (p<hi)
     e,o = (p[y]<lo).mean() + human_miss*look[y].mean(), (p[~y]>=hi).mean()
     looks = line.defect_rate*look[y].mean() + (1-line.defect_rate)*look[~y].mean()
-    return dict(lo=float(lo), hi=float(hi), look_share=float(looks), escape_rate=float(e), overkill_rate=float(o), **{f'{k}_ppm' if k!='cost' else k: float(v) for k,v in line.per_million(e, o, looks).items()})
+    ppm = {k if k=='cost' else f'{k}_ppm': float(v) for k,v in line.per_million(e, o, looks).items()}
+    return dict(lo=float(lo), hi=float(hi), look_share=float(looks), escape_rate=float(e), overkill_rate=float(o), **ppm)
 
 # %% ../nbs/42_operate.ipynb #d645920e
 def review_band(
@@ -223,9 +228,9 @@ def review_band(
 )->dict: # As `band_rates`
     "The cheapest pair of thresholds (pass below, look between, reject above) for a share of looks or an escape rate"
     y,p = np.asarray(y, dtype=bool),np.asarray(p, dtype=float)
-    tr,n = trade(y, p),len(p)
-    los = tr[tr.n_escapes.diff(-1)!=0] if escape is None else tr[tr.threshold<=threshold_by_rate(y, p, escape=escape)].tail(1) # just below a defect: higher is free
-    his = tr[tr.n_overkills.diff()!=0]                                                                                           # just above a good part
+    tr = trade(y, p)
+    los = tr[tr.n_escapes.diff(-1)!=0] if escape is None else tr[tr.threshold<=threshold_by_rate(y, p, escape=escape)].tail(1)
+    his = tr[tr.n_overkills.diff()!=0]   # candidates lie just below a defect and just above a good part: moving further is free
     los,his = (o.iloc[np.unique(np.linspace(0, len(o)-1, min(len(o), max_cuts)).astype(int))] for o in (los,his))
     el,eh = los.escape_rate.to_numpy()[:,None],his.escape_rate.to_numpy()[None]
     ol,oh = los.overkill_rate.to_numpy()[:,None],his.overkill_rate.to_numpy()[None]
@@ -247,14 +252,16 @@ def operate_run(
 )->dict: # What `operating.json` holds
     "Choose the operating point on validation, freeze it, report on test"
     on,df,valid = run_preds(run)
-    (y,p,g),(yv,pv,gv) = [((o.label=='defect').to_numpy(), o.p_defect.to_numpy(float), o.get('group')) for o in (df,valid)]
+    (y,p,g),(yv,pv,gv) = [((o.label=='defect').to_numpy(), o.p_defect.to_numpy(), o.get('group')) for o in (df,valid)]
     by_cost = escape is None and overkill is None
     t = threshold_by_cost(yv, pv, line) if by_cost else threshold_by_rate(yv, pv, escape, overkill, groups=gv)
     T,r = fit_temperature(yv, pv, trained_rate),rates(y, p, t)
     cal = calibrate(p, T, trained_rate, yv.mean())
-    res = dict(reported_on=on, chosen_on='valid', line=asdict(line), rule='cost' if by_cost else f'escape rate below {escape}' if escape else f'overkill below {overkill}', threshold=t, **r,
-               report=report_point(y, p, t, line), per_million=line.per_million(r['escape_rate'], r['overkill_rate']), temperature=T, trained_rate=trained_rate,
-               log_loss=dict(before=float(metrics(y, p)['log_loss']), after=float(metrics(y, cal)['log_loss'])), points=operating_points(y, p, g).to_dict('records'))
+    rule = 'cost' if by_cost else f'escape rate below {escape}' if overkill is None else f'overkill below {overkill}'
+    res = dict(reported_on=on, chosen_on='valid', line=asdict(line), rule=rule, threshold=t, **r, report=report_point(y, p, t, line),
+               per_million=line.per_million(r['escape_rate'], r['overkill_rate']), temperature=T, trained_rate=trained_rate,
+               log_loss=dict(before=float(metrics(y, p)['log_loss']), after=float(metrics(y, cal)['log_loss'])),
+               points=operating_points(y, p, g).to_dict('records'))
     if looks is not None:
         b = review_band(yv, pv, line, looks, escape)
         res['review'] = band_rates(y, p, b['lo'], b['hi'], line)
