@@ -114,20 +114,12 @@ def _visit(Q, y, members, s, start, res):
 def all_aucs(
     y, # True for a defect
     P, # Probabilities (images, members)
-    how:str='prob', # 'prob', 'logit' or 'rank'
-    n_workers:int=None # Threads; the number of cores if `None`
+    how:str='prob' # 'prob', 'logit' or 'rank'
 )->dict: # Tuple of member positions → AUC, small committees first
     "AUC of all 2^n-1 committees"
     Q,y = rescale(P, how),np.asarray(y, dtype=bool)
     if len(Q)>16: raise UserError(f'{len(Q)} members form {2**len(Q)-1:,} committees; at most 16 are tried. Use greedy selection instead')
-    k = min(4, len(Q)-1)                                                  # committees are dealt out to threads by their first members
-    heads = [c for r in range(k+1) for c in combinations(range(k), r)]
-    def job(c):
-        s = Q[c[0]] if c else None
-        for i in c[1:]: s = s+Q[i]
-        return _visit(Q, y, c, s, k, [])
-    res = [o for r in parallel_map(job, heads, n_workers, chunk=1) for o in r]
-    return dict(sorted(res, key=lambda o: (len(o[0]), o[0])))
+    return dict(sorted(_visit(Q, y, (), None, 0, []), key=lambda o: (len(o[0]), o[0])))
 
 # %% ../nbs/41_ensemble.ipynb #4e732ced
 def combo_table(
@@ -176,13 +168,11 @@ def selection_bias(
         half = half[g]
         if not all((y[o]==c).any() for o in (half,~half) for c in (False,True)):
             raise UserError(f'{y.sum()} defects and {(~y).sum()} good parts are too few to choose on one half and report on the other')
-        aucs = _all_plain(Q[half], y[half])
+        aucs = dict(_visit(Q[half].T, y[half], (), None, 0, []))
         win = max(aucs, key=aucs.get)
         def score(c): s = Q[~half][:,c].mean(1); return auc_fast(s[y[~half]], s[~y[~half]])
         rows.append(dict(claimed=aucs[win], kept=score(list(win)), all=score(list(range(Q.shape[1]))), winner=win))
     return pd.DataFrame(rows)
-
-def _all_plain(Q, y): return dict(_visit(Q.T, y, (), None, 0, []))
 
 # %% ../nbs/41_ensemble.ipynb #e369853d
 def greedy(

@@ -21,7 +21,7 @@ def tables(y, P): return {c: pd.DataFrame(dict(id=[f'i{i}' for i in range(len(y)
 def test_all_combinations_equal_the_naive_loop(k, seed, ties):
     y,P = draw(8, 15, k, seed)
     if ties: P = (P*ties).round()/ties
-    aucs = all_aucs(y, P, n_workers=2)
+    aucs = all_aucs(y, P)
     assert list(aucs)==[c for r in range(1, k+1) for c in combinations(range(k), r)]
     for c,v in aucs.items(): assert v==pytest.approx(roc_auc_score(y, P.iloc[:,list(c)].to_numpy().mean(1)), abs=1e-12)
 
