@@ -29,7 +29,9 @@ def _reasons(df, rule):
         test = df[df.split=='test'].drop_duplicates('group').set_index('group').path
         return {i:('leak',test[g]) for i,g in train.group[train.group.isin(test.index)].items()}
     if rule=='copies':
-        again = group_copies(train, [(a,b) for o in train.reset_index(drop=True).groupby('group').groups.values() for a,b in zip(o, o[1:])])
+        rows = pd.Series(np.arange(len(train)))[train.group.duplicated(keep=False).to_numpy()]
+        links = [(a,b) for _,o in rows.groupby(train.group.to_numpy()[rows]) for a,b in zip(o, o[1:])]
+        again = group_copies(train, links)
         return {i:(k,o) for i,k,o in zip(again.index, again.copy_kind, again.copy_of) if k}
     return {i:('unboxed_defect','') for i in train.index[train.path.isin({o[0] for o in find_unboxed(train)})]}
 

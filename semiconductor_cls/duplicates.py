@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SIDE', 'N_BITS', 'YS', 'XS', 'WINDOW', 'KNOWN', 'hash_files', 'fingerprint', 'whiten', 'propose', 'mismatch',
            'mismatch_of', 'group_copies', 'find_leaks', 'find_conflicts', 'near_pairs', 'find_copies', 'count_copies',
-           'plot_copies', 'name_tag', 'tag_table', 'lacks', 'inspect', 'eda_report', 'run_eda']
+           'plot_copies', 'name_tag', 'tag_table', 'say_tags', 'lacks', 'inspect', 'eda_report', 'run_eda']
 
 # %% ../nbs/11_duplicates.ipynb #c81e728d
 import re, time
@@ -62,11 +62,12 @@ def whiten(
     prints:np.ndarray, # (n, 256)
 )->np.ndarray: # float32 (n, 256), rows of length one
     "Fingerprints without what they have in common: their mean and first principal components, at most 16"
-    x = np.asarray(prints, np.float32)
-    x = x - x.mean(0)
-    k = min(16, len(x)//64)
-    if k: _,v = np.linalg.eigh(x.T@x); v = v[:,-k:]; x = x - x@v@v.T
-    x /= x.std(0)+1e-6
+    x = np.array(prints, np.float32)
+    if len(x)>=16:   # a mean of fewer is not yet the design; then pixels decide about more pairs
+        x -= x.mean(0)
+        k = min(16, len(x)//64)
+        if k: _,v = np.linalg.eigh(x.T@x); x -= x@v[:,-k:]@v[:,-k:].T
+        x /= x.std(0)+1e-6
     return x/(np.linalg.norm(x, axis=1, keepdims=True)+1e-6)
 
 # %% ../nbs/11_duplicates.ipynb #6f4922f4
@@ -205,7 +206,7 @@ def count_copies(df:pd.DataFrame)->dict: # n_duplicates, n_duplicate_groups, …
     return dict(n_duplicates=len(ok)-files, n_duplicate_groups=ok.hash[ok.hash.duplicated()].nunique(), n_pixel_duplicates=files-pictures,
         n_near_duplicates=pictures-groups, n_leaks=len(find_leaks(df)), n_conflicts=int((labels>1).sum()), n_broken=len(df)-len(ok))
 
-# %% ../nbs/11_duplicates.ipynb #182be0c5
+# %% ../nbs/11_duplicates.ipynb #1c383cd3
 def plot_copies(
     df:pd.DataFrame, # From `find_copies`
     n:int=6, # Pairs
@@ -219,7 +220,7 @@ def plot_copies(
     titles = [stays[o] for o in c.copy_of] + [f"{k.replace('_', ' ')}: {i}" for k,i in zip(c.copy_kind, c.id)]
     return grid([*c.copy_of,*c.path], titles, None, len(c))
 
-# %% ../nbs/11_duplicates.ipynb #19ca14e7
+# %% ../nbs/11_duplicates.ipynb #a5771bce
 def name_tag(path)->str: # None where the name does not follow the contest's pattern
     "The machine in a file name: 'APG_ITIS' in `WEP93700163A_51-APG_ITIS_H13_2_179_1`"
     m = re.match(r'[A-Z0-9]+_\d+-(.*?ITIS)', Path(path).stem)
@@ -234,7 +235,16 @@ def tag_table(df:pd.DataFrame)->pd.DataFrame: # tag, images, copies, p; empty wh
     def p(r): return fisher_exact([[r.copies, c-r.copies], [r.images-r.copies, n-r.images-c+r.copies]], alternative='greater').pvalue
     return t.assign(p=[p(r) for r in t.itertuples()]).sort_values('copies', ascending=False).reset_index(drop=True)
 
-# %% ../nbs/11_duplicates.ipynb #d67d8ab4
+# %% ../nbs/11_duplicates.ipynb #d645920e
+def say_tags(tags:pd.DataFrame)->str: # None where there are no tags or no byte copies
+    "The study's observation, tested, in a sentence"
+    if not len(tags): return None
+    t = tags.iloc[0]
+    verdict = 'more than its share' if t.p<.01 else 'which chance alone could explain'
+    return (f"{t.copies} of {tags.copies.sum()} byte copies ({t.copies/tags.copies.sum():.0%}) have {t.tag} in their name, as have {t.images/tags.images.sum():.0%} "
+        f"of all images with such a name: {verdict} (p = {t.p:.2g}, Fisher's exact test).")
+
+# %% ../nbs/11_duplicates.ipynb #17e62166
 def lacks(df:pd.DataFrame)->list: # Sentences
     "What a source does not have, and what can therefore not be checked"
     res = []
@@ -261,12 +271,12 @@ def inspect(
         'lacks':lacks(df), 'source':str(src), 'seconds':round(time.perf_counter()-start, 1)}
     return df,summary,found
 
-# %% ../nbs/11_duplicates.ipynb #3416a75f
+# %% ../nbs/11_duplicates.ipynb #6c8349cc
 def _figures(df, found, out):
     "Write the figures that there is something to show in; path of each by name"
     odd = found[found.kind.str.startswith('odd_')].drop_duplicates('path').head(12)
     figs = {'1_defects_without_boxes':plot_unboxed(df), '2_class_balance':plot_balance(df), '3_copies':plot_copies(df), '4_statistics':plot_stats(df),
-        '5_odd':grid(odd.path, odd.kind.str.cat(odd.detail, ': ').tolist()) if len(odd) else None, '6_boxes':plot_boxes(box_table(df))}
+        '5_odd':grid(odd.path, [k.replace('_', ' ') for k in odd.kind], ncols=min(6, len(odd))) if len(odd) else None, '6_boxes':plot_boxes(box_table(df))}
     for k in figs: (Path(out)/f'figures/{k}.png').unlink(missing_ok=True)
     return {k[2:]:save_fig(f, Path(out)/f'figures/{k}.png') for k,f in figs.items() if f}
 
@@ -288,7 +298,7 @@ def _say(s): # The summary in sentences
     leaks = f"{s['n_leaks']:,} test images have a copy in training; {s['n_conflicts']:,} groups of copies carry both labels; {s['n_broken']:,} files are no usable image."
     return balance,copies,leaks
 
-# %% ../nbs/11_duplicates.ipynb #a1d0c6e8
+# %% ../nbs/11_duplicates.ipynb #d9d4f495
 def eda_report(df:pd.DataFrame, summary:dict, found:pd.DataFrame, figures:dict, path)->Path:
     "The page to hand on"
     (balance,copies,leaks),fig,tags,boxes = _say(summary),figures.get,tag_table(df),box_table(df)
@@ -298,7 +308,7 @@ def eda_report(df:pd.DataFrame, summary:dict, found:pd.DataFrame, figures:dict, 
     rest = [k for k in summary['issues'] if k not in KNOWN and k not in odd]
     parts = ['## In short', numbers, *(['## What this source lacks', *summary['lacks']] if summary['lacks'] else []), '## Balance', balance, fig('class_balance'),
         *(['## Defects without a box', unboxed, fig('defects_without_boxes')] if unboxed else []),
-        '## Copies', copies, fig('copies'), *(['Byte copies by the machine in the name; p is the chance of so many by accident.', tags] if len(tags) else []),
+        '## Copies', copies, fig('copies'), *([say_tags(tags), tags] if len(tags) else []),
         '## Leaks, contradictions, broken files', leaks, *_listing(found, ['leak']), *_listing(found, ['conflict']), *_listing(found, ['broken']),
         '## Image statistics', fig('statistics'), 'Odd pictures lie beyond three times the middle half (Tukey).' if odd else 'No picture is unlike the rest.', fig('odd'), *_listing(found, odd),
         *(['## Boxes', fig('boxes'), box_summary(boxes)] if len(boxes) else []),
