@@ -74,5 +74,5 @@ def run_clean(
     cols = [c for c in df if c not in (*STATS,'copy_of','copy_kind','pixel_hash','width','height','mode','reason')]
     write_csv(kept[cols], out/'clean.csv')
     write_csv(removed[['reason','other',*cols]], out/'removed.csv')
-    return dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=removed.reason.str.split(':').str[0].value_counts().to_dict(),
-        seconds=round(time.perf_counter()-start, 1))
+    reasons = removed.reason.str.split(':').str[0].value_counts().sort_index().to_dict()
+    return dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=reasons, seconds=round(time.perf_counter()-start, 1))

@@ -229,7 +229,8 @@ def name_tag(path)->str: # None where the name does not follow the contest's pat
 def tag_table(df:pd.DataFrame)->pd.DataFrame: # tag, images, copies, p; empty where names have no tags or there are no copies
     "Byte copies by name tag; `p` is the chance that a tag has so many of them by accident"
     tag,copy = df.path.map(name_tag).astype(object),df.copy_kind=='copy'
-    t = pd.DataFrame(dict(tag=tag, copy=copy))[tag.notna()].groupby('tag').copy.agg(['size','sum']).reset_index().set_axis(['tag','images','copies'], axis=1)
+    t = pd.DataFrame(dict(tag=tag, copy=copy))[tag.notna()].groupby('tag')['copy'].agg(['size','sum'])
+    t = t.reset_index().set_axis(['tag','images','copies'], axis=1)
     if not t.copies.sum(): return t.iloc[:0].assign(p=[])
     n,c = t.images.sum(),t.copies.sum()
     def p(r): return fisher_exact([[r.copies, c-r.copies], [r.images-r.copies, n-r.images-c+r.copies]], alternative='greater').pvalue
@@ -241,20 +242,21 @@ def say_tags(tags:pd.DataFrame)->str: # None where there are no tags or no byte 
     if not len(tags): return None
     t = tags.iloc[0]
     verdict = 'more than its share' if t.p<.01 else 'which chance alone could explain'
-    return (f"{t.copies} of {tags.copies.sum()} byte copies ({t.copies/tags.copies.sum():.0%}) have {t.tag} in their name, as have {t.images/tags.images.sum():.0%} "
-        f"of all images with such a name: {verdict} (p = {t.p:.2g}, Fisher's exact test).")
+    copies,images = t.copies/tags.copies.sum(),t.images/tags.images.sum()
+    return (f"{t.copies} of {tags.copies.sum()} byte copies ({copies:.0%}) have {t.tag} in their name, as have {images:.0%} of all images "
+        f"with such a name: {verdict} (p = {t.p:.2g}, Fisher's exact test).")
 
 # %% ../nbs/11_duplicates.ipynb #17e62166
 def lacks(df:pd.DataFrame)->list: # Sentences
     "What a source does not have, and what can therefore not be checked"
-    res = []
-    if not has_boxes(df).any(): res.append('No boxes: whether a defect is where it is said to be, and how large it is, cannot be checked.')
-    if not (df.split=='test').any(): res.append('No test images: leaks from training into test cannot be looked for; how well a model does has to be measured by splitting what is there.')
-    if df.label[df.split!='test'].isna().any(): res.append(f"No label: {df.label[df.split!='test'].isna().sum():,} training images have none that can be used.")
-    if not df.label.eq('defect').any(): res.append('No defects at all.')
-    if df.defect_type.isna().all(): res.append('No defect types.')
-    if 'lot' not in df or df.lot.isna().all(): res.append('No lots in the file names: whether images of one lot are on both sides of a split cannot be told.')
-    return res
+    bare = int(df.label[df.split!='test'].isna().sum())
+    checks = [(not has_boxes(df).any(), 'No boxes: whether a defect is where it is said to be, and how large it is, cannot be checked.'),
+        (not (df.split=='test').any(), 'No test images: leaks cannot be looked for, and a model has to be measured on a split.'),
+        (bare>0, f'No label: {bare:,} training images have none that can be used.'),
+        (not df.label.eq('defect').any(), 'No defects at all.'),
+        (df.defect_type.isna().all(), 'No defect types.'),
+        (df.lot.isna().all(), 'No lots in the file names: whether images of one lot are on both sides of a split cannot be told.')]
+    return [s for missing,s in checks if missing]
 
 def inspect(
     src, # What `read_source` takes
@@ -267,16 +269,17 @@ def inspect(
     df,copies = find_copies(df, n_workers)
     found = pd.DataFrame(find_broken(df)+copies+find_unboxed(df)+find_odd(df), columns=ISSUE_COLS, dtype=object)
     found = pd.concat([issues_of(df), found], ignore_index=True)
-    summary = {**count_classes(df), **count_copies(df), 'n_issues':len(found), 'issues':found.kind.value_counts().to_dict(), 'always_good':always_good(df),
-        'lacks':lacks(df), 'source':str(src), 'seconds':round(time.perf_counter()-start, 1)}
+    summary = {**count_classes(df), **count_copies(df), 'n_issues':len(found), 'issues':found.kind.value_counts().sort_index().to_dict(),
+        'always_good':always_good(df), 'lacks':lacks(df), 'source':str(src), 'seconds':round(time.perf_counter()-start, 1)}
     return df,summary,found
 
 # %% ../nbs/11_duplicates.ipynb #6c8349cc
 def _figures(df, found, out):
     "Write the figures that there is something to show in; path of each by name"
     odd = found[found.kind.str.startswith('odd_')].drop_duplicates('path').head(12)
-    figs = {'1_defects_without_boxes':plot_unboxed(df), '2_class_balance':plot_balance(df), '3_copies':plot_copies(df), '4_statistics':plot_stats(df),
-        '5_odd':grid(odd.path, [k.replace('_', ' ') for k in odd.kind], ncols=min(6, len(odd))) if len(odd) else None, '6_boxes':plot_boxes(box_table(df))}
+    odd = grid(odd.path, [k.replace('_', ' ') for k in odd.kind], ncols=min(6, len(odd))) if len(odd) else None
+    figs = {'1_defects_without_boxes':plot_unboxed(df), '2_class_balance':plot_balance(df), '3_copies':plot_copies(df),
+        '4_statistics':plot_stats(df), '5_odd':odd, '6_boxes':plot_boxes(box_table(df))}
     for k in figs: (Path(out)/f'figures/{k}.png').unlink(missing_ok=True)
     return {k[2:]:save_fig(f, Path(out)/f'figures/{k}.png') for k,f in figs.items() if f}
 
@@ -289,32 +292,54 @@ def _listing(found, kinds, top=20): # Text, and a table of the first findings
 
 KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect'.split()
 
-def _say(s): # The summary in sentences
+def _say(s): # The summary in sentences: balance, copies, leaks
     a,share = s['always_good'],s['n_defect']/max(s['n_good']+s['n_defect'], 1)
-    balance = f"{s['n_train']:,} training images, {s['n_good']:,} good and {s['n_defect']:,} defective ({share:.1%}); {s['n_test']:,} test images."
-    if a['auc'] is not None: balance += f" Calling every part good would be right for {a['accuracy']:.1%} of the labelled images and let every defect escape; its AUC is {a['auc']:.1f}. So judge by AUC."
-    copies = (f"{s['n_duplicates']:,} files are byte copies of another ({s['n_duplicate_groups']:,} sets), {s['n_pixel_duplicates']:,} more have another's pixels, "
-        f"{s['n_near_duplicates']:,} more are near copies: shifted by up to 4 pixels, relit or recoded. Turned, mirrored or cropped copies are not looked for.")
-    leaks = f"{s['n_leaks']:,} test images have a copy in training; {s['n_conflicts']:,} groups of copies carry both labels; {s['n_broken']:,} files are no usable image."
+    balance = (f"{s['n_train']:,} training images, {s['n_good']:,} good and {s['n_defect']:,} defective ({share:.1%}); "
+        f"{s['n_test']:,} test images.")
+    if a['auc'] is not None: balance += (f" Calling every part good would be right for {a['accuracy']:.1%} of the labelled images "
+        f"and let every defect escape; its AUC is {a['auc']:.1f}. So judge by AUC.")
+    copies = (f"{s['n_duplicates']:,} files are byte copies of another ({s['n_duplicate_groups']:,} sets), "
+        f"{s['n_pixel_duplicates']:,} more have another's pixels, {s['n_near_duplicates']:,} more are near copies: "
+        "shifted by up to 4 pixels, relit or recoded. "
+        "Turned, mirrored or cropped copies are not looked for.")
+    leaks = (f"{s['n_leaks']:,} test images have a copy in training; {s['n_conflicts']:,} groups of copies carry both labels; "
+        f"{s['n_broken']:,} files are no usable image.")
     return balance,copies,leaks
 
-# %% ../nbs/11_duplicates.ipynb #d9d4f495
-def eda_report(df:pd.DataFrame, summary:dict, found:pd.DataFrame, figures:dict, path)->Path:
-    "The page to hand on"
-    (balance,copies,leaks),fig,tags,boxes = _say(summary),figures.get,tag_table(df),box_table(df)
-    numbers = pd.DataFrame([(k[2:].replace('_', ' '), v) for k,v in summary.items() if k.startswith('n_')], columns=['what','number'])
-    unboxed = f"{summary['n_unboxed_defects']:,} of {summary['n_defect']:,} defects have no box." if len(boxes) else None
+# %% ../nbs/11_duplicates.ipynb #67c6a1e7
+def _sections(df, summary, found, fig):
+    "Heading and parts of each section, parts that are missing as `None`"
+    (balance,copies,leaks),tags,boxes = _say(summary),tag_table(df),box_table(df)
     odd = sorted(k for k in summary['issues'] if k.startswith('odd_'))
     rest = [k for k in summary['issues'] if k not in KNOWN and k not in odd]
-    parts = ['## In short', numbers, *(['## What this source lacks', *summary['lacks']] if summary['lacks'] else []), '## Balance', balance, fig('class_balance'),
-        *(['## Defects without a box', unboxed, fig('defects_without_boxes')] if unboxed else []),
-        '## Copies', copies, fig('copies'), *([say_tags(tags), tags] if len(tags) else []),
-        '## Leaks, contradictions, broken files', leaks, *_listing(found, ['leak']), *_listing(found, ['conflict']), *_listing(found, ['broken']),
-        '## Image statistics', fig('statistics'), 'Odd pictures lie beyond three times the middle half (Tukey).' if odd else 'No picture is unlike the rest.', fig('odd'), *_listing(found, odd),
-        *(['## Boxes', fig('boxes'), box_summary(boxes)] if len(boxes) else []),
-        *(['## What did not fit while reading', *_listing(found, rest, 50)] if rest else [])]
-    return write_report(path, 'What is in the data', [o for o in parts if not (isinstance(o, str) and o=='')], f"{summary['source']}, {now()}")
+    bare = f"{summary['n_unboxed_defects']:,} of {summary['n_defect']:,} defects have no box."
+    numbers = [(k[2:].replace('_', ' '), v) for k,v in summary.items() if k.startswith('n_')]
+    yield 'In short', [pd.DataFrame(numbers, columns=['what','number'])]
+    yield 'What this source lacks', summary['lacks']
+    yield 'Balance', [balance, fig('class_balance')]
+    yield 'Defects without a box', [bare, fig('defects_without_boxes')] if len(boxes) else []
+    yield 'Copies', [copies, fig('copies'), say_tags(tags), tags if len(tags) else None]
+    yield 'Leaks, contradictions, broken files', [leaks, *(o for k in ('leak','conflict','broken') for o in _listing(found, [k]))]
+    verdict = 'Odd pictures lie beyond three times the middle half (Tukey).' if odd else 'No picture is unlike the rest.'
+    yield 'Image statistics', [fig('statistics'), verdict, fig('odd'), *_listing(found, odd)]
+    yield 'Boxes', [fig('boxes'), box_summary(boxes)] if len(boxes) else []
+    yield 'What did not fit while reading', _listing(found, rest, 50)
 
+def eda_report(
+    path, # The HTML file
+    df:pd.DataFrame, # The table from `inspect`
+    summary:dict, # Its summary
+    found:pd.DataFrame, # Its findings
+    figures:dict # Path of each figure by name
+)->Path: # `path`
+    "The page to hand on"
+    parts = []
+    for head,body in _sections(df, summary, found, figures.get):
+        body = [o for o in body if not (o is None or isinstance(o, str) and o=='')]
+        if body: parts += [f'## {head}', *body]
+    return write_report(path, 'What is in the data', parts, f"{summary['source']}, {now()}")
+
+# %% ../nbs/11_duplicates.ipynb #642e92ef
 def run_eda(
     src, # A folder in any known layout, a CSV, or the word 'elpv'
     out, # Folder for summary.json, issues.csv, figures/, report.html
@@ -326,7 +351,7 @@ def run_eda(
     start,out = time.perf_counter(),Path(out)
     if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
     df,summary,found = inspect(src, n_workers, good=good, defect=defect)
-    eda_report(df, summary, found, _figures(df, found, out), out/'report.html')
+    eda_report(out/'report.html', df, summary, found, _figures(df, found, out))
     write_csv(found, out/'issues.csv')
     summary['seconds'] = round(time.perf_counter()-start, 1)
     write_json(out/'summary.json', summary)

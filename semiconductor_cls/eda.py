@@ -22,6 +22,7 @@ from .report import *
 
 # %% ../nbs/10_eda.ipynb #8f14e45f
 MAX_BYTES = 4*MAX_PIXELS # A file larger than this is no photograph of one part
+STATS = dict(brightness='mean gray', contrast='std of gray', sharpness='Laplacian variance')
 
 def read_image_bytes(path)->bytes:
     "The bytes of an image file; an `ImageError` that says why where there are none"
@@ -45,7 +46,7 @@ def look(
     also=None # Function of the gray pixels; its result goes to `also`
 )->dict: # hash, pixel_hash, width, height, mode, brightness, contrast, sharpness, reason, also
     "All that one reading of a file tells; where it is no image, `reason` says why and the rest is missing"
-    res = dict(hash='', pixel_hash='', width=0, height=0, mode='', brightness=np.nan, contrast=np.nan, sharpness=np.nan, reason=None, also=None)
+    res = dict(hash='', pixel_hash='', width=0, height=0, mode='', **dict.fromkeys(STATS, np.nan), reason=None, also=None)
     try:
         b = read_image_bytes(path)
         res['hash'] = hashlib.md5(b, usedforsecurity=False).hexdigest()
@@ -55,8 +56,9 @@ def look(
     gray = cv2.cvtColor(a, cv2.COLOR_RGB2GRAY) if a.ndim==3 else a
     mean,std = cv2.meanStdDev(gray)
     sharp = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_16S))[1]**2
-    return res | dict(pixel_hash=hashlib.sha1(repr(a.shape).encode()+a.tobytes(), usedforsecurity=False).hexdigest(), width=im.width, height=im.height,
-        mode=im.mode, brightness=mean.item(), contrast=std.item(), sharpness=sharp.item(), also=also(gray) if also else None)
+    pixels = hashlib.sha1(repr(a.shape).encode()+a.tobytes(), usedforsecurity=False).hexdigest()
+    return res | dict(pixel_hash=pixels, width=im.width, height=im.height, mode=im.mode, brightness=mean.item(), contrast=std.item(),
+        sharpness=sharp.item(), also=also(gray) if also else None)
 
 def scan(
     df:pd.DataFrame, # The table
@@ -97,11 +99,14 @@ def plot_balance(df:pd.DataFrame)->plt.Figure:
     "Images of each class; defects without a box are hatched"
     c = count_classes(df)
     fig,ax = plt.subplots(figsize=(5.6,1.9))
-    bars = [('good',0,c['n_good'],GOOD,''), ('defect',0,c['n_boxed_defects'],DEFECT,''), ('defect',c['n_boxed_defects'],c['n_unboxed_defects'],DEFECT,'////'), ('test',0,c['n_test'],'.6','')]
+    good,defect,boxed,bare,test = (c[f'n_{k}'] for k in 'good defect boxed_defects unboxed_defects test'.split())
+    hatch = '////' if boxed else ''
+    bars = [('good',0,good,GOOD,''), ('defect',0,boxed,DEFECT,''), ('defect',boxed,bare,DEFECT,hatch), ('test',0,test,'.6','')]
     for y,left,n,color,hatch in bars: ax.barh(y, n, left=left, color=color, hatch=hatch, edgecolor='w')
-    for y,n in (('good',c['n_good']), ('defect',c['n_defect']), ('test',c['n_test'])): ax.text(n, y, f' {n:,}', va='center')
-    if c['n_boxed_defects'] and c['n_unboxed_defects']: ax.text(c['n_defect'], 'defect', f"{'':14}hatched: {c['n_unboxed_defects']:,} without a box", va='center')
-    ax.set(xlabel='images', xlim=(0, 1.12*max(c['n_good'], c['n_defect'], c['n_test'], 1))); ax.invert_yaxis(); ax.spines[['top','right']].set_visible(False)
+    for y,n in (('good',good), ('defect',defect), ('test',test)): ax.text(n, y, f' {n:,}', va='center')
+    if boxed and bare: ax.text(defect, 'defect', f"{'':14}hatched: {bare:,} without a box", va='center')
+    ax.set(xlabel='images', xlim=(0, 1.12*max(good, defect, test, 1)))
+    ax.xaxis.set_major_formatter('{x:,.0f}'); ax.invert_yaxis(); ax.spines[['top','right']].set_visible(False)
     return fig
 
 # %% ../nbs/10_eda.ipynb #98f13708
@@ -145,8 +150,6 @@ def plot_unboxed(df:pd.DataFrame, n:int=6)->plt.Figure: # None where no defect i
     return grid(both.path.tolist(), titles, both.boxes.tolist(), n)
 
 # %% ../nbs/10_eda.ipynb #1ff1de77
-STATS = dict(brightness='mean gray level', contrast='standard deviation, gray levels', sharpness='variance of the Laplacian')
-
 def fences(x:pd.Series, k:float=3.)->tuple: # (low, high)
     "Tukey's fences, `k` widths of the middle half away from it"
     q1,q3 = np.nanpercentile(x, [25,75])
@@ -162,9 +165,10 @@ def find_odd(df:pd.DataFrame)->list: # Findings `odd_size`, `odd_mode`, `odd_bri
         res += [issue(p, f'odd_{kind}', detail=f'{v}, most are {top}') for p,v in zip(ok.path, s) if v!=top]
     for k in STATS:
         x = np.log(ok[k]+1e-3) if k=='sharpness' else ok[k]
-        lo,hi = fences(x)
         back = np.exp if k=='sharpness' else float
-        res += [issue(p, f'odd_{k}', detail=f'{v:.3g}, usual {max(back(lo),0):.3g} to {back(hi):.3g}') for p,v,o in zip(ok.path, ok[k], x) if not lo<=o<=hi]
+        lo,hi = (back(o) for o in fences(x))
+        odd = ok[~ok[k].between(lo, hi)]
+        res += [issue(p, f'odd_{k}', detail=f'{v:.3g}, usual {max(lo,0):.3g} to {hi:.3g}') for p,v in zip(odd.path, odd[k])]
     return res
 
 # %% ../nbs/10_eda.ipynb #4e732ced
@@ -177,10 +181,12 @@ def plot_stats(df:pd.DataFrame)->plt.Figure: # None where no file is readable
         bins = np.histogram_bin_edges(ok[k], 40)
         if k=='sharpness':
             bins = np.geomspace(max(ok[k].min(), 1e-2), max(ok[k].max(), 1e-1)*1.01, 40)
-            ax.set_xscale('log'); ax.xaxis.set_major_locator(LogLocator(subs=(1,2,5))); ax.xaxis.set_major_formatter('{x:,g}'); ax.xaxis.set_minor_locator(NullLocator())
+            ax.set_xscale('log'); ax.xaxis.set_minor_locator(NullLocator())
+            ax.xaxis.set_major_locator(LogLocator(subs=(1,2,5))); ax.xaxis.set_major_formatter('{x:,g}')
         for l,c in (('good',GOOD),('defect',DEFECT)):
             if (ok.label==l).any(): ax.hist(ok[k][ok.label==l], bins, density=True, histtype='step', color=c, lw=1.5, label=l)
-        ax.set(xlabel=f'{k} ({unit})', yticks=[], ylabel='share of images' if k=='brightness' else ''); ax.spines[['top','right']].set_visible(False)
+        ax.set(xlabel=f'{k} ({unit})', yticks=[], ylabel='share of images' if k=='brightness' else '')
+        ax.spines[['top','right']].set_visible(False)
     if len(axs[0].patches): axs[0].legend(frameon=False, fontsize=8)
     return fig
 
@@ -195,7 +201,8 @@ def box_summary(boxes:pd.DataFrame)->pd.DataFrame: # One row a type: boxes, medi
     "Boxes by defect type"
     b = boxes.assign(share=boxes.width*boxes.height/(boxes.image_width*boxes.image_height))
     res = b.groupby('defect_type').agg(boxes=('id','size'), width=('width','median'), height=('height','median'), share=('share','median'))
-    return res.sort_values('boxes', ascending=False).reset_index().rename(columns=dict(width='median width, px', height='median height, px', share='median share of picture'))
+    names = dict(width='median width, px', height='median height, px', share='median share of picture')
+    return res.sort_values('boxes', ascending=False).reset_index().rename(columns=names)
 
 def heat(boxes:pd.DataFrame, n:int=100)->np.ndarray: # (n, n), share of boxes that cover each place
     "Where boxes lie, in a picture of `n` by `n` fields"

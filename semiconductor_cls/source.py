@@ -228,7 +228,8 @@ def read_elpv(
     path = Path(path)
     raw = pd.read_csv(path/'labels.csv', sep=r'\s+', names=['path','probability','cell_type'])
     stratum = raw.cell_type.str.cat(raw.probability.round(2).astype(str), '-')
-    return make_table(raw.assign(path=[str(path/p) for p in raw.path], label=['defect' if p>=.5 else 'good' for p in raw.probability], stratum=stratum))
+    label = ['defect' if p>=.5 else 'good' for p in raw.probability]
+    return make_table(raw.assign(path=[str(path/p) for p in raw.path], label=label, stratum=stratum))
 
 # %% ../nbs/02_source.ipynb #c16a5320
 def read_source(

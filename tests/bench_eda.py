@@ -4,7 +4,7 @@
 
 Writes nothing into the repository; replicas are made below --dir (a temporary folder otherwise) and removed. Every file is read once before timing.
 """
-import argparse, json, os, resource, subprocess, sys, tempfile, time
+import argparse, contextlib, json, os, subprocess, sys, tempfile, time
 from pathlib import Path
 import numpy as np
 
@@ -34,7 +34,8 @@ def bench_cleanvision(paths):
     try: from cleanvision import Imagelab
     except ImportError: return print('cleanvision is not installed: pip install cleanvision')
     lab = Imagelab(filepaths=[str(p) for p in paths])
-    s = timed(lambda: lab.find_issues(n_jobs=2, verbose=False))
+    with open(os.devnull, 'w') as null, contextlib.redirect_stderr(null), contextlib.redirect_stdout(null):
+        s = timed(lambda: lab.find_issues(n_jobs=2, verbose=False))
     print(f"CleanVision on the same {len(paths):,} readable files: {s:.0f} s; near duplicates it reports: {int(lab.issues['is_near_duplicates_issue'].sum()):,}", flush=True)
 
 def main():
