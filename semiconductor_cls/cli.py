@@ -25,14 +25,13 @@ def main():
     "Run the command line; errors a person can mend become one line"
     warnings.filterwarnings('ignore')
     signal.signal(signal.SIGTERM, _sigterm)
-    try: app(standalone_mode=False)
+    try: code = app(standalone_mode=False) or 0 # typer answers Ctrl-C with 130
     except UserError as e: code = _fail(str(e), 1)
     except (KeyboardInterrupt, typer.Abort): code = _fail('stopped', 130)
     except OSError as e: code = _fail(f'{e.filename or ""}: {e.strerror or e}', 1)
     except Exception as e:
         if not hasattr(e, 'format_message'): raise
         code = _fail(e.format_message(), 2)
-    else: code = 0
     sys.exit(code)
 
 def _fail(msg, code):

@@ -120,7 +120,7 @@ def read_csv(path)->pd.DataFrame: # Text columns as text (an id stays '007'), bo
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
     except (ValueError, pd.errors.ParserError) as e: raise UserError(f'{path}: not readable as CSV ({e})') from None
     for c in df.columns:
-        if not pd.api.types.is_numeric_dtype(df[c]): df[c] = df[c].astype(object).map(_cell_in).where(df[c].notna(), None)
+        if c in TEXT_COLS or not pd.api.types.is_numeric_dtype(df[c]): df[c] = pd.Series([None if pd.isna(v) else _cell_in(v) for v in df[c]], index=df.index, dtype=object)
     if 'boxes' in df: df['boxes'] = [json.loads(o) if isinstance(o, str) else [] for o in df.boxes]
     return df
 

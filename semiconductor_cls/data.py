@@ -137,7 +137,7 @@ def make_dls(
     "Loaders of the training and validation rows of a table"
     idx = df.index[df.split.isin(['train','valid'])]
     items = idx.tolist()
-    block = DataBlock((TransformBlock(), CategoryBlock(CLASSES)), get_x=lambda i: cache[i], get_y=lambda i: df.label[i],
+    block = DataBlock((TransformBlock(), CategoryBlock(CLASSES, sort=False)), get_x=lambda i: cache[i], get_y=lambda i: df.label[i],
         splitter=IndexSplitter(np.flatnonzero(df.split[idx]=='valid')), item_tfms=[*([Augment(augs)] if augs else []), ToImage],
         batch_tfms=[IntToFloatTensor(), Normalize.from_stats(*stats, cuda=False)])
     kw = dict(bs=bs, val_bs=2*bs, num_workers=num_workers, device=device or default_device())

@@ -45,7 +45,7 @@ class Recipe:
 
 # %% ../nbs/31_train.ipynb #1679091c
 PAPER = Recipe()
-QUICK = Recipe(arch='efficientnet_lite0', sizes=(128,), frozen_epochs=1, epochs=4, frozen_lr=2e-3, lrs=(3e-4,1e-3,3e-3), train_bn=False, tta=True)
+QUICK = Recipe(arch='efficientnet_lite0', sizes=(128,), frozen_epochs=1, epochs=5, frozen_lr=2e-3, lrs=(3e-4,1e-3,3e-3), train_bn=False, tta=True)
 STRONG = Recipe(arch='efficientnet_lite0', sizes=(160,224), frozen_epochs=1, epochs=8, frozen_lr=2e-3, lrs=(2e-4,7e-4,2e-3), train_bn=False, tta=True)
 RECIPES = dict(quick=QUICK, paper=PAPER, strong=STRONG)
 
@@ -91,7 +91,7 @@ def seed_epoch(dls, *key):
     for t in dls.train.after_item.fs:
         if isinstance(t, Augment): t.augs.set_random_seed(s)
 
-# %% ../nbs/31_train.ipynb #aab32389
+# %% ../nbs/31_train.ipynb #c51ce410
 class Diary(Callback):
     "Seeds each epoch and hands what happened in it to `log(learn, row, steps)`"
     order = 65 # after the recorder, before `SkipToEpoch`
@@ -118,7 +118,7 @@ class Diary(Callback):
             wait_share=self.wait/self.train_seconds, seconds=time.perf_counter()-self.start)
         self.log(self.learn, row, self.steps)
 
-# %% ../nbs/31_train.ipynb #c74d97b0
+# %% ../nbs/31_train.ipynb #9bf31c7f
 def save_checkpoint(learn, path, stage:int, epoch:int):
     "Write model, optimizer and position, atomically"
     opt = learn.opt.state_dict()
@@ -131,7 +131,7 @@ def load_checkpoint(path)->dict: # None if there is none
     try: return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e: raise UserError(f'{path}: not readable as a checkpoint ({type(e).__name__}); use --overwrite to start again') from None
 
-# %% ../nbs/31_train.ipynb #6f4922f4
+# %% ../nbs/31_train.ipynb #70efdf2e
 def stages(r:Recipe)->list: # (size, stage, epochs, peak rates)
     "The stages of a recipe in order"
     return [(sz,st,n,lr) for sz in r.sizes for st,n,lr in (('frozen',r.frozen_epochs,[r.frozen_lr]*3), ('unfrozen',r.epochs,list(r.lrs))) if n]
@@ -170,13 +170,13 @@ def fit_recipe(
 
 def _log(log, k, learn, row, steps): log(learn, row, steps, k, row['epoch'])
 
-# %% ../nbs/31_train.ipynb #37693cfc
+# %% ../nbs/31_train.ipynb #b6d767d2
 def _until(rows, r, ckpt):
     "Rows of the diary up to a checkpoint"
     done = {(sz,st):(n if k<ckpt['stage'] else ckpt['epoch'] if k==ckpt['stage'] else 0) for k,(sz,st,n,_) in enumerate(stages(r))}
     return [o for o in rows if o['epoch'] <= done[(o['size'],o['stage'])]]
 
-# %% ../nbs/31_train.ipynb #8e296a06
+# %% ../nbs/31_train.ipynb #1ff1de77
 def fingerprint(df:pd.DataFrame, cols=('hash','label'))->str: # 16 hex digits
     "Identity of a data set: which contents carry which labels (or are in which set)"
     return hashlib.sha256('\n'.join(sorted(df[list(cols)].astype(str).agg('|'.join, axis=1))).encode()).hexdigest()[:16]
@@ -210,7 +210,7 @@ def train_run(
     (run/'checkpoint.pt').unlink(missing_ok=True)
     return learn
 
-# %% ../nbs/31_train.ipynb #33e75ff0
+# %% ../nbs/31_train.ipynb #02e74f10
 def plot_balance(df:pd.DataFrame)->Figure:
     "Images of each class in each set"
     t = pd.crosstab(df.split, df.label).reindex(['train','valid','test']).fillna(0)
@@ -232,7 +232,7 @@ def plot_batch(dls:DataLoaders, n:int=16)->Figure:
     for ax,im,y in zip(axs.flat, x, yb): ax.imshow(im, cmap='gray', vmin=0, vmax=1); ax.set_title(CLASSES[y], fontsize=9, color=(GOOD,DEFECT)[y])
     return fig
 
-# %% ../nbs/31_train.ipynb #6ea9ab1b
+# %% ../nbs/31_train.ipynb #33e75ff0
 def _stage_lines(ax, steps):
     new = (steps['size'].astype(str)+steps.stage).ne((steps['size'].astype(str)+steps.stage).shift())
     for i in np.flatnonzero(new):
@@ -261,7 +261,7 @@ def plot_losses(steps:pd.DataFrame, hist:pd.DataFrame)->Figure:
     fig.legend(frameon=False, ncols=3, fontsize=8, loc='upper center', bbox_to_anchor=(.5,1.02))
     return fig
 
-# %% ../nbs/31_train.ipynb #c16a5320
+# %% ../nbs/31_train.ipynb #34173cb3
 def train_figures(run:Run, learn:Learner, df:pd.DataFrame):
     "Write the four pictures into `figures/`"
     hist,steps = pd.read_csv(run/'history.csv'),pd.read_csv(run/'steps.csv')
