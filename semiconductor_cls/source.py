@@ -91,7 +91,9 @@ def _stem(name): # without an image's extension, and only that: 'lot.5' stays
 
 def is_box_file(path)->bool:
     "Whether the first row of a CSV is a box file's: `id` with corners, or seven fields with 'rectangle' third"
-    with open(path, encoding='utf-8-sig', errors='replace') as f: head = [o.strip() for o in next(csv.reader([f.readline(4096)]), [])]
+    try:
+        with open(path, encoding='utf-8-sig', errors='replace') as f: head = [o.strip() for o in next(csv.reader([f.readline(4096)]), [])]
+    except (OSError, csv.Error) as e: raise UserError(f'{path}: not readable as CSV ({e})') from None
     return {'id',*XY} <= set(head) or len(head)==7 and head[2]=='rectangle'
 
 def read_boxes(

@@ -88,9 +88,9 @@ def test_hostile_tree_is_reported_file_by_file(hostile, tmp_path):
     run_clean(hostile, tmp_path/'clean')
     assert names(read_source(tmp_path/'clean/clean.csv').path) == set(EVIL)   # every name survives the way through the CSV
 
-@pytest.mark.skipif(os.geteuid()==0, reason='root may read everything')
 def test_permissions_are_reported(hostile, tmp_path):
     (hostile/'good/a b.bmp').chmod(0); (hostile/'good/sub').mkdir(); (hostile/'good/sub').chmod(0)
+    if os.access(hostile/'good/a b.bmp', os.R_OK): pytest.skip('this user may read everything')
     s = run_eda(hostile, tmp_path/'out')
     (hostile/'good/sub').chmod(0o755)
     found = read_csv(tmp_path/'out/issues.csv')
