@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['ALIASES', 'STUDY_ARCHS', 'PACKAGED', 'POOLS', 'FLIPS', 'arch_name', 'arch_cfg', 'Body', 'packaged_weights',
            'read_weights', 'fit_weights', 'load_pretrained', 'study_head', 'body_groups', 'study_splitter',
-           'create_model', 'chip_learner', 'save_model', 'load_model', 'predict_batch', 'predict_rows']
+           'create_model', 'chip_learner', 'keep_memory', 'save_model', 'load_model', 'predict_batch', 'predict_rows']
 
 # %% ../nbs/30_learner.ipynb #c81e728d
-from collections import OrderedDict
-from contextlib import suppress
+import ctypes
 from importlib.util import find_spec
 from pathlib import Path
 from fastai.vision.all import *
@@ -165,6 +164,13 @@ def chip_learner(
     return learn
 
 # %% ../nbs/30_learner.ipynb #6ea9ab1b
+def keep_memory()->bool: # Whether the C library took the hint
+    "Ask glibc to keep freed memory for the next step; does nothing where there is no glibc"
+    try: libc = ctypes.CDLL('libc.so.6')
+    except OSError: return False
+    return bool(libc.mallopt(-3, 1<<30) and libc.mallopt(-1, (1<<31)-1)) # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+
+# %% ../nbs/30_learner.ipynb #6364d3f0
 def save_model(model:nn.Module, path):
     "Write the weights as safetensors, atomically"
     with atomic_path(path) as p: save_file({k:v.detach().cpu().contiguous() for k,v in model.state_dict().items()}, p)
@@ -180,7 +186,7 @@ def load_model(
     except RuntimeError as e: raise UserError(f'{path}: does not fit {arch} ({str(e).splitlines()[1].strip()[:120]})') from None
     return model.eval().to(memory_format=torch.channels_last)
 
-# %% ../nbs/30_learner.ipynb #c16a5320
+# %% ../nbs/30_learner.ipynb #e369853d
 FLIPS = [(), (2,), (3,), (2,3)]
 
 @torch.no_grad()

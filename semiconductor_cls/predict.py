@@ -51,6 +51,7 @@ def iter_preds(
     bs:int=32 # Files scored at once
 ): # Yields (path, probability or None, note)
     "Score files in order, decoding ahead in threads"
+    keep_memory()
     model,info = load_run_model(run),run.info
     def decode(p):
         try: return load_image(p, info['size'], 3)

@@ -151,7 +151,7 @@ def fit_recipe(
     resume:dict=None, # A checkpoint to go on from
 )->Learner:
     "Train a recipe to its end"
-    learn = None
+    learn,_ = None,keep_memory()
     for k,(sz,stage,n,lrs) in enumerate(stages(r)):
         if learn is None or sz!=learn.size:
             set_seed(seed)
