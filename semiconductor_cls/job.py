@@ -62,8 +62,8 @@ def run_report(run:Run)->Path: # `report.html`
     if removed is not None and len(removed): parts += [f'{len(removed)} images were left out:', removed[[c for c in ('path','reason','detail') if c in removed]].head(50)]
     if hist is not None: parts += ['## Training', fig('learning_rate'), fig('loss'), hist]
     if m:
-        parts += ['## Test', fig('roc'), fig('confusion'), fig('mistakes')]
-        if m['reported_on']!='test': parts.insert(-3, 'No labelled test images: the figures below are on validation, which also chose the threshold, and flatter the model.')
+        parts += ['## Test', fig('roc'), fig('confusion'), fig('calibration'), fig('mistakes')]
+        if m['reported_on']!='test': parts.insert(-4, 'No labelled test images: the figures below are on validation, which also chose the threshold, and flatter the model.')
         parts += ['## All figures', pd.DataFrame([(k, v) for k,v in m.items() if not isinstance(v, (dict,list))], columns=['metric','value'])]
     parts += ['## How to repeat it', f"Command: {info.get('command','')}", pd.DataFrame([(k,str(v)) for k,v in {**info.get('recipe',{}), 'seed':info.get('seed'), 'weights':info.get('weights'),
         'device':info.get('device'), 'data fingerprint':info.get('fingerprint'), 'commit':info.get('commit'), **info.get('versions',{})}.items()], columns=['what','value'])]

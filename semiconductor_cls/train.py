@@ -246,7 +246,7 @@ def plot_rates(steps:pd.DataFrame)->Figure:
         lr = steps[f'lr_{i}'].where((steps.stage!='frozen') | (i==2))
         ax.plot(lr, color=c, label=l)
     ax.set_yscale('log'); ax.set_xlabel('step'); ax.set_ylabel('learning rate'); _stage_lines(ax, steps)
-    ax.set_ylim(top=ax.get_ylim()[1]*6); ax.legend(frameon=False, fontsize=8, loc='lower right')
+    ax.set_ylim(top=ax.get_ylim()[1]*6); ax.legend(frameon=False, fontsize=8, loc='lower center')
     return fig
 
 def plot_losses(steps:pd.DataFrame, hist:pd.DataFrame)->Figure:
