@@ -15,4 +15,5 @@ from .evaluate import *
 from .ensemble import *
 from .operate import *
 from .job import *
+from .committee import *
 from .predict import *

@@ -112,7 +112,7 @@ def write_csv(df:pd.DataFrame, path):
     with atomic_path(path) as p: df.to_csv(p, index=False, errors='surrogateescape', lineterminator='\n')
 
 # %% ../nbs/00_core.ipynb #70efdf2e
-TEXT_COLS = 'path id label split defect_type stratum hash reason kind other detail note'.split()
+TEXT_COLS = 'path id label split defect_type stratum hash reason kind other detail note plus members'.split()
 
 def read_csv(path)->pd.DataFrame: # Text columns as text (an id stays '007'), boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"

@@ -227,7 +227,7 @@ def plot_batch(dls:DataLoaders, n:int=16)->Figure:
     "A training batch as the model sees it: drawn one to one, augmented"
     xb,yb = dls.train.one_batch()
     x = dls.train.after_batch[-1].decode(xb).cpu().clamp(0,1)[:n,0]
-    fig,axs = plt.subplots(2, (len(x)+1)//2, figsize=(12,3.4))
+    fig,axs = plt.subplots(2, (len(x)+1)//2, figsize=(1.5*((len(x)+1)//2),3.4))
     for ax in axs.flat: ax.axis('off')
     for ax,im,y in zip(axs.flat, x, yb): ax.imshow(im, cmap='gray', vmin=0, vmax=1); ax.set_title(CLASSES[y], fontsize=9, color=(GOOD,DEFECT)[y])
     return fig

@@ -54,20 +54,48 @@ def test_train_and_predict(semicls, parts, tmp_path):
     (['train','rotten'], 'no readable'),
     (['predict','runs/none','parts','--out','o.csv'], 'no such run'),
 ])
-def test_bad_input_is_one_line_and_leaves_nothing(semicls, parts, tmp_path, args, want):
+def test_bad_input_is_one_line_and_leaves_nothing(parts, tmp_path, args, want, monkeypatch, capsys):
     import torch
     from safetensors.torch import save_file
+    from semiconductor_cls.cli import main
     (tmp_path/'empty').mkdir()
     for i in range(10): part(tmp_path/f'one/good/{i}.png', 0, i)
     for i in range(12): part(tmp_path/f'few/{"defect" if i<3 else "good"}/{i}.png', i<3, i)
     for c in ('good','defect'):
         for i in range(9): (tmp_path/f'rotten/{c}').mkdir(parents=True, exist_ok=True); (tmp_path/f'rotten/{c}/{i}.png').write_bytes(b'no image')
     (tmp_path/'junk.pth').write_bytes(b'junk'); save_file({'w': torch.zeros(3)}, tmp_path/'other.safetensors')
-    r = semicls(*args)
-    assert r.returncode in (1,2) and want in r.err, r.err
-    lines = r.err.strip().splitlines()
-    assert lines[-1].startswith('semicls: ') and 'Traceback' not in r.err
-    assert not (tmp_path/'runs').exists() and not (tmp_path/'o.csv').exists() and r.out==''
+    monkeypatch.chdir(tmp_path); monkeypatch.setenv('SEMICLS_CACHE', str(tmp_path/'cache')); monkeypatch.setattr('sys.argv', ['semicls', *args])
+    with pytest.raises(SystemExit) as e: main()
+    out,err = capsys.readouterr()
+    assert e.value.code in (1,2) and want in err, err
+    assert err.strip().splitlines()[-1].startswith('semicls: ') and 'Traceback' not in err
+    assert not (tmp_path/'runs').exists() and not (tmp_path/'o.csv').exists() and out==''
+
+def test_bad_input_in_a_process_of_its_own(semicls, tmp_path):
+    r = semicls('train', 'nowhere')
+    assert r.returncode==1 and r.err.strip().splitlines()==["semicls: nowhere: no such folder (or the word 'elpv' for the photographs of the demo)"] and not (tmp_path/'runs').exists()
+
+def test_look_clean_train_ensemble(semicls, tmp_path):
+    "The path of the study: look, clean, train on what is left, average"
+    assert semicls('synth', 'chips', '--scale', '0.005', '--seed', '3').returncode==0
+    e = semicls('eda', 'chips', '--out', 'eda')
+    assert e.returncode==0, e.err
+    s,truth = json.loads((tmp_path/'eda/summary.json').read_text()),read_csv(tmp_path/'chips/truth.csv')
+    assert s['n_images']==len(truth) and s['n_unboxed_defects']>0 and (tmp_path/'eda/report.html').exists()
+    c = semicls('clean', 'chips', '--out', 'cleaned')
+    kept,removed = read_csv(tmp_path/'cleaned/clean.csv'),read_csv(tmp_path/'cleaned/removed.csv')
+    assert c.returncode==0 and len(kept)+len(removed)==s['n_images'] and removed.reason.notna().all()
+    for a in ('0','1'):
+        t = semicls('train', 'cleaned/clean.csv', *TINY, '--seed', a, '--name', f's{a}')
+        assert t.returncode==0, t.err
+    assert read_csv(tmp_path/'runs/s0/preds_unlabelled.csv').p_defect.notna().all()
+    m = semicls('ensemble', 'runs/s0', 'runs/s1', '--out', 'runs/both')
+    assert m.returncode==0 and len(read_csv(tmp_path/'runs/both/combinations.csv'))==3, m.err
+    assert semicls('compare', 'runs/s0', 'runs/both').returncode==0
+    v = semicls('evaluate', 'runs/both', '--defect-rate', '0.01')
+    assert v.returncode==0 and (tmp_path/'runs/both/operating.json').exists(), v.err
+    p = semicls('predict', 'runs/both', 'chips/test', '--out', 'p.csv')
+    assert p.returncode==0 and len(read_csv(tmp_path/'p.csv'))==s['n_test'], p.err
 
 def test_ctrl_c_leaves_a_run_that_says_so_and_goes_on(semicls, parts, tmp_path):
     slow = [*NAMES, *TINY, '--set', 'epochs=6']
