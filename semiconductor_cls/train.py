@@ -179,7 +179,8 @@ def _until(rows, r, ckpt):
 # %% ../nbs/31_train.ipynb #1ff1de77
 def fingerprint(df:pd.DataFrame, cols=('hash','label'))->str: # 16 hex digits
     "Identity of a data set: which contents carry which labels (or are in which set)"
-    return hashlib.sha256('\n'.join(sorted(df[list(cols)].astype(str).agg('|'.join, axis=1))).encode()).hexdigest()[:16]
+    lines = sorted('|'.join('' if pd.isna(v) else str(v) for v in o) for o in df[list(cols)].itertuples(index=False))
+    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
 
 def preds_table(df, rows, p)->pd.DataFrame: # `id, path, label, p_defect`, sorted by `id`
     "Predictions keyed by file"
