@@ -156,7 +156,7 @@ def chip_learner(
 )->Learner:
     "A `Learner` with the study's head, loss and three parameter groups, its body filled with ImageNet weights"
     sz = dls.one_batch()[0].shape[-1]
-    model = create_model(arch, pool, sz)
+    model = create_model(arch, pool, sz).to(memory_format=torch.channels_last) # at once, so that a model that is only resumed and not trained further computes alike
     src = load_pretrained(model[0], arch, weights)
     learn = Learner(dls, model, loss_func=loss_func or LabelSmoothingCrossEntropy(eps=.1), splitter=study_splitter, train_bn=train_bn,
                     metrics=metrics or [RocAucBinary(), accuracy], cbs=[ChannelsLast(), *([] if train_bn else [BnFreeze()]), *L(cbs)], **kwargs)
