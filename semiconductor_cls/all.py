@@ -9,6 +9,7 @@ from .duplicates import *
 from .clean import *
 from .split import *
 from .data import *
+from .switches import *
 from .learner import *
 from .train import *
 from .evaluate import *

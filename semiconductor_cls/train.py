@@ -17,6 +17,7 @@ from .core import *
 from .split import *
 from .data import *
 from .learner import *
+from .switches import *
 from .report import DEFECT, GOOD, save_fig
 
 # %% ../nbs/31_train.ipynb #e4da3b7f
@@ -33,7 +34,11 @@ class Recipe:
     pct_start:float = .3 # Share of a stage in which the rate rises
     bs:int = 32 # Batch size
     wd:float = .01 # Weight decay
+    loss:str = 'smooth' # smooth (label smoothing), ce or focal
     eps:float = .1 # Label smoothing
+    anneal:str = 'cos' # cos (one cycle), linear, step or constant
+    ema:float = 0. # Decay of the weights' moving average; 0 turns it off
+    mixup:float = 0. # Parameter of MixUp's beta distribution; 0 turns it off
     balanced:bool = True # Draw the classes one to one
     aug_p:float = .5 # Chance of each augmentation; 0 turns them off
     train_bn:bool = True # Train batch norms of the frozen body, as fastai does
@@ -75,6 +80,8 @@ def check_recipe(r:Recipe)->Recipe: # `r` itself
     def need(ok, msg):
         if not ok: raise UserError(f'recipe: {msg}')
     need(r.pool in POOLS, f"pool={r.pool}: one of {', '.join(POOLS)}")
+    make_loss(r.loss, r.eps); make_sched(r.anneal, r.lrs)
+    need(0<=r.ema<1 and r.mixup>=0, f'ema={r.ema}, mixup={r.mixup}: a decay below 1, and a positive number')
     need(r.sizes and all(16<=s<=1024 for s in r.sizes), f'sizes={r.sizes}: pixels between 16 and 1024')
     need(len(r.lrs)==3 and all(o>0 for o in (*r.lrs, r.frozen_lr)), f'lrs={r.lrs}, frozen_lr={r.frozen_lr}: three positive rates and one')
     need(r.frozen_epochs>=0 and r.epochs>=0 and r.frozen_epochs+r.epochs>0, 'at least one epoch')
@@ -120,10 +127,10 @@ class Diary(Callback):
 
 # %% ../nbs/31_train.ipynb #9bf31c7f
 def save_checkpoint(learn, path, stage:int, epoch:int):
-    "Write model, optimizer and position, atomically"
+    "Write model, optimizer, moving average and position, atomically"
     opt = learn.opt.state_dict()
     opt = dict(state=[dict(o) for o in opt['state']], hypers=[{k:float(v) if isinstance(v, float) else v for k,v in h.items()} for h in opt['hypers']])
-    with atomic_path(path) as p: torch.save(dict(model=learn.model.state_dict(), opt=opt, stage=stage, epoch=epoch), p)
+    with atomic_path(path) as p: torch.save(dict(model=learn.model.state_dict(), opt=opt, ema=learn.ema.state_dict() if learn.ema else {}, stage=stage, epoch=epoch), p)
 
 def load_checkpoint(path)->dict: # None if there is none
     "Read a checkpoint without running any code in it"
@@ -156,16 +163,24 @@ def fit_recipe(
         if learn is None or sz!=learn.size:
             set_seed(seed)
             dls = recipe_dls(df, r, sz, device, folder)
-            if learn is None: learn = chip_learner(dls, r.arch, r.pool, weights, LabelSmoothingCrossEntropy(eps=r.eps), r.train_bn, wd=r.wd)
+            if learn is None: learn = _new_learner(dls, r, weights)
             learn.dls,learn.size = dls,sz
         if resume and k<resume['stage']: continue
         learn.freeze() if stage=='frozen' else learn.unfreeze()
         start = 0
         if resume and k==resume['stage']:
             learn.model.load_state_dict(resume['model']); learn.opt.load_state_dict(resume['opt']); start = resume['epoch']
+            if learn.ema: learn.ema.load_state_dict(resume['ema'], learn.model)
         if start==n: continue
         diary = Diary(seed, stage, sz, partial(_log, log, k))
-        with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(n, lr_max=lrs, pct_start=r.pct_start, wd=r.wd, cbs=diary, start_epoch=start)
+        with learn.no_bar(), learn.no_logging(): learn.fit(n, wd=r.wd, cbs=[make_sched(r.anneal, lrs, r.pct_start), diary], start_epoch=start)
+    if learn.ema: learn.ema.finish(learn.model)
+    return learn
+
+def _new_learner(dls, r, weights):
+    ema = EMA(r.ema) if r.ema else None
+    learn = chip_learner(dls, r.arch, r.pool, weights, make_loss(r.loss, r.eps), r.train_bn, wd=r.wd, cbs=[*([ema] if ema else []), *([MixUp(r.mixup)] if r.mixup else [])])
+    learn.ema = ema
     return learn
 
 def _log(log, k, learn, row, steps): log(learn, row, steps, k, row['epoch'])
@@ -211,7 +226,7 @@ def train_run(
     (run/'checkpoint.pt').unlink(missing_ok=True)
     return learn
 
-# %% ../nbs/31_train.ipynb #02e74f10
+# %% ../nbs/31_train.ipynb #33e75ff0
 def plot_balance(df:pd.DataFrame)->Figure:
     "Images of each class in each set"
     t = pd.crosstab(df.split, df.label).reindex(['train','valid','test']).fillna(0)
@@ -233,7 +248,7 @@ def plot_batch(dls:DataLoaders, n:int=16)->Figure:
     for ax,im,y in zip(axs.flat, x, yb): ax.imshow(im, cmap='gray', vmin=0, vmax=1); ax.set_title(CLASSES[y], fontsize=9, color=(GOOD,DEFECT)[y])
     return fig
 
-# %% ../nbs/31_train.ipynb #33e75ff0
+# %% ../nbs/31_train.ipynb #6ea9ab1b
 def _stage_lines(ax, steps):
     new = (steps['size'].astype(str)+steps.stage).ne((steps['size'].astype(str)+steps.stage).shift())
     for i in np.flatnonzero(new):
@@ -262,7 +277,7 @@ def plot_losses(steps:pd.DataFrame, hist:pd.DataFrame)->Figure:
     fig.legend(frameon=False, ncols=3, fontsize=8, loc='upper center', bbox_to_anchor=(.5,1.02))
     return fig
 
-# %% ../nbs/31_train.ipynb #34173cb3
+# %% ../nbs/31_train.ipynb #c16a5320
 def train_figures(run:Run, learn:Learner, df:pd.DataFrame):
     "Write the four pictures into `figures/`"
     hist,steps = pd.read_csv(run/'history.csv'),pd.read_csv(run/'steps.csv')
