@@ -7,7 +7,7 @@ cfg = ConfigParser(delimiters=['='])
 cfg.read(Path(__file__).parent/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
 reqs = {k.removesuffix('_requirements'): cfg[k].split() for k in cfg if k.endswith('_requirements')}
-reqs['dev'] += reqs['demo']
+reqs['dev'] = sorted({o for v in reqs.values() for o in v})
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], license='Apache-2.0',
