@@ -18,3 +18,4 @@ from .operate import *
 from .job import *
 from .committee import *
 from .predict import *
+from .explain import *
