@@ -19,3 +19,5 @@ from .job import *
 from .committee import *
 from .predict import *
 from .explain import *
+from .drift import *
+from .verdicts import *
