@@ -82,23 +82,38 @@ def train(
 # %% ../nbs/60_cli.ipynb #45c48cce
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help='A run directory')],
-    images: Annotated[list[Path], typer.Argument(help='Files and folders')],
-    out: Annotated[Path, typer.Option(help='The table to write (.csv)')],
+    run: Annotated[Path, typer.Argument(help='A run directory, or an exported bundle')],
+    images: Annotated[Optional[list[str]], typer.Argument(help="Files, folders, patterns, archives (zip, tar), lists (.txt, .csv), or the word 'elpv'")] = None,
+    out: Annotated[Path, typer.Option(help='The table to write (.csv or .parquet)')] = ...,
+    submission: Annotated[bool, typer.Option('--submission', help="The contest's form: id,defect_score")] = False,
+    engine: Annotated[str, typer.Option(help='torch, export, or auto: the exported graph where there is one')] = 'auto',
+    watch: Annotated[Optional[Path], typer.Option(help='Score files as they arrive in this folder, until Ctrl-C')] = None,
+    settle: Annotated[float, typer.Option(help='With --watch: seconds that a file must not change before it is scored')] = 2.,
 ):
-    """Score images with a trained run: one row a file in a CSV table.
+    """Score images with a trained run: one row a file in a table.
 
-    Example:
+    A broken image has a note and no score, and the exit code is 3 then. Killed and started again, the same command goes on where it was.
+
+    Examples:
 
       semicls predict runs/line4 new_photos/ extra.png --out scores.csv
+
+      semicls predict runs/line4 lot7.zip 'lots/*/top_*.bmp' --out scores.parquet
+
+      semicls predict runs/line4 contest/ --submission --out submission.csv
+
+      semicls predict runs/line4 --watch incoming/ --out scores.csv
     """
-    from semiconductor_cls.predict import predict_files
-    df = predict_files(run, images)
-    write_csv(df, out)
-    bad = df.p_defect.isna()
-    for o in df[bad].head(5).itertuples(): say(f'no score: {o.path} ({o.note})')
-    say(f"{len(df):,} files, {(df.decision=='reject').sum():,} rejected, {bad.sum():,} without a score: {out}")
-    if bad.any(): raise typer.Exit(3)
+    if bool(images)==bool(watch): raise UserError('give the images to score, or --watch FOLDER' if not images else '--watch takes no further images')
+    if settle<=0: raise UserError(f'--settle {settle:g}: a number of seconds above 0')
+    if watch and submission: raise UserError('--watch and --submission exclude each other')
+    from semiconductor_cls.predict import predict_table, watch_folder
+    if watch:
+        n = watch_folder(run, watch, out, engine, settle, say)
+        return say(f"{n.total():,} files scored, {n['reject']:,} rejected, {n['look']:,} to look at, {n['']:,} without a score: {out}")
+    n = predict_table(run, images, out, engine, submission, say)
+    say(f"{n['files']:,} files, {n['reject']:,} rejected, {n['look']:,} to look at, {n['broken']:,} without a score, {n['images_per_s']:,.0f} images/s: {out}")
+    if n['broken']: raise typer.Exit(3)
 
 # %% ../nbs/60_cli.ipynb #6512bd43
 GOOD_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of good parts')]
