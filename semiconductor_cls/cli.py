@@ -52,6 +52,7 @@ def train(
     good: Annotated[str, typer.Option(help='Name of the folder of good parts')] = 'good',
     defect: Annotated[str, typer.Option(help='Name of the folder of defective parts')] = 'defect',
     set_: Annotated[Optional[list[str]], typer.Option('--set', help='Override a field of the recipe: field=value (may be repeated)')] = None,
+    folds: Annotated[int, typer.Option(help='Train this many models, each on all folds but one, and predict every training image out of fold')] = 0,
     device: Annotated[Optional[str], typer.Option(help='cpu, cuda or mps; chosen by itself if not given')] = None,
     overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace a run of this name')] = False,
     resume: Annotated[bool, typer.Option('--resume', help='Go on with a run that was stopped')] = False,
@@ -65,15 +66,20 @@ def train(
       semicls train photos/ --good ok --defect ng --name line4 --set epochs=8
 
       semicls train photos/ --name line4 --resume
+
+      semicls train photos/ --name line4 --folds 5
     """
     if overwrite and resume: raise UserError('--overwrite and --resume exclude each other')
     if Path(name).name!=name or name in ('','.','..'): raise UserError(f'--name {name}: a plain name without slashes; the folder is given by --runs')
     from semiconductor_cls.train import RECIPES, set_fields
     from semiconductor_cls.job import headline, train_job
+    from semiconductor_cls.committee import folds_job
     if recipe not in RECIPES: raise UserError(f"--recipe {recipe}: no such recipe; one of {', '.join(RECIPES)}")
     r = set_fields(RECIPES[recipe], [*([f'arch={arch}'] if arch else []), *(set_ or [])])
     path = runs/name
-    try: m = train_job(data, r, seed, path, good, defect, weights, device, overwrite, resume, tell=say, command=' '.join(['semicls', *sys.argv[1:]]))
+    kw = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume, tell=say, command=' '.join(['semicls', *sys.argv[1:]]))
+    if resume and 'folds' in open_run(path).info: folds = open_run(path).info['folds']
+    try: m = folds_job(data, r, seed, folds, path, **kw) if folds else train_job(data, r, seed, path, **kw)
     except KeyboardInterrupt:
         if (path/'run.json').exists(): say(f'{path}: stopped; what there is lies in {path/"report.html"}; go on with: semicls train {data} --name {name} --runs {runs} --resume')
         raise
@@ -246,6 +252,7 @@ def committee(
     seeds: Annotated[str, typer.Option(help='Seeds of each, separated by commas')] = '0',
     recipe: Annotated[str, typer.Option(help='quick, paper or strong')] = 'quick',
     set_: Annotated[Optional[list[str]], typer.Option('--set', help='Override a field of the recipe: field=value')] = None,
+    folds: Annotated[int, typer.Option(help='Folds of each member: weights are then chosen out of fold')] = 0,
     weights: Annotated[Optional[str], typer.Option(help="ImageNet weights, or 'none'")] = None,
     good: GOOD_OPT = 'good', defect: DEFECT_OPT = 'defect',
     device: Annotated[Optional[str], typer.Option(help='cpu, cuda or mps')] = None,
@@ -263,5 +270,5 @@ def committee(
     if recipe not in RECIPES: raise UserError(f"--recipe {recipe}: no such recipe; one of {', '.join(RECIPES)}")
     try: ss = [int(o) for o in seeds.split(',')]
     except ValueError: raise UserError(f'--seeds {seeds}: whole numbers separated by commas') from None
-    m = committee_job(data, [o.strip() for o in arch.split(',') if o.strip()], ss, set_fields(RECIPES[recipe], set_ or []), out, good, defect, weights, device, say, overwrite)
+    m = committee_job(data, [o.strip() for o in arch.split(',') if o.strip()], ss, set_fields(RECIPES[recipe], set_ or []), out, folds, good, defect, weights, device, say, overwrite)
     typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
