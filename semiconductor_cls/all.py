@@ -17,6 +17,7 @@ from .ensemble import *
 from .operate import *
 from .job import *
 from .committee import *
+from .ablate import *
 from .inputs import *
 from .predict import *
 from .explain import *

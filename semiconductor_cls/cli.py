@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'GOOD_OPT', 'DEFECT_OPT', 'say', 'main', 'train', 'predict', 'eda', 'clean', 'synth', 'evaluate', 'compare',
-           'ensemble', 'committee']
+           'ensemble', 'committee', 'ablate']
 
 # %% ../nbs/60_cli.ipynb #c81e728d
 import os, signal, sys, warnings
@@ -268,7 +268,38 @@ def committee(
     from semiconductor_cls.committee import committee_job
     from semiconductor_cls.job import headline
     if recipe not in RECIPES: raise UserError(f"--recipe {recipe}: no such recipe; one of {', '.join(RECIPES)}")
-    try: ss = [int(o) for o in seeds.split(',')]
-    except ValueError: raise UserError(f'--seeds {seeds}: whole numbers separated by commas') from None
-    m = committee_job(data, [o.strip() for o in arch.split(',') if o.strip()], ss, set_fields(RECIPES[recipe], set_ or []), out, folds, good, defect, weights, device, say, overwrite)
+    m = committee_job(data, [o.strip() for o in arch.split(',') if o.strip()], _ints(seeds, '--seeds'), set_fields(RECIPES[recipe], set_ or []), out, folds, good, defect, weights, device, say, overwrite)
     typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
+
+# %% ../nbs/60_cli.ipynb #c74d97b0
+@app.command()
+def ablate(
+    data: Annotated[str, typer.Argument(help="A folder, a table (clean.csv), or the word 'elpv'")],
+    vary: Annotated[list[str], typer.Option(help='field=value,value,… (may be repeated); lists are parted by semicolons: sizes=128;128,224')],
+    out: Annotated[Path, typer.Option(help='Folder for ablation.csv, the report and the runs')],
+    base: Annotated[str, typer.Option(help='Recipe to start from: quick, paper or strong')] = 'quick',
+    set_: Annotated[Optional[list[str]], typer.Option('--set', help='Override a field of the recipe: field=value')] = None,
+    seeds: Annotated[str, typer.Option(help='Seeds of each recipe, separated by commas')] = '0,1,2',
+    folds: Annotated[int, typer.Option(help='Folds of each run: differences are then out of fold')] = 0,
+    grid: Annotated[bool, typer.Option('--grid/--no-grid', help='Every combination, or one field at a time')] = True,
+    weights: Annotated[Optional[str], typer.Option(help="ImageNet weights, or 'none'")] = None,
+    good: GOOD_OPT = 'good', defect: DEFECT_OPT = 'defect',
+    device: Annotated[Optional[str], typer.Option(help='cpu, cuda or mps')] = None,
+):
+    """Train a grid of recipes and say what helped: ablation.csv with paired differences and intervals. Goes on where it stopped.
+
+    Example:
+
+      semicls ablate elpv --base quick --vary pool=concat,avg,max --vary eps=0.1,0 --no-grid --seeds 0,1,2 --out runs/ablation
+    """
+    from semiconductor_cls.train import RECIPES, set_fields
+    from semiconductor_cls.ablate import ablate as run_ablation, parse_vary
+    if base not in RECIPES: raise UserError(f"--base {base}: no such recipe; one of {', '.join(RECIPES)}")
+    df = run_ablation(data, set_fields(RECIPES[base], set_ or []), parse_vary(vary), _ints(seeds, '--seeds'), out, folds, grid, good, defect, weights, device, say,
+                      ' '.join(['semicls', *sys.argv[1:]]))
+    typer.echo(df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']].to_string(index=False, float_format='{:.4f}'.format))
+    say(f"{out/'ablation.csv'}, {out/'report.html'}")
+
+def _ints(text, what):
+    try: return [int(o) for o in text.split(',')]
+    except ValueError: raise UserError(f'{what} {text}: whole numbers separated by commas') from None
