@@ -18,7 +18,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
     help="Tell good chips from defective ones in images.\n\nExamples:\n\n  semicls train elpv --recipe quick --name demo\n\n  semicls train photos/ --good ok --defect ng --name line4\n\n"
          "  semicls predict runs/line4 new_photos/ --out scores.csv\n\n  semicls eda photos/ --out eda/\n\n  semicls clean photos/ --out cleaned/\n\n  semicls synth data/replica --scale 0.05")
 
-def say(line:str): typer.echo(line, err=True)
+def say(line:str): # a file name may hold control characters, and a terminal would obey them
+    typer.echo(''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in line), err=True)
 
 def _sigterm(*_): raise KeyboardInterrupt
 

@@ -66,11 +66,21 @@ class _Forward:
         if n>MAX_MEMBER: raise tarfile.ReadError('a header is too long')
         return self.f.read(n)
 
+class _Header(tarfile.TarInfo):
+    "A header of a tar; a damaged one is an error, where `tarfile` would take it for the end"
+    @classmethod
+    def fromtarfile(cls, t):
+        try: o = super().fromtarfile(t)
+        except tarfile.EOFHeaderError: raise
+        except tarfile.HeaderError as e: raise tarfile.ReadError(str(e)) from None
+        if o.size<0: raise tarfile.ReadError('a size below zero')
+        return o
+
 # %% ../nbs/49_inputs.ipynb #c20ad4d7
 OPENERS = dict(gz=gzip.open, tgz=gzip.open, bz2=bz2.open, tbz=bz2.open, tbz2=bz2.open, xz=lzma.open, txz=lzma.open, tar=open)
 
 def _tar_members(path, limit):
-    with OPENERS[path.lower().rsplit('.', 1)[1]](path, 'rb') as f, tarfile.open(fileobj=_Forward(f, limit), mode='r:') as t:
+    with OPENERS[path.lower().rsplit('.', 1)[1]](path, 'rb') as f, tarfile.open(fileobj=_Forward(f, limit), mode='r:', tarinfo=_Header) as t:
         while (o := t.next()) is not None:
             t.members = [] # tarfile keeps a kilobyte for each
             why = '' if o.isreg() and not o.issparse() else 'a link' if o.issym() or o.islnk() else 'a sparse file' if o.issparse() else 'a device'

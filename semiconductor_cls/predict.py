@@ -227,7 +227,12 @@ def write_rows(
     return n
 
 # %% ../nbs/50_predict.ipynb #37693cfc
-def _csv_lines(rows, f): csv.writer(f, lineterminator='\n').writerows([_cell_out(v) for v in r] for r in rows)
+def _csv_lines(rows, f):
+    s = io.StringIO(newline='')
+    w = csv.writer(s, lineterminator='\r\n') # so that a name with a carriage return is quoted; lines end in '\n' all the same
+    for r in rows:
+        w.writerow([_cell_out(v) for v in r])
+        f.write(s.getvalue()[:-2]+'\n'); s.seek(0); s.truncate()
 
 def _to_csv(rows, path, head=PRED_COLS):
     with open(path, 'w', encoding='utf-8', errors='surrogateescape', newline='') as f: _csv_lines([head], f); _csv_lines(rows, f)
@@ -335,17 +340,17 @@ class RowLog:
     "A CSV that grows by whole rows; a row cut off by a power failure is taken back when it is opened"
     def __init__(self, path):
         self.f,end,pos,quotes = open_locked(path),0,0,0
-        self.f.seek(0)
-        with open(self.f.fileno(), 'rb', closefd=False) as f:
-            for line in f:
-                pos += len(line); quotes += line.count(b'"')
-                if line.endswith(b'\n') and quotes%2==0: end = pos
-        self.f.truncate(end); self.f.seek(0)
-        with open(self.f.fileno(), encoding='utf-8', errors='surrogateescape', newline='', closefd=False) as f:
-            head,*rows = list(csv.reader(f)) or [None]
-        if head is None: self.add([PRED_COLS])
-        elif head!=PRED_COLS: self.f.close(); raise UserError(f"{path}: is there already and not a table of scores ({','.join(PRED_COLS)})")
-        self.ids,self.paths = ({_cell_in(r[i]) for r in rows} for i in (0,1))
+        def reread(**kw): self.f.seek(0); return open(self.f.fileno(), closefd=False, **kw)
+        for line in reread(mode='rb'):
+            pos += len(line); quotes += line.count(b'"')
+            if line.endswith(b'\n') and quotes%2==0: end = pos
+        rows = csv.reader(reread(encoding='utf-8', errors='surrogateescape', newline=''))
+        head = next(rows, None)
+        if pos and head!=PRED_COLS: self.f.close(); raise UserError(f"{path}: is there already and not a table of scores ({','.join(PRED_COLS)})")
+        if pos>end: self.f.truncate(end); rows = csv.reader(reread(encoding='utf-8', errors='surrogateescape', newline='')); next(rows)
+        self.ids,self.paths = set(),set()
+        for r in rows: self.ids.add(_cell_in(r[0])); self.paths.add(_cell_in(r[1]))
+        if not pos: self.add([PRED_COLS])
     def add(self, rows):
         with io.StringIO(newline='') as s: _csv_lines(rows, s); b = s.getvalue().encode('utf-8', 'surrogateescape')
         self.f.write(b); os.fsync(self.f.fileno())
