@@ -15,6 +15,7 @@ from .train import *
 from .evaluate import *
 from .ensemble import *
 from .operate import *
+from .labels import *
 from .job import *
 from .committee import *
 from .ablate import *

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'GOOD_OPT', 'DEFECT_OPT', 'say', 'main', 'train', 'predict', 'eda', 'clean', 'synth', 'evaluate', 'compare',
-           'ensemble', 'committee', 'ablate']
+           'ensemble', 'committee', 'ablate', 'labels']
 
 # %% ../nbs/60_cli.ipynb #c81e728d
 import os, signal, sys, warnings
@@ -304,3 +304,22 @@ def ablate(
 def _ints(text, what):
     try: return [int(o) for o in text.split(',')]
     except ValueError: raise UserError(f'{what} {text}: whole numbers separated by commas') from None
+
+# %% ../nbs/60_cli.ipynb #70efdf2e
+@app.command()
+def labels(
+    run: Annotated[Path, typer.Argument(help='A run, best one trained with --folds')],
+    out: Annotated[Optional[Path], typer.Option(help='Folder for suspects.csv and figures/suspects.png; the run itself if not given')] = None,
+    drop: Annotated[int, typer.Option(help='Also write without_suspects.csv: the table of the run less this many first suspects, to train on')] = 0,
+):
+    """List images whose label the models do not believe, the least believed first: suspects.csv and a contact sheet.
+
+    Examples:
+
+      semicls train photos/ --folds 5 --name f5 && semicls labels runs/f5
+
+      semicls labels runs/f5 --drop 40 && semicls train runs/f5/without_suspects.csv --name again && semicls compare runs/f5 runs/again
+    """
+    from semiconductor_cls.labels import labels_run
+    s = labels_run(open_run(run), out, drop)
+    typer.echo(f"{len(s):,} labels ranked, {s.issue.sum():,} called errors: {Path(out or run)/'suspects.csv'}, {Path(out or run)/'figures/suspects.png'}")
