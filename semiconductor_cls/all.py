@@ -24,3 +24,4 @@ from .predict import *
 from .explain import *
 from .drift import *
 from .verdicts import *
+from .app import *

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'GOOD_OPT', 'DEFECT_OPT', 'say', 'main', 'train', 'predict', 'eda', 'clean', 'synth', 'evaluate', 'compare',
-           'ensemble', 'committee', 'ablate', 'labels']
+           'ensemble', 'committee', 'ablate', 'labels', 'serve']
 
 # %% ../nbs/60_cli.ipynb #c81e728d
 import os, signal, sys, warnings
@@ -323,3 +323,31 @@ def labels(
     from semiconductor_cls.labels import labels_run
     s = labels_run(open_run(run), out, drop)
     typer.echo(f"{len(s):,} labels ranked, {s.issue.sum():,} called errors: {Path(out or run)/'suspects.csv'}, {Path(out or run)/'figures/suspects.png'}")
+
+# %% ../nbs/60_cli.ipynb #1f0e3dad
+@app.command()
+def serve(
+    run: Annotated[Path, typer.Argument(help='A finished run, of one model or of a committee')],
+    verdicts: Annotated[Path, typer.Option(help='Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv')] = Path('verdicts'),
+    folders: Annotated[Optional[list[Path]], typer.Option(help='A folder that may be opened from the browser, with all below it (may be repeated)')] = None,
+    host: Annotated[str, typer.Option(help='Address to listen on; anything but this machine needs --token or --user')] = '127.0.0.1',
+    port: Annotated[int, typer.Option(help='Port')] = 7860,
+    token: Annotated[str, typer.Option(envvar='SEMICLS_TOKEN', help='A secret that opens the station')] = '',
+    user: Annotated[Optional[list[str]], typer.Option(help='NAME:PASSWORD of an inspector; verdicts carry the name (may be repeated)')] = None,
+    max_mb: Annotated[float, typer.Option(help='Largest picture file, MB')] = 32.,
+    max_files: Annotated[int, typer.Option(help='Pictures that may be dropped at once')] = 200,
+    window: Annotated[int, typer.Option(help='Pictures in a window of the drift page')] = 200,
+    browser: Annotated[bool, typer.Option(help='Open a browser')] = True,
+):
+    """Open the inspection station in a browser: drop pictures, see score and heat map, decide with one key, keep the verdicts.
+
+    Examples:
+
+      semicls serve runs/line4
+
+      semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --user anna:secret-words --user ben:other-words
+
+      semicls train verdicts/verdicts.csv --name line5
+    """
+    from semiconductor_cls.app import serve_station
+    serve_station(run, verdicts, folders or (), host, port, token, user or (), max_mb, max_files, window, browser, say)
