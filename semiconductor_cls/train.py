@@ -41,8 +41,10 @@ class Recipe:
     mixup:float = 0. # Parameter of MixUp's beta distribution; 0 turns it off
     balanced:bool = True # Draw the classes one to one
     aug_p:float = .5 # Chance of each augmentation; 0 turns them off
+    augment:str = 'albumentations' # albumentations (on bytes, for a CPU) or fastai (on batches, for a GPU)
     train_bn:bool = True # Train batch norms of the frozen body, as fastai does
-    tta:bool = False # Average predictions over the four flips
+    tta:str = '' # Average predictions over flips (4 views) or dihedral (8); off if empty
+    precision:str = 'fp32' # fp32, bf16 or fp16 (on CUDA)
     test:float = .25 # Share of the images that report
     valid:float = .2 # Share of the rest that choose
     split_seed:int = 0 # Decides the split, so that runs with other seeds stay comparable
@@ -50,8 +52,8 @@ class Recipe:
 
 # %% ../nbs/31_train.ipynb #1679091c
 PAPER = Recipe()
-QUICK = Recipe(arch='efficientnet_lite0', sizes=(128,), frozen_epochs=1, epochs=7, frozen_lr=2e-3, lrs=(3e-4,1e-3,3e-3), train_bn=False, tta=True)
-STRONG = Recipe(arch='efficientnet_lite0', sizes=(160,224), frozen_epochs=1, epochs=8, frozen_lr=2e-3, lrs=(2e-4,7e-4,2e-3), train_bn=False, tta=True)
+QUICK = Recipe(arch='efficientnet_lite0', sizes=(128,), frozen_epochs=1, epochs=7, frozen_lr=2e-3, lrs=(3e-4,1e-3,3e-3), train_bn=False, tta='flips')
+STRONG = Recipe(arch='efficientnet_lite0', sizes=(160,224), frozen_epochs=1, epochs=8, frozen_lr=2e-3, lrs=(2e-4,7e-4,2e-3), train_bn=False, tta='flips')
 RECIPES = dict(quick=QUICK, paper=PAPER, strong=STRONG)
 
 def set_fields(
@@ -64,6 +66,7 @@ def set_fields(
         k,eq,v = o.partition('=')
         if not eq: raise UserError(f'--set {o}: write field=value')
         if k not in fields: raise UserError(f"--set {o}: a recipe has no field {k}.{nearest(k, fields) or ' Fields: '+', '.join(fields)}")
+        if k=='tta': v = dict(true='flips', on='flips', false='', off='', none='').get(v.lower(), v)
         try: kw[k] = _parse(v, getattr(recipe, k))
         except ValueError: raise UserError(f'--set {o}: {k} is of the kind {getattr(recipe, k)!r}') from None
     return check_recipe(dataclasses.replace(recipe, **kw))
@@ -81,6 +84,9 @@ def check_recipe(r:Recipe)->Recipe: # `r` itself
         if not ok: raise UserError(f'recipe: {msg}')
     need(r.pool in POOLS, f"pool={r.pool}: one of {', '.join(POOLS)}")
     make_loss(r.loss, r.eps); make_sched(r.anneal, r.lrs)
+    need(r.tta in TTAS, f'tta={r.tta}: flips, dihedral, or empty')
+    need(r.augment in ('albumentations','fastai'), f'augment={r.augment}: albumentations or fastai')
+    need(r.precision in ('fp32','bf16','fp16'), f'precision={r.precision}: fp32, bf16 or fp16')
     need(0<=r.ema<1 and r.mixup>=0, f'ema={r.ema}, mixup={r.mixup}: a decay below 1, and a positive number')
     need(r.sizes and all(16<=s<=1024 for s in r.sizes), f'sizes={r.sizes}: pixels between 16 and 1024')
     need(len(r.lrs)==3 and all(o>0 for o in (*r.lrs, r.frozen_lr)), f'lrs={r.lrs}, frozen_lr={r.frozen_lr}: three positive rates and one')
@@ -145,7 +151,8 @@ def stages(r:Recipe)->list: # (size, stage, epochs, peak rates)
 
 def recipe_dls(df, r:Recipe, sz:int, device=None, folder=None)->DataLoaders:
     "The loaders of a recipe at one size"
-    return make_dls(df, ImageCache(df, sz, folder), bs=r.bs, augs=study_augs(r.aug_p) if r.aug_p else None, balanced=r.balanced,
+    augs = None if not r.aug_p else study_augs(r.aug_p) if r.augment=='albumentations' else batch_augs(r.aug_p)
+    return make_dls(df, ImageCache(df, sz, folder), bs=r.bs, augs=augs, balanced=r.balanced,
                     stats=arch_cfg(r.arch)['stats'], device=device)
 
 def fit_recipe(
@@ -156,6 +163,7 @@ def fit_recipe(
     device=None, folder=None, # Where to train; where decoded images are kept
     log=noop, # Called as `log(learn, row, steps, stage, epoch)` after each epoch
     resume:dict=None, # A checkpoint to go on from
+    cbs=None, # More fastai callbacks, such as a tracker
 )->Learner:
     "Train a recipe to its end"
     learn,_ = None,keep_memory()
@@ -163,7 +171,7 @@ def fit_recipe(
         if learn is None or sz!=learn.size:
             set_seed(seed)
             dls = recipe_dls(df, r, sz, device, folder)
-            if learn is None: learn = _new_learner(dls, r, weights)
+            if learn is None: learn = _new_learner(dls, r, weights, cbs)
             learn.dls,learn.size = dls,sz
         if resume and k<resume['stage']: continue
         learn.freeze() if stage=='frozen' else learn.unfreeze()
@@ -177,21 +185,22 @@ def fit_recipe(
     if learn.ema: learn.ema.finish(learn.model)
     return learn
 
-def _new_learner(dls, r, weights):
-    ema = EMA(r.ema) if r.ema else None
-    learn = chip_learner(dls, r.arch, r.pool, weights, make_loss(r.loss, r.eps), r.train_bn, wd=r.wd, cbs=[*([ema] if ema else []), *([MixUp(r.mixup)] if r.mixup else [])])
+def _new_learner(dls, r, weights, cbs):
+    if r.precision!='fp32' and torch.device(dls.device).type!='cuda': raise UserError(f'precision={r.precision}: only on CUDA; on a CPU it was measured to be slower than fp32 (40 against 59 images/s)')
+    ema,amp = EMA(r.ema) if r.ema else None, MixedPrecision(r.precision) if r.precision!='fp32' else None
+    learn = chip_learner(dls, r.arch, r.pool, weights, make_loss(r.loss, r.eps), r.train_bn, wd=r.wd, cbs=[*filter(None, [ema, amp, MixUp(r.mixup) if r.mixup else None]), *L(cbs)])
     learn.ema = ema
     return learn
 
 def _log(log, k, learn, row, steps): log(learn, row, steps, k, row['epoch'])
 
-# %% ../nbs/31_train.ipynb #b6d767d2
+# %% ../nbs/31_train.ipynb #1ff1de77
 def _until(rows, r, ckpt):
     "Rows of the diary up to a checkpoint"
     done = {(sz,st):(n if k<ckpt['stage'] else ckpt['epoch'] if k==ckpt['stage'] else 0) for k,(sz,st,n,_) in enumerate(stages(r))}
     return [o for o in rows if o['epoch'] <= done[(o['size'],o['stage'])]]
 
-# %% ../nbs/31_train.ipynb #1ff1de77
+# %% ../nbs/31_train.ipynb #4e732ced
 def fingerprint(df:pd.DataFrame, cols=('hash','label'))->str: # 16 hex digits
     "Identity of a data set: which contents carry which labels (or are in which set)"
     lines = sorted('|'.join('' if pd.isna(v) else str(v) for v in o) for o in df[list(cols)].itertuples(index=False))
@@ -206,6 +215,7 @@ def train_run(
     run:Run, # Made by `create_run`, or one to resume
     r:Recipe, seed:int=0, weights=None, device=None, folder=None, # See `fit_recipe`
     tell=noop, # Called with each line of `history.csv`
+    track:bool=False, # Also write TensorBoard's files, into `tensorboard/`
 )->Learner:
     "Train, leave all traces in the run directory, and predict validation and test"
     ckpt = load_checkpoint(run/'checkpoint.pt')
@@ -217,8 +227,8 @@ def train_run(
         tell(row)
     write_csv(df, run/'table.csv')
     run.update(recipe=dataclasses.asdict(r), seed=seed, fingerprint=fingerprint(df), split_fingerprint=fingerprint(df, ('hash','split')), commit=git_commit())
-    learn = fit_recipe(df, r, seed, weights, device, folder, log, ckpt)
-    run.update(weights=learn.weights_source, classes=CLASSES, size=learn.size, stats=arch_cfg(r.arch)['stats'], device=str(learn.dls.device))
+    learn = fit_recipe(df, r, seed, weights, device, folder, log, ckpt, [_tensorboard(run)] if track else None)
+    run.update(weights=learn.weights_source, classes=CLASSES, size=learn.size, channels=3 if learn.dls.cache.data.ndim==4 else 1, stats=arch_cfg(r.arch)['stats'], device=str(learn.dls.device))
     save_model(learn.model, run/'model.safetensors')
     for part in ('valid','test','unlabelled'):
         rows = df.index[df.split==part]
@@ -226,7 +236,12 @@ def train_run(
     (run/'checkpoint.pt').unlink(missing_ok=True)
     return learn
 
-# %% ../nbs/31_train.ipynb #33e75ff0
+def _tensorboard(run):
+    try: from fastai.callback.tensorboard import TensorBoardCallback
+    except ImportError: raise UserError("tracking needs the extra: pip install 'semiconductor_cls[track]'") from None
+    return TensorBoardCallback(run/'tensorboard', trace_model=False, log_preds=False)
+
+# %% ../nbs/31_train.ipynb #c16a5320
 def plot_balance(df:pd.DataFrame)->Figure:
     "Images of each class in each set"
     t = pd.crosstab(df.split, df.label).reindex(['train','valid','test']).fillna(0)
@@ -248,7 +263,7 @@ def plot_batch(dls:DataLoaders, n:int=16)->Figure:
     for ax,im,y in zip(axs.flat, x, yb): ax.imshow(im, cmap='gray', vmin=0, vmax=1); ax.set_title(CLASSES[y], fontsize=9, color=(GOOD,DEFECT)[y])
     return fig
 
-# %% ../nbs/31_train.ipynb #6ea9ab1b
+# %% ../nbs/31_train.ipynb #6364d3f0
 def _stage_lines(ax, steps):
     new = (steps['size'].astype(str)+steps.stage).ne((steps['size'].astype(str)+steps.stage).shift())
     for i in np.flatnonzero(new):
@@ -277,7 +292,7 @@ def plot_losses(steps:pd.DataFrame, hist:pd.DataFrame)->Figure:
     fig.legend(frameon=False, ncols=3, fontsize=8, loc='upper center', bbox_to_anchor=(.5,1.02))
     return fig
 
-# %% ../nbs/31_train.ipynb #c16a5320
+# %% ../nbs/31_train.ipynb #e369853d
 def train_figures(run:Run, learn:Learner, df:pd.DataFrame):
     "Write the four pictures into `figures/`"
     hist,steps = pd.read_csv(run/'history.csv'),pd.read_csv(run/'steps.csv')
