@@ -53,7 +53,7 @@ class Recipe:
 # %% ../nbs/31_train.ipynb #1679091c
 PAPER = Recipe()
 QUICK = Recipe(arch='efficientnet_lite0', sizes=(128,), frozen_epochs=1, epochs=7, frozen_lr=2e-3, lrs=(3e-4,1e-3,3e-3), train_bn=False, tta='flips')
-STRONG = Recipe(arch='efficientnet_lite0', sizes=(160,224), frozen_epochs=1, epochs=8, frozen_lr=2e-3, lrs=(2e-4,7e-4,2e-3), train_bn=False, tta='flips')
+STRONG = Recipe(arch='efficientnet_lite0', sizes=(128,), frozen_epochs=1, epochs=12, frozen_lr=2e-3, lrs=(2e-4,7e-4,2e-3), train_bn=False, tta='flips')
 RECIPES = dict(quick=QUICK, paper=PAPER, strong=STRONG)
 
 def set_fields(
