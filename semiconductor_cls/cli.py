@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'GOOD_OPT', 'DEFECT_OPT', 'say', 'main', 'train', 'predict', 'eda', 'clean', 'synth', 'evaluate', 'compare',
-           'ensemble', 'committee', 'ablate', 'labels', 'serve']
+           'ensemble', 'committee', 'ablate', 'labels', 'export', 'serve']
 
 # %% ../nbs/60_cli.ipynb #c81e728d
 import os, signal, sys, warnings
@@ -325,6 +325,28 @@ def labels(
     typer.echo(f"{len(s):,} labels ranked, {s.issue.sum():,} called errors: {Path(out or run)/'suspects.csv'}, {Path(out or run)/'figures/suspects.png'}")
 
 # %% ../nbs/60_cli.ipynb #1f0e3dad
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help='A finished run directory, of one model or of a committee')],
+    format: Annotated[str, typer.Option('--format', help='onnx or openvino')] = 'onnx',
+    int8: Annotated[bool, typer.Option('--int8', help='Eight bits (openvino); refused if it costs accuracy')] = False,
+    out: Annotated[Optional[Path], typer.Option(help='Folder of the bundle; RUN/export if not given')] = None,
+    overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace a bundle that is there')] = False,
+):
+    """Make a bundle for a station without torch: graph, manifest, model card and score.py, compared with torch first.
+
+    Examples:
+
+      semicls export runs/line4 --format openvino --out station/
+
+      semicls export runs/line4 --format openvino --int8 --out station8/
+    """
+    from semiconductor_cls.export import export_run
+    out = out or run/'export'
+    m = export_run(run, format, int8, out, overwrite, tell=say)
+    typer.echo(f"{out}: {m['runtime']}, {m['precision']}, {sum(f['bytes'] for f in m['files'].values())/1e6:.1f} MB, largest difference to torch {m['parity']['largest']:.1e}; seal {m['seal']}")
+
+# %% ../nbs/60_cli.ipynb #3c59dc04
 @app.command()
 def serve(
     run: Annotated[Path, typer.Argument(help='A finished run, of one model or of a committee')],
