@@ -13,7 +13,7 @@ __all__ = ['WORDS', 'EMPTY', 'CSP', 'HEADERS', 'ASK', 'CSS', 'HEAD', 'LOOPBACK',
 # %% ../nbs/55_app.ipynb #c81e728d
 import asyncio, base64, hashlib, hmac, io, math, os, secrets, shutil, socket, tempfile, threading, webbrowser
 from collections import OrderedDict
-from fastcore.basics import noop, patch
+from functools import wraps
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
@@ -22,6 +22,7 @@ from zipfile import BadZipFile
 import cv2, matplotlib
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd, torch
+from fastcore.basics import noop, patch
 from PIL import Image
 from .core import *
 from .source import list_images
@@ -390,7 +391,7 @@ def verdicts_html(st:Station, n:int=50)->str:
                    f'<td>{o.score:.3f}</td><td>{o.threshold:.3f}</td><td>{escape(o.model)}</td></tr>' for o in j.iloc[::-1].head(n).itertuples())
     by = ', '.join(f'{escape(w)} {k:,}' for w,k in j.groupby('who').size().sort_values(ascending=False).head(8).items())
     heads = ''.join(f'<th>{o}</th>' for o in ('time (UTC)','who','verdict','picture','score','threshold','model'))
-    return f'<p class="note"><b>{len(j):,}</b> verdicts: {by}. <a href="verdicts.csv" download>Table to train on</a> · <a href="journal.csv" download>Every verdict</a></p><table class="list"><tr>{heads}</tr>{rows}</table>'
+    return f'<p class="note"><b>{len(j):,}</b> verdict{"s"*(len(j)>1)}: {by}. <a href="verdicts.csv" download>Table to train on</a> · <a href="journal.csv" download>Every verdict</a></p><table class="list"><tr>{heads}</tr>{rows}</table>'
 
 # %% ../nbs/55_app.ipynb #d67d8ab4
 CSP = ("default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
@@ -466,50 +467,51 @@ async def say(self:Gate, send, status, text, headers):
 
 # %% ../nbs/55_app.ipynb #17e62166
 CSS = """
-.gradio-container{max-width:1500px!important;padding:10px 18px!important} footer{display:none!important}
-.top h1{font-size:1.15rem;margin:.3rem 0}.top small{opacity:.7;font-weight:400}
-.part .stack{position:relative;background:#111;border-radius:10px;overflow:hidden;height:min(66vh,640px);display:flex}
+.gradio-container{max-width:1600px!important;padding:4px 14px!important}.gradio-container .main{padding:4px 12px!important}footer{display:none!important}
+.gradio-container .column,.gradio-container .row{gap:10px!important}.html-container{padding:0!important}.tabitem{padding-top:8px!important}
+.top h1{font-size:1.1rem;font-weight:700;margin:.35rem 0}.top small{opacity:.7;font-weight:400}
+.part .stack{position:relative;background:#111;border-radius:10px;overflow:hidden;height:calc(100vh - 200px);min-height:300px}
 .part img{width:100%;height:100%;object-fit:contain;position:absolute;inset:0}.part img.heat{transition:opacity .12s}body.noheat .part img.heat{opacity:0}
-.part .name{margin:.4rem 0 0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.part small,.note small{opacity:.7}
-.empty{height:min(66vh,640px);border:2px dashed #9996;border-radius:10px;display:grid;place-content:center;text-align:center;opacity:.75}
-.word{font-size:2.5rem;font-weight:800;letter-spacing:.03em;color:#fff;border-radius:10px;padding:.25rem .9rem;line-height:1.35}
+.part .name{margin:.35rem 0 0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.part small{opacity:.7}
+.empty{height:calc(100vh - 200px);min-height:300px;border:2px dashed #9996;border-radius:10px;display:grid;place-content:center;text-align:center;opacity:.75}
+.word{font-size:2.3rem;font-weight:800;letter-spacing:.03em;color:#fff;border-radius:10px;padding:.1rem .9rem;line-height:1.35}
 .word.pass,.chip.pass,u.pass{background:GOOD}.word.reject,.chip.reject,u.reject{background:DEFECT}.word.look,.chip.look,u.look{background:#8a6d00}
-.score{margin:.5rem 0 .2rem;font-size:1rem}.score b{font-size:1.9rem;font-variant-numeric:tabular-nums}.score small{opacity:.75;float:right;margin-top:.8rem}
-.scale{position:relative;height:10px;border-radius:5px;background:linear-gradient(90deg,GOOD55,DEFECT55);margin:.2rem 4px .6rem}
+.score{margin:.2rem 0;font-size:1rem}.score b{font-size:1.8rem;font-variant-numeric:tabular-nums}.score small{opacity:.75;float:right;margin-top:.8rem;font-size:.85rem}
+.scale{position:relative;height:10px;border-radius:5px;background:linear-gradient(90deg,GOOD55,DEFECT55);margin:.1rem 6px .5rem}
 .scale i{position:absolute;top:-5px;height:20px;border-left:2px dashed currentColor}.scale u{position:absolute;top:-4px;width:18px;height:18px;margin-left:-9px;border-radius:9px;border:3px solid #fff;box-shadow:0 0 3px #0008}
-.near{display:flex;gap:8px}.near figure{margin:0;flex:1;min-width:0}.near img{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;border:4px solid}
-.near .good img{border-color:GOOD}.near .defect img{border-color:DEFECT}.near figcaption{text-align:center;font-size:.9rem}.gone{aspect-ratio:1;display:grid;place-content:center;border:1px dashed;opacity:.6;font-size:.8rem}
-.note{margin:.35rem 0;font-size:.9rem;opacity:.85}.warn{background:#8a6d00;color:#fff;border-radius:8px;padding:.35rem .7rem;margin:.3rem 0}
-.queue{list-style:none;margin:0;padding:0;max-height:46vh;overflow-y:auto}.queue li{display:flex;gap:8px;align-items:center;padding:5px 6px;border-radius:6px;cursor:pointer;margin:0}
+.near{display:flex;gap:8px}.near figure{margin:0;flex:1;min-width:0}.near img,.gone{width:100%;height:92px;object-fit:cover;border-radius:8px;border:4px solid}
+.near .good img{border-color:GOOD}.near .defect img{border-color:DEFECT}.near figcaption{text-align:center;font-size:.85rem}.gone{display:grid;place-content:center;opacity:.6;font-size:.8rem}
+.note{margin:.2rem 0;font-size:.88rem;opacity:.85}.warn{background:#8a6d00;color:#fff;border-radius:8px;padding:.25rem .7rem;margin:.2rem 0}
+.queue{list-style:none;margin:0;padding:0;max-height:calc(100vh - 400px);min-height:160px;overflow-y:auto}.queue li{display:flex;gap:8px;align-items:center;padding:4px 6px;border-radius:6px;cursor:pointer;margin:0}
 .queue li:hover{background:#8882}.queue li.here{background:#8883;font-weight:600}.queue .n{flex:1;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.queue .s{font-variant-numeric:tabular-nums}
-.chip{color:#fff;border-radius:5px;width:1.35em;text-align:center;display:inline-block;font-size:.85rem;line-height:1.35em}
-.rates table,.list{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}.rates td,.rates th,.list td,.list th{padding:4px 6px;text-align:left;border:0;border-bottom:1px solid #8883;vertical-align:top}
-.rates small{display:block;font-weight:400;opacity:.75;font-size:.78rem}.rates b{font-size:1.15rem}.rates th.d,.list td.d{color:DEFECT}.rates th.g{color:GOOD}
-.rates svg{width:100%;height:64px;display:block}.list td.n{max-width:22rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.lamp{font-size:1.7rem;font-weight:700;color:#fff;border-radius:10px;padding:.4rem 1rem;display:inline-block}.lamp.good{background:GOOD}.lamp.bad{background:DEFECT}.lamp.off{background:#777}
-.wide{width:100%;max-width:1100px;background:#fff;border-radius:8px}.says{white-space:pre-wrap;border-radius:8px;padding:.4rem .7rem;background:#8882;margin:0}.says.bad{background:DEFECT;color:#fff}
-#pass,#look,#reject{color:#fff;font-weight:700;font-size:1.05rem;min-width:0}#pass{background:GOOD}#look{background:#8a6d00}#reject{background:DEFECT}
-.says:empty{display:none}kbd{border:1px solid #8888;border-radius:4px;padding:0 .35em;font:inherit;font-size:.85em}
+.chip{color:#fff;border-radius:5px;width:1.4em;text-align:center;display:inline-block;font-size:.85rem;line-height:1.4em}
+.rates table,.list{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}.rates td,.rates th,.list td,.list th{padding:2px 6px;text-align:left;border-bottom:1px solid #8883;vertical-align:top}
+.rates small{display:block;font-weight:400;opacity:.75;font-size:.76rem}.rates b{font-size:1.1rem;font-weight:700}.rates th.d,.list td.d{color:DEFECT}.rates th.g{color:GOOD}
+.rates svg{width:100%;height:48px;display:block}.list td.n{max-width:22rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.lamp{font-size:1.6rem;font-weight:700;color:#fff;border-radius:10px;padding:.3rem 1rem;display:inline-block}.lamp.good{background:GOOD}.lamp.bad{background:DEFECT}.lamp.off{background:#777}
+.wide{width:100%;max-width:1200px;background:#fff;border-radius:8px;margin:.4rem 0}.says{white-space:pre-wrap;overflow-wrap:anywhere;border-radius:8px;padding:.4rem .7rem;background:#8882;margin:0}.says.bad{background:DEFECT;color:#fff}
+#pass,#look,#reject{color:#fff;font-weight:700;font-size:1.05rem;min-width:0;padding:8px 2px}#pass{background:GOOD}#look{background:#8a6d00}#reject{background:DEFECT}
+#slider{padding:6px 10px}#slider input[type=number]{width:6.4em!important;min-width:6.4em}#drop .wrap{font-size:.95rem;min-height:0}#drop .icon-wrap{display:none}.note a{text-decoration:underline}
+.keys button{border:1px solid #8886;border-radius:6px;padding:.05rem .5rem;background:transparent;font:inherit;cursor:pointer}kbd{border:1px solid #8888;border-radius:4px;padding:0 .35em;font:inherit;font-size:.85em}
 """.replace('GOOD', GOOD).replace('DEFECT', DEFECT)
 
 HEAD = """<meta name="referrer" content="no-referrer"><script>
 (() => {
   const keys = {p:'pass', l:'look', r:'reject', u:'undo', arrowright:'next', arrowleft:'prev'};
   const shown = () => document.querySelector('.part')?.dataset.hash || '';
-  let wait = null;
   window.stationShown = shown;
   document.addEventListener('keydown', e => {
-    const k = e.key.toLowerCase(), typing = e.target.closest?.('input,textarea,select,[contenteditable=true]');
-    if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || typing) return;
+    const k = e.key.toLowerCase(), slides = e.target.matches?.('input[type=range],input[type=radio]');
+    if (k === 'enter' && e.target.matches?.('#who input,#who textarea')) e.target.blur();
+    if (e.ctrlKey || e.metaKey || e.altKey || e.repeat || (!slides && e.target.closest?.('input,textarea,select,[contenteditable=true]'))) return;
+    if (slides && k.startsWith('arrow')) return;
     if (k === 'h') { document.body.classList.toggle('noheat'); e.preventDefault(); return; }
     const id = keys[k], b = id && document.getElementById(id);
     if (!b || b.offsetParent === null) return;
     e.preventDefault();
-    const now = Date.now();
-    if (wait && wait.hash === shown() && now - wait.at < 2000) return;
-    wait = {hash: shown(), at: now};
     b.click();
   });
+  document.addEventListener('change', e => { if (e.target.matches?.('input[type=file],input[type=range],input[type=radio]')) document.activeElement?.blur(); });
   document.addEventListener('click', e => {
     const li = e.target.closest?.('[data-pick]');
     if (li) { window.stationPick = li.dataset.pick; document.getElementById('pick')?.click(); }
@@ -525,6 +527,7 @@ def says_html(text, bad:bool=False)->str: # HTML
 
 def guarded(f):
     "What the user can mend becomes a message on the page; the state stays as it was"
+    @wraps(f)   # Gradio reads the signature
     def g(s, *a, **kw):
         try: return f(s, *a, **kw)
         except UserError as e: return s,says_html(str(e), True)
@@ -550,16 +553,16 @@ def build_ui(st:Station):
     "The page as Gradio `Blocks`"
     gr = _gradio()
     with gr.Blocks(title=f'Station {st.run.path.name}', analytics_enabled=False, delete_cache=(600,3600), fill_width=True) as ui:
-        state,kept = gr.State(new_desk),gr.BrowserState(dict(desk='', who=''), storage_key='semicls-station', secret='semicls')
+        state,kept = gr.State(new_desk()),gr.BrowserState(dict(desk='', who=''), storage_key='semicls-station', secret='semicls')
         desk = gr.State('')
         with gr.Row(elem_classes='top'):
-            gr.HTML(f'<h1>Inspection station <small>{escape(st.model)}</small></h1>')
+            _html(gr, f'<h1>Inspection station <small>{escape(st.model)}</small></h1>')
             who = gr.Textbox(show_label=False, placeholder='Your name', elem_id='who', max_lines=1, max_length=60, scale=0, min_width=220, container=False)
         with gr.Tabs():
             with gr.Tab('Inspect'):
                 parts = _inspect(gr, st)
-            with gr.Tab('Drift') as drift: drift_page = gr.HTML(elem_id='drift')
-            with gr.Tab('Verdicts') as log: log_page = gr.HTML(elem_id='log')
+            with gr.Tab('Drift') as drift: drift_page = _html(gr, elem_id='drift')
+            with gr.Tab('Verdicts') as log: log_page = _html(gr, elem_id='log')
         _wire(gr, st, ui, state, kept, desk, who, parts)
         quiet = dict(show_progress='hidden', api_visibility='private')
         drift.select(lambda: drift_html(st), None, drift_page, **quiet)
@@ -567,34 +570,37 @@ def build_ui(st:Station):
     return ui.queue(default_concurrency_limit=8)
 
 # %% ../nbs/55_app.ipynb #642e92ef
+def _html(gr, value='', **kw): return gr.HTML(value, apply_default_css=False, **kw)
+
 def _inspect(gr, st):
     "The three columns: what comes in, the part, what to do with it"
     p = {}
     with gr.Row():
         with gr.Column(scale=3, min_width=240):
-            p['files'] = gr.File(file_count='multiple', label='Drop pictures here', elem_id='drop', height=130)
+            p['files'] = gr.File(file_count='multiple', show_label=False, elem_id='drop', height=104)
             if st.roots:
                 with gr.Accordion('Open a folder', open=False):
                     p['root'] = gr.Dropdown([(o.name,str(o)) for o in st.roots], value=str(st.roots[0]), label='Folder')
                     p['sub'] = gr.Textbox(label='Folder in it (optional)', max_lines=1, max_length=500)
                     p['open'] = gr.Button('Score this folder', elem_id='open')
-            p['says'] = gr.HTML(elem_id='says')
+            p['says'] = _html(gr, elem_id='says')
             p['list'] = gr.Radio([('My pictures','mine'),('Second looks','looks')], value='mine', show_label=False, container=False, elem_id='list')
-            p['queue'] = gr.HTML(elem_id='queue')
+            p['queue'] = _html(gr, elem_id='queue')
         with gr.Column(scale=6, min_width=380):
-            p['picture'] = gr.HTML(EMPTY, elem_id='picture')
-            gr.HTML('<p class="note"><button id="heat" type="button"><kbd>H</kbd> heat map on or off</button> &nbsp; <kbd>←</kbd> <kbd>→</kbd> move &nbsp; <kbd>U</kbd> take back</p>')
+            p['picture'] = _html(gr, EMPTY, elem_id='picture')
+            _html(gr, '<p class="note keys"><button id="heat" type="button"><kbd>H</kbd> heat map on or off</button> &nbsp; Keys: <kbd>P</kbd> pass &nbsp;<kbd>L</kbd> look &nbsp;<kbd>R</kbd> reject &nbsp;<kbd>←</kbd> <kbd>→</kbd> move &nbsp;<kbd>U</kbd> take back</p>')
         with gr.Column(scale=4, min_width=300):
-            p['decision'] = gr.HTML(elem_id='decision')
+            p['decision'] = _html(gr, elem_id='decision')
             with gr.Row():
                 for v,k in (('pass','P'),('look','L'),('reject','R')): p[v] = gr.Button(f'{v.title()} ({k})', elem_id=v, min_width=60)
+            p['oops'] = _html(gr, elem_id='oops')
             with gr.Row():
                 for v,k in (('prev','← Back'),('undo','Take back (U)'),('next','Next →')): p[v] = gr.Button(k, elem_id=v, size='sm', min_width=60)
-            gr.HTML('<p class="note">Most similar training pictures</p>')
-            p['near'] = gr.HTML(elem_id='near')
+            _html(gr, '<p class="note">Most similar training pictures</p>')
+            p['near'] = _html(gr, elem_id='near')
             p['t'] = gr.Slider(0, 1, st.threshold, step=.001, label='Reject from this score on', elem_id='slider', buttons=['reset'])
-            p['rates'] = gr.HTML(rates_html(st, st.threshold), elem_id='rates')
-            p['pick'] = gr.Button('pick', elem_id='pick', visible='hidden')
+            p['rates'] = _html(gr, rates_html(st, st.threshold), elem_id='rates')
+            p['pick'],p['shown'] = gr.Button('pick', elem_id='pick', visible='hidden'),gr.Textbox(visible='hidden') # What the browser says goes through a box: a `State` never leaves the server
     return p
 
 # %% ../nbs/55_app.ipynb #f457c545
@@ -635,8 +641,8 @@ def _wire(gr, st, ui, state, kept, desk, who, p):
         @guarded
         def f(s, d, w, t, shown, request:gr.Request): return judge(st, s, d, name_of(request, w), t, shown, verdict), ''
         return f
-    shown = gr.State('')
-    for v in VERDICTS: then(p[v].click(judged(v), [state, desk, who, p['t'], shown], [state, p['says']], js='(s,d,w,t,_) => [s,d,w,t,window.stationShown()]', **quiet))
+    shown = p['shown']
+    for v in VERDICTS: then(p[v].click(judged(v), [state, desk, who, p['t'], shown], [state, p['oops']], js='(s,d,w,t,_) => [s,d,w,t,window.stationShown()]', **quiet))
     for b,n in (('next',1),('prev',-1)): then(p[b].click(lambda s, d, t, n=n: step_desk(st, s, d, t, n), [state, desk, p['t']], state, **quiet))
     then(p['undo'].click(undo_last, state, state, **quiet))
     then(p['pick'].click(lambda s, h: s | dict(hash=h if HASH.fullmatch(str(h)) else None), [state, shown], state, js='(s,_) => [s,window.stationPick]', **quiet))
