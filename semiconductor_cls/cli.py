@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['app', 'GOOD_OPT', 'DEFECT_OPT', 'say', 'main', 'train', 'predict', 'eda', 'clean', 'synth', 'evaluate', 'compare',
-           'ensemble', 'committee', 'ablate', 'labels', 'export', 'serve']
+           'ensemble', 'committee', 'ablate', 'labels', 'explain', 'export', 'serve']
 
 # %% ../nbs/60_cli.ipynb #c81e728d
 import os, signal, sys, warnings
@@ -57,6 +57,7 @@ def train(
     device: Annotated[Optional[str], typer.Option(help='cpu, cuda or mps; chosen by itself if not given')] = None,
     overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace a run of this name')] = False,
     resume: Annotated[bool, typer.Option('--resume', help='Go on with a run that was stopped')] = False,
+    track: Annotated[bool, typer.Option('--tensorboard', help='Also write TensorBoard files into the run (extra: track)')] = False,
 ):
     """Train on a folder of images and report: one run directory with everything in it.
 
@@ -78,7 +79,7 @@ def train(
     if recipe not in RECIPES: raise UserError(f"--recipe {recipe}: no such recipe; one of {', '.join(RECIPES)}")
     r = set_fields(RECIPES[recipe], [*([f'arch={arch}'] if arch else []), *(set_ or [])])
     path = runs/name
-    kw = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume, tell=say, command=' '.join(['semicls', *sys.argv[1:]]))
+    kw = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume, tell=say, track=track, command=' '.join(['semicls', *sys.argv[1:]]))
     if resume and 'folds' in open_run(path).info: folds = open_run(path).info['folds']
     try: m = folds_job(data, r, seed, folds, path, **kw) if folds else train_job(data, r, seed, path, **kw)
     except KeyboardInterrupt:
@@ -233,6 +234,7 @@ def ensemble(
     out: Annotated[Path, typer.Option(help='Directory of the committee, a run like any other')],
     how: Annotated[str, typer.Option(help='Average of prob, logit or rank')] = 'prob',
     choose: Annotated[str, typer.Option(help='equal weights, or greedy on validation')] = 'equal',
+    tta: Annotated[Optional[str], typer.Option(help='Offer each run with other views (flips, dihedral) as one more member; kept if it helps on validation')] = None,
     overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace a run of this name')] = False,
 ):
     """Average runs: combinations.csv, weights.json, predictions, metrics and a report.
@@ -241,8 +243,10 @@ def ensemble(
 
       semicls ensemble runs/a runs/b runs/c --out runs/committee
     """
-    from semiconductor_cls.committee import ensemble_run
+    from semiconductor_cls.committee import add_tta, ensemble_run
     from semiconductor_cls.job import headline
+    check_free(out, overwrite)
+    if tta: runs = add_tta(runs, out, tta, tell=say)
     typer.echo(f"{headline(ensemble_run(runs, out, how, choose, overwrite))}. Report: {out/'report.html'}")
 
 @app.command()
@@ -326,6 +330,35 @@ def labels(
 
 # %% ../nbs/60_cli.ipynb #1f0e3dad
 @app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help='A finished run directory, of one model or of a committee')],
+    images: Annotated[Optional[list[str]], typer.Argument(help='Files, folders, archives, lists; without any, the worst mistakes of the run itself')] = None,
+    out: Annotated[Optional[Path], typer.Option(help='A new folder for the pictures, explain.csv and report.html')] = None,
+):
+    """Show where the network looked: heat maps over images, or over the worst mistakes of the run, into its report.
+
+    Examples:
+
+      semicls explain runs/line4
+
+      semicls explain runs/line4 new_photos/ extra.png --out maps/
+    """
+    from semiconductor_cls.explain import explain_files, explain_run
+    if images and not out: raise UserError('explain: name the folder for the pictures with --out')
+    if out and not images: raise UserError('explain: --out is for images that are named; without any, the pictures go into the run')
+    if not images:
+        m = explain_run(run)
+        hit = f"; the peak is in or near the box in {100*m['hit']:.0f} % of {m['n_boxed']:,} boxed defects (95 % interval {100*m['hit_lo']:.0f} to {100*m['hit_hi']:.0f} %)" if 'hit' in m else ''
+        typer.echo(f"worst mistakes on {m['reported_on']}: {run/'figures/explain.png'}{hit}. Report: {run/'report.html'}")
+        return
+    df = explain_files(run, images, out)
+    bad = df.p_defect.isna()
+    for o in df[bad].head(5).itertuples(): say(f'no map: {o.path} ({o.note})')
+    say(f"{len(df):,} files, {(df.decision=='reject').sum():,} rejected, {bad.sum():,} without a map: {out/'report.html'}")
+    if bad.any(): raise typer.Exit(3)
+
+# %% ../nbs/60_cli.ipynb #3c59dc04
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help='A finished run directory, of one model or of a committee')],
     format: Annotated[str, typer.Option('--format', help='onnx or openvino')] = 'onnx',
@@ -346,7 +379,7 @@ def export(
     m = export_run(run, format, int8, out, overwrite, tell=say)
     typer.echo(f"{out}: {m['runtime']}, {m['precision']}, {sum(f['bytes'] for f in m['files'].values())/1e6:.1f} MB, largest difference to torch {m['parity']['largest']:.1e}; seal {m['seal']}")
 
-# %% ../nbs/60_cli.ipynb #3c59dc04
+# %% ../nbs/60_cli.ipynb #37693cfc
 @app.command()
 def serve(
     run: Annotated[Path, typer.Argument(help='A finished run, of one model or of a committee')],
