@@ -91,7 +91,7 @@ def folds_job(
     path='runs/folds', # Directory of the set; `fold0`, `fold1`, … lie in it
     good:str='good', defect:str='defect', weights=None, device=None, # As in `train_job`
     overwrite:bool=False, resume:bool=False, # What to do with a set that is there
-    tell=noop, command:str=''
+    tell=noop, command:str='', track:bool=False
 )->dict: # `metrics.json` of the set
     "Train k models, each on all folds but one: out-of-fold predictions of the training images, the mean of the models for the test images"
     path = Path(path)
@@ -110,7 +110,7 @@ def folds_job(
     try:
         for i in range(k):
             tell(f'fold {i+1} of {k}')
-            train_table(fold_table(df, i), r, seed, path/f'fold{i}', None, weights, device, resume=(path/f'fold{i}/run.json').exists(), tell=tell, source=str(data), summary=f'{text}; fold {i+1} of {k}')
+            train_table(fold_table(df, i), r, seed, path/f'fold{i}', None, weights, device, resume=(path/f'fold{i}/run.json').exists(), tell=tell, track=track, source=str(data), summary=f'{text}; fold {i+1} of {k}')
         _join_folds(run, k)
         m = evaluate_run(run)
         run.update(status='finished', finished=now(), classes=CLASSES)
@@ -203,8 +203,7 @@ def committee_job(
 # %% ../nbs/46_committee.ipynb #1ff1de77
 def compare_runs(runs)->pd.DataFrame: # One row a run: `auc lo hi`, and the difference to the first with its interval
     "AUC of runs on the same test images, and paired differences to the first"
-    members = {str(o):open_run(o) for o in runs}
-    y,P = join_runs(members, 'test')[1:]
+    y,P = join_preds({str(o):read_csv(open_run(o)/'preds_test.csv') for o in runs})[1:]
     base,rows = P.iloc[:,0],[]
     for n in P:
         auc,lo,hi = auc_ci(y, P[n].to_numpy())

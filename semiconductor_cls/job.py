@@ -87,6 +87,7 @@ def train_table(
     weights=None, device=None, # See `fit_recipe`
     overwrite:bool=False, resume:bool=False, # What to do with a run that is there
     tell=noop, # Called with each line a person should see
+    track:bool=False, # Also write TensorBoard's files
     **info # Further entries of `run.json`, such as `command` and `source`
 )->dict: # `metrics.json`
     "From a split table to a finished run with its report"
@@ -98,16 +99,16 @@ def train_table(
         run.update(status='running')
     else: run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), fingerprint=fingerprint(df), **info)
     if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
-    return _finish(run, df, r, seed, weights, device, tell, start)
+    return _finish(run, df, r, seed, weights, device, tell, track, start)
 
 def _line(row):
     return (f"{row['size']} px, {row['stage']}, epoch {row['epoch']}: training loss {row['train_loss']:.3f}, validation loss {row['valid_loss']:.3f}, AUC {row['auc']:.4f}, "
             f"{row['images_per_s']:.0f} images/s, {row['seconds']:.0f} s")
 
-def _finish(run, df, r, seed, weights, device, tell, start):
+def _finish(run, df, r, seed, weights, device, tell, track, start):
     "Train, evaluate, report; whatever happens, `run.json` says so"
     try:
-        learn = train_run(df, run, r, seed, weights, device, tell=lambda row: tell(_line(row)))
+        learn = train_run(df, run, r, seed, weights, device, tell=lambda row: tell(_line(row)), track=track)
         train_figures(run, learn, df)
         m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
         write_json(run/'metrics.json', m)
@@ -144,9 +145,10 @@ def train_job(
     overwrite:bool=False, resume:bool=False, # What to do with a run that is there
     tell=noop, # Called with each line a person should see
     command:str='', # How it was called, kept in the run
+    track:bool=False, # Also write TensorBoard's files
 )->dict: # `metrics.json`
     "From a source to a finished run with its report"
     if resume: run = open_run(path); r,seed = saved_recipe(run),run.info['seed']
     else: check_free(path, overwrite)
     df,removed,text = ready(data, r, good, defect, weights, tell)
-    return train_table(df, r, seed, path, removed, weights, device, overwrite, resume, tell, command=command, source=str(data), summary=text)
+    return train_table(df, r, seed, path, removed, weights, device, overwrite, resume, tell, track, command=command, source=str(data), summary=text)
