@@ -23,6 +23,7 @@ from .core import _cell_in, _cell_out
 from .image import MAX_PIXELS, ImageError, open_image, to_8bit
 from .learner import *
 from .ensemble import committee
+from .export import open_bundle
 from .inputs import *
 
 # %% ../nbs/50_predict.ipynb #e4da3b7f
@@ -93,14 +94,13 @@ def open_scorer(
     if engine=='export' and not bundle: raise UserError(f'{path}: has no exported graph; make one with: semicls export {path}')
     scorer = None
     if bundle and engine!='torch':
-        from semiconductor_cls.export import open_bundle
-        try: scorer = open_bundle(bundle); scorer.key = str([file_md5(o) for o in sorted(bundle.iterdir()) if o.is_file()])
+        try: scorer = open_bundle(bundle)
         except UserError as e:
             if engine=='export' or bundle==path: raise
             tell(f'{e}; scoring with torch instead')
+        else: scorer.key,scorer.cuts = scorer.manifest['seal'],tuple(scorer.manifest['cuts'])
     scorer = scorer or TorchScorer(open_run(path))
-    t = getattr(scorer, 'threshold', None)
-    scorer.cuts = read_cuts(path) or ((t,t) if t is not None else (.5,.5))
+    scorer.cuts = read_cuts(path) or getattr(scorer, 'cuts', (.5,.5))
     return scorer
 
 # %% ../nbs/50_predict.ipynb #c20ad4d7
