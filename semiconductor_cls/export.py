@@ -8,7 +8,7 @@ __all__ = ['FORMAT', 'VERSION', 'RUNTIMES', 'MAX_FILE', 'MAX_MANIFEST', 'BS', 'M
            'is_pickle', 'refuse_pickles', 'read_manifest', 'read_files', 'need', 'pieces', 'onnx_scorer',
            'openvino_scorer', 'Bundle', 'drawn_pictures', 'open_bundle', 'normalise', 'Graph', 'torch_scores',
            'run_members', 'write_onnx', 'spread', 'photographs', 'check_parity', 'check_int8', 'quantise', 'new_folder',
-           'check_out', 'run_facts', 'model_card', 'export_run']
+           'check_bundle_out', 'run_facts', 'model_card', 'export_run']
 
 # %% ../nbs/48_export.ipynb #c81e728d
 import hashlib, importlib, io, itertools, json, os, pickletools, re, shutil, sys
@@ -57,7 +57,9 @@ def check_manifest(
     need(len(m['name'])<=200 and m['name'].isprintable(), 'name is not a short printable text')
     need(m.get('channels') in (1,3) and m.get('classes')==CLASSES, f'channels is not 1 or 3, or classes are not {CLASSES}')
     need(_num(m.get('threshold'), 0, 1) and (m.get('temperature') is None or _num(m['temperature'], 1e-3, 1e3)), 'threshold is not in 0..1, or temperature is not positive')
-    need(m['how'] in ('prob','logit'), 'how is not prob or logit')
+    need(m['how'] in ('prob','logit') and m['precision'] in ('float32','int8'), 'how is not prob or logit, or precision is not float32 or int8')
+    cuts = m.get('cuts')
+    need(isinstance(cuts, list) and len(cuts)==2 and all(_num(o, 0, 1) for o in cuts) and cuts[0]<=cuts[1]==m['threshold'], 'cuts are not two rising scores, the second the threshold')
     _check_parts(m, need)
     return m
 
@@ -100,7 +102,7 @@ def read_manifest(
     "The manifest of a bundle"
     p = Path(path)/'manifest.json'
     if not Path(path).is_dir(): raise UserError(f'{path}: no such bundle; make one with: semicls export RUN')
-    if p.is_symlink() or p.exists() and p.stat().st_size>MAX_MANIFEST: raise UserError(f'{p}: a link, or larger than {MAX_MANIFEST:,} bytes')
+    if p.is_symlink() or p.exists() and (not p.is_file() or p.stat().st_size>MAX_MANIFEST): raise UserError(f'{p}: no plain file, or larger than {MAX_MANIFEST:,} bytes')
     try: m = check_manifest(read_json(p), p)
     except RecursionError: raise UserError(f'{p}: not a manifest of a bundle: nested too deeply') from None
     if m['seal']!=seal(m): raise UserError(f'{p}: differs from what was exported (its seal is broken); export again')
@@ -205,8 +207,8 @@ def open_bundle(
     m = read_manifest(path)
     files,graph = read_files(path, m),m['graph']
     f = (lambda: onnx_scorer(files[graph], threads)) if m['runtime']=='onnxruntime' else (lambda: openvino_scorer(files[graph], files[graph[:-3]+'bin'], threads))
+    need(m['runtime'])
     try: b = Bundle(m, f()); p = b.score({s:drawn_pictures(s) for s in b.sizes})
-    except UserError: raise
     except Exception as e: raise UserError(f"{Path(path)/graph}: {m['runtime']} cannot run it ({' '.join(str(e).split())[:160]})") from None
     tol = 1e-3 if m['precision']=='float32' else .03
     off = np.abs(p[:len(m['selftest'])]-m['selftest']).max(initial=0.)
@@ -334,6 +336,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 M = json.loads((HERE/'manifest.json').read_text(encoding='utf-8'))
 for n,f in M['files'].items():
     if pathlib.Path(n).name!=n or hashlib.sha256((HERE/n).read_bytes()).hexdigest()!=f['sha256']: sys.exit(f'{n}: differs from what was exported')
+if M['graph'] not in M['files']: sys.exit('manifest.json: graph is not one of its files')
 SIDES,W = [o['side'] for o in M['inputs']],np.array([o['weight'] for o in M['members']])
 
 def load_graph():
@@ -391,18 +394,18 @@ def quantise(
 def new_folder(path, overwrite:bool=False):
     "Give a temporary folder to fill; it becomes `path` if the block succeeds, and disappears if it fails"
     path = Path(path)
-    check_out(path, overwrite)
+    check_bundle_out(path, overwrite)
     for o in path.parent.glob(f'.{path.name}.*.tmp'):
         if Path('/proc/self').exists() and not Path(f'/proc/{o.suffixes[-2][1:]}').exists(): shutil.rmtree(o, ignore_errors=True) # what a killed export left
     tmp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     tmp.mkdir(parents=True)
     try:
         yield tmp
-        if path.exists(): check_out(path, overwrite); shutil.rmtree(path)
+        if path.exists(): check_bundle_out(path, overwrite); shutil.rmtree(path)
         os.replace(tmp, path)
     finally: shutil.rmtree(tmp, ignore_errors=True)
 
-def check_out(path, overwrite:bool=False):
+def check_bundle_out(path, overwrite:bool=False):
     "Refuse a folder that is taken: by a bundle unless `overwrite`, by anything else always"
     path = Path(path)
     if not path.exists() or path.is_dir() and not any(path.iterdir()): return
@@ -489,7 +492,7 @@ def export_run(
     need('onnx', 'onnxscript', RUNTIMES[fmt], *(['nncf'] if int8 else []))
     run = run if isinstance(run, Run) else open_run(run)
     out = Path(out or run/'export')
-    check_out(out, overwrite)
+    check_bundle_out(out, overwrite)
     members = run_members(run)
     facts,sides = run_facts(run, members),sorted({o['side'] for o in members})
     y,xs,channels = photographs(read_csv(run/'table.csv'), 'valid', sides, N_CHECK)
