@@ -70,6 +70,8 @@ def _build(self:ImageCache, keys, paths, max_gb):
     shape = (len(keys), self.sz, self.sz) + ((3,) if c==3 else ())
     with atomic_path(self.path) as tmp:
         data = np.lib.format.open_memmap(tmp, mode='w+', dtype=np.uint8, shape=shape)
+        if hasattr(os, 'posix_fallocate'): # a full disk is an error here, and not a crash when a page is written
+            with open(tmp, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, Path(tmp).stat().st_size)
         def put(i):
             try: data[i] = load_image(paths[keys[i]], self.sz, c)
             except ImageError as e: bad[keys[i]] = str(e)

@@ -5,14 +5,16 @@
 # %% auto #0
 __all__ = ['ALIASES', 'STUDY_ARCHS', 'PACKAGED', 'POOLS', 'FLIPS', 'TTAS', 'arch_name', 'arch_cfg', 'Body', 'packaged_weights',
            'read_weights', 'fit_weights', 'load_pretrained', 'study_head', 'body_groups', 'study_splitter',
-           'create_model', 'chip_learner', 'keep_memory', 'save_model', 'load_model', 'tta_views', 'predict_batch',
-           'predict_rows']
+           'create_model', 'chip_learner', 'keep_memory', 'atomic_tensors', 'save_model', 'load_model', 'tta_views',
+           'predict_batch', 'predict_rows']
 
 # %% ../nbs/30_learner.ipynb #c81e728d
-import ctypes
+import ctypes, errno
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from fastai.vision.all import *
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 import timm, torchvision
 from timm.models import group_parameters
@@ -172,9 +174,16 @@ def keep_memory()->bool: # Whether the C library took the hint
     return bool(libc.mallopt(-3, 1<<30) and libc.mallopt(-1, (1<<31)-1)) # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 
 # %% ../nbs/30_learner.ipynb #e369853d
+@contextmanager
+def atomic_tensors(path):
+    "`atomic_path` for torch and safetensors, which report a full disk as errors of their own"
+    try:
+        with atomic_path(path) as p: yield p
+    except (RuntimeError, SafetensorError) as e: raise OSError(errno.ENOSPC, 'cannot be written; is the disk full?', str(path)) from e
+
 def save_model(model:nn.Module, path):
     "Write the weights as safetensors, atomically"
-    with atomic_path(path) as p: save_file({k:v.detach().cpu().contiguous() for k,v in model.state_dict().items()}, p)
+    with atomic_tensors(path) as p: save_file({k:v.detach().cpu().contiguous() for k,v in model.state_dict().items()}, p)
 
 def load_model(
     path, # Written by `save_model`

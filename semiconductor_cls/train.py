@@ -136,7 +136,7 @@ def save_checkpoint(learn, path, stage:int, epoch:int):
     "Write model, optimizer, moving average and position, atomically"
     opt = learn.opt.state_dict()
     opt = dict(state=[dict(o) for o in opt['state']], hypers=[{k:float(v) if isinstance(v, float) else v for k,v in h.items()} for h in opt['hypers']])
-    with atomic_path(path) as p: torch.save(dict(model=learn.model.state_dict(), opt=opt, ema=learn.ema.state_dict() if learn.ema else {}, stage=stage, epoch=epoch), p)
+    with atomic_tensors(path) as p: torch.save(dict(model=learn.model.state_dict(), opt=opt, ema=learn.ema.state_dict() if learn.ema else {}, stage=stage, epoch=epoch), p)
 
 def load_checkpoint(path)->dict: # None if there is none
     "Read a checkpoint without running any code in it"
