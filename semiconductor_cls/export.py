@@ -24,6 +24,7 @@ from .data import CLASSES, ImageCache
 from .learner import *
 from .evaluate import auc_ci
 from .ensemble import committee
+from .committee import leaves
 
 # %% ../nbs/48_export.ipynb #e4da3b7f
 FORMAT,VERSION = 'semicls-bundle',1
@@ -133,7 +134,7 @@ def need(*mods)->list: # The modules
     try: return [importlib.import_module(o) for o in mods]
     except ImportError as e: raise UserError(f"{e.name or mods[0]} is not installed; this needs the extra: pip install 'semiconductor_cls[export]'") from None
 
-def pieces(xs, n): return [(i, {f'x{s}':x[i:i+BS] for s,x in xs.items()}) for i in range(0, n, BS)]
+def pieces(xs, n, size=BS): return [(i, {f'x{s}':x[i:i+size] for s,x in xs.items()}) for i in range(0, n, size)]
 
 def onnx_scorer(
     graph:bytes, # An ONNX file
@@ -161,7 +162,7 @@ def openvino_scorer(
     def score(xs, n):
         res = {}
         queue.set_callback(lambda req,i: res.__setitem__(i, req.get_output_tensor(0).data.copy()))
-        for i,x in pieces(xs, n): queue.start_async(x, i)
+        for i,x in pieces(xs, n, min(BS, -(-n//len(queue)))): queue.start_async(x, i)
         queue.wait_all()
         return np.concatenate([res[i] for i in sorted(res)])
     return score
@@ -253,13 +254,10 @@ def run_members(
     info = run.info
     if info.get('status')!='finished': raise UserError(f"{run.path}: this run is {info.get('status')}; finish it first, with --resume")
     refuse_pickles(run.path)
-    if info.get('kind')!='ensemble': return [_member(run.path.name, run, 1.)]
-    if info['how']=='rank': raise UserError(f'{run.path}: a committee of ranks cannot be exported: a rank needs the whole set, and a station sees one part at a time; make one with --how prob or logit')
-    return [_member(n, open_run(p), info['weights'][n]) for n,p in info['members'].items() if info['weights'][n]]
+    return [_member(n, r, w) for n,r,w in leaves(run)]
 
 def _member(name, run, weight):
     info = run.info
-    if info.get('kind')=='ensemble': raise UserError(f'{run.path}: a committee inside a committee; average its members directly')
     if not (run/'model.safetensors').exists(): raise UserError(f"{run.path}: this run is {info.get('status')} and has no model")
     refuse_pickles(run.path)
     r = info['recipe']

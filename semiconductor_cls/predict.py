@@ -23,6 +23,7 @@ from .core import _cell_in, _cell_out
 from .image import MAX_PIXELS, ImageError, open_image, to_8bit
 from .learner import *
 from .ensemble import committee
+from .committee import leaves
 from .export import open_bundle, read_manifest
 from .inputs import *
 
