@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LANES', 'ENGINES', 'HELD', 'PRED_COLS', 'UNFINISHED', 'load_run_model', 'member_runs', 'to_batch', 'TorchScorer',
            'read_cuts', 'decide', 'open_scorer', 'load_sizes', 'score_pixels', 'iter_scores', 'batched', 'score_images',
-           'table_rows', 'predict_files', 'check_out', 'write_rows', 'stamp', 'batch_key', 'open_locked', 'Journal',
-           'predict_table', 'settled', 'RowLog', 'watch_folder']
+           'table_rows', 'predict_files', 'check_out', 'write_rows', 'stamp', 'batch_key', 'open_locked', 'write_all',
+           'Journal', 'predict_table', 'settled', 'RowLog', 'watch_folder']
 
 # %% ../nbs/50_predict.ipynb #c81e728d
 import csv, hashlib, io, json, os, re, time
@@ -158,12 +158,13 @@ def iter_scores(
         key,items,px = b.result()
         return key,items,score_pixels(scorer, [o.result() for o in px])
     lanes,before = getattr(scorer, 'lanes', 1),torch.get_num_threads()
-    with ThreadPoolExecutor(n_cpus()) as ex, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(n_cpus()//lanes,)) as scoring:
-        ahead = deque(scoring.submit(score, reader.submit(fetch)) for _ in range(lanes+2))
-        while (b := ahead.popleft().result())[1] is not None:
-            ahead.append(scoring.submit(score, reader.submit(fetch)))
-            yield b
-    torch.set_num_threads(before)
+    try:
+        with ThreadPoolExecutor(n_cpus()) as ex, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(lanes, initializer=torch.set_num_threads, initargs=(n_cpus()//lanes,)) as scoring:
+            ahead = deque(scoring.submit(score, reader.submit(fetch)) for _ in range(lanes+2))
+            while (b := ahead.popleft().result())[1] is not None:
+                ahead.append(scoring.submit(score, reader.submit(fetch)))
+                yield b
+    finally: torch.set_num_threads(before)
 
 def batched(items, bs:int=32): # Yields (None, items)
     "Batches without keys"
@@ -272,6 +273,10 @@ def open_locked(path): # A binary file for reading and appending
     except OSError: f.close(); raise UserError(f'{path}: another semicls predict is writing this table') from None
     return f
 
+def write_all(f, b:bytes):
+    "Write all of `b`; a disk that is full is an `OSError`, not a short write"
+    while b: b = b[f.write(b):]
+
 # %% ../nbs/50_predict.ipynb #02e74f10
 class Journal:
     "Scored batches on disk: `add` one, `rows` gives it back, `key in journal.at` tells whether it is there"
@@ -287,7 +292,7 @@ class Journal:
     def __exit__(self, *_): self.f.close()
     def add(self, key, rows):
         line = json.dumps([key, rows]).encode()+b'\n'
-        self.f.write(line)
+        write_all(self.f, line)
         self.at[key],self.end = self.end,self.end+len(line)
     def rows(self, key):
         self.f.seek(self.at[key])
@@ -314,10 +319,12 @@ def predict_table(
                 keys.append(batch_key(scorer, b))
                 if keys[-1] in j.at: bar.update(len(b))
                 else: yield keys[-1],b
-        for key,b,rows in iter_scores(scorer, todo()):
-            j.add(key, rows); bar.update(len(b)); new += len(b)
-            for p,(_,note) in zip(b, rows):
-                if note and bad<5: bad += 1; tell(f'no score: {p} ({note})')
+        try:
+            for key,b,rows in iter_scores(scorer, todo()):
+                j.add(key, rows); bar.update(len(b)); new += len(b)
+                for p,(_,note) in zip(b, rows):
+                    if note and bad<5: bad += 1; tell(f'no score: {p} ({note})')
+        except KeyboardInterrupt: tell(f'{out}: {new:,} files scored; the same command goes on from here'); raise
         if new<len(items): tell(f'{len(items)-new:,} of {len(items):,} files had been scored before')
         rate = new/(time.perf_counter()-start)
         n = write_rows(table_rows(items, (r for k in keys for r in j.rows(k)), scorer), out, submission)
@@ -358,7 +365,7 @@ class RowLog:
         if not pos: self.add([PRED_COLS])
     def add(self, rows):
         with io.StringIO(newline='') as s: _csv_lines(rows, s); b = s.getvalue().encode('utf-8', 'surrogateescape')
-        self.f.write(b); os.fsync(self.f.fileno())
+        write_all(self.f, b); os.fsync(self.f.fileno())
 
 def _watch_id(path, folder, taken):
     rel = os.path.relpath(path, folder)

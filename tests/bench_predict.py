@@ -78,7 +78,7 @@ def memory(ns, folder):
     from semiconductor_cls.learner import create_model, save_model
     from fastai.vision.all import imagenet_stats
     from semiconductor_cls.train import QUICK
-    from test_predict import part
+    from conftest import part
     with tempfile.TemporaryDirectory(dir=folder) as tmp:
         tmp = Path(tmp)
         run = create_run(tmp/'run', recipe=dataclasses.asdict(dataclasses.replace(QUICK, arch='lcnet_035', sizes=(32,), tta='')), size=32, stats=imagenet_stats, channels=1)
@@ -91,6 +91,7 @@ def memory(ns, folder):
                 if i%1000==0: d.mkdir(parents=True)
                 os.link(tmp/f'drawn/{i%2000}.png', d/f'part_{i:07d}.png')
             p = subprocess.run([sys.executable,'-c',CHILD,tmp/'run',tmp/f'in{n}',tmp/f'o{n}.csv'], capture_output=True, text=True)
+            assert p.returncode==0, p.stderr
             r = json.loads(p.stdout); mb.append(r['mb'])
             print(f"{r['n']:,} files in {r['seconds']:.0f} s ({r['n']/r['seconds']:,.0f} images/s): peak {r['mb']:,.0f} MB, {mb[-1]/mb[0]:.3f} of the first", flush=True)
 

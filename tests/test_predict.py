@@ -286,17 +286,19 @@ def many(folder, n):
     for i in range(20, n): os.link(folder/f'{i%20:05d}.png', folder/f'{i:05d}.png')
     (folder/'00033x.png').write_bytes(b'no image')
 
-def wait_for(cond, p=None, s=120):
+def wait_for(cond, p, s=120):
     end = time.monotonic()+s
-    while not cond() and time.monotonic()<end and (p is None or p.poll() is None): time.sleep(.02)
-    if p and not cond(): p.kill(); pytest.fail(str(p.communicate()))
+    while time.monotonic()<end and p.poll() is None:
+        if cond(): return
+        time.sleep(.02)
+    p.kill(); pytest.fail(str(p.communicate()))
 
 def lines(path): return path.read_bytes().count(b'\n') if path.exists() else 0
 
 def test_killed_and_started_again_ends_in_the_same_bytes(semicls, tmp_path):
-    make_run(tmp_path/'run', 32); many(tmp_path/'in', 600)
+    make_run(tmp_path/'run', 48); many(tmp_path/'in', 1500)
     whole = semicls('predict', 'run', 'in', '--out', 'whole.csv')
-    assert whole.returncode==3 and '601 files' in whole.err and 'images/s' in whole.err, whole.err
+    assert whole.returncode==3 and '1,501 files' in whole.err and 'images/s' in whole.err, whole.err
     j = tmp_path/'.killed.csv.journal'
     p = semicls('predict', 'run', 'in', '--out', 'killed.csv', wait=False)
     wait_for(lambda: lines(j)>=3, p)
@@ -309,7 +311,7 @@ def test_killed_and_started_again_ends_in_the_same_bytes(semicls, tmp_path):
     assert again.returncode==3 and 'had been scored before' in again.err, again.err
     assert (tmp_path/'killed.csv').read_bytes()==(tmp_path/'whole.csv').read_bytes() and not j.exists()
     df = read_csv(tmp_path/'whole.csv')
-    assert len(df)==601 and df.path.is_unique and df.note.notna().sum()==1
+    assert len(df)==1501 and df.path.is_unique and df.note.notna().sum()==1
 
 @pytest.mark.slow
 def test_killed_at_random_moments(semicls, tmp_path):
