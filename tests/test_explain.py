@@ -1,6 +1,5 @@
 "Heat maps from end to end: hostile names, broken files, a kill, committees, runs without boxes, a missing extra"
 import dataclasses, json, os, signal, sys, time
-from pathlib import Path
 import numpy as np, pytest, shutil, torch
 from PIL import Image
 from semiconductor_cls.core import UserError, open_run, read_csv, write_csv
@@ -45,14 +44,12 @@ def test_the_command_answers_about_every_file(semicls, place, tmp_path):
     assert again.returncode==1 and 'not an empty folder' in again.err and again.err.count('\n')==1
 
 def test_the_command_on_a_run_goes_into_its_report(semicls, place):
-    for n in ('a','both'):
-        r = semicls('explain', place/f'runs/{n}')
-        assert r.returncode==0 and 'boxed defects' in r.out and r.out.count('\n')==1, r.err
-        run = place/f'runs/{n}'
-        assert {'explain','explain_types','explain_sanity'} <= {o.stem for o in (run/'figures').glob('*.png')}
-        assert 'where the network looked' in (run/'report.html').read_text()
-        m,t = json.loads((run/'explain.json').read_text()),read_csv(run/'explain_scores.csv')
-        assert m['n_boxed']==10==len(t)//3 and 0<=m['hit_lo']<=m['hit']<=m['hit_hi']<=1
+    r,run = semicls('explain', place/'runs/both'),place/'runs/both'
+    assert r.returncode==0 and 'boxed defects' in r.out and r.out.count('\n')==1, r.err
+    assert {'explain','explain_types','explain_sanity'} <= {o.stem for o in (run/'figures').glob('*.png')}
+    assert 'where the network looked' in (run/'report.html').read_text()
+    m,t = json.loads((run/'explain.json').read_text()),read_csv(run/'explain_scores.csv')
+    assert m['n_boxed']==10==len(t)//3 and 0<=m['hit_lo']<=m['hit']<=m['hit_hi']<=1
 
 @pytest.mark.parametrize('args,want', [
     (['RUN','x.png'], '--out'), (['RUN','--out','o'], '--out is for images'), (['RUN','nowhere.png','--out','o'], 'nowhere.png: no such'),
@@ -70,12 +67,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(place, tmp_path, monkeypatch, 
     assert sorted(str(p) for p in tmp_path.rglob('*'))==before
 
 def test_a_kill_leaves_no_half_folder(semicls, place, tmp_path):
-    p = semicls('explain', place/'runs/a', *([place/'chips']*1), '--out', tmp_path/'maps', wait=False)
+    p = semicls('explain', place/'runs/a', place/'chips', '--out', tmp_path/'maps', wait=False)
     for _ in range(600):
         if list(tmp_path.glob('.maps*/*.png')): break
         time.sleep(.1)
     p.send_signal(signal.SIGTERM); out,err = p.communicate(timeout=60)
-    assert p.returncode==130 and 'stopped' in err and not [o for o in os.listdir(tmp_path) if 'maps' in o], (p.returncode, err)
+    assert p.returncode==130 and not [o for o in os.listdir(tmp_path) if 'maps' in o], (p.returncode, err)
 
 def test_the_extra_is_named(place, monkeypatch):
     monkeypatch.setitem(sys.modules, 'pytorch_grad_cam', None)
@@ -83,6 +80,7 @@ def test_the_extra_is_named(place, monkeypatch):
 
 def test_a_run_without_boxes_or_mistakes_or_files(place, tmp_path):
     shutil.copytree(place/'runs/a', tmp_path/'r')
+    (tmp_path/'r/explain_scores.csv').write_text('of an earlier call')
     t = read_csv(tmp_path/'r/table.csv'); t['boxes'] = [[] for _ in t.index]; write_csv(t, tmp_path/'r/table.csv')
     p = read_csv(tmp_path/'r/preds_test.csv'); p['path'] = [str(tmp_path/f'gone{i}.bmp') for i in range(len(p))]; write_csv(p, tmp_path/'r/preds_test.csv')
     m = explain_run(tmp_path/'r')
