@@ -11,7 +11,7 @@ __all__ = ['WORDS', 'EMPTY', 'CSP', 'HEADERS', 'ASK', 'CSS', 'HEAD', 'LOOPBACK',
            'says_html', 'guarded', 'name_of', 'desk_key', 'build_ui', 'check_access', 'make_app', 'serve_station']
 
 # %% ../nbs/55_app.ipynb #c81e728d
-import asyncio, base64, hashlib, hmac, io, math, os, secrets, shutil, socket, tempfile, threading, webbrowser
+import asyncio, base64, hashlib, hmac, io, logging, os, secrets, shutil, socket, tempfile, threading, webbrowser
 from collections import OrderedDict
 from functools import wraps
 from html import escape
@@ -31,6 +31,7 @@ from .report import *
 from .eda import STATS, look
 from .evaluate import *
 from .operate import *
+from .committee import leaves
 from .predict import *
 from .explain import *
 from .drift import *
@@ -39,10 +40,8 @@ from .verdicts import *
 # %% ../nbs/55_app.ipynb #e4da3b7f
 def model_name(run:Run)->str: # Such as 'demo@1a2b3c4d5e'
     "The name of a run, and ten digits that change with its weights"
-    info,h = run.info,hashlib.sha256()
-    if info.get('kind')!='ensemble': h.update((run/'model.safetensors').read_bytes())
-    else:
-        for n,w in sorted(info['weights'].items()): h.update(f"{model_name(open_run(info['members'][n]))} {w}".encode())
+    h = hashlib.sha256()
+    for n,r,w in sorted(leaves(run), key=lambda o: o[0]): h.update(f'{w}'.encode() + (r/'model.safetensors').read_bytes())
     return f'{printable(run.path.resolve().name, 40)}@{h.hexdigest()[:10]}'
 
 # %% ../nbs/55_app.ipynb #c9f0f895
@@ -53,7 +52,7 @@ def features(
 )->np.ndarray: # (n,d), unit length
     "Pooled features of pictures, from the member with the greatest weight"
     model,info,_ = max(ex.scorer.members, key=lambda o: o[2])
-    f = model[1][:2](grid_features(model[0], to_batch([to_square(o, info['size']) for o in pixels], info['stats'])))
+    f = model[1][:2](model[0](to_batch([to_square(o, info['size']) for o in pixels], info['stats'])))
     return torch.nn.functional.normalize(f.float(), dim=1).numpy()
 
 def far_limit(F:np.ndarray)->float: # A likeness, -1..1
@@ -122,6 +121,7 @@ class Station:
         window:int=200, # Pictures in a window of the drift page
     ):
         self.run = run if isinstance(run, Run) else open_run(run)
+        check_window(window)
         self.ex,self.model = open_explainer(self.run),model_name(self.run)
         self.index,self.v = open_index(self.run, self.ex),Verdicts(verdicts)
         self.roots = [Path(o).resolve() for o in folders]
@@ -219,7 +219,7 @@ def rates_at(st:Station, t:float)->pd.DataFrame: # Index 'valid', 'test'; column
 
 def rates_html(st:Station, t:float)->str:
     "Escapes and overkill at a threshold, and where it lies on the curve"
-    names = dict(valid=('Validation','choose by these'), test=('Test','the check'))
+    names = dict(valid=('Validation','choose by it'), test=('Test','the check'))
     rows = ''.join(f'<tr><th>{names[k][0]}<small>{names[k][1]}</small></th><td>{_rate(r.escapes)}</td><td>{_rate(r.overkill)}</td></tr>' for k,r in rates_at(st, t).iterrows())
     return f'<div class="rates">{_curve(st, t)}<table><tr><th></th><th class="d">Escapes<small>defects passed</small></th><th class="g">Overkill<small>good parts rejected</small></th></tr>{rows}</table></div>'
 
@@ -284,7 +284,7 @@ def near_html(st:Station, s:dict)->str:
     def cell(o):
         img = f'<img src="{o["src"]}" alt="">' if o['src'] else '<div class="gone">file is gone</div>'
         return f'<figure class="{o["label"]}" title="{escape(o["id"])}">{img}<figcaption>{o["label"]}</figcaption></figure>'
-    return f'{note}<div class="near">{"".join(cell(o) for o in s["near"])}</div>'
+    return f'<p class="note">Most similar training pictures</p>{note}<div class="near">{"".join(cell(o) for o in s["near"])}</div>'
 
 # %% ../nbs/55_app.ipynb #6ea9ab1b
 def queue_html(st:Station, q:pd.DataFrame, h:str, t:float, n:int=40)->str:
@@ -492,6 +492,7 @@ CSS = """
 .wide{width:100%;max-width:1200px;background:#fff;border-radius:8px;margin:.4rem 0}.says{white-space:pre-wrap;overflow-wrap:anywhere;border-radius:8px;padding:.4rem .7rem;background:#8882;margin:0}.says.bad{background:DEFECT;color:#fff}
 #pass,#look,#reject{color:#fff;font-weight:700;font-size:1.05rem;min-width:0;padding:8px 2px}#pass{background:GOOD}#look{background:#8a6d00}#reject{background:DEFECT}
 #slider{padding:6px 10px}#slider input[type=number]{width:6.4em!important;min-width:6.4em}#drop .wrap{font-size:.95rem;min-height:0}#drop .icon-wrap{display:none}.note a{text-decoration:underline}
+@media(max-height:830px){.near img,.gone{height:62px}.word{font-size:1.8rem}.rates svg{height:34px}.rates small{font-size:.7rem}}
 .keys button{border:1px solid #8886;border-radius:6px;padding:.05rem .5rem;background:transparent;font:inherit;cursor:pointer}kbd{border:1px solid #8888;border-radius:4px;padding:0 .35em;font:inherit;font-size:.85em}
 """.replace('GOOD', GOOD).replace('DEFECT', DEFECT)
 
@@ -588,7 +589,7 @@ def _inspect(gr, st):
             p['queue'] = _html(gr, elem_id='queue')
         with gr.Column(scale=6, min_width=380):
             p['picture'] = _html(gr, EMPTY, elem_id='picture')
-            _html(gr, '<p class="note keys"><button id="heat" type="button"><kbd>H</kbd> heat map on or off</button> &nbsp; Keys: <kbd>P</kbd> pass &nbsp;<kbd>L</kbd> look &nbsp;<kbd>R</kbd> reject &nbsp;<kbd>←</kbd> <kbd>→</kbd> move &nbsp;<kbd>U</kbd> take back</p>')
+            _html(gr, '<p class="note keys"><button id="heat" type="button"><kbd>H</kbd> heat map</button> &nbsp; <kbd>P</kbd> pass &nbsp;<kbd>L</kbd> look &nbsp;<kbd>R</kbd> reject &nbsp;<kbd>←</kbd> <kbd>→</kbd> move &nbsp;<kbd>U</kbd> take back</p>')
         with gr.Column(scale=4, min_width=300):
             p['decision'] = _html(gr, elem_id='decision')
             with gr.Row():
@@ -596,7 +597,6 @@ def _inspect(gr, st):
             p['oops'] = _html(gr, elem_id='oops')
             with gr.Row():
                 for v,k in (('prev','← Back'),('undo','Take back (U)'),('next','Next →')): p[v] = gr.Button(k, elem_id=v, size='sm', min_width=60)
-            _html(gr, '<p class="note">Most similar training pictures</p>')
             p['near'] = _html(gr, elem_id='near')
             p['t'] = gr.Slider(0, 1, st.threshold, step=.001, label='Reject from this score on', elem_id='slider', buttons=['reset'])
             p['rates'] = _html(gr, rates_html(st, st.threshold), elem_id='rates')
@@ -620,14 +620,15 @@ def _wire(gr, st, ui, state, kept, desk, who, p):
 
     @guarded
     def dropped(s, d, files, progress=gr.Progress()):
-        files = files or []
         try:
             if len(files)>st.max_files: raise UserError(f'{len(files):,} pictures at once, over the limit of {st.max_files:,}: nothing was taken. Drop fewer, or open a folder')
             hs,bad = take_in(st, d, [(o,Path(o).name) for o in files], lambda n: progress((n,len(files)), desc='scoring', unit='pictures'))
         finally:
             for o in files: Path(o).unlink(missing_ok=True)
         return s | dict(list='mine', hash=hs[0] if len(hs)==1 else None if hs else s['hash']), says_html(took_text(hs, bad), bool(bad))
-    then(p['files'].upload(dropped, [state, desk, p['files']], [state, p['says']], api_visibility='private', show_progress='minimal', show_progress_on=p['says']).then(lambda: (None,'mine'), None, [p['files'], p['list']], **quiet))
+    bag = gr.State([])   # The drop zone is emptied at once, so that the next tray can be dropped while this one is scored
+    emptied = p['files'].upload(lambda files: (None, files or [], 'mine'), p['files'], [p['files'], bag, p['list']], trigger_mode='multiple', **quiet)
+    then(emptied.then(dropped, [state, desk, bag], [state, p['says']], api_visibility='private', show_progress='minimal', show_progress_on=p['says']))
 
     if 'open' in p:
         @guarded
@@ -669,14 +670,14 @@ def make_app(st:Station, token:str='', users=None, hosts=None, temp=None):
     gr = _gradio()
     from fastapi import FastAPI
     from starlette.responses import FileResponse
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    closed = dict(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(**closed)
     @app.get('/{name}.csv')
     def table(name:str):
         path = export_verdicts(st.v)
         return FileResponse(path if name=='verdicts' else path.with_name('journal.csv'), filename=path.name if name=='verdicts' else 'journal.csv', media_type='text/csv')
     theme = gr.themes.Base(font=['system-ui','sans-serif'], font_mono=['ui-monospace','monospace'], radius_size='md')
-    app = gr.mount_gradio_app(app, build_ui(st), path='/', theme=theme, css=CSS, head=HEAD, footer_links=[], run_history=False, ssr_mode=False, pwa=False, mcp_server=False,
-                              max_file_size=int(st.max_mb*1e6), show_error=False)
+    app = gr.mount_gradio_app(app, build_ui(st), path='/', app_kwargs=closed, theme=theme, css=CSS, head=HEAD, footer_links=[], run_history=False, ssr_mode=False, pwa=False, mcp_server=False, show_error=False)
     return Gate(app, token, users, hosts)
 
 # %% ../nbs/55_app.ipynb #9a115815
@@ -703,5 +704,7 @@ def serve_station(
         url = f"http://{'['+host+']' if ':' in host else host}:{port}/"
         tell(f'{st.model}: open {url}' + (' and give the token' if token else '') + f'; verdicts go to {st.v.path}; stop with Ctrl-C')
         if browser: threading.Timer(1.5, webbrowser.open, [url + (f'?token={token}' if token else '')]).start()
-        uvicorn.run(app, host=host, port=port, log_level='warning', access_log=False, server_header=False, timeout_graceful_shutdown=2)
+        server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level='warning', access_log=False, server_header=False, timeout_graceful_shutdown=2))
+        logging.getLogger('uvicorn.error').addFilter(lambda o: not server.should_exit)   # browsers that are still open when it stops are no error
+        server.run()
     finally: shutil.rmtree(temp, ignore_errors=True)
