@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'VERSION', 'RUNTIMES', 'MAX_FILE', 'MAX_MANIFEST', 'BS', 'MAX_DRIFT', 'MAX_AUC_LOSS', 'MAX_CHANGED',
-           'SCORE_PY', 'NO_INT8', 'N_CALIB', 'N_PARITY', 'N_CHECK', 'CARD', 'sha256', 'seal', 'check_manifest',
+           'SCORE_PY', 'NO_INT8', 'N_CALIB', 'N_PARITY', 'N_CHECK', 'KEEP', 'CARD', 'sha256', 'seal', 'check_manifest',
            'is_pickle', 'refuse_pickles', 'read_manifest', 'read_files', 'need', 'pieces', 'onnx_scorer',
            'openvino_scorer', 'Bundle', 'drawn_pictures', 'open_bundle', 'normalise', 'Graph', 'torch_scores',
-           'run_members', 'write_onnx', 'spread', 'photographs', 'check_parity', 'check_int8', 'quantise', 'new_folder',
-           'check_bundle_out', 'run_facts', 'model_card', 'export_run']
+           'run_members', 'write_onnx', 'to_openvino', 'spread', 'photographs', 'check_parity', 'check_int8',
+           'first_layers', 'quantise', 'quantise_checked', 'new_folder', 'check_bundle_out', 'run_facts', 'model_card',
+           'export_run']
 
 # %% ../nbs/48_export.ipynb #c81e728d
 import hashlib, importlib, io, itertools, json, os, pickletools, re, shutil, sys
@@ -130,7 +131,8 @@ def read_files(
 BS = 16 # Pictures in one piece
 
 def need(*mods)->list: # The modules
-    "Import what only the extra `export` brings"
+    "Import what only the extra `export` brings; its libraries do not report what they are used for"
+    sys.modules.setdefault('openvino_telemetry', None); os.environ.setdefault('NNCF_CI', '1')
     try: return [importlib.import_module(o) for o in mods]
     except ImportError as e: raise UserError(f"{e.name or mods[0]} is not installed; this needs the extra: pip install 'semiconductor_cls[export]'") from None
 
@@ -277,6 +279,12 @@ def write_onnx(
         prog = torch.onnx.export(Graph(members).eval(), xs, dynamo=True, input_names=[f'x{s}' for s in sides], output_names=['p_defect'], dynamic_shapes=(tuple({0:n} for _ in sides),), verbose=False)
         prog.save(path)
 
+def to_openvino(
+    path # The .onnx
+): # A model of OpenVINO
+    "The same graph for OpenVINO; it joins what ONNX writes apart, such as the two halves of a ReLU6, which eight bits depend on"
+    return need('openvino')[0].convert_model(path)
+
 # %% ../nbs/48_export.ipynb #8e296a06
 def spread(idx, n:int): return idx[np.unique(np.linspace(0, len(idx)-1, min(n, len(idx))).round().astype(int))] if len(idx) else idx
 
@@ -342,6 +350,7 @@ def load_graph():
         import onnxruntime as ort
         s = ort.InferenceSession(str(HERE/M['graph']), providers=['CPUExecutionProvider'])
         return lambda xs: s.run(None, xs)[0]
+    sys.modules['openvino_telemetry'] = None # scores, and reports to nobody
     import openvino as ov
     net = ov.Core().compile_model(HERE/M['graph'], 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
     return lambda xs: net(xs)[0]
@@ -374,20 +383,47 @@ if __name__=='__main__':
 NO_INT8 = "--int8 is for --format openvino: onnxruntime's 8-bit graph ran no faster than its 32-bit one where it was measured, and scored less like it"
 N_CALIB,N_PARITY,N_CHECK = 300,256,2000 # Photographs that set ranges, that are compared with torch, that judge eight bits
 
+def first_layers(
+    model, # Of OpenVINO
+    k:int # How deep
+)->list: # Names
+    "Convolutions and products of a graph that have fewer than `k` others between the picture and themselves"
+    depth,res = {},[]
+    for o in model.get_ordered_ops():
+        layer = o.get_type_name() in ('Convolution','GroupConvolution','MatMul')
+        depth[o.get_friendly_name()] = d = max((depth[i.get_source_output().get_node().get_friendly_name()] for i in o.inputs()), default=0) + layer
+        if layer and d<=k: res.append(o.get_friendly_name())
+    return res
+
 def quantise(
     model, # Of OpenVINO
     xs, # Side → uint8 batch of photographs that set the ranges
-    **kw # To `nncf.quantize`
+    keep:int=1 # Layers that stay in 32 bits, from the picture on
 ): # Another model
     "The same graph in eight bits"
-    os.environ.setdefault('NNCF_CI', '1') # its telemetry would ask a question and wait
     nncf, = need('nncf')
     nncf.set_log_level('ERROR')
     n = len(next(iter(xs.values())))
     items = [{f'x{s}':_rgb(x[i:i+1], s) for s,x in xs.items()} for i in range(n)]
-    with redirect_stdout(io.StringIO()): return nncf.quantize(model, nncf.Dataset(items), subset_size=n, **kw)
+    with redirect_stdout(io.StringIO()):
+        return nncf.quantize(model, nncf.Dataset(items), subset_size=n, preset=nncf.QuantizationPreset.MIXED, ignored_scope=nncf.IgnoredScope(names=first_layers(model, keep)))
 
 # %% ../nbs/48_export.ipynb #1c383cd3
+KEEP = (1,9,17,27)
+
+def quantise_checked(
+    model, xs, # As for `quantise`
+    check, # Called with a model; gives what the manifest says about it, or refuses
+    tell=noop
+)->tuple: # Model, what `check` said
+    "The fastest of a few 8-bit graphs that passes `check`; if none does, the last refusal"
+    for k in KEEP:
+        q = quantise(model, xs, k)
+        try: return q, check(q) | dict(layers_in_32_bits=k)
+        except UserError as e: err = e; tell(f'{k} layers in 32 bits: {e}')
+    raise err
+
+# %% ../nbs/48_export.ipynb #a5bfc9e0
 @contextmanager
 def new_folder(path, overwrite:bool=False):
     "Give a temporary folder to fill; it becomes `path` if the block succeeds, and disappears if it fails"
@@ -411,7 +447,7 @@ def check_bundle_out(path, overwrite:bool=False):
     if not bundle: raise UserError(f'{path}: exists and is not a bundle; choose another --out')
     if not overwrite: raise UserError(f'{path}: this bundle exists; use --overwrite to replace it, or another --out')
 
-# %% ../nbs/48_export.ipynb #a5771bce
+# %% ../nbs/48_export.ipynb #d645920e
 def _scalars(d): return {k:v for k,v in d.items() if isinstance(v, (int,float,str,bool,type(None)))}
 
 def run_facts(
@@ -428,7 +464,7 @@ def run_facts(
         metrics=_scalars(met), members=[{k:o[k] for k in ('name','arch','pool','side','stats','tta','weight')} for o in members],
         resize='squeeze to side x side: Pillow, bilinear, reducing_gap 2')
 
-# %% ../nbs/48_export.ipynb #d67d8ab4
+# %% ../nbs/48_export.ipynb #3416a75f
 CARD = """# {name}
 
 Tells good parts from defective ones: one number a picture, `p_defect`, between 0 and 1.
@@ -475,7 +511,7 @@ def model_card(m:dict)->str:
     return CARD.format(**{k:m.get(k) for k in 'name runtime precision summary fingerprint split_fingerprint created'.split()}, rt_version=m['versions'].get(m['runtime']), members=members, decision=decision,
                        quality=quality, parity=parity, sides=', '.join(str(o['side']) for o in m['inputs']), licence=licence)
 
-# %% ../nbs/48_export.ipynb #3416a75f
+# %% ../nbs/48_export.ipynb #17e62166
 def export_run(
     run, # A run directory or `Run`, of one model or of a committee
     fmt:str='onnx', # 'onnx' or 'openvino'
@@ -497,28 +533,29 @@ def export_run(
     with new_folder(out, overwrite) as tmp:
         tell(f"{run.path}: {len(members)} model{'s'*(len(members)>1)} to {fmt}, compared on {min(len(y), N_PARITY):,} validation photographs")
         m = dict(format=FORMAT, version=VERSION, created=now(), **facts, runtime=RUNTIMES[fmt], precision='int8' if int8 else 'float32', channels=channels, inputs=[dict(name=f'x{s}', side=s) for s in sides])
-        m |= _write_graph(run, members, tmp, m, y, xs, sides)
+        m |= _write_graph(run, members, tmp, m, y, xs, sides, tell)
         _finish_bundle(tmp, m)
         open_bundle(tmp) # as a station would
     return m
 
-# %% ../nbs/48_export.ipynb #a1d0c6e8
-def _write_graph(run, members, folder, m, y, xs, sides):
+# %% ../nbs/48_export.ipynb #f7177163
+def _write_graph(run, members, folder, m, y, xs, sides, tell):
     "Write the graph, compare it, and say how it compared"
     write_onnx(members, folder/'model.onnx')
     some = spread(np.arange(len(y)), N_PARITY)
     few = {s:_rgb(x[some], s) for s,x in xs.items()}
     want,ov = torch_scores(members, few),m['runtime']=='openvino'
     if ov:
-        model = need('openvino')[0].Core().read_model(folder/'model.onnx')
+        model = to_openvino(folder/'model.onnx')
         score = openvino_scorer(model)
     else: score = onnx_scorer((folder/'model.onnx').read_bytes())
     res = dict(graph='model.xml' if ov else 'model.onnx', parity=dict(images=len(some), largest=check_parity(want, score(few, len(some)), run.path)))
     drawn = {s:drawn_pictures(s) for s in sides}
     if m['precision']=='int8':
-        model = quantise(model, photographs(read_csv(run/'table.csv'), 'train', sides, N_CALIB)[1])
-        score32,score = score,openvino_scorer(model)
-        res['int8'] = check_int8(y, *(_committee(f, xs, len(y), m) for f in (score32, score)), m['cuts'])
+        p32 = _committee(score, xs, len(y), m)
+        def check(q): return check_int8(y, p32, _committee(openvino_scorer(q), xs, len(y), m), m['cuts'])
+        model,res['int8'] = quantise_checked(model, photographs(read_csv(run/'table.csv'), 'train', sides, N_CALIB)[1], check, tell)
+        score = openvino_scorer(model)
     if ov: need('openvino')[0].save_model(model, folder/'model.xml', compress_to_fp16=False); (folder/'model.onnx').unlink()
     return res | dict(selftest=_committee(score, drawn, 4, m).tolist())
 
@@ -526,7 +563,7 @@ def _committee(score, xs, n, m):
     P = np.concatenate([score({s:_rgb(x[i:i+256], s) for s,x in xs.items()}, len(next(iter(xs.values()))[i:i+256])) for i in range(0, n, 256)])
     return committee(P.astype(np.float64), [o['weight'] for o in m['members']], m['how'])
 
-# %% ../nbs/48_export.ipynb #17e62166
+# %% ../nbs/48_export.ipynb #6c8349cc
 def _finish_bundle(folder, m):
     "Write card, script and the sealed manifest"
     pkgs = ['onnx','onnxruntime'] if m['runtime']=='onnxruntime' else ['onnx','openvino','nncf']

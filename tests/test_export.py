@@ -60,8 +60,7 @@ def test_parity_of_every_packaged_backbone(arch, tmp_path):
     xs = {64: np.concatenate([drawn_pictures(64), np.random.default_rng(0).integers(0, 256, (15,64,64,3), dtype=np.uint8)])} # one whole piece and a rest
     want = torch_scores(ms, xs)
     assert np.abs(onnx_scorer((tmp_path/'m.onnx').read_bytes())(xs, 19)-want).max()<1e-4
-    import openvino as ov
-    assert np.abs(openvino_scorer(ov.Core().read_model(tmp_path/'m.onnx'))(xs, 19)-want).max()<1e-4
+    assert np.abs(openvino_scorer(to_openvino(tmp_path/'m.onnx'))(xs, 19)-want).max()<1e-4
 
 def flip(p): b = bytearray(p.read_bytes()); b[len(b)//2] ^= 1; p.write_bytes(b)
 def cut(p): p.write_bytes(p.read_bytes()[:-1])
@@ -179,11 +178,16 @@ def test_command(made, semicls, tmp_path):
     m = read_json(run/'export/manifest.json')
     assert m['seal'] in p.out and {*m['files'], 'manifest.json'}=={o.name for o in (run/'export').iterdir()}=={'model.onnx','MODEL_CARD.md','score.py','manifest.json'}
     refused(semicls('export', 'a'), 'a/export: this bundle exists; use --overwrite')
+
+def test_overwrite_and_what_a_killed_export_left(made, tmp_path):
+    run = Path(shutil.copytree(made/'runs/a', tmp_path/'a'))
+    shutil.copytree(made/'both', run/'export')
     (run/'.export.999999999.tmp').mkdir(); (run/'.export.999999999.tmp/half').write_text('x')
-    assert semicls('export', 'a', '--format', 'openvino', '--overwrite').returncode==0
+    with pytest.raises(UserError, match='this bundle exists; use --overwrite'): export_run(run, 'openvino')
+    export_run(run, 'openvino', overwrite=True)
     assert (run/'export/model.xml').exists() and not (run/'export/model.onnx').exists() and not list(run.glob('.export*'))
     Run(run).update(status='interrupted')
-    refused(semicls('export', 'a', '--out', 'o'), 'this run is interrupted', '--resume')
+    with pytest.raises(UserError, match='this run is interrupted; finish it first'): export_run(run, out=tmp_path/'o')
     assert not (tmp_path/'o').exists()
 
 def test_refusals(made, tmp_path):
