@@ -40,8 +40,6 @@ def test_the_command_answers_about_every_file(semicls, place, tmp_path):
     p = semicls('predict', place/'runs/a', 'new', 'new/..hidden.bmp', '--out', 'scores.csv', '--engine', 'torch')
     j = df.merge(read_csv(tmp_path/'scores.csv'), on='path')
     assert len(j)==9 and (j.p_defect_x-j.p_defect_y).abs().max()<1e-5 and (j.decision_x.fillna('')==j.decision_y.fillna('')).all()
-    again = semicls('explain', place/'runs/a', 'new', '--out', 'maps')
-    assert again.returncode==1 and 'not an empty folder' in again.err and again.err.count('\n')==1
 
 def test_the_command_on_a_run_goes_into_its_report(semicls, place):
     r,run = semicls('explain', place/'runs/both'),place/'runs/both'
@@ -86,9 +84,9 @@ def test_a_run_without_boxes_or_mistakes_or_files(place, tmp_path):
     m = explain_run(tmp_path/'r')
     assert m['n_boxed']==0 and 'hit' not in m and (tmp_path/'r/figures/explain.png').exists() and not (tmp_path/'r/explain_scores.csv').exists()
 
-def test_a_committee_of_one_weight_is_its_member(place, tmp_path):
-    shutil.copytree(place/'runs/both', tmp_path/'w')
-    run,px = open_run(tmp_path/'w'),[load_image(p) for p in sorted((place/'chips/defect').glob('*.bmp'))[:5]]
+def test_a_committee_of_one_weight_is_its_member(place):
+    shutil.copytree(place/'runs/both', place/'runs/w') # members are found beside it
+    run,px = open_run(place/'runs/w'),[load_image(p) for p in sorted((place/'chips/defect').glob('*.bmp'))[:5]]
     run.update(weights={'a':0.,'b':1.})
     assert np.abs(open_explainer(run).maps(px)-open_explainer(place/'runs/b').maps(px)).max()<1e-5
     run.update(weights={'a':.25,'b':.75})
