@@ -697,6 +697,7 @@ def serve_station(
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try: s.bind((host, port))
         except OSError as e: raise UserError(f'--port {port}: cannot listen there ({e.strerror}); choose another') from None
+    if not (Path(run)/'station.npz').exists(): tell(f'{run}: the first start looks at the training pictures, which takes a minute for every thousand or two')
     st = Station(run, verdicts, folders, max_mb, max_files, window)
     temp = tempfile.mkdtemp(prefix='station-')
     try:

@@ -85,5 +85,5 @@ def plot_drift(
             ax.hist(np.clip(v, edges[0], edges[-1]), edges, weights=np.full(len(v), 100/len(v)), **kw)
         ax.set(xlabel=NAMES[m], ylabel='pictures (%)' if ax is axs[0,0] else '')
         if m in off: ax.set_title('drifted', color=DEFECT, fontsize=10)
-    axs[0,0].legend(frameon=False, fontsize=8)
+    fig.legend(*axs[0,0].get_legend_handles_labels(), loc='outside upper left', ncols=2, frameon=False, fontsize=8)
     return fig
