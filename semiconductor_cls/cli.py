@@ -202,13 +202,14 @@ def evaluate(
     """
     from semiconductor_cls.evaluate import evaluate_run
     from semiconductor_cls.operate import Line, operate_run
-    from semiconductor_cls.job import headline, run_report
+    from semiconductor_cls.committee import renew_report
+    from semiconductor_cls.job import headline
     r = open_run(run)
     old = read_json(r/'metrics.json') if (r/'metrics.json').exists() else {}
     m = evaluate_run(r)
     if 'seconds' in old: write_json(r/'metrics.json', {**m, 'seconds': old['seconds']})
     operate_run(r, Line(defect_rate, escape_cost, overkill_cost), max_escape, max_overkill, looks)
-    run_report(r)
+    renew_report(r)
     typer.echo(f"{headline(m)}. Operating point: {r/'operating.json'}. Report: {r/'report.html'}")
 
 @app.command()

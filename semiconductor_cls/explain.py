@@ -28,8 +28,7 @@ from .image import *
 from .report import *
 from .evaluate import *
 from .evaluate import _caption
-from .job import run_report
-from .committee import committee_report
+from .committee import renew_report
 from .inputs import *
 from .predict import *
 
@@ -513,7 +512,7 @@ def explain_run(
     write_csv(mistakes_by(df, t), run/'mistakes.csv')
     m = dict(reported_on=on, threshold=t, n_boxed=len(boxed), **(_score_run(explain, boxed) if len(boxed) else {}))
     write_json(run/'explain.json', m)
-    committee_report(run) if (run/'committees.csv').exists() else run_report(run)
+    renew_report(run)
     return m
 
 def _score_run(explain, boxed):

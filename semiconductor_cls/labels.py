@@ -6,6 +6,7 @@
 __all__ = ['suspects', 'precision_recall_at', 'plot_suspects', 'labels_run', 'without']
 
 # %% ../nbs/43_labels.ipynb #c81e728d
+import os
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
@@ -82,4 +83,4 @@ def labels_run(
 def without(table:pd.DataFrame, ids)->pd.DataFrame:
     "A run's table without some training images, its test images marked as such, so that a run on it reports on the same"
     t = table[~(table.id.isin(set(ids)) & ~table.split.eq('test'))]
-    return t.assign(split=np.where(t.split=='test', 'test', 'train')).drop(columns=[c for c in ('group','fold') if c in t])
+    return t.assign(path=[os.path.abspath(p) for p in t.path], split=np.where(t.split=='test', 'test', 'train')).drop(columns=[c for c in ('group','fold') if c in t])
