@@ -12,6 +12,14 @@ from semiconductor_cls.verdicts import *
 
 CHROME = next(filter(None, map(shutil.which, ('chromium','chromium-browser','google-chrome'))), None)
 
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    "Pictures of 32 pixels are not worth two threads, which on a busy machine wait for each other"
+    import torch
+    n = torch.get_num_threads(); torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n)
+
 @pytest.fixture(scope='module')
 def place(tmp_path_factory):
     "Drawn chips and two tiny runs with their committee"
@@ -107,7 +115,7 @@ class Server:
         self.port,self.place = free_port(),place
         self.url = f'http://127.0.0.1:{self.port}/'
         cmd = [sys.executable, '-c', 'from semiconductor_cls.cli import main; main()', 'serve', f'runs/{run}', '--port', str(self.port), '--no-browser', '--max-mb', '2', '--max-files', '20', *args]
-        env = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'http_proxy': '', 'TMPDIR': str(place/'temp')}
+        env = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1', 'http_proxy': '', 'TMPDIR': str(place/'temp')}
         (place/'temp').mkdir(exist_ok=True)
         self.p = subprocess.Popen(cmd, cwd=place, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(600):
@@ -130,31 +138,38 @@ def get(url, data=None, method=None, **heads):
 
 def multipart(name, b): return b'--x\r\nContent-Disposition: form-data; name="files"; filename="'+name+b'"\r\nContent-Type: image/png\r\n\r\n'+b+b'\r\n--x--\r\n'
 
-def test_nobody_gets_in_without_the_secret_and_nothing_gets_out(place):
-    with Server(place, '--user', 'ann:secret-words') as s:
-        ann = 'Basic '+base64.b64encode(b'ann:secret-words').decode()
-        for path in ('', 'config', 'gradio_api/info', 'gradio_api/upload', 'gradio_api/queue/join', 'verdicts.csv', 'gradio_api/file=/etc/passwd', 'assets/index.js'):
-            assert get(s.url+path)[0]==401, path
-            assert get(s.url+path, authorization='Basic '+base64.b64encode(b'ann:wrong').decode())[0]==401
-        assert get(s.url, authorization=ann)[0]==200
-        for path in ('gradio_api/file=/etc/passwd', f'gradio_api/file={place}/runs/both/run.json', 'gradio_api/file=../../../etc/passwd', 'gradio_api/file%3D..%2F..%2Fetc%2Fpasswd', 'docs', 'openapi.json', '%2e%2e/%2e%2e/etc/passwd',
-                     'gradio_api/proxy=http://example.com/'):
-            status,body = get(s.url+path, authorization=ann)
-            assert status>=400 and 'root:' not in body, (path, status)
-        assert get(s.url, authorization=ann, host='evil.example')[0]==403
-        assert get(s.url+'gradio_api/queue/join', b'{}', authorization=ann, origin='http://evil.example')[0]==403
-        before = tree(place)
-        for name in (b'../../../evil.png', b'..%2f..%2fevil.png', b'/etc/cron.d/evil', b'a\\..\\..\\evil.png', b'\xff\xfe.png', b'a'*4000, b''):
-            status,body = get(s.url+'gradio_api/upload', multipart(name, b'x'), authorization=ann, content_type='multipart/form-data; boundary=x')
-            assert status<600 and s.p.poll() is None
-        new = set(tree(place))-set(before)
-        assert all(o.startswith('temp') for o in new), new
-        huge = urllib.request.Request(s.url+'gradio_api/upload', b'x', dict(authorization=ann, **{'content-length': '99999999999'}))
-        with pytest.raises(urllib.error.HTTPError, match='413'): urllib.request.urlopen(huge, timeout=20)
-        assert get(s.url, authorization=ann)[0]==200
+@pytest.fixture(scope='module')
+def locked(place):
+    "A station with a password; when it closes it is quiet and leaves no uploads behind"
+    with Server(place, '--user', 'ann:secret-words', '--verdicts', 'locked', run='m0') as s:
+        yield s
         out = s.stop()
     assert 'Traceback' not in out, out
-    assert not any(o.is_file() for o in (place/'temp').rglob('*')), 'uploads go when the station closes'
+    assert not any(o.is_file() for o in (place/'temp').rglob('*'))
+
+ANN = 'Basic '+base64.b64encode(b'ann:secret-words').decode()
+
+def test_nobody_gets_in_without_the_secret_and_nothing_gets_out(place, locked):
+    s,ann = locked,ANN
+    for path in ('', 'config', 'gradio_api/info', 'gradio_api/upload', 'gradio_api/queue/join', 'verdicts.csv', 'gradio_api/file=/etc/passwd', 'assets/index.js'):
+        assert get(s.url+path)[0]==401, path
+        assert get(s.url+path, authorization='Basic '+base64.b64encode(b'ann:wrong').decode())[0]==401
+    assert get(s.url, authorization=ann)[0]==200
+    for path in ('gradio_api/file=/etc/passwd', f'gradio_api/file={place}/runs/both/run.json', 'gradio_api/file=../../../etc/passwd', 'gradio_api/file%3D..%2F..%2Fetc%2Fpasswd', 'docs', 'openapi.json', '%2e%2e/%2e%2e/etc/passwd',
+                 'gradio_api/proxy=http://example.com/'):
+        status,body = get(s.url+path, authorization=ann)
+        assert status>=400 and 'root:' not in body, (path, status)
+    assert get(s.url, authorization=ann, host='evil.example')[0]==403
+    assert get(s.url+'gradio_api/queue/join', b'{}', authorization=ann, origin='http://evil.example')[0]==403
+    before = tree(place)
+    for name in (b'../../../evil.png', b'..%2f..%2fevil.png', b'/etc/cron.d/evil', b'a\\..\\..\\evil.png', b'\xff\xfe.png', b'a'*4000, b''):
+        status,body = get(s.url+'gradio_api/upload', multipart(name, b'x'), authorization=ann, content_type='multipart/form-data; boundary=x')
+        assert status<600 and s.p.poll() is None
+    new = set(tree(place))-set(before)
+    assert all(o.startswith('temp') for o in new), new
+    huge = urllib.request.Request(s.url+'gradio_api/upload', b'x', dict(authorization=ann, **{'content-length': '99999999999'}))
+    with pytest.raises(urllib.error.HTTPError, match='413'): urllib.request.urlopen(huge, timeout=20)
+    assert get(s.url, authorization=ann)[0]==200
 
 @pytest.fixture(scope='module')
 def chrome():
@@ -253,11 +268,10 @@ def test_a_shift_at_the_station(place, chrome):
         pg.goto(s.url); pg.wait_for_selector('#queue li')
         assert pg.locator('#queue li').count()==left and pg.input_value(NAME)=='Ben', 'and the queue of a desk'
 
-def test_an_inspector_with_a_password(place, chrome):
-    with Server(place, '--user', 'carl:secret-words', '--verdicts', 'locked', run='m0') as s:
-        pg = chrome.new_context(http_credentials=dict(username='carl', password='secret-words')).new_page()
-        pg.goto(s.url); pg.wait_for_selector('#queue .note')
-        pg.wait_for_function(f'document.querySelector("{NAME.split(",")[0]}, #who textarea").value=="carl"')
-        drop(pg, files_of(place, 'good', 0, 1), '1 picture scored'); pg.wait_for_selector('#picture img.heat')
-        press(pg, 'p')
-        assert get(s.url+'journal.csv', authorization='Basic '+base64.b64encode(b'carl:secret-words').decode())[1].splitlines()[1].split(',')[1]=='carl'
+def test_an_inspector_with_a_password(place, locked, chrome):
+    pg = chrome.new_context(http_credentials=dict(username='ann', password='secret-words')).new_page()
+    pg.goto(locked.url); pg.wait_for_selector('#queue .note')
+    pg.wait_for_function(f'document.querySelector("{NAME}").value=="ann"')
+    drop(pg, files_of(place, 'good', 0, 1), '1 picture scored'); pg.wait_for_selector('#picture img.heat')
+    press(pg, 'p')
+    assert get(locked.url+'journal.csv', authorization=ANN)[1].splitlines()[1].split(',')[1]=='ann'
