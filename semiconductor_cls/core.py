@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
+pd.set_option('mode.string_storage', 'python') # file names may hold bytes that are no text, which Arrow's strings refuse
 
 # %% ../nbs/00_core.ipynb #e4da3b7f
 class UserError(Exception): "Something the user can mend: the message is one line that names the thing and the way out"

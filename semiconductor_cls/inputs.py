@@ -39,7 +39,7 @@ def walk_images(
         links = [o for o in dirs if not is_image_name(o) and outside(os.path.join(d, o))]
         names = [os.path.join(d, o) for o in [*files, *dirs] if is_image_name(o)] + [os.path.join(d, o) for o in links]
         res += [Item(p, 'a link that leads out of the folder') if outside(p) else p for p in names]
-    return sorted(res+bad, key=lambda p: p.split(os.sep))
+    return sorted(res+bad, key=lambda p: p.replace(os.sep, '\0')) # folder by folder
 
 # %% ../nbs/49_inputs.ipynb #6512bd43
 ARCHIVE = re.compile(r'\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$', re.I)

@@ -1,6 +1,6 @@
 """Images a second of the whole command, beside stock fastai and the bare runtime; memory for 20,000 and 200,000 files.
 
-    python tests/bench_predict.py --speed RUN [--data elpv] [--repeats 3]    a trained run; nothing is written into it
+    python tests/bench_predict.py --speed RUN [--bundles DIR ...] [--data elpv] [--repeats 3]    a trained run; nothing is written into it; bundles are made of it where none are given
     python tests/bench_predict.py --memory [--n 20000 200000] [--dir /where/there/are/inodes]
 
 `--speed` measures, in turn and on the same files: `semicls predict` in a process of its own (its start included, and the rate it reports itself), the same runtime on pixels that are decoded already,
@@ -35,25 +35,27 @@ def stock(run, paths):
         with learn.no_bar(): return learn.get_preds(dl=dls.test_dl(paths))
     return go
 
-def speed(run, data, repeats):
-    import numpy as np
-    from semiconductor_cls.all import export_run, list_inputs, load_sizes, open_run, open_scorer, parallel_map
+def speed(run, data, repeats, bundles):
+    import numpy as np, torch
+    from concurrent.futures import ThreadPoolExecutor
+    from semiconductor_cls.all import export_run, list_inputs, load_sizes, n_cpus, open_run, open_scorer, parallel_map
     paths = list_inputs([data])
     with tempfile.TemporaryDirectory() as tmp:
         subprocess.run(['cp','-r',run,tmp+'/run']); copy = tmp+'/run'
         for p in Path(copy).glob('checkpoint*'): p.unlink()
         what = {'torch': (copy,'torch')}
-        for fmt,int8 in (('onnx',False),('openvino',False),('openvino',True)):
-            name = fmt+' int8'*int8
-            export_run(copy, fmt, int8, out=f'{tmp}/{name}'.replace(' ', '-')); what[name] = (f'{tmp}/{name}'.replace(' ', '-'),'export')
+        for fmt in () if bundles else ('onnx','openvino'): export_run(copy, fmt, out=f'{tmp}/{fmt}'); bundles = [*bundles, f'{tmp}/{fmt}']
+        for o in bundles: what[Path(o).name] = (o,'export')
         info = open_run(copy).info
         print(f"{len(paths):,} files, {info['recipe']['arch']} at {info['size']} px, tta {info['recipe']['tta']!r}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", flush=True)
         tta = info['recipe']['tta']
         some = paths[:640]
         scorers = {k:open_scorer(*v) for k,v in what.items()}
         px = parallel_map(lambda p: load_sizes(p, [info['size']], scorers['torch'].channels)[info['size']], some)
-        def bare(s):
-            for i in range(0, len(px), 32): s.score({info['size']: np.stack(px[i:i+32])})
+        def bare(s): # in as many lanes as `predict` uses
+            before,batches = torch.get_num_threads(),[{info['size']: np.stack(px[i:i+32])} for i in range(0, len(px), 32)]
+            with ThreadPoolExecutor(s.lanes, initializer=torch.set_num_threads, initargs=(n_cpus()//s.lanes,)) as ex: list(ex.map(s.score, batches))
+            torch.set_num_threads(before)
         go,rows = stock(copy, paths),{}
         for _ in range(repeats):
             for k,v in what.items():
@@ -97,10 +99,10 @@ def memory(ns, folder):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument('--speed', metavar='RUN'); ap.add_argument('--data', default='elpv'); ap.add_argument('--repeats', type=int, default=3)
+    ap.add_argument('--speed', metavar='RUN'); ap.add_argument('--bundles', nargs='*', default=[]); ap.add_argument('--data', default='elpv'); ap.add_argument('--repeats', type=int, default=3)
     ap.add_argument('--memory', action='store_true'); ap.add_argument('--n', type=int, nargs='+', default=[20_000,200_000]); ap.add_argument('--dir')
     a = ap.parse_args()
     if a.memory: memory(a.n, a.dir)
-    if a.speed: speed(a.speed, a.data, a.repeats)
+    if a.speed: speed(a.speed, a.data, a.repeats, a.bundles)
 
 if __name__=='__main__': main()
