@@ -254,6 +254,7 @@ def test_a_shift_at_the_station(place, chrome):
         assert len(back)==3 and set(back.who)=={'Ann','Ben, Ann'} and back.set_index('sha256').label[[one,two]].tolist()==['good','good']
         a.get_by_role('tab', name='Drift').click(); a.wait_for_selector('#drift .lamp')
         assert a.problems==b.problems==[] and a.hosts==b.hosts=={s.url.split('/')[2]}, 'nothing comes from elsewhere, and no name became a script'
+        b.wait_for_function('document.querySelectorAll("#queue li").length > 1') # the message comes before the list
         left = b.locator('#queue li').count()
         b.context.storage_state(path=place/'ben.json'); b.close()
         out = s.stop()
