@@ -331,7 +331,7 @@ def predict_table(
         j.path.unlink()
     return dict(files=len(items), **{k:n[k] for k in ('pass','look','reject')}, broken=n[''], images_per_s=rate)
 
-# %% ../nbs/50_predict.ipynb #6364d3f0
+# %% ../nbs/50_predict.ipynb #182be0c5
 UNFINISHED = re.compile(r'^~|\.(tmp|temp|part|partial|crdownload)\.', re.I)
 
 def settled(
@@ -347,7 +347,7 @@ def settled(
         if p not in waiting or waiting[p][0]!=s: waiting[p] = s,now
     return [p for p in paths if now-waiting[p][1]>=settle]
 
-# %% ../nbs/50_predict.ipynb #e369853d
+# %% ../nbs/50_predict.ipynb #1c383cd3
 class RowLog:
     "A CSV that grows by whole rows; a row cut off by a power failure is taken back when it is opened"
     def __init__(self, path):
@@ -371,7 +371,7 @@ def _watch_id(path, folder, taken):
     rel = os.path.relpath(path, folder)
     return next(o for o in (os.path.splitext(rel)[0], rel, path) if o not in taken)
 
-# %% ../nbs/50_predict.ipynb #1c383cd3
+# %% ../nbs/50_predict.ipynb #19ca14e7
 def watch_folder(
     run, # A run directory or a bundle
     folder, # Where files arrive
