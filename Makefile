@@ -20,8 +20,8 @@ lab: $(STAMP)       ## JupyterLab on the notebooks
 	@jupyter lab nbs
 export: $(STAMP)    ## notebooks to library
 	@nbdev_export
-clean-nbs: $(STAMP) ## strip notebooks of what changes without meaning
-	@nbdev_clean
+clean-nbs: $(STAMP) ## strip notebooks of what changes without meaning, make their pictures small
+	@python .ci/shrink.py nbs/*.ipynb && nbdev_clean
 readme: $(STAMP)    ## README.md from nbs/index.ipynb
 	@python .ci/readme.py
 

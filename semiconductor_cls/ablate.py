@@ -104,24 +104,20 @@ def _same_recipe(p, r, s):
     if (saved_recipe(run), run.info['seed'])!=(r, s): raise UserError(f'{p}: this run was made by another recipe; choose another --out, or remove it')
 
 # %% ../nbs/47_ablate.ipynb #c51ce410
-def _scores(runs, which):
-    y,P = join_runs({p.name:open_run(p) for p in runs}, which)[1:]
-    return y, P.T.to_numpy()
-
 def ablation_table(
     runs:dict # Name → directories of its finished runs, one a seed, the baseline first; all on the same images
 )->pd.DataFrame: # A row a recipe: `variant seeds`, for valid and test `auc diff lo hi p_value`, `verdict`
     "Mean AUC of each recipe and its paired difference from the baseline"
-    base,rows = next(iter(runs)),[]
-    for n,ps in runs.items():
-        k = min(len(ps), len(runs[base]))
-        if not k: continue
+    base,rows,runs = next(iter(runs)),[],{n:[open_run(p) for p in ps] for n,ps in runs.items() if ps}
+    group = read_csv(runs[base][0]/'table.csv').drop_duplicates('id').set_index('id').group
+    sets = {s:join_runs({(n,i):r for n,rs in runs.items() for i,r in enumerate(rs)}, s) for s in ('valid','test')}
+    for n,rs in runs.items():
+        k = min(len(rs), len(runs[base]))
         row = dict(variant=n, seeds=k)
-        for s in ('valid','test'):
-            y,P = _scores([*ps[:k], *(runs[base][:k] if n!=base else [])], s)
-            group = read_csv(ps[0]/'table.csv').drop_duplicates('id').set_index('id').group.reindex(join_runs([open_run(ps[0])], s)[0]).to_numpy()
-            g = paired_gain(y, P[:k], P[k:] if n!=base else P[:k], group)
-            row |= {f'auc_{s}':np.mean([auc_ci(y, p)[0] for p in P[:k]]), f'diff_{s}':g['diff'], f'lo_{s}':g['lo'], f'hi_{s}':g['hi'], f'p_{s}':g['p_value']}
+        for s,(ids,y,P) in sets.items():
+            A,B = (P[[(o,i) for i in range(k)]].to_numpy().T for o in (n,base))
+            g = paired_gain(y, A, B, group.reindex(ids).to_numpy())
+            row |= {f'auc_{s}':np.mean([auc_ci(y, p)[0] for p in A]), f'diff_{s}':g['diff'], f'lo_{s}':g['lo'], f'hi_{s}':g['hi'], f'p_{s}':g['p_value']}
         rows.append(row | dict(verdict='baseline' if n==base else 'better' if row['lo_valid']>0 else 'worse' if row['hi_valid']<0 else 'undecided'))
     return pd.DataFrame(rows)
 

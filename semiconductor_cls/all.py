@@ -19,6 +19,7 @@ from .labels import *
 from .job import *
 from .committee import *
 from .ablate import *
+from .bundle import *
 from .export import *
 from .inputs import *
 from .predict import *

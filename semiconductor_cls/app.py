@@ -28,9 +28,10 @@ from .core import *
 from .source import list_images
 from .image import *
 from .report import *
-from .eda import STATS, look
+from .eda import STATS, gray_stats, look, pixels_of, to_gray
 from .evaluate import *
 from .operate import *
+from .learner import normalise
 from .committee import leaves
 from .predict import *
 from .explain import *
@@ -52,7 +53,7 @@ def features(
 )->np.ndarray: # (n,d), unit length
     "Pooled features of pictures, from the member with the greatest weight"
     model,info,_ = max(ex.scorer.members, key=lambda o: o[2])
-    f = model[1][:2](model[0](to_batch([to_square(o, info['size']) for o in pixels], info['stats'])))
+    f = model[1][:2](model[0](normalise(torch.from_numpy(np.stack([to_square(o, info['size']) for o in pixels])), info['stats'])))
     return torch.nn.functional.normalize(f.float(), dim=1).numpy()
 
 def far_limit(F:np.ndarray)->float: # A likeness, -1..1
@@ -146,9 +147,7 @@ def word_of(
 # %% ../nbs/55_app.ipynb #9bf31c7f
 def numbers_of(im:Image.Image)->dict: # width, height, brightness, contrast, sharpness
     "The numbers of a picture, as `eda` has them"
-    gray = np.asarray(im.convert('L')) if im.mode=='L' else cv2.cvtColor(np.asarray(im), cv2.COLOR_RGB2GRAY)
-    mean,std = cv2.meanStdDev(gray)
-    return dict(width=im.width, height=im.height, brightness=mean.item(), contrast=std.item(), sharpness=(cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_16S))[1]**2).item())
+    return dict(width=im.width, height=im.height, **gray_stats(to_gray(pixels_of(im))))
 
 def read_limited(path, max_mb:float)->bytes:
     "The bytes of a file, unless there are too many"

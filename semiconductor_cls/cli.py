@@ -41,6 +41,16 @@ def _fail(msg, code):
     return code
 
 # %% ../nbs/60_cli.ipynb #8f14e45f
+def _ints(option, text):
+    try: return [int(o) for o in text.split(',')]
+    except ValueError: raise UserError(f'{option} {text}: whole numbers separated by commas') from None
+
+def _recipe(option, name, pairs):
+    from semiconductor_cls.train import RECIPES, set_fields
+    if name not in RECIPES: raise UserError(f"{option} {name}: no such recipe; one of {', '.join(RECIPES)}")
+    return set_fields(RECIPES[name], pairs or [])
+
+# %% ../nbs/60_cli.ipynb #45c48cce
 @app.command()
 def train(
     data: Annotated[str, typer.Argument(help="A folder of images, a table (clean.csv), or the word 'elpv'")],
@@ -73,11 +83,9 @@ def train(
     """
     if overwrite and resume: raise UserError('--overwrite and --resume exclude each other')
     if Path(name).name!=name or name in ('','.','..'): raise UserError(f'--name {name}: a plain name without slashes; the folder is given by --runs')
-    from semiconductor_cls.train import RECIPES, set_fields
     from semiconductor_cls.job import headline, train_job
     from semiconductor_cls.committee import folds_job
-    if recipe not in RECIPES: raise UserError(f"--recipe {recipe}: no such recipe; one of {', '.join(RECIPES)}")
-    r = set_fields(RECIPES[recipe], [*([f'arch={arch}'] if arch else []), *(set_ or [])])
+    r = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])])
     path = runs/name
     kw = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume, tell=say, track=track, command=' '.join(['semicls', *sys.argv[1:]]))
     if resume and 'folds' in open_run(path).info: folds = open_run(path).info['folds']
@@ -87,7 +95,7 @@ def train(
         raise
     typer.echo(f"{headline(m)}. Report: {path/'report.html'}. Your own folder: semicls train FOLDER (with {good}/ and {defect}/ in it)")
 
-# %% ../nbs/60_cli.ipynb #45c48cce
+# %% ../nbs/60_cli.ipynb #6512bd43
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help='A run directory, or an exported bundle')],
@@ -123,7 +131,7 @@ def predict(
     say(f"{n['files']:,} files, {n['reject']:,} rejected, {n['look']:,} to look at, {n['broken']:,} without a score, {n['images_per_s']:,.0f} images/s: {out}")
     if n['broken']: raise typer.Exit(3)
 
-# %% ../nbs/60_cli.ipynb #6512bd43
+# %% ../nbs/60_cli.ipynb #c51ce410
 GOOD_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of good parts')]
 DEFECT_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of defective parts')]
 
@@ -144,7 +152,7 @@ def eda(
     typer.echo(f"{s['n_images']:,} images ({s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test): {s['n_duplicates']} copies, {s['n_pixel_duplicates']} pixel copies, "
                f"{s['n_near_duplicates']} near copies, {s['n_leaks']} leaks, {s['n_conflicts']} conflicts, {s['n_unboxed_defects']} defects without a box, {s['n_broken']} broken. Report: {out/'report.html'}")
 
-# %% ../nbs/60_cli.ipynb #c20ad4d7
+# %% ../nbs/60_cli.ipynb #aab32389
 @app.command()
 def clean(
     data: Annotated[str, typer.Argument(help="A folder in any known layout, a table (.csv), or the word 'elpv'")],
@@ -183,7 +191,7 @@ def synth(
     n = truth_counts(make(path, scale, seed, wrong_labels))
     typer.echo(f"{n['n_images']:,} images drawn: {path}; the truth about them: {path/'truth.csv'}")
 
-# %% ../nbs/60_cli.ipynb #aab32389
+# %% ../nbs/60_cli.ipynb #c74d97b0
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help='A run directory')],
@@ -228,7 +236,7 @@ def compare(
     if out: write_csv(df, out)
     typer.echo(df.to_string(index=False, float_format='{:.4f}'.format))
 
-# %% ../nbs/60_cli.ipynb #9bf31c7f
+# %% ../nbs/60_cli.ipynb #70efdf2e
 @app.command()
 def ensemble(
     runs: Annotated[list[Path], typer.Argument(help='Finished runs on the same data and split')],
@@ -270,14 +278,12 @@ def committee(
 
       semicls committee elpv --arch efficientnet_lite0,efficientnet_lite1 --seeds 0,1 --out runs/committee
     """
-    from semiconductor_cls.train import RECIPES, set_fields
     from semiconductor_cls.committee import committee_job
     from semiconductor_cls.job import headline
-    if recipe not in RECIPES: raise UserError(f"--recipe {recipe}: no such recipe; one of {', '.join(RECIPES)}")
-    m = committee_job(data, [o.strip() for o in arch.split(',') if o.strip()], _ints(seeds, '--seeds'), set_fields(RECIPES[recipe], set_ or []), out, folds, good, defect, weights, device, say, overwrite)
+    m = committee_job(data, [o.strip() for o in arch.split(',') if o.strip()], _ints('--seeds', seeds), _recipe('--recipe', recipe, set_), out, folds, good, defect, weights, device, say, overwrite)
     typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
 
-# %% ../nbs/60_cli.ipynb #c74d97b0
+# %% ../nbs/60_cli.ipynb #6f4922f4
 @app.command()
 def ablate(
     data: Annotated[str, typer.Argument(help="A folder, a table (clean.csv), or the word 'elpv'")],
@@ -298,19 +304,13 @@ def ablate(
 
       semicls ablate elpv --base quick --vary pool=concat,avg,max --vary eps=0.1,0 --no-grid --seeds 0,1,2 --out runs/ablation
     """
-    from semiconductor_cls.train import RECIPES, set_fields
     from semiconductor_cls.ablate import ablate as run_ablation, parse_vary
-    if base not in RECIPES: raise UserError(f"--base {base}: no such recipe; one of {', '.join(RECIPES)}")
-    df = run_ablation(data, set_fields(RECIPES[base], set_ or []), parse_vary(vary), _ints(seeds, '--seeds'), out, folds, grid, good, defect, weights, device, say,
+    df = run_ablation(data, _recipe('--base', base, set_), parse_vary(vary), _ints('--seeds', seeds), out, folds, grid, good, defect, weights, device, say,
                       ' '.join(['semicls', *sys.argv[1:]]))
     typer.echo(df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']].to_string(index=False, float_format='{:.4f}'.format))
     say(f"{out/'ablation.csv'}, {out/'report.html'}")
 
-def _ints(text, what):
-    try: return [int(o) for o in text.split(',')]
-    except ValueError: raise UserError(f'{what} {text}: whole numbers separated by commas') from None
-
-# %% ../nbs/60_cli.ipynb #70efdf2e
+# %% ../nbs/60_cli.ipynb #1f0e3dad
 @app.command()
 def labels(
     run: Annotated[Path, typer.Argument(help='A run, best one trained with --folds')],
@@ -329,7 +329,7 @@ def labels(
     s = labels_run(open_run(run), out, drop)
     typer.echo(f"{len(s):,} labels ranked, {s.issue.sum():,} called errors: {Path(out or run)/'suspects.csv'}, {Path(out or run)/'figures/suspects.png'}")
 
-# %% ../nbs/60_cli.ipynb #1f0e3dad
+# %% ../nbs/60_cli.ipynb #3c59dc04
 @app.command()
 def explain(
     run: Annotated[Path, typer.Argument(help='A finished run directory, of one model or of a committee')],
@@ -358,7 +358,7 @@ def explain(
     say(f"{len(df):,} files, {(df.decision=='reject').sum():,} rejected, {bad.sum():,} without a map: {out/'report.html'}")
     if bad.any(): raise typer.Exit(3)
 
-# %% ../nbs/60_cli.ipynb #3c59dc04
+# %% ../nbs/60_cli.ipynb #37693cfc
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help='A finished run directory, of one model or of a committee')],
@@ -380,7 +380,7 @@ def export(
     m = export_run(run, format, int8, out, overwrite, tell=say)
     typer.echo(f"{out}: {m['runtime']}, {m['precision']}, {sum(f['bytes'] for f in m['files'].values())/1e6:.1f} MB, largest difference to torch {m['parity']['largest']:.1e}; seal {m['seal']}")
 
-# %% ../nbs/60_cli.ipynb #37693cfc
+# %% ../nbs/60_cli.ipynb #8e296a06
 @app.command()
 def serve(
     run: Annotated[Path, typer.Argument(help='A finished run, of one model or of a committee')],

@@ -28,7 +28,7 @@ from .image import *
 from .report import *
 from .evaluate import *
 from .evaluate import _caption
-from .committee import renew_report
+from .committee import TorchScorer, renew_report
 from .inputs import *
 from .predict import *
 
@@ -105,14 +105,16 @@ def enlarge(
     big = F.grid_sample(grid[:,None].float(), place, padding_mode='zeros', align_corners=False)[:,0]
     return (big/big.amax((1,2), keepdim=True).clamp(min=1e-7)).numpy()
 
-def flip_grid(model, xb, tta:bool=False, **kw)->Tensor: # (n,h',w'); `kw` as in `cam_grid`
-    "`cam_grid`, averaged over the four flips for a score that is"
-    return torch.stack([cam_grid(model, xb.flip(f) if f else xb, **kw).flip([o-1 for o in f]) for f in (FLIPS if tta else FLIPS[:1])]).mean(0)
+def flip_grid(model, xb, tta:str='', **kw)->Tensor: # (n,h',w'); `kw` as in `cam_grid`
+    "`cam_grid` of each of `tta_views`, laid back and averaged, for a score that is"
+    grids = [cam_grid(model, o, **kw) for o in tta_views(xb, tta)]
+    back = [g if k<len(FLIPS) else g.transpose(1,2) for k,g in enumerate(grids)]
+    return torch.stack([g.flip([o-1 for o in f]) for g,f in zip(back, FLIPS*2)]).mean(0)
 
 def heat_maps(
     model:nn.Module, # Body and head, in evaluation mode
     xb:Tensor, # (n,3,h,w), normalised
-    tta:bool=False, # Average over the four flips, for a score that does
+    tta:str='', # Average over the four flips, for a score that does
     **kw # As in `cam_grid`
 )->np.ndarray: # (n,h,w), each from 0 to 1
     "Where in each picture the network sees a defect"
@@ -154,7 +156,7 @@ class Explainer:
         "Heat maps of pictures"
         xs,h = self._squares(pixels),0
         for (m,i,w),l in zip(self.scorer.members, self.layers):
-            g = flip_grid(m, to_batch(xs[i['size']], i['stats']), i['recipe']['tta'], layer=l)
+            g = flip_grid(m, normalise(torch.from_numpy(xs[i['size']]), i['stats']), i['recipe']['tta'], layer=l)
             self.grid,h = g.shape[-1],h + w*enlarge(g, self.size)
         return h/np.maximum(h.max((1,2), keepdims=True), 1e-7)
 
@@ -362,7 +364,7 @@ def sanity(
     m,info,_ = explain.scorer.members[0]
     model,first,rows = copy.deepcopy(m),None,[]
     target = fine_layer(model, info['size'])
-    xb = to_batch(np.stack([to_square(o, info['size']) for o in pixels]), info['stats'])
+    xb = normalise(torch.from_numpy(np.stack([to_square(o, info['size']) for o in pixels])), info['stats'])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name,layer in [('trained',nn.Identity()), *layers(model)]:

@@ -65,15 +65,13 @@ def plot_suspects(
     return fig
 
 def labels_run(
-    run:Run, # With `preds_oof.csv`, or `preds_valid.csv`
+    run:Run, # With `preds_valid.csv`, best of a set of folds
     out=None, # Folder for the results; the run itself if `None`
     drop:int=0 # Also write `without_suspects.csv`, the run's table without this many first suspects, to train on
 )->pd.DataFrame: # What `suspects.csv` holds
     "Write `suspects.csv` and the contact sheet `figures/suspects.png`"
     out = Path(out or run.path)
-    src = next((o for o in ('preds_oof.csv','preds_valid.csv') if (run/o).exists()), None)
-    if not src: raise UserError(f'{run.path}: has no predictions yet (preds_oof.csv or preds_valid.csv); finish it first')
-    s = suspects(read_csv(run/src))
+    s = suspects(read_csv(run/'preds_valid.csv'))
     cols = ['rank','id','path','label','suggested','p_defect','quality','issue']
     write_csv(s[cols + [c for c in ('fold',) if c in s]], out/'suspects.csv')
     save_fig(plot_suspects(s), out/'figures/suspects.png')

@@ -6,7 +6,7 @@
 __all__ = ['ALIASES', 'STUDY_ARCHS', 'PACKAGED', 'POOLS', 'FLIPS', 'TTAS', 'arch_name', 'arch_cfg', 'Body', 'packaged_weights',
            'read_weights', 'fit_weights', 'load_pretrained', 'study_head', 'body_groups', 'study_splitter',
            'create_model', 'chip_learner', 'keep_memory', 'atomic_tensors', 'save_model', 'load_model', 'tta_views',
-           'predict_batch', 'predict_rows']
+           'normalise', 'predict_batch', 'predict_rows']
 
 # %% ../nbs/30_learner.ipynb #c81e728d
 import ctypes, errno
@@ -207,6 +207,15 @@ def tta_views(
     "The views of a batch that predictions are averaged over"
     res = [x.flip(f) if f else x for f in (FLIPS if tta else FLIPS[:1])]
     return res + [o.transpose(2,3) for o in res] if tta=='dihedral' else res
+
+def normalise(
+    x:Tensor, # uint8, (n,h,w) gray or (n,h,w,3)
+    stats # Mean and standard deviation
+)->Tensor: # (n,3,h,w)
+    "Bytes to what a network takes, as the loaders do it"
+    x = x[:,None].expand(-1,3,-1,-1) if x.ndim==3 else x.permute(0,3,1,2)
+    mean,std = (torch.tensor(o, dtype=torch.float32)[:,None,None] for o in stats)
+    return (x.float()/255-mean)/std
 
 @torch.no_grad()
 def predict_batch(

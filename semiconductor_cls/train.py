@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PAPER', 'QUICK', 'STRONG', 'RECIPES', 'Recipe', 'set_fields', 'check_recipe', 'seed_epoch', 'Diary',
            'save_checkpoint', 'load_checkpoint', 'stages', 'recipe_dls', 'fit_recipe', 'fingerprint', 'preds_table',
-           'train_run', 'plot_balance', 'plot_batch', 'plot_rates', 'plot_losses', 'train_figures']
+           'train_run', 'load_run_model', 'plot_balance', 'plot_batch', 'plot_rates', 'plot_losses', 'train_figures']
 
 # %% ../nbs/31_train.ipynb #c81e728d
 import dataclasses, random
@@ -242,6 +242,13 @@ def _tensorboard(run):
     return TensorBoardCallback(run/'tensorboard', trace_model=False, log_preds=False)
 
 # %% ../nbs/31_train.ipynb #c16a5320
+def load_run_model(run:Run): # In evaluation mode
+    "The model of a finished run"
+    info = run.info
+    if not (run/'model.safetensors').exists(): raise UserError(f"{run.path}: this run is {info.get('status')} and has no model; go on with --resume")
+    return load_model(run/'model.safetensors', info['recipe']['arch'], info['recipe']['pool'], info['size'])
+
+# %% ../nbs/31_train.ipynb #e369853d
 def plot_balance(df:pd.DataFrame)->Figure:
     "Images of each class in each set"
     t = pd.crosstab(df.split, df.label).reindex(['train','valid','test']).fillna(0)
@@ -263,7 +270,7 @@ def plot_batch(dls:DataLoaders, n:int=16)->Figure:
     for ax,im,y in zip(axs.flat, x, yb): ax.imshow(im, cmap='gray', vmin=0, vmax=1); ax.set_title(CLASSES[y], fontsize=9, color=(GOOD,DEFECT)[y])
     return fig
 
-# %% ../nbs/31_train.ipynb #6364d3f0
+# %% ../nbs/31_train.ipynb #1c383cd3
 def _stage_lines(ax, steps):
     new = (steps['size'].astype(str)+steps.stage).ne((steps['size'].astype(str)+steps.stage).shift())
     for i in np.flatnonzero(new):
@@ -292,7 +299,7 @@ def plot_losses(steps:pd.DataFrame, hist:pd.DataFrame)->Figure:
     fig.legend(frameon=False, ncols=3, fontsize=8, loc='upper center', bbox_to_anchor=(.5,1.02))
     return fig
 
-# %% ../nbs/31_train.ipynb #e369853d
+# %% ../nbs/31_train.ipynb #a5bfc9e0
 def train_figures(run:Run, learn:Learner, df:pd.DataFrame):
     "Write the four pictures into `figures/`"
     hist,steps = pd.read_csv(run/'history.csv'),pd.read_csv(run/'steps.csv')

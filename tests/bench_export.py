@@ -10,8 +10,9 @@ warnings.filterwarnings('ignore')
 import multiprocessing as mp
 from pathlib import Path
 import numpy as np
+from semiconductor_cls.bundle import *
+from semiconductor_cls.bundle import _rgb
 from semiconductor_cls.export import *
-from semiconductor_cls.export import _rgb
 from semiconductor_cls.core import *
 
 ENGINES = ['stock get_preds','torch, channels last','onnxruntime','onnxruntime int8','OpenVINO','OpenVINO int8']

@@ -1,6 +1,6 @@
 """Images a second of the whole command, beside stock fastai and the bare runtime; memory for 20,000 and 200,000 files.
 
-    python tests/bench_predict.py --speed RUN [--bundles DIR ...] [--data elpv] [--repeats 3]    a trained run; nothing is written into it; bundles are made of it where none are given
+    python tests/bench_predict.py --speed RUN [--size 224] [--one-view] [--bundles DIR ...] [--data elpv] [--repeats 3]    a trained run; nothing is written into it; bundles are made of it where none are given
     python tests/bench_predict.py --memory [--n 20000 200000] [--dir /where/there/are/inodes]
 
 `--speed` measures, in turn and on the same files: `semicls predict` in a process of its own (its start included, and the rate it reports itself), the same runtime on pixels that are decoded already,
@@ -25,7 +25,7 @@ def stock(run, paths):
     from fastai.vision.all import ImageDataLoaders, Learner, LabelSmoothingCrossEntropy, Normalize, Resize
     import pandas as pd
     from semiconductor_cls.core import open_run
-    from semiconductor_cls.predict import load_run_model
+    from semiconductor_cls.train import load_run_model
     info = open_run(run).info
     df = pd.DataFrame(dict(path=paths, label='good', v=False)); df.loc[:1, 'v'] = True; df.loc[0, 'label'] = 'defect'
     dls = ImageDataLoaders.from_df(df, path='/', fn_col='path', label_col='label', valid_col='v', item_tfms=Resize(info['size'], method='squish'), bs=64, num_workers=2, device='cpu', batch_tfms=Normalize.from_stats(*info['stats']))
@@ -35,7 +35,7 @@ def stock(run, paths):
         with learn.no_bar(): return learn.get_preds(dl=dls.test_dl(paths))
     return go
 
-def speed(run, data, repeats, bundles):
+def speed(run, data, repeats, bundles, size=None, one_view=False):
     import numpy as np, torch
     from concurrent.futures import ThreadPoolExecutor
     from semiconductor_cls.all import export_run, list_inputs, load_sizes, n_cpus, open_run, open_scorer, parallel_map
@@ -43,6 +43,8 @@ def speed(run, data, repeats, bundles):
     with tempfile.TemporaryDirectory() as tmp:
         subprocess.run(['cp','-r',run,tmp+'/run']); copy = tmp+'/run'
         for p in Path(copy).glob('checkpoint*'): p.unlink()
+        info = open_run(copy).info
+        open_run(copy).update(size=size or info['size'], recipe={**info['recipe'], 'sizes': [size or info['size']], 'tta': '' if one_view else info['recipe']['tta']})
         what = {'torch': (copy,'torch')}
         for fmt in () if bundles else ('onnx','openvino'): export_run(copy, fmt, out=f'{tmp}/{fmt}'); bundles = [*bundles, f'{tmp}/{fmt}']
         for o in bundles: what[Path(o).name] = (o,'export')
@@ -99,10 +101,10 @@ def memory(ns, folder):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument('--speed', metavar='RUN'); ap.add_argument('--bundles', nargs='*', default=[]); ap.add_argument('--data', default='elpv'); ap.add_argument('--repeats', type=int, default=3)
+    ap.add_argument('--speed', metavar='RUN'); ap.add_argument('--bundles', nargs='*', default=[]); ap.add_argument('--size', type=int, help='pixels of a side, where it is not the run\'s own'); ap.add_argument('--one-view', action='store_true'); ap.add_argument('--data', default='elpv'); ap.add_argument('--repeats', type=int, default=3)
     ap.add_argument('--memory', action='store_true'); ap.add_argument('--n', type=int, nargs='+', default=[20_000,200_000]); ap.add_argument('--dir')
     a = ap.parse_args()
     if a.memory: memory(a.n, a.dir)
-    if a.speed: speed(a.speed, a.data, a.repeats, a.bundles)
+    if a.speed: speed(a.speed, a.data, a.repeats, a.bundles, a.size, a.one_view)
 
 if __name__=='__main__': main()

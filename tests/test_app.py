@@ -231,7 +231,8 @@ def test_a_shift_at_the_station(place, chrome):
         a.keyboard.press('u'); a.wait_for_function('h => stationShown()==h', arg=two)
         press(a, 'p')
         a.locator('#queue li').last.click(); a.wait_for_function('h => document.querySelector("#queue li.here").dataset.pick==stationShown()', arg='')
-        a.get_by_label('Second looks').click(); a.wait_for_function('document.querySelectorAll("#queue li").length==1')
+        a.get_by_label('Second looks').click()
+        a.wait_for_function('document.querySelectorAll("#queue li").length==1 && document.querySelector("#queue li").dataset.pick==stationShown()')
         press(a, 'r')
         a.get_by_label('My pictures').click()
 

@@ -8,7 +8,9 @@ from semiconductor_cls.learner import *
 from semiconductor_cls.train import QUICK
 from semiconductor_cls.job import train_job
 from semiconductor_cls.committee import ensemble_run
+from semiconductor_cls.bundle import *
 from semiconductor_cls.export import *
+from semiconductor_cls.predict import predict_files
 from semiconductor_cls.synth import synth_folder
 
 for o in ('onnx','onnxscript','onnxruntime','openvino'): pytest.importorskip(o)
@@ -232,6 +234,13 @@ def test_score_py_without_torch(made, tmp_path, which):
     for f,s,note in zip(files, got.p_defect, got.note):
         if f.name in ('broken.png','text.bmp'): assert np.isnan(s) and note; continue
         assert abs(s-b.score({o:load_image(f, o, 3)[None] for o in b.sizes})[0])<1e-4, f.name
+
+@pytest.mark.parametrize('which', ['a','both'])
+def test_predict_needs_no_torch_for_a_bundle(made, tmp_path, which):
+    block = "import sys\nfrom semiconductor_cls.cli import main\ntry: main()\nfinally: assert not {'torch','fastai','timm'} & sys.modules.keys()"
+    p = subprocess.run([sys.executable, '-c', block, 'predict', str(made/which), str(made/'parts/good'), '--out', str(tmp_path/'o.csv')], capture_output=True, text=True)
+    assert p.returncode==0, p.stderr
+    assert np.allclose(read_csv(tmp_path/'o.csv').p_defect, predict_files(made/which, [made/'parts/good']).p_defect)
 
 def test_score_py_names_a_file_that_differs(bundle):
     flip(bundle/'model.bin')

@@ -240,7 +240,7 @@ def test_mistakes_cost_one_line_and_leave_nothing(args, want, tmp_path, monkeypa
     from semiconductor_cls.cli import main
     write('a.png', png())(tmp_path); write('l.csv', b'path\na.png\n')(tmp_path); (tmp_path/'d.csv').mkdir(); make_stub(tmp_path/'stub')
     before = {p:p.stat().st_mtime_ns for p in tmp_path.rglob('*') if p.is_file()}
-    monkeypatch.chdir(tmp_path); monkeypatch.setattr(predict, 'TorchScorer', lambda run: Brightness()); monkeypatch.setattr('sys.argv', ['semicls','predict','stub',*args])
+    monkeypatch.chdir(tmp_path); monkeypatch.setattr("semiconductor_cls.committee.TorchScorer", lambda run: Brightness()); monkeypatch.setattr('sys.argv', ['semicls','predict','stub',*args])
     with pytest.raises(SystemExit) as e: main()
     err = capsys.readouterr().err
     assert e.value.code in (1,2) and want in err and len(err.splitlines())==1

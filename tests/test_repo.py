@@ -1,5 +1,5 @@
 "Rules of the repository that no notebook can check from inside"
-import ast, configparser, importlib.util, json, re, subprocess
+import ast, builtins, configparser, dis, importlib, importlib.util, pkgutil, re, subprocess, types
 from pathlib import Path
 import nbformat, pytest
 
@@ -39,10 +39,20 @@ def test_no_stale_modules_and_all_is_complete():
     imported = set(re.findall(r'from \.(\w+) import', (ROOT/'semiconductor_cls/all.py').read_text()))
     assert imported==mods-{'cli'}
 
+def codes(c):
+    yield c
+    for k in c.co_consts:
+        if isinstance(k, types.CodeType): yield from codes(k)
+
+def test_no_module_leans_on_a_name_that_only_its_notebook_has():
+    import semiconductor_cls
+    for o in pkgutil.iter_modules(semiconductor_cls.__path__, 'semiconductor_cls.'):
+        m = importlib.import_module(o.name)
+        used = {i.argval for c in codes(compile(Path(m.__file__).read_text(), o.name, 'exec')) for i in dis.get_instructions(c) if i.opname=='LOAD_GLOBAL'}
+        assert not used-vars(m).keys()-vars(builtins).keys(), o.name
+
 @pytest.mark.parametrize('p', NBS, ids=lambda p: p.stem)
-def test_outputs_stay_small(p):
-    size = sum(len(json.dumps(c.get('outputs', []))) for c in cells(p))
-    assert size <= (500_000 if 'experiments' in p.parts else 150_000)
+def test_notebook_stays_small(p): assert p.stat().st_size <= 150_000, 'make clean-nbs; then fewer or smaller pictures'
 
 def test_notebooks_stay_small(): assert sum(p.stat().st_size for p in NBS) < 5_000_000
 

@@ -7,7 +7,7 @@ TINY = [o for v in ('sizes=32','frozen_epochs=0','epochs=1','bs=8','tta=off') fo
 def test_folds_labels_committee(semicls, parts, tmp_path):
     p = semicls('train','parts','--good','ok','--defect','ng',*TINY,'--folds',2,'--name','f2')
     assert p.returncode==0, p.err
-    oof,table = pd.read_csv(tmp_path/'runs/f2/preds_oof.csv'),pd.read_csv(tmp_path/'runs/f2/table.csv')
+    oof,table = pd.read_csv(tmp_path/'runs/f2/preds_valid.csv'),pd.read_csv(tmp_path/'runs/f2/table.csv')
     assert set(oof.id)==set(table.id[table.fold.notna()]) and not oof.id.duplicated().any()
     assert json.loads((tmp_path/'runs/f2/run.json').read_text())['status']=='finished' and (tmp_path/'runs/f2/report.html').exists()
     again = semicls('train','parts','--good','ok','--defect','ng',*TINY,'--folds',2,'--name','f2')
