@@ -11,7 +11,7 @@ __all__ = ['WORDS', 'EMPTY', 'CSP', 'HEADERS', 'ASK', 'CSS', 'HEAD', 'LOOPBACK',
            'says_html', 'guarded', 'name_of', 'desk_key', 'build_ui', 'check_access', 'make_app', 'serve_station']
 
 # %% ../nbs/55_app.ipynb #c81e728d
-import asyncio, base64, hashlib, hmac, io, logging, os, secrets, shutil, socket, tempfile, threading, webbrowser
+import asyncio, base64, hashlib, hmac, io, logging, os, secrets, shutil, socket, stat, tempfile, threading, webbrowser
 from collections import OrderedDict
 from functools import wraps
 from html import escape
@@ -150,10 +150,13 @@ def numbers_of(im:Image.Image)->dict: # width, height, brightness, contrast, sha
     return dict(width=im.width, height=im.height, **gray_stats(to_gray(pixels_of(im))))
 
 def read_limited(path, max_mb:float)->bytes:
-    "The bytes of a file, unless there are too many"
+    "The bytes of a plain file, unless there are too many; a pipe, which would never end, is not opened to read"
     try:
-        if os.path.getsize(path)>max_mb*1e6: raise ImageError(f'{os.path.getsize(path)/1e6:.0f} MB, over the limit of {max_mb:g} MB')
-        return Path(path).read_bytes()
+        with open(path, 'rb', opener=lambda p,flags: os.open(p, flags | getattr(os, 'O_NONBLOCK', 0))) as f:
+            o = os.fstat(f.fileno())
+            if not stat.S_ISREG(o.st_mode): raise ImageError('neither a file nor a folder')
+            if o.st_size>max_mb*1e6: raise ImageError(f'{o.st_size/1e6:.0f} MB, over the limit of {max_mb:g} MB')
+            return f.read()
     except OSError as e: raise ImageError(f'cannot be read ({e.strerror})') from None
 
 def take_in(
@@ -198,7 +201,7 @@ def files_below(
     except (OSError, ValueError, RuntimeError): raise UserError('no such folder') from None
     if not path.is_relative_to(base): raise UserError('that folder lies outside of what was allowed')
     if not path.is_dir(): raise UserError(f'{printable(sub)}: no such folder in {base.name}')
-    inside = [p for p in list_images(path) if any(p.resolve().is_relative_to(o) for o in st.roots)]
+    inside = [p for p in list_images(path) if any(Path(os.path.realpath(p)).is_relative_to(o) for o in st.roots)]
     if not inside: raise UserError(f'{printable(sub) or base.name}: no images in this folder')
     return inside[:limit],len(inside)
 

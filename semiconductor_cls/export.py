@@ -180,7 +180,7 @@ if __name__=='__main__':
 '''
 
 # %% ../nbs/48_export.ipynb #1f0e3dad
-NO_INT8 = "--int8 is for --format openvino: onnxruntime's 8-bit graph was measured 1.0 to 1.1 times as fast as its 32-bit one, and lost 0.011 AUC"
+NO_INT8 = "--int8 is for --format openvino: onnxruntime's 8-bit graph was measured no faster than its 32-bit one, and lost 0.005 to 0.011 AUC"
 N_CALIB,N_PARITY,N_CHECK = 300,256,2000 # Photographs that set ranges, that are compared with torch, that judge eight bits
 
 def first_layers(

@@ -70,6 +70,32 @@ def test_hostile_files_are_answered_and_stay_inside(place, tmp_path):
     assert pictures_of(st, hs[2])['size']==(60,66), 'a camera that was turned is turned back'
     for h in ('../../etc/passwd', "' or 1=1 --", 'a'*64, None, 5): assert find_seen(st, h) is None
 
+opened,watching = [],[]
+sys.addaudithook(lambda event, args: opened.append(args) if event=='open' and watching else None)
+
+def test_what_is_hostile_to_predict_is_answered_here_too(place, tmp_path):
+    "Every folder that `predict` is tried with: opened from the browser, and each file of it dropped"
+    import test_predict as hard
+    (tmp_path/'lots').mkdir()
+    st,n = Station(place/'runs/both', tmp_path/'v', folders=[tmp_path/'lots'], max_mb=2),0
+    for name,(make,*_) in hard.CASES.items():
+        d = tmp_path/'lots'/name
+        for o in ('in','secret'): (d/o).mkdir(parents=True)
+        (d/'secret/s.png').write_bytes(hard.png()); make(d)
+        st.roots,before = [d/'in'],tree(d)
+        opened.clear(); watching.append(1)
+        try:
+            try: files,_ = files_below(st, d/'in')
+            except UserError as e: assert 'no images in this folder' in str(e); files = []
+            files = [(p, p.name) for p in files]
+            files += [(p.read_bytes(), p.name) for p in sorted((d/'in').rglob('*')) if p.is_file() and not p.is_symlink() and p.stat().st_size<10e6]
+            hs,bad = take_in(st, 'd', files)
+        finally: watching.clear()
+        assert len(hs)+len(bad)==len(files) and all(w for _,w in bad), name
+        assert tree(d)==before and not any('/secret/' in os.path.abspath(os.fsdecode(p)) for p,*_ in opened if isinstance(p, (str,bytes,os.PathLike))), name
+        n += len(files)
+    assert len(hard.CASES)>=50 and n>=100
+
 def test_scores_are_those_of_predict_and_committees_serve(place, tmp_path):
     for n in ('m0','both'):
         st = Station(place/'runs'/n, tmp_path/n)
