@@ -41,12 +41,15 @@ def variants(
 )->dict: # Name → recipe, the baseline first, named 'base'; others by what differs, such as 'pool=avg'
     "Recipes to train"
     vals = {k:{v:getattr(set_fields(base, [f'{k}={v}']), k) for v in vs} for k,vs in vary.items()}
+    for k,vs in vals.items():
+        v = getattr(base, k)
+        if v not in vs.values(): vals[k] = {','.join(map(str, v)) if isinstance(v, tuple) else str(v): v, **vs} # the baseline belongs to every comparison
     own = {k:next((v for v,o in vs.items() if o==getattr(base, k)), next(iter(vs))) for k,vs in vals.items()}
     combos = itertools.product(*vals.values()) if grid else [tuple(v if k==f else own[k] for k in vals) for f in vals for v in vals[f]]
     res = {}
     for c in sorted(dict.fromkeys(combos), key=lambda c: sum(v!=own[k] for k,v in zip(vals, c))):
         diff = [f'{k}={v}' for k,v in zip(vals, c) if v!=own[k]]
-        res[','.join(diff) or 'base'] = set_fields(base, [f'{k}={v}' for k,v in zip(vals, c)])
+        res[','.join(diff) or 'base'] = set_fields(base, diff)
     return res
 
 # %% ../nbs/47_ablate.ipynb #c9f0f895
@@ -86,7 +89,7 @@ def ablate(
     for s in seeds: # seeds outside, so that a first answer is there early
         for n,r in recipes.items():
             p = out/'runs'/f'{n}-s{s}'
-            _same_recipe(p, r, s)
+            same_job(p, data, r, s)
             if (p/'run.json').exists() and open_run(p).info['status']=='finished': tell(f'{p.name}: finished already'); continue
             tell(f'{p.name}: training')
             kw = dict(good=good, defect=defect, weights=weights, device=device, resume=(p/'run.json').exists(), tell=tell, command=command)
@@ -97,11 +100,6 @@ def ablate(
     save_fig(plot_ablation(df), out/'figures/ablation.png')
     write_report(out/'report.html', f'Ablation {out.name}', [f'Command: {command}', out/'figures/ablation.png', df, ELPV_NOTE if str(data)=='elpv' else None], now())
     return df
-
-def _same_recipe(p, r, s):
-    if not (p/'run.json').exists(): return
-    run = open_run(p)
-    if (saved_recipe(run), run.info['seed'])!=(r, s): raise UserError(f'{p}: this run was made by another recipe; choose another --out, or remove it')
 
 # %% ../nbs/47_ablate.ipynb #c51ce410
 def ablation_table(

@@ -8,7 +8,8 @@ __all__ = ['WORDS', 'EMPTY', 'CSP', 'HEADERS', 'ASK', 'CSS', 'HEAD', 'LOOPBACK',
            'read_limited', 'take_in', 'files_below', 'took_text', 'rates_at', 'rates_html', 'to_src', 'pictures_of',
            'picture_html', 'decision_html', 'near_html', 'queue_html', 'new_desk', 'find_seen', 'desk_view', 'judge',
            'step_desk', 'undo_last', 'reference', 'came_in', 'drift_html', 'verdicts_html', 'same_secret', 'Gate',
-           'says_html', 'guarded', 'name_of', 'desk_key', 'build_ui', 'check_access', 'make_app', 'serve_station']
+           'host_of', 'says_html', 'guarded', 'name_of', 'desk_key', 'build_ui', 'check_access', 'make_app',
+           'serve_station']
 
 # %% ../nbs/55_app.ipynb #c81e728d
 import asyncio, base64, hashlib, hmac, io, logging, os, secrets, shutil, socket, stat, tempfile, threading, webbrowser
@@ -34,6 +35,7 @@ from .operate import *
 from .learner import normalise
 from .committee import leaves
 from .predict import *
+from .bundle import INDEX
 from .explain import *
 from .drift import *
 from .verdicts import *
@@ -53,7 +55,7 @@ def features(
 )->np.ndarray: # (n,d), unit length
     "Pooled features of pictures, from the member with the greatest weight"
     model,info,_ = max(ex.scorer.members, key=lambda o: o[2])
-    f = model[1][:2](model[0](normalise(torch.from_numpy(np.stack([to_square(o, info['size']) for o in pixels])), info['stats'])))
+    f = model[1][:2](model[0](normalise(torch.from_numpy(np.stack([to_square(o, info['size'], ex.scorer.channels) for o in pixels])), info['stats'])))
     return torch.nn.functional.normalize(f.float(), dim=1).numpy()
 
 def far_limit(F:np.ndarray)->float: # A likeness, -1..1
@@ -69,8 +71,8 @@ def make_index(run:Run, ex:Explainer, n:int=4000, bs:int=32)->dict: # Arrays by 
     df = df.sample(min(n, len(df)), random_state=0).sort_values('id')
     def one(p):
         s = look(p)
-        return s if s['reason'] else s | dict(px=load_image(p, ex.size, 3))
-    F,keep = [],[]
+        return s if s['reason'] else s | dict(px=load_image(p, side, ex.scorer.channels))
+    F,keep,side = [],[],max(ex.scorer.members, key=lambda o: o[2])[1]['size']
     with progress(total=len(df), desc='training pictures') as bar:
         for i in range(0, len(df), bs):
             seen = parallel_map(one, df.path[i:i+bs], chunk=4)
@@ -92,7 +94,7 @@ def read_index(path, model:str)->dict: # Arrays by name; `None` where there is n
 
 def open_index(run:Run, ex:Explainer)->dict:
     "The index beside the run; made, and kept if the folder can be written to, where there is none"
-    path = run/'station.npz'
+    path = run/INDEX
     d = read_index(path, model_name(run))
     if d is None:
         d = make_index(run, ex)
@@ -172,7 +174,7 @@ def take_in(
         try:
             b = o[0] if isinstance(o[0], bytes) else read_limited(o[0], st.max_mb)
             im,fmt = check_image(b, st.max_mb)
-            return add_image(st.v, b, fmt, numbers_of(im)), load_sizes(im, st.ex.scorer.sizes)
+            return add_image(st.v, b, fmt, numbers_of(im)), load_sizes(im, st.ex.scorer.sizes, st.ex.scorer.channels)
         except ImageError as e: return str(e)
     for i in range(0, len(files), bs):
         part = files[i:i+bs]
@@ -360,10 +362,11 @@ def reference(st:Station)->pd.DataFrame: # `label` and columns of `METRICS`
     return pd.concat([stats_, *scores], ignore_index=True)
 
 def came_in(st:Station, last:int=20_000)->pd.DataFrame: # `time` and columns of `METRICS`, the oldest first
-    "Every picture that this model scored, once"
+    "Every picture that this model scored, once; where there are more than `last`, whole windows of the oldest are left out, so that no window ever changes"
+    n = int(st.v.read('select count(distinct hash) n from seen where model=?', [st.model]).n[0])
     d = st.v.read("""select min(s.id) id, min(s.time) time, s.score, i.brightness, i.contrast, i.sharpness from seen s join image i on i.hash=s.hash
-        where s.model=? group by s.hash order by 1 desc limit ?""", [st.model, last])
-    return d.iloc[::-1].reset_index(drop=True)
+        where s.model=? group by s.hash order by 1 limit -1 offset ?""", [st.model, -(-max(n-last, 0)//st.window)*st.window])
+    return d.drop(columns='id')
 
 def drift_html(st:Station)->str:
     "The state of the line, the newest window against training, and the windows before"
@@ -374,7 +377,7 @@ def drift_html(st:Station)->str:
     bad = t.alarm.iloc[-1]
     lamp = f'<div class="lamp bad">Changed: {escape(bad)}</div>' if bad else '<div class="lamp good">Like training</div>'
     with st.lock: img = _fig_html(plot_drift(df.iloc[(len(t)-1)*st.window:len(t)*st.window], ref))
-    rows = ''.join(f'<tr><td>{escape(str(o.start))[:16].replace("T"," ")}</td><td>{100*o.defects:.1f} %</td><td class="{"d" if o.alarm else ""}">{escape(o.alarm) or "–"}</td></tr>' for o in t.iloc[::-1].head(30).itertuples())
+    rows = ''.join(f'<tr><td>{escape(str(o.start))[:16].replace("T"," ")}</td><td>{f"{100*o.defects:.1f} %" if o.defects==o.defects else "–"}</td><td class="{"d" if o.alarm else ""}">{escape(o.alarm) or "–"}</td></tr>' for o in t.iloc[::-1].head(30).itertuples())
     why = 'The newest full window of pictures against training. Without any change, at most one window in a hundred raises the alarm; a changed share of defects alone raises none.'
     return f'{lamp}<p class="note">{why}</p>{img}<table class="list"><tr><th>window from (UTC)</th><th>defects, as the scores suggest</th><th>changed</th></tr>{rows}</table>{wait}'
 
@@ -431,11 +434,16 @@ class Gate:
         await self.app(scope, receive, sealed)
 
 # %% ../nbs/55_app.ipynb #d645920e
+def host_of(netloc:str): # `None` where it is none
+    "The name in a Host header"
+    try: return urlsplit('//'+netloc).hostname
+    except ValueError: return None
+
 @patch
 def check(self:Gate, scope, heads)->tuple: # Name of the user or '', answer (status, text, headers) or `None`
     "Who is it, and what is wrong with the request"
     host,origin = heads.get('host', ''),heads.get('origin')
-    if self.hosts is not None and urlsplit('//'+host).hostname not in self.hosts: return '', (403, 'This station does not go by that name.', {})
+    if self.hosts is not None and host_of(host) not in self.hosts: return '', (403, 'This station does not go by that name.', {})
     if origin and urlsplit(origin).netloc!=host: return '', (403, 'Requests from other pages are refused.', {})
     if scope['method'] in ('POST','PUT','PATCH'):
         n = heads.get('content-length', '')
@@ -538,7 +546,8 @@ def guarded(f):
 
 def name_of(request, typed:str)->str: # The inspector
     "The name that the gate vouches for, else the one that was typed"
-    return (request.headers.get('x-station-user') if request is not None else None) or printable(typed or '', 60)
+    known = request.headers.get('x-station-user') if request is not None else None # which Starlette reads as latin-1
+    return printable(known.encode('latin-1').decode('utf-8', 'replace') if known else typed or '', 60)
 
 def desk_key(b)->str: # 16 hex digits
     "The key of a desk from what a browser kept; anything else gets a new one"
@@ -698,8 +707,8 @@ def serve_station(
     with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try: s.bind((host, port))
-        except OSError as e: raise UserError(f'--port {port}: cannot listen there ({e.strerror}); choose another') from None
-    if not (Path(run)/'station.npz').exists(): tell(f'{run}: the first start looks at the training pictures, which takes a minute for every thousand or two')
+        except (OSError, OverflowError) as e: raise UserError(f"--port {port}: cannot listen there ({getattr(e, 'strerror', e)}); choose another") from None
+    if not (Path(run)/INDEX).exists(): tell(f'{run}: the first start looks at the training pictures, which takes a minute for every thousand or two')
     st = Station(run, verdicts, folders, max_mb, max_files, window)
     temp = tempfile.mkdtemp(prefix='station-')
     try:

@@ -7,7 +7,7 @@ __all__ = ['app', 'GOOD_OPT', 'DEFECT_OPT', 'say', 'main', 'train', 'predict', '
            'ensemble', 'committee', 'ablate', 'labels', 'explain', 'export', 'serve']
 
 # %% ../nbs/60_cli.ipynb #c81e728d
-import os, signal, sys, warnings
+import os, shlex, signal, sys, warnings
 from pathlib import Path
 from typing import Annotated, Optional
 import typer
@@ -30,7 +30,7 @@ def main():
     try: code = app(standalone_mode=False) or 0 # typer answers Ctrl-C with 130
     except UserError as e: code = _fail(str(e), 1)
     except (KeyboardInterrupt, typer.Abort): code = _fail('stopped', 130)
-    except OSError as e: code = _fail(f'{e.filename or ""}: {e.strerror or e}', 1)
+    except OSError as e: code = _fail(': '.join(str(o) for o in (e.filename, e.strerror or e) if o), 1)
     except Exception as e:
         if not hasattr(e, 'format_message'): raise
         code = _fail(e.format_message(), 2)
@@ -91,7 +91,8 @@ def train(
     if resume and 'folds' in open_run(path).info: folds = open_run(path).info['folds']
     try: m = folds_job(data, r, seed, folds, path, **kw) if folds else train_job(data, r, seed, path, **kw)
     except KeyboardInterrupt:
-        if (path/'run.json').exists(): say(f'{path}: stopped; what there is lies in {path/"report.html"}; go on with: semicls train {data} --name {name} --runs {runs} --resume')
+        again = shlex.join(['semicls','train',data,'--name',name,'--runs',str(runs),*(['--good',good] if good!='good' else []),*(['--defect',defect] if defect!='defect' else []),'--resume'])
+        if (path/'run.json').exists(): say(f'{path}: stopped; what there is lies in {path/"report.html"}; go on with: {again}')
         raise
     typer.echo(f"{headline(m)}. Report: {path/'report.html'}. Your own folder: semicls train FOLDER (with {good}/ and {defect}/ in it)")
 

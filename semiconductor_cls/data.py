@@ -8,6 +8,7 @@ __all__ = ['cache_dir', 'n_channels', 'ImageCache', 'drop_broken', 'Lighting', '
 
 # %% ../nbs/21_data.ipynb #c81e728d
 import os, random
+from contextlib import suppress
 os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1') # its import asks the internet for a newer version
 from pathlib import Path
 from fastai.vision.all import *
@@ -47,18 +48,22 @@ class ImageCache:
         self.path = folder/f"{hashlib.sha256(f'1 {sz} {keys}'.encode()).hexdigest()[:24]}.npy"
         if not self._open(): self._build(keys, paths, max_gb)
         self.row = [self._rows[h] for h in self.hash]
-        self.broken = {i:self._bad[h] for i,h in enumerate(self.hash) if h in self._bad}
+        self.broken = {i:self._bad[h] if h else _why(df.path.iloc[i], sz) for i,h in enumerate(self.hash) if h in self._bad}
     def __len__(self): return len(self.row)
     def __getitem__(self, i): return self.data[self.row[i]]
 
 # %% ../nbs/21_data.ipynb #c9f0f895
+def _why(path, sz): # files without a hash share one row
+    try: load_image(path, sz); return 'cannot be read'
+    except ImageError as e: return str(e)
+
 @patch
 def _open(self:ImageCache):
     "Open a finished file, if there is one"
     try: meta,self.data = read_json(self.path.with_suffix('.json')),np.load(self.path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, UserError): return False
     self._rows,self._bad = meta['rows'],meta['broken']
-    os.utime(self.path)
+    with suppress(OSError): os.utime(self.path) # others' files may be used, and keep their time
     return True
 
 @patch
@@ -83,7 +88,7 @@ def _build(self:ImageCache, keys, paths, max_gb):
 def _evict(folder, max_gb):
     "Drop what killed builders left, then least recently used files over the bound"
     for p in folder.glob('.*.npy.*.tmp'):
-        if not Path(f'/proc/{p.suffixes[-2][1:]}').exists() and Path('/proc').exists(): p.unlink(missing_ok=True)
+        if not Path(f"/proc/{p.suffixes[-2][1:].split('-')[0]}").exists() and Path('/proc').exists(): p.unlink(missing_ok=True)
     files = sorted(folder.glob('*.npy'), key=lambda p: p.stat().st_mtime)
     size = sum(p.stat().st_size for p in files)
     while files and size > max_gb*1e9:
@@ -158,7 +163,7 @@ def make_dls(
     block = DataBlock((TransformBlock(), CategoryBlock(CLASSES, sort=False)), get_x=lambda i: cache[i], get_y=lambda i: df.label[i],
         splitter=IndexSplitter(np.flatnonzero(df.split[idx]=='valid')), item_tfms=[*([Augment(augs)] if isinstance(augs, A.Compose) else []), ToImage],
         batch_tfms=[IntToFloatTensor(), *(setup_aug_tfms(augs) if isinstance(augs, list) else []), Normalize.from_stats(*stats, cuda=False)])
-    kw = dict(bs=bs, val_bs=2*bs, num_workers=num_workers, device=device or default_device())
+    kw = dict(bs=min(bs, max(int((df.split=='train').sum()), 1)), val_bs=2*bs, num_workers=num_workers, device=device or default_device())
     wgts,train = np.ones(len(idx)),(df.split[idx]=='train').to_numpy()
     if balanced: wgts[train] = class_weights(df.label[idx][train]) # counted where they are drawn
     dls = block.weighted_dataloaders(items, wgts=wgts, **kw)

@@ -39,7 +39,7 @@ def judge_window(
     alpha:float=.01 # Share of windows that may raise a false alarm
 )->dict: # `n`, gap and p-value of each number, `defects` (share that fits the scores), `alarm` (what has drifted, in words)
     "Compare one window with the reference"
-    res,off = dict(n=len(df)),[]
+    res,off = dict(n=len(df), defects=np.nan),[]
     for m in METRICS:
         x,(good,defect) = df[m].dropna(),(ref.loc[ref.label==l, m].dropna() for l in ('good','defect'))
         if not len(x) or len(good)<N_MIN: res |= {m:np.nan, f'p_{m}':np.nan}; continue

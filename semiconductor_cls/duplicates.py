@@ -142,7 +142,7 @@ def group_copies(
 )->pd.DataFrame: # The table with `group`, `copy_of` (the path that stays) and `copy_kind` (copy, pixel_copy, near_copy)
     "Number the groups of copies, and say of each file that could go which one stays"
     df,ok = df.copy(),df.reason.isna().to_numpy()
-    order = np.lexsort((df.id.map(str), ~has_boxes(df), df.split=='test', ~ok))
+    order = np.lexsort((df.id.map(str), ~has_boxes(df), df.label.isna(), df.split=='test', ~ok))
     same = np.flatnonzero(ok)
     i = np.r_[same, [a for a,_ in near]].astype(int)
     j = np.r_[_first(df.pixel_hash.to_numpy(), order)[same], [b for _,b in near]].astype(int)

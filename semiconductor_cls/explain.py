@@ -136,10 +136,11 @@ def overlay(
 # %% ../nbs/52_explain.ipynb #3c59dc04
 def to_square(
     pixels:np.ndarray, # uint8 (h,w) or (h,w,3)
-    sz:int # Side of the square, in pixels
+    sz:int, # Side of the square, in pixels
+    channels:int=3 # 1: what the network was trained on was gray
 )->np.ndarray: # uint8 (sz,sz,3)
     "Pixels as `load_image` gives them to the network"
-    im = Image.fromarray(pixels).convert('RGB')
+    im = Image.fromarray(pixels).convert('L' if channels==1 else 'RGB').convert('RGB')
     return np.asarray(im if im.size==(sz,sz) else im.resize((sz,sz), Image.Resampling.BILINEAR, reducing_gap=2.))
 
 class Explainer:
@@ -148,7 +149,7 @@ class Explainer:
         self.run,self.scorer = run,TorchScorer(run)
         self.size,self.cuts,self.grid = max(self.scorer.sizes),read_cuts(run.path) or (.5,.5),None
         self.layers = [fine_layer(m, i['size']) for m,i,_ in self.scorer.members]
-    def _squares(self, pixels): return {sz:np.stack([to_square(o, sz) for o in pixels]) for sz in self.scorer.sizes}
+    def _squares(self, pixels): return {sz:np.stack([to_square(o, sz, self.scorer.channels) for o in pixels]) for sz in self.scorer.sizes}
     def scores(self, pixels)->np.ndarray: # (n,) probability of defect
         "Scores of pictures, as `semicls predict` gives them"
         return self.scorer.score(self._squares(pixels))
@@ -435,9 +436,9 @@ def explain_files(
     show:int=40 # At most so many pictures in the report
 )->pd.DataFrame: # `explain.csv`
     "Write one picture a file, `explain.csv` and a `report.html`"
-    out,explain = Path(out),open_explainer(run)
+    out,explain = own_folder(out),open_explainer(run)
     if out.exists() and (not out.is_dir() or any(out.iterdir())): raise UserError(f'{out}: exists and is not an empty folder; choose a new one')
-    files,rows,part = list_inputs(inputs),[],out.absolute().with_name(f'.{out.absolute().name}.{os.getpid()}.unfinished')
+    files,rows,part = list_inputs(inputs),[],out.with_name(f'.{out.name}.{os.getpid()}.unfinished')
     try:
         part.mkdir(parents=True)
         for i,((path,px,p,heat),id) in enumerate(zip(iter_maps(explain, files), unique_ids(files))):

@@ -24,7 +24,6 @@ from .evaluate import auc_ci
 from .ensemble import committee
 from .bundle import *
 from .bundle import _rgb
-from .committee import leaves
 from .train import load_run_model
 
 # %% ../nbs/48_export.ipynb #1679091c
@@ -63,7 +62,7 @@ def _member(name, run, weight):
     info = run.info
     refuse_pickles(run.path)
     r = info['recipe']
-    return dict(name=name, model=load_run_model(run), arch=r['arch'], pool=r['pool'], side=info['size'], stats=info['stats'], tta=r['tta'], weight=float(weight))
+    return dict(name=name, model=load_run_model(run), arch=r['arch'], pool=r['pool'], side=info['size'], stats=info['stats'], tta=r['tta'], weight=float(weight), md5=file_md5(run/'model.safetensors'))
 
 # %% ../nbs/48_export.ipynb #c9f0f895
 def write_onnx(
@@ -133,7 +132,7 @@ def check_int8(
 
 # %% ../nbs/48_export.ipynb #70efdf2e
 SCORE_PY = r'''"Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and onnxruntime or openvino."
-import csv, hashlib, json, pathlib, sys
+import csv, hashlib, json, os, pathlib, sys
 import numpy as np
 from PIL import Image, ImageOps
 Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
@@ -146,11 +145,11 @@ if M['graph'] not in M['files']: sys.exit('manifest.json: graph is not one of it
 SIDES,W = [o['side'] for o in M['inputs']],np.array([o['weight'] for o in M['members']])
 
 def load_graph():
+    os.environ['ORT_DISABLE_TELEMETRY'] = '1'; sys.modules['openvino_telemetry'] = None # scores, and reports to nobody
     if M['runtime']=='onnxruntime':
         import onnxruntime as ort
         s = ort.InferenceSession(str(HERE/M['graph']), providers=['CPUExecutionProvider'])
         return lambda xs: s.run(None, xs)[0]
-    sys.modules['openvino_telemetry'] = None # scores, and reports to nobody
     import openvino as ov
     net = ov.Core().compile_model(HERE/M['graph'], 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
     return lambda xs: net(xs)[0]
@@ -160,7 +159,7 @@ def pixels(path):
     a = np.asarray(im)
     if im.mode.startswith('I;16') or im.mode=='I' and 0<=a.min() and 255<a.max()<65536: im = Image.fromarray((a//256).astype(np.uint8))
     elif im.mode in ('I','F'): im = Image.fromarray(((a-a.min())*(255/max(np.ptp(a), 1e-9)) if im.mode=='F' or a.min()<0 or a.max()>255 else a).astype(np.uint8))
-    im = im.convert('RGB')
+    im = im.convert('L' if M['channels']==1 else 'RGB').convert('RGB')
     return {f'x{s}': np.asarray(im if im.size==(s,s) else im.resize((s,s), Image.Resampling.BILINEAR, reducing_gap=2.))[None] for s in SIDES}
 
 def score(graph, path):
@@ -170,6 +169,7 @@ def score(graph, path):
     return 1/(1+np.exp(-np.log(p/(1-p))@W/W.sum()))
 
 if __name__=='__main__':
+    sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', newline='')
     out,graph,(lo,hi) = csv.writer(sys.stdout),load_graph(),M['cuts']
     out.writerow(['path','p_defect','decision','note'])
     for path in sys.argv[1:]:
@@ -227,7 +227,7 @@ def quantise_checked(
 @contextmanager
 def new_folder(path, overwrite:bool=False):
     "Give a temporary folder to fill; it becomes `path` if the block succeeds, and disappears if it fails"
-    path = Path(path)
+    path = own_folder(path)
     check_bundle_out(path, overwrite)
     for o in path.parent.glob(f'.{path.name}.*.tmp'):
         if Path('/proc/self').exists() and not Path(f'/proc/{o.suffixes[-2][1:]}').exists(): shutil.rmtree(o, ignore_errors=True) # what a killed export left
@@ -260,7 +260,7 @@ def run_facts(
     cuts = read_cuts(run.path) or (.5,.5)
     return dict(name=run.path.resolve().name, how=info.get('how', 'prob'), classes=CLASSES, cuts=list(cuts), threshold=cuts[1], thresholds=dict(youden=met.get('threshold'), operating=op.get('threshold')),
         temperature=op.get('temperature'), fingerprint=info.get('fingerprint'), split_fingerprint=info.get('split_fingerprint'), source=info.get('source'), summary=info.get('summary'), seed=info.get('seed'), commit=info.get('commit'),
-        metrics=_scalars(met), members=[{k:o[k] for k in ('name','arch','pool','side','stats','tta','weight')} for o in members],
+        metrics=_scalars(met), members=[{k:o[k] for k in ('name','arch','pool','side','stats','tta','weight','md5')} for o in members],
         resize='squeeze to side x side: Pillow, bilinear, reducing_gap 2')
 
 # %% ../nbs/48_export.ipynb #33e75ff0
@@ -324,7 +324,7 @@ def export_run(
     if int8 and fmt=='onnx': raise UserError(NO_INT8)
     need('onnx', 'onnxscript', RUNTIMES[fmt], *(['nncf'] if int8 else []))
     run = run if isinstance(run, Run) else open_run(run)
-    out = Path(out or run/'export')
+    out = own_folder(out or run/'export')
     check_bundle_out(out, overwrite)
     members = run_members(run)
     facts,sides = run_facts(run, members),sorted({o['side'] for o in members})
@@ -365,7 +365,7 @@ def _committee(score, xs, n, m):
 # %% ../nbs/48_export.ipynb #6364d3f0
 def _finish_bundle(folder, m):
     "Write card, script and the sealed manifest"
-    pkgs = ['onnx','onnxruntime'] if m['runtime']=='onnxruntime' else ['onnx','openvino','nncf']
+    pkgs = ['onnx', m['runtime'], *(['nncf'] if m['precision']=='int8' else [])]
     m['versions'] = versions() | {o:metadata.version(o) for o in pkgs}
     write_text(folder/'score.py', SCORE_PY)
     write_text(folder/'MODEL_CARD.md', model_card(m))

@@ -8,7 +8,6 @@ __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'ImageError', 'open_image', 't
 # %% ../nbs/01_image.ipynb #c81e728d
 import warnings
 from pathlib import Path
-from struct import error as struct_error
 import numpy as np
 from PIL import Image, ImageOps
 from .core import *
@@ -39,7 +38,8 @@ def open_image(
     except PermissionError: raise ImageError('permission denied') from None
     except Image.DecompressionBombError: raise ImageError(f'more pixels than the limit of {MAX_PIXELS:,}') from None
     except Image.UnidentifiedImageError: raise ImageError('not a PNG, JPEG, BMP or TIFF image') from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct_error, IndexError, MemoryError) as e: raise ImageError(f'cannot be decoded ({str(e) or type(e).__name__})') from None
+    except Exception as e: # Pillow's plugins raise many kinds on broken files
+        raise ImageError(f'cannot be decoded ({str(e) or type(e).__name__})') from None
 
 # %% ../nbs/01_image.ipynb #8f14e45f
 def to_8bit(im:Image.Image)->Image.Image: # Mode 'L' or 'RGB'

@@ -163,7 +163,10 @@ def list_inputs(
     inputs, # Files, folders, patterns, lists (.txt, .csv), archives, or the word 'elpv'
 )->list: # Paths as text, in the order given, folders sorted, no file twice
     "The files that `inputs` name"
-    return list(dict.fromkeys(p for o in inputs for p in _expand(str(o))))
+    res = {}
+    for o in [inputs] if isinstance(inputs, (str,os.PathLike)) else inputs:
+        for p in _expand(str(o)): res.setdefault(p if getattr(p, 'archive', None) else os.path.abspath(p), p)
+    return list(res.values())
 
 def _expand(p):
     if p=='elpv': return read_elpv().path.tolist()

@@ -28,6 +28,9 @@ def prepare(
 )->tuple: # Table ready to train, table of removed images
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
+    odd = issues_of(df)
+    odd = odd[odd.kind=='unknown_label']
+    if len(odd): raise UserError(f'{data}: {len(odd):,} labels are neither good nor defect, such as {odd.path.iloc[0]} ({odd.detail.iloc[0]}); name yours with --good and --defect, and leave what is unknown empty')
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     df,removed = drop_broken(df, ImageCache(df, r.sizes[0]))
     if df.label.notna().sum()==0: raise UserError(f"{data}: no readable labelled image"+(f" ({len(removed)} broken, such as {removed.path.iloc[0]}: {removed.detail.iloc[0]})" if len(removed) else ''))
@@ -107,7 +110,7 @@ def train_table(
     start = time.perf_counter()
     if resume:
         run = open_run(path)
-        if run.info['fingerprint']!=fingerprint(df): raise UserError(f'{path}: cannot resume, the data have changed since this run was started; use --overwrite or another --name')
+        if run.info['fingerprint']!=fingerprint(df) or run.info.get('split_fingerprint') not in (None, fingerprint(df, ('hash','split'))): raise UserError(f'{path}: cannot resume, the data have changed since this run was started; use --overwrite or another --name')
         if run.info['status']=='finished': tell(f'{path}: this run is finished already'); return read_json(run/'metrics.json')
         run.update(status='running')
     else: run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), fingerprint=fingerprint(df), **info)
@@ -126,6 +129,7 @@ def _finish(run, df, r, seed, weights, device, tell, track, start):
         m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
         write_json(run/'metrics.json', m)
         run.update(status='finished', finished=now())
+        (run/'checkpoint.pt').unlink(missing_ok=True)
     except BaseException as e: run.update(**ending(e)); raise
     finally: run_report(run)
     return m

@@ -80,5 +80,5 @@ def labels_run(
 
 def without(table:pd.DataFrame, ids)->pd.DataFrame:
     "A run's table without some training images, its test images marked as such, so that a run on it reports on the same"
-    t = table[~(table.id.isin(set(ids)) & ~table.split.eq('test'))]
-    return t.assign(path=[os.path.abspath(p) for p in t.path], split=np.where(t.split=='test', 'test', 'train')).drop(columns=[c for c in ('group','fold') if c in t])
+    t = table[~(table.id.isin(set(ids)) & ~table.split.eq('test')) & ~table.split.eq('leak')]
+    return t.assign(path=[os.path.abspath(p) for p in t.path], split=np.where(t.split=='test', 'test', 'train')).drop(columns=[c for c in ('fold',) if c in t])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Line', 'trade', 'plot_trade', 'threshold_by_cost', 'defects_needed', 'mistakes_allowed', 'threshold_by_rate',
            'report_point', 'operating_points', 'calibrate', 'fit_temperature', 'band_rates', 'review_band',
-           'operate_run']
+           'train_share', 'operate_run']
 
 # %% ../nbs/42_operate.ipynb #c81e728d
 from dataclasses import asdict, dataclass
@@ -224,12 +224,13 @@ def review_band(
     looks:float=1., # At most this share of the line's parts is looked at
     escape:float=None, # Limit of the escape rate at the lower threshold, kept with 95 % confidence
     human_miss:float=.1, # Share of defects that a person waves through
-    max_cuts:int=2000 # Thresholds tried on either side
+    max_cuts:int=2000, # Thresholds tried on either side
+    groups=None # Which parts belong together, as for `threshold_by_rate`
 )->dict: # As `band_rates`
     "The cheapest pair of thresholds (pass below, look between, reject above) for a share of looks or an escape rate"
     y,p = np.asarray(y, dtype=bool),np.asarray(p, dtype=float)
     tr = trade(y, p)
-    los = tr[tr.n_escapes.diff(-1)!=0] if escape is None else tr[tr.threshold<=threshold_by_rate(y, p, escape=escape)].tail(1)
+    los = tr[tr.n_escapes.diff(-1)!=0] if escape is None else tr[tr.threshold<=threshold_by_rate(y, p, escape=escape, groups=groups)].tail(1)
     his = tr[tr.n_overkills.diff()!=0]   # candidates lie just below a defect and just above a good part: moving further is free
     los,his = (o.iloc[np.unique(np.linspace(0, len(o)-1, min(len(o), max_cuts)).astype(int))] for o in (los,his))
     el,eh = los.escape_rate.to_numpy()[:,None],his.escape_rate.to_numpy()[None]
@@ -242,15 +243,26 @@ def review_band(
     return band_rates(y, p, los.threshold.iloc[i], max(his.threshold.iloc[j], los.threshold.iloc[i]), line, human_miss)
 
 # %% ../nbs/42_operate.ipynb #6c8349cc
+def train_share(run:Run)->float:
+    "Share of defects among the images that training drew: one half, unless it drew them as they came"
+    while run.info.get('kind')=='ensemble':
+        m = run.path/next(iter(run.info['members'].values()))
+        if not (m/'run.json').exists(): return .5
+        run = open_run(m)
+    if run.info.get('recipe', {}).get('balanced', True): return .5
+    t = read_csv(run/'table.csv')
+    return float((t.label[t.split=='train']=='defect').mean())
+
 def operate_run(
     run:Run, # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
     line:Line, # The line
     escape:float=None, # Limit of the escape rate; the cheapest threshold if neither limit is given
     overkill:float=None, # Or limit of overkill
     looks:float=None, # Share of parts that people may look at; no review band if `None`
-    trained_rate:float=.5 # Share of defects in the training batches
+    trained_rate:float=None # Share of defects in the training batches; what the run says if `None`
 )->dict: # What `operating.json` holds
     "Choose the operating point on validation, freeze it, report on test"
+    trained_rate = train_share(run) if trained_rate is None else trained_rate
     on,df,valid = run_preds(run)
     (y,p,g),(yv,pv,gv) = [((o.label=='defect').to_numpy(), o.p_defect.to_numpy(), o.get('group')) for o in (df,valid)]
     by_cost = escape is None and overkill is None
@@ -263,7 +275,7 @@ def operate_run(
                log_loss=dict(before=float(metrics(y, p)['log_loss']), after=float(metrics(y, cal)['log_loss'])),
                points=operating_points(y, p, g).to_dict('records'))
     if looks is not None:
-        b = review_band(yv, pv, line, looks, escape)
+        b = review_band(yv, pv, line, looks, escape, groups=gv)
         res['review'] = band_rates(y, p, b['lo'], b['hi'], line)
     write_json(run/'operating.json', res)
     save_fig(plot_trade(y, p, line, {f'threshold {t:.3g}': t}).figure, run/'figures/trade.png')

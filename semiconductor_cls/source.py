@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ISSUE_COLS', 'XY', 'SECOND', 'FIRST', 'issue', 'add_issues', 'issues_of', 'is_image_name', 'list_images',
            'read_folder', 'is_box_file', 'read_boxes', 'image_size', 'check_box', 'attach_boxes', 'add_lots',
-           'contest_of', 'box_files', 'read_contest', 'read_table', 'read_elpv', 'read_source']
+           'contest_of', 'box_files', 'read_contest', 'read_table', 'read_elpv', 'is_elpv', 'read_source']
 
 # %% ../nbs/02_source.ipynb #c81e728d
 import csv, os
@@ -68,7 +68,7 @@ def read_folder(
     path = Path(path)
     dirs = sorted(o.name for o in path.iterdir() if o.is_dir())
     for d in (good,defect):
-        if (path/d).is_dir(): continue
+        if Path(d).parts and (path/d).is_dir(): continue
         raise UserError(f"{path}: no folder '{d}' in it (it has: {', '.join(dirs) or 'no folders'}); name yours with --good and --defect")
     df = _table_of(path, [('good','train',good), ('defect','train',defect)])
     for l,d in (('good',good),('defect',defect)):
@@ -106,7 +106,7 @@ def read_boxes(
     head,rows = (rows[0],rows[1:]) if 'id' in rows[0] else (['id','class','shape',*XY],rows)
     rows = [dict(zip(head, r), row=i) for i,r in enumerate(rows, 1) if any(r)]
     kinds = [r.get('class') or r.get('defect_type') or None for r in rows]
-    for r,k in zip(rows, kinds): r |= dict(file=str(path), id=_stem(r['id']), defect_type=Path(path).stem if k and k.isdigit() else k)
+    for r,k in zip(rows, kinds): r |= dict(file=str(path), id=_stem(r.get('id') or ''), defect_type=Path(path).stem if k and k.isdigit() else k)
     return pd.DataFrame(rows, columns=['file','row','id','defect_type',*XY], dtype=object)
 
 # %% ../nbs/02_source.ipynb #70efdf2e
@@ -133,12 +133,13 @@ def check_box(
 # %% ../nbs/02_source.ipynb #1f0e3dad
 def attach_boxes(
     df:pd.DataFrame, # The table
-    boxes:pd.DataFrame # From `read_boxes`
+    boxes:pd.DataFrame, # From `read_boxes`
+    by_path:bool=False # Their `id` is the whole path, which is never ambiguous, and not the name
 )->pd.DataFrame: # A table with `boxes` and `defect_type`, and a finding for every row that does not fit
     "Put checked boxes onto the training images they name"
     df,rows,issues = df.copy(),defaultdict(list),[]
     for i,(p,split,label) in enumerate(zip(df.path, df.split, df.label)):
-        if split!='test': rows[Path(p).stem].append((label=='good', i))
+        if by_path or split!='test': rows[str(p) if by_path else Path(p).stem].append((label=='good', i))
     found,kinds,sizes = [list(o) for o in df.boxes],df.defect_type.tolist(),_sizes(df.path, rows, boxes.id)
     for b in boxes.itertuples(index=False):
         where = f'row {b.row}: {",".join(str(v) for v in b[-4:])}'
@@ -162,9 +163,10 @@ SECOND = [('good','train','train/train_contest/good_all'), ('defect','train','tr
 FIRST = [('good','train','train/good_0'), ('defect','train','train/bad_1'), (None,'test','test/all_tests')]
 
 def add_lots(df:pd.DataFrame)->pd.DataFrame: # A table with the column `lot`
-    "The lot, where file names follow the contest's pattern"
+    "The lot: the table's own, or from file names that follow the contest's pattern"
     stems = pd.Series([Path(p).stem for p in df.path], index=df.index, dtype=object)
-    return df.assign(lot=stems.str.extract(r'^([A-Z0-9]+)_\d+-\w', expand=False).astype(object).where(lambda o: o.notna(), None))
+    lot = stems.str.extract(r'^([A-Z0-9]+)_\d+-\w', expand=False).astype(object).where(lambda o: o.notna(), None)
+    return df.assign(lot=df.lot.where(df.lot.notna(), lot) if 'lot' in df else lot)
 
 def contest_of(path)->list: # (label, split, folder) triples, or None
     "Which contest's layout a folder has"
@@ -215,8 +217,8 @@ def _merge_rows(raw, src):
     add_issues(df, [issue(p, 'two_labels', src, 'rows of one file disagree; it has no label now') for p in two])
     if not set(XY) <= set(raw): return df
     has = raw[raw[XY].notna().any(axis=1)]
-    boxes = has.assign(file=str(src), id=[Path(p).stem for p in has.path], defect_type=has.get('defect_type'))
-    return attach_boxes(df, boxes[['file','row','id','defect_type',*XY]])
+    boxes = has.assign(file=str(src), id=has.path.astype(str), defect_type=has.get('defect_type'))
+    return attach_boxes(df, boxes[['file','row','id','defect_type',*XY]], by_path=True)
 
 # %% ../nbs/02_source.ipynb #33e75ff0
 def read_elpv(
@@ -234,6 +236,12 @@ def read_elpv(
     return make_table(raw.assign(path=[str(path/p) for p in raw.path], label=label, stratum=stratum))
 
 # %% ../nbs/02_source.ipynb #c16a5320
+def is_elpv(path)->bool:
+    "Whether the first line of a file is one of ELPV's: a name, a probability, a type"
+    with open(path, encoding='utf-8', errors='replace') as f: o = f.readline(4096).split()
+    try: return len(o)==3 and 0<=float(o[1])<=1
+    except ValueError: return False
+
 def read_source(
     src, # A folder in any known layout, a CSV, or the word 'elpv'
     good:str='good', # Name of the folder (or label) of good parts
@@ -251,7 +259,7 @@ def read_source(
     try: empty = not any(path.iterdir())
     except OSError as e: raise UserError(f'{path}: cannot be opened ({e.strerror})') from None
     if empty: raise UserError(f'{path}: the folder is empty')
-    if (path/'labels.csv').exists() and (path/'images').is_dir(): return add_lots(read_elpv(path))
+    if (path/'labels.csv').exists() and (path/'images').is_dir(): return add_lots(read_elpv(path)) if is_elpv(path/'labels.csv') else read_table(path/'labels.csv', good, defect)
     if contest_of(path): return read_contest(path)
     df = read_folder(path, good, defect)
     for f in box_files(path): df = attach_boxes(df, read_boxes(f))

@@ -19,6 +19,7 @@ def group_ids(
 )->np.ndarray: # An integer an image; equal for images that must stay together
     "Connected components of 'same bytes', 'found to be copies' and 'same `by`'"
     if by and by not in df: raise UserError(f"{by}: the table has no such column to group by.{nearest(by, df.columns)}")
+    if by and df[by].replace('', None).isna().all(): raise UserError(f'{by}: no image has a value in this column, so there is nothing to keep together')
     n,edges = len(df),[]
     for c in ('hash','group',by):
         if c not in df: continue
@@ -80,6 +81,9 @@ def split_table(
     else: _deal(split, strata, df, test, seed, 'test')
     _deal(split, strata, df, valid, seed, 'valid')
     df['split'] = split
+    for s in ('train','valid','test'):
+        for c in CLASSES:
+            if not ((split==s) & (df.label==c)).any(): raise UserError(f'no {c} images among the {(split==s).sum():,} of the {s} set: it needs both classes; group less, or give larger shares')
     return df
 
 def _deal(split, strata, df, frac, seed, name):
@@ -87,7 +91,8 @@ def _deal(split, strata, df, frac, seed, name):
     s = strata[idx]
     rare = pd.Series(s).map(pd.Series(df.group.to_numpy()[idx]).groupby(s).nunique()).to_numpy() < max(2, round(1/frac))
     if rare.any(): s = df.label.to_numpy(dtype=object)[idx]
-    split[idx[_holdout(s, df.group.to_numpy()[idx], frac, seed)]] = name
+    try: split[idx[_holdout(s, df.group.to_numpy()[idx], frac, seed)]] = name
+    except ValueError as e: raise UserError(f'{name}={frac}: {len(idx):,} images cannot be dealt so ({e})') from None
 
 # %% ../nbs/20_split.ipynb #c20ad4d7
 MIN_PER_CLASS = 8 # Below this a class cannot be present in training, validation and test

@@ -93,6 +93,7 @@ def check_recipe(r:Recipe)->Recipe: # `r` itself
     need(r.frozen_epochs>=0 and r.epochs>=0 and r.frozen_epochs+r.epochs>0, 'at least one epoch')
     need(r.bs>=2, f'bs={r.bs}: a batch norm needs two images')
     need(0<r.pct_start<1 and 0<=r.eps<1 and 0<=r.aug_p<=1 and 0<r.test<1 and 0<r.valid<1, 'pct_start, eps, aug_p, test and valid are shares between 0 and 1')
+    need(r.split_seed>=0, f'split_seed={r.split_seed}: not negative')
     return r
 
 # %% ../nbs/31_train.ipynb #d3d94468
@@ -152,7 +153,9 @@ def stages(r:Recipe)->list: # (size, stage, epochs, peak rates)
 def recipe_dls(df, r:Recipe, sz:int, device=None, folder=None)->DataLoaders:
     "The loaders of a recipe at one size"
     augs = None if not r.aug_p else study_augs(r.aug_p) if r.augment=='albumentations' else batch_augs(r.aug_p)
-    return make_dls(df, ImageCache(df, sz, folder), bs=r.bs, augs=augs, balanced=r.balanced,
+    cache = ImageCache(df, sz, folder)
+    for i,why in cache.broken.items(): raise UserError(f'{df.path.iloc[i]}: {why}; the images of this table have to stay where they are')
+    return make_dls(df, cache, bs=r.bs, augs=augs, balanced=r.balanced,
                     stats=arch_cfg(r.arch)['stats'], device=device)
 
 def fit_recipe(
@@ -233,7 +236,6 @@ def train_run(
     for part in ('valid','test','unlabelled'):
         rows = df.index[df.split==part]
         if len(rows) or part!='unlabelled': write_csv(preds_table(df, rows, predict_rows(learn.model, learn.dls, rows, r.tta)), run/f'preds_{part}.csv')
-    (run/'checkpoint.pt').unlink(missing_ok=True)
     return learn
 
 def _tensorboard(run):

@@ -256,7 +256,9 @@ def test_a_shift_at_the_station(place, chrome):
         one = press(a, 'p'); two = press(a, 'r'); press(b, 'l')
         a.keyboard.press('u'); a.wait_for_function('h => stationShown()==h', arg=two)
         press(a, 'p')
-        a.locator('#queue li').last.click(); a.wait_for_function('h => document.querySelector("#queue li.here").dataset.pick==stationShown()', arg='')
+        last = a.locator('#queue li').last
+        h = last.get_attribute('data-pick'); assert h!=shown(a)
+        last.click(); a.wait_for_function('h => stationShown()==h && document.querySelector("#queue li.here").dataset.pick==h', arg=h)
         a.get_by_label('Second looks').click()
         a.wait_for_function('document.querySelectorAll("#queue li").length==1 && document.querySelector("#queue li").dataset.pick==stationShown()')
         press(a, 'r')

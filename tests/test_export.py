@@ -233,7 +233,7 @@ def test_score_py_without_torch(made, tmp_path, which):
     assert got.path.str.lstrip("'").tolist()==[o.name for o in files] and "'=1+1.png" in set(got.path)
     for f,s,note in zip(files, got.p_defect, got.note):
         if f.name in ('broken.png','text.bmp'): assert np.isnan(s) and note; continue
-        assert abs(s-b.score({o:load_image(f, o, 3)[None] for o in b.sizes})[0])<1e-4, f.name
+        assert abs(s-b.score({o:load_image(f, o, b.channels)[None] for o in b.sizes})[0])<1e-4, f.name
 
 @pytest.mark.parametrize('which', ['a','both'])
 def test_predict_needs_no_torch_for_a_bundle(made, tmp_path, which):
