@@ -109,7 +109,7 @@ def predict(
 ):
     """Score images with a trained run: one row a file in a table.
 
-    A broken image has a note and no score, and the exit code is 3 then. Killed and started again, the same command goes on where it was.
+    A broken image has a note and no score, and the exit code is 3 then (of a watch, when it is stopped). Killed and started again, the same command goes on where it was.
 
     Examples:
 
@@ -127,7 +127,9 @@ def predict(
     from semiconductor_cls.predict import predict_table, watch_folder
     if watch:
         n = watch_folder(run, watch, out, engine, settle, say)
-        return say(f"{n.total():,} files scored, {n['reject']:,} rejected, {n['look']:,} to look at, {n['']:,} without a score: {out}")
+        say(f"{n.total():,} files scored, {n['reject']:,} rejected, {n['look']:,} to look at, {n['']:,} without a score: {out}")
+        if n['']: raise typer.Exit(3)
+        return
     n = predict_table(run, images, out, engine, submission, say)
     say(f"{n['files']:,} files, {n['reject']:,} rejected, {n['look']:,} to look at, {n['broken']:,} without a score, {n['images_per_s']:,.0f} images/s: {out}")
     if n['broken']: raise typer.Exit(3)
@@ -243,7 +245,7 @@ def ensemble(
     runs: Annotated[list[Path], typer.Argument(help='Finished runs on the same data and split')],
     out: Annotated[Path, typer.Option(help='Directory of the committee, a run like any other')],
     how: Annotated[str, typer.Option(help='Average of prob, logit or rank')] = 'prob',
-    choose: Annotated[str, typer.Option(help='equal weights, or greedy on validation')] = 'equal',
+    choose: Annotated[str, typer.Option(help='equal weights; or on validation greedy, or stack (logistic regression, with --how logit)')] = 'equal',
     tta: Annotated[Optional[str], typer.Option(help='Offer each run with other views (flips, dihedral) as one more member; kept if it helps on validation')] = None,
     overwrite: Annotated[bool, typer.Option('--overwrite', help='Replace a run of this name')] = False,
 ):
@@ -289,7 +291,7 @@ def committee(
 def ablate(
     data: Annotated[str, typer.Argument(help="A folder, a table (clean.csv), or the word 'elpv'")],
     vary: Annotated[list[str], typer.Option(help='field=value,value,… (may be repeated); lists are parted by semicolons: sizes=128;128,224')],
-    out: Annotated[Path, typer.Option(help='Folder for ablation.csv, the report and the runs')],
+    out: Annotated[Path, typer.Option(help='Folder for ablation.csv, the report and the runs')] = Path('runs/ablation'),
     base: Annotated[str, typer.Option(help='Recipe to start from: quick, paper or strong')] = 'quick',
     set_: Annotated[Optional[list[str]], typer.Option('--set', help='Override a field of the recipe: field=value')] = None,
     seeds: Annotated[str, typer.Option(help='Seeds of each recipe, separated by commas')] = '0,1,2',
@@ -338,6 +340,8 @@ def explain(
     out: Annotated[Optional[Path], typer.Option(help='A new folder for the pictures, explain.csv and report.html')] = None,
 ):
     """Show where the network looked: heat maps over images, or over the worst mistakes of the run, into its report.
+
+    Scoring against boxes is done by: semicls explain RUN (without IMAGES).
 
     Examples:
 

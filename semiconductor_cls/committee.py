@@ -19,45 +19,52 @@ from .ensemble import *
 from .learner import *
 from .train import *
 from .job import *
-from .bundle import LANES
+from .bundle import LANES, refuse_pickles
 
 # %% ../nbs/46_committee.ipynb #e4da3b7f
 def groups_of(run:Run, ids): # `None` where the table has none
-    "Which images belong together, in the order of `ids`"
+    "Which images belong together, in the order of `ids`; an image without a group is one by itself"
     t = read_csv(run/'table.csv')
-    return t.set_index('id').group.reindex(ids).to_numpy() if 'group' in t else None
+    if 'group' not in t: return None
+    g = t.drop_duplicates('id').set_index('id').group.reindex(ids).astype(object)
+    return g.where(g.notna(), [f'id {i}' for i in ids]).to_numpy()
 
-WEIGHTS = ['equal','greedy']
+WEIGHTS = ['equal','greedy','stack']
 
 def ensemble_run(
     runs, # Run directories of finished runs on the same data and split
     out, # Directory of the new run
     how:str='prob', # Average of 'prob', 'logit' or 'rank'
-    weights:str='equal', # 'equal', as in the study, or 'greedy' (Caruana 2004, on validation)
+    weights:str='equal', # 'equal', as in the study; or on validation 'greedy' (Caruana 2004) or 'stack' (logistic regression, for `how='logit'`)
     overwrite:bool=False
 )->dict: # `metrics.json` of the committee
     "Average runs into a run directory with `combinations.csv`, `weights.json`, predictions, metrics and a report"
     if weights not in WEIGHTS: raise UserError(f"--choose {weights}: one of {', '.join(WEIGHTS)}")
     if how not in ('prob','logit','rank'): raise UserError(f'--how {how}: one of prob, logit, rank')
+    if weights=='stack' and how!='logit': raise UserError('--choose stack: weighs the logits of the members; add --how logit')
     members = _members(runs)
     for m in members.values():
         if Path(out).resolve() in (m.path.resolve(), *m.path.resolve().parents): raise UserError(f'{out}: is or holds the member {m.path}; choose another --out')
+        if how!='rank' and m.info.get('kind')=='ensemble' and {how, m.info['how']}!={'prob'} and len(leaves(m))>1: raise UserError(f'--how {how}: {m.path} is a committee itself, or a set of folds; such members are averaged by probabilities only (--how prob)')
     if len(members)>16: raise UserError(f'{len(members)} members: at most 16, whose 65,535 combinations are tabled')
     check_free(out, overwrite)
     (_,yv,Pv),(ids,yt,Pt) = (join_runs(members, s) for s in ('valid','test'))
-    w = greedy(yv, Pv, how='logit' if how=='logit' else 'prob') if weights=='greedy' else pd.Series(1/len(members), index=list(members), name='weight')
+    combos = combinations(yv, Pv, yt, Pt, how)
+    w = pd.Series(1/len(members), index=list(members), name='weight') if weights=='equal' else stack(yv, Pv) if weights=='stack' else greedy(yv, Pv, how='logit' if how=='logit' else 'prob')
     info = next(iter(members.values())).info
     run = create_run(out, overwrite, kind='ensemble', members={n:os.path.relpath(r.path.resolve(), Path(out).resolve()) for n,r in members.items()}, weights={n:float(o) for n,o in w.items()}, how=how,
                      summary=f"a committee of {len(members)} runs: {', '.join(members)}", **{k:info.get(k) for k in ('source','fingerprint','split_fingerprint','classes')})
     write_text(run/'table.csv', (next(iter(members.values()))/'table.csv').read_text(encoding='utf-8', errors='surrogateescape'))
-    write_json(run/'weights.json', dict(how=how, chosen_on='validation' if weights=='greedy' else 'nothing: equal weights', weights=w.to_dict()))
-    write_csv(combinations(yv, Pv, yt, Pt, how), run/'combinations.csv')
+    write_json(run/'weights.json', dict(how=how, chosen_on='nothing: equal weights' if weights=='equal' else 'validation', weights=w.to_dict()))
+    write_csv(combos, run/'combinations.csv')
     for s in ('valid','test','unlabelled'):
         if not all((r/f'preds_{s}.csv').exists() for r in members.values()): continue
         t = committee_table({n:read_csv(r/f'preds_{s}.csv') for n,r in members.items()}, w.to_numpy(), how)
         write_csv(t[['id','path','label','p_defect']].sort_values('id', kind='stable'), run/f'preds_{s}.csv')
     m = evaluate_run(run)
-    cmp = compare_committees(yv, Pv, yt, Pt, groups_of(run, ids))
+    groups = groups_of(run, ids)
+    _gains(run, combos.members[0], ids, yt, Pt, groups)
+    cmp = compare_committees(yv, Pv, yt, Pt, groups)
     write_csv(cmp.reset_index(names='committee'), run/'committees.csv')
     save_fig(plot_committees(cmp).figure, run/'figures/committees.png')
     if len(members)>1: save_fig(plot_diversity(yv, Pv), run/'figures/diversity.png')
@@ -79,17 +86,40 @@ def _members(runs):
 def combinations(yv, Pv, yt, Pt, how='prob')->pd.DataFrame: # `members, n, auc_valid, auc_test, plus`
     "Every combination as in the study's tables; `plus` where it beats the best single member on validation"
     v,t = combo_table(yv, Pv, how=how),combo_table(yt, Pt, how=how)
+    twice = v.model[v.model.duplicated()]
+    if len(twice): raise UserError(f"{twice.iloc[0]}: two combinations would have this name; rename the folder of the member whose name holds '+' or is 'all*'")
     df = v.merge(t[['model','auc']], on='model', suffixes=('_valid','_test'))
     return df.rename(columns=dict(model='members', beats='plus'))[['members','n','auc_valid','auc_test','plus']]
 
+# %% ../nbs/46_committee.ipynb #72c4f193
+def _gains(run, best, ids, y, P, groups):
+    "Write `gain.json`, what the run gains over its `best` member and what choosing on test would pretend, and `members.csv`"
+    p = read_csv(run/'preds_test.csv').set_index('id').p_defect.reindex(ids).to_numpy()
+    how,g = run.info['how'],dict(best=best, **compare_auc(y, p, P[best].to_numpy(), groups=groups))
+    try: luck = selection_bias(y, P, min(50, max(3, 2**16>>P.shape[1])), groups, how)
+    except UserError: luck = None # too few parts to halve
+    if luck is not None: g |= dict(halvings=len(luck), claimed=luck.claimed.mean(), kept=luck['kept'].mean())
+    write_json(run/'gain.json', g)
+    write_csv(member_worth(y, P, how, groups), run/'members.csv')
+
+def _gain_texts(run, combos):
+    g = {k:np.nan if v is None else v for k,v in read_json(run/'gain.json').items()}
+    yield f"This committee against its best single member by validation, {g['best']}: test AUC {g['diff']:+.4f} (95 % interval {g['lo']:+.4f} to {g['hi']:+.4f}, paired; p = {g['p_value']:.2g})."
+    if 'halvings' in g:
+        yield (f"Choosing the best of {len(combos):,} combinations on the test set would claim an AUC {g['claimed']-g['kept']:+.4f} off the truth: chosen on one half of it, it claims {g['claimed']:.4f} there "
+               f"and keeps {g['kept']:.4f} on the other (mean of {g['halvings']} random halvings). Nothing here was chosen so.")
+
 def committee_report(run:Run)->Path: # `report.html`
     "One page from the files of a committee"
-    combos,cmp,m = read_csv(run/'combinations.csv'),read_csv(run/'committees.csv').set_index('committee'),read_json(run/'metrics.json')
-    best = cmp.loc['mean of probabilities']
-    gain = f"Mean of all members against the best single one: AUC {best.gain:+.4f} (95 % interval {best.gain_lo:+.4f} to {best.gain_hi:+.4f}, paired; p = {best.p_value:.2g})."
+    combos,cmp,m = read_csv(run/'combinations.csv'),read_csv(run/'committees.csv'),read_json(run/'metrics.json')
+    one,many = study_tables(combos)
+    if len(many)>120: many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
+    worth = ['## Does a member lower the result?', 'Test AUC of the mean of all members less that of all without this one, equal weights, paired: above zero the member helps; where the interval holds zero, nothing has been shown.',
+             read_csv(run/'members.csv')] if (run/'members.csv').exists() else []
     figs = [run/f'figures/{n}.png' for n in ('committees','diversity','roc','confusion','calibration','mistakes')]
-    return write_report(run/'report.html', f'Committee {run.path.name}', [headline(m), gain, '## Members and combinations', run.info['summary'], combos.head(40),
-        '## Ways to form a committee, chosen on validation, reported on test', cmp.reset_index(names='committee'), *[f for f in figs if f.exists()], *operating(run), *explained(run), ELPV_NOTE if run.info.get('source')=='elpv' else None], now())
+    return write_report(run/'report.html', f'Committee {run.path.name}', [headline(m), *(_gain_texts(run, combos) if (run/'gain.json').exists() else []), '## Members', run.info['summary'], one, *worth,
+        f'## Combinations ({len(many):,} of {len(combos)-len(one):,}), the best on validation first, all members last', many,
+        '## Ways to form a committee, chosen on validation, reported on test', cmp, *[f for f in figs if f.exists()], *operating(run), *explained(run), ELPV_NOTE if run.info.get('source')=='elpv' else None], now())
 
 # %% ../nbs/46_committee.ipynb #6512bd43
 def renew_report(run:Run)->Path: # `report.html`
@@ -104,6 +134,7 @@ class TorchScorer:
         keep_memory()
         self.name,self.how = run.path.resolve().name,run.info.get('how', 'prob')
         self.members = [(load_run_model(r), r.info, w) for _,r,w in leaves(run)]
+        for r in {run.path, *(r.path for _,r,_ in leaves(run))}: refuse_pickles(r)
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
         self.key = str([(file_md5(r/'model.safetensors'), r.info['recipe'], r.info['size'], w) for _,r,w in leaves(run)] + [self.how])
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 leaves a gray picture gray, three times
@@ -130,13 +161,17 @@ def folds_job(
     "Train k models, each on all folds but one: out-of-fold predictions of the training images, the mean of the models for the test images"
     path = Path(path)
     if k<2: raise UserError(f'--folds {k}: at least two')
-    if resume: run = open_run(path); r,seed,k = saved_recipe(run),run.info['seed'],run.info['folds']
+    check_device(device)
+    if resume:
+        run = open_run(path)
+        if 'folds' not in run.info: raise UserError(f'{path}: this run has no folds; go on without --folds, or choose another --name')
+        r,seed,k,weights = saved_recipe(run),run.info['seed'],run.info['folds'],given_weights(run, weights)
     else: check_free(path, overwrite)
     df,removed,text = ready(data, r, good, defect, weights, tell)
     df = add_folds(df, k, r.split_seed)
     own = dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(df.assign(split=df.split.replace('valid','train')), ('hash','split','fold')))
     if resume and any(run.info[k]!=own[k] for k in own): raise UserError(f'{path}: cannot resume, the data have changed since this run was started')
-    if not resume: run = create_run(path, overwrite, kind='ensemble', folds=k, how='prob', command=command, source=str(data), seed=seed, recipe=dataclasses.asdict(r),
+    if not resume: run = create_run(path, overwrite, kind='ensemble', folds=k, how='prob', weights_given=weights and str(weights), command=command, source=str(data), seed=seed, recipe=dataclasses.asdict(r),
         members={f'fold{i}':f'fold{i}' for i in range(k)}, weights={f'fold{i}':1/k for i in range(k)}, summary=f'{text}; {k} folds', **own)
     write_csv(df, run/'table.csv')
     if len(removed): write_csv(removed, run/'removed.csv')
@@ -203,6 +238,7 @@ def add_tta(
     def auc(paths): y,P = join_runs([open_run(o) for o in paths])[1:]; return auc_fast((m := committee(P))[y], m[~y])
     best = auc(kept)
     for o in map(Path, runs):
+        if open_run(o).info.get('recipe', {}).get('tta')==tta: tell(f'{o.name}: looks at {tta} already'); continue
         new = tta_run(open_run(o), out.parent/f'{out.name}-{o.name}-{tta}', tta, device)
         a = auc([*kept, new.path])
         tell(f"{new.path.name}: AUC of the committee on validation {best:.4f} without, {a:.4f} with: {'kept' if a>best else 'left out'}")
@@ -210,12 +246,13 @@ def add_tta(
     return kept
 
 # %% ../nbs/46_committee.ipynb #6ea9ab1b
-def same_job(p, data, r:Recipe, seed:int):
-    "Refuse to take up a run that was made by another recipe, seed or source"
+def same_job(p, data, r:Recipe, seed:int, folds:int=None): # `folds` is not compared if `None`
+    "Refuse to take up a run that was made by another recipe, seed or source, or with another number of folds"
     if not (p/'run.json').exists(): return
     run = open_run(p)
     src = run.info.get('source')
     if (saved_recipe(run), run.info['seed'])!=(r, seed): raise UserError(f'{p}: this run was made by another recipe; choose another --out, or remove it')
+    if folds is not None and run.info.get('folds', 0)!=folds: raise UserError(f"{p}: this run has {run.info.get('folds', 0)} folds, not {folds}; choose another --out, or remove it")
     if src and os.path.abspath(src)!=os.path.abspath(str(data)): raise UserError(f'{p}: this run was made of {src}; choose another --out, or remove it')
 
 def committee_job(
@@ -230,10 +267,11 @@ def committee_job(
     "Train a committee, resuming what is there, and average it"
     archs,out,paths = [*archs],Path(out),[]
     for a in archs: arch_name(a)
+    check_free(out, overwrite)
     for a in archs:
         for s in seeds:
             paths.append(p := out.parent/f'{out.name}-{a}-{s}')
-            same_job(p, data, dataclasses.replace(r, arch=a), s)
+            same_job(p, data, dataclasses.replace(r, arch=a), s, folds)
             there = (p/'run.json').exists()
             if there and (open_run(p).info['status']=='finished'): tell(f'{p}: finished already'); continue
             tell(f'{p}: training')
@@ -245,11 +283,25 @@ def committee_job(
 # %% ../nbs/46_committee.ipynb #6364d3f0
 def compare_runs(runs)->pd.DataFrame: # One row a run: `auc lo hi`, and the difference to the first with its interval
     "AUC of runs on the same test images, and paired differences to the first"
-    ids,y,P = join_runs({str(o):open_run(o) for o in runs}, 'test')
-    groups = groups_of(open_run(runs[0]), ids)
+    runs = [open_run(o) for o in dict.fromkeys(map(str, runs))]
+    ids,y,P = join_preds({str(r.path):read_csv(r/'preds_test.csv') for r in runs})
+    _same_test(runs, ids)
+    groups = groups_of(runs[0], ids)
     base,rows = P.iloc[:,0],[]
     for n in P:
         auc,lo,hi = auc_ci(y, P[n].to_numpy(), groups=groups)
         c = compare_auc(y, P[n].to_numpy(), base.to_numpy(), groups=groups)
         rows.append(dict(run=n, auc=auc, lo=lo, hi=hi, diff=c['diff'], diff_lo=c['lo'], diff_hi=c['hi'], p_value=c['p_value']))
     return pd.DataFrame(rows)
+
+def _same_test(runs, ids):
+    "Refuse runs whose test images are other pictures of the same name, or which trained on one of them"
+    tables = [read_csv(r/'table.csv').drop_duplicates('id').set_index('id') for r in runs]
+    def hashes(t): return t['hash'] if 'hash' in t else pd.Series(None, t.index, dtype=object)
+    first = hashes(tables[0]).reindex(ids)
+    for r,t in zip(runs, tables):
+        h = hashes(t)
+        odd = first.notna() & h.reindex(ids).notna() & (first!=h.reindex(ids))
+        if odd.any(): raise UserError(f'{r.path} and {runs[0].path}: {odd.sum()} test images of the same name are other pictures, the first is {odd.idxmax()}; use the same data')
+        seen = t.index[t.split.isin(['train','valid']) & (t.index.isin(ids) | h.isin(first.dropna()))]
+        if len(seen): raise UserError(f'{r.path} was trained on {len(seen)} of the test images, the first is {seen[0]}; an AUC on them would be one of memory')

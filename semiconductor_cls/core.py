@@ -192,7 +192,7 @@ def now()->str:
 def check_free(path, overwrite:bool=False):
     "Refuse a path that is taken: by a run unless `overwrite`, by anything else always"
     path = Path(path)
-    if not path.exists() or path.is_dir() and not any(path.iterdir()): return
+    if not path.exists() or path.is_dir() and not [o for o in path.iterdir() if not re.fullmatch(r'\..*\.tmp', o.name)]: return # nothing, or what a killed writer left
     if not (path/'run.json').exists(): raise UserError(f'{path}: exists and is not a run directory; choose another --name or --runs')
     if not overwrite: raise UserError(f'{path}: this run exists; use --overwrite to replace it, --resume to go on, or another --name')
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SCALES', 'join_preds', 'join_runs', 'rescale', 'committee', 'committee_table', 'auc_fast', 'all_aucs', 'combo_table',
            'study_tables', 'selection_bias', 'greedy', 'stack', 'compare_committees', 'plot_committees', 'diversity',
-           'plot_diversity']
+           'plot_diversity', 'member_worth']
 
 # %% ../nbs/41_ensemble.ipynb #c81e728d
 from itertools import combinations
@@ -37,7 +37,7 @@ def _same_ids(a, ia, b, ib):
     for x,ix,z,iz in ((a,ia,b,ib), (b,ib,a,ia)):
         miss = ix.difference(iz, sort=False)
         if len(miss): raise UserError(f'{z} did not judge {len(miss)} of the {len(ix)} images of {x}, the first is {miss[0]}; '
-                                      'members must come from the same data and the same split')
+                                      'averages and comparisons need the same images')
 
 def _check_same(a, ra, b, rb):
     _same_ids(a, ra.index, b, rb.index)
@@ -289,3 +289,17 @@ def plot_diversity(
         ax.set_yticks(range(n), P.columns, fontsize=9, parse_math=False)
         ax.set_title(name, fontsize=10)
     return fig
+
+# %% ../nbs/41_ensemble.ipynb #7ba8f670
+def member_worth(
+    y, # True for a defect
+    P:pd.DataFrame, # Probabilities (images, members), at least two members
+    how:str='prob', # 'prob', 'logit' or 'rank'
+    groups=None # Which parts belong together
+)->pd.DataFrame: # One row a member: `member auc diff lo hi p_value`
+    "AUC of all members with equal weights less that of all without one, paired, for each of them"
+    every,rows = committee(P, how=how),[]
+    for n in P:
+        c = compare_auc(y, every, committee(P.drop(columns=n), how=how), groups=groups)
+        rows.append(dict(member=n, auc=auc_ci(y, P[n].to_numpy())[0], **{k:c[k] for k in ('diff','lo','hi','p_value')}))
+    return pd.DataFrame(rows)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['check_scores', 'labelled', 'check_preds', 'placements', 'auc_cov', 'auc_ci', 'compare_auc', 'metrics', 'cum_counts',
-           'boot_weights', 'bootstrap', 'compare', 'choose_threshold', 'between', 'rate_ci', 'rate_text', 'rates',
-           'calibration', 'plot_calibration', 'plot_roc', 'plot_confusion', 'worst_mistakes', 'plot_mistakes',
+           'boot_weights', 'bootstrap', 'compare', 'choose_threshold', 'between', 'rate_ci', 'group_sizes', 'rate_text',
+           'rates', 'calibration', 'plot_calibration', 'plot_roc', 'plot_confusion', 'worst_mistakes', 'plot_mistakes',
            'run_preds', 'evaluate_run']
 
 # %% ../nbs/40_evaluate.ipynb #c81e728d
@@ -246,37 +246,53 @@ def between(p, t)->float: # Rejects the same parts as `t`
 def rate_ci(
     k, # Events, a number or an array
     n:int, # Trials
-    level:float=.95 # Confidence; of the one-sided bound where `k` is 0 or `n`
+    level:float=.95, # Confidence; of the one-sided bound where `k` is 0 or `n`
+    sizes=None # Sizes of the groups that the `n` come in; each by itself if `None`
 )->tuple: # Lower and upper end; (0, 1) where nothing was tried
-    "Exact binomial interval"
+    "Exact binomial interval, over groups where they are given"
     if not n: return 0., 1.
     k = np.asarray(k)
-    a = np.where((k>0)&(k<n), (1-level)/2, 1-level)
-    lo = np.where(k>0, stats.beta.ppf(a, np.maximum(k, 1), n-k+1), 0.)
-    hi = np.where(k<n, stats.beta.ppf(1-a, k+1, np.maximum(n-k, 1)), 1.)
+    some = (k>0)&(k<n)
+    if sizes is not None:
+        m = np.where(some, n**2/np.square(sizes).sum(), len(sizes))
+        k,n = np.where(k==n, m, k*m/n),m
+    a = np.where(some, (1-level)/2, 1-level)
+    lo = np.where(k>0, stats.beta.ppf(a, np.where(k>0, k, 1), n-k+1), 0.)
+    hi = np.where(k<n, stats.beta.ppf(1-a, k+1, np.where(k<n, n-k, 1)), 1.)
     return (lo,hi) if k.ndim else (float(lo), float(hi))
+
+def group_sizes(
+    groups, # Which parts belong together; `None` where each is by itself
+    mask=slice(None) # Only these parts
+): # Array of sizes, or `None`
+    "How many parts each group has"
+    return None if groups is None else np.unique(pd.factorize(np.asarray(groups)[mask])[0], return_counts=True)[1]
 
 def rate_text(
     k:int, # Events
-    n:int # Trials
+    n:int, # Trials
+    sizes=None # Sizes of the groups that the `n` come in
 )->str: # '0.36 % (3 of 827; 0.07 to 1.06 %)', or '< 0.36 % (0 of 827)': never a bare zero
     "A rate in words that do not promise more than was measured"
     if not n: return 'unknown (0 of 0)'
-    lo,hi = (100*o for o in rate_ci(k, n))
-    if not k: return f'< {hi:.2g} % (0 of {n:,})'
-    return f'{100*k/n:.3g} % ({k:,} of {n:,}; {lo:.2g} to {hi:.3g} %)'
+    lo,hi = (100*o for o in rate_ci(k, n, sizes=sizes))
+    of = f'{k:,} of {n:,}' + (f' in {len(sizes):,} groups' if sizes is not None and len(sizes)<n else '')
+    return f'{100*k/n:.3g} % ({of}; {lo:.2g} to {hi:.3g} %)' if k else f'< {hi:.2g} % ({of})'
 
 # %% ../nbs/40_evaluate.ipynb #f457c545
 def rates(
     y, # True for a defect
     p, # Scores
-    t:float # Threshold
+    t:float, # Threshold
+    groups=None # Which parts belong together
 )->dict: # Rates with their intervals, and the counts behind them
     "What happens at threshold `t`: escapes and overkill"
     y,rej = np.asarray(y, dtype=bool),np.asarray(p)>=t
+    sizes = dict(escape=group_sizes(groups, y), overkill=group_sizes(groups, ~y))
     k,n = dict(escape=int((y&~rej).sum()), overkill=int((~y&rej).sum())), dict(escape=int(y.sum()), overkill=int((~y).sum()))
     res = dict(n_defect=n['escape'], n_good=n['overkill'], n_escapes=k['escape'], n_overkills=k['overkill'])
-    for o in k: res |= {f'{o}_rate': k[o]/n[o] if n[o] else np.nan, **dict(zip((f'{o}_lo',f'{o}_hi'), rate_ci(k[o], n[o])))}
+    if groups is not None: res |= dict(n_defect_groups=len(sizes['escape']), n_good_groups=len(sizes['overkill']))
+    for o in k: res |= {f'{o}_rate': k[o]/n[o] if n[o] else np.nan, **dict(zip((f'{o}_lo',f'{o}_hi'), rate_ci(k[o], n[o], sizes=sizes[o])))}
     return res
 
 # %% ../nbs/40_evaluate.ipynb #9a115815
@@ -316,7 +332,7 @@ def plot_roc(
     ax.plot([0,100], [0,100], color='#bbb', lw=1, ls=':')
     ax.plot(100*fpr, 100*tpr, color='#333', label=f'AUC {auc:.4f} ({lo:.4f} to {hi:.4f})')
     if t is not None:
-        r = rates(y, p, t)
+        r = rates(y, p, t, groups)
         ax.plot(100*r['overkill_rate'], 100*(1-r['escape_rate']), 'X', ms=9, color=DEFECT, label=f'threshold {t:.3g}', ls='')
     ax.set(xlabel='good parts rejected: overkill (%)', ylabel='defects caught (%)', xlim=(-1.5,101.5), ylim=(-1.5,101.5), aspect='equal')
     ax.legend(loc='lower right', frameon=False)
@@ -327,19 +343,22 @@ def plot_confusion(
     y, # True for a defect
     p, # Scores
     t:float, # Threshold
-    ax=None # Where to draw
+    ax=None, # Where to draw
+    groups=None # Which parts belong together
 ):
-    "The four outcomes in counts and in shares of their row"
+    "The four outcomes in counts and in shares of their row; a bound where there are none"
     ax = ax or plt.subplots(figsize=(4.4,3))[1]
-    r = rates(y, p, t)
+    r = rates(y, p, t, groups)
     cells = [[(r['n_good']-r['n_overkills'], 'passed'), (r['n_overkills'], 'overkill')],
              [(r['n_escapes'], 'escapes'), (r['n_defect']-r['n_escapes'], 'caught')]]
-    for i,(row,c,n) in enumerate(zip(cells, (GOOD,DEFECT), (r['n_good'],r['n_defect']))):
+    for i,(row,c,n,o) in enumerate(zip(cells, (GOOD,DEFECT), (r['n_good'],r['n_defect']), ('overkill','escape'))):
         for j,(k,name) in enumerate(row):
             wrong = i!=j
+            lo,hi = (r[f'{o}_lo'],r[f'{o}_hi']) if wrong else (1-r[f'{o}_hi'],1-r[f'{o}_lo'])
+            share = f'< {100*hi:.2g} %' if k==0 else f'> {100*lo:.3g} %' if k==n else f'{100*k/n:.3g} %'
             ax.add_patch(plt.Rectangle((j-.5,i-.5), 1, 1, color=c, alpha=.85 if wrong else .2, lw=0))
             style = dict(color='white', weight='bold') if wrong else dict(color='#222')
-            ax.text(j, i, f'{name}\n{k:,}\n{100*k/n:.3g} %', ha='center', va='center', **style)
+            ax.text(j, i, f'{name}\n{k:,}\n{share}', ha='center', va='center', **style)
     ax.set(xlim=(-.5,1.5), ylim=(1.5,-.5), xticks=[0,1], yticks=[0,1], xticklabels=['pass','reject'], yticklabels=['good','defect'],
            xlabel='decision', ylabel='truth')
     ax.tick_params(length=0)
@@ -389,7 +408,7 @@ def run_preds(
     valid = read_csv(run/'preds_valid.csv')
     test = read_csv(run/'preds_test.csv') if (run/'preds_test.csv').exists() else valid[:0]
     on = 'test' if 'label' in test and test.label.notna().any() else 'valid'
-    group = read_csv(run/'table.csv') if (run/'table.csv').exists() else valid[:0]
+    group = read_csv(run/'table.csv') if (run/'table.csv').exists() else pd.DataFrame()
     group = group.drop_duplicates('id').set_index('id').group if 'group' in group else None
     res = []
     for name,df in ((on, test if on=='test' else valid), ('valid',valid)):
@@ -412,12 +431,14 @@ def evaluate_run(
     t = choose_threshold(yv, pv)
     auc,auc_lo,auc_hi = auc_ci(y, p, groups=g)
     m = dict(reported_on=on, n_test=len(y), auc=auc, auc_lo=auc_lo, auc_hi=auc_hi, auc_valid=auc_ci(yv, pv)[0], n_valid=len(yv),
-             threshold=t, threshold_rule='youden', threshold_from='preds_valid.csv', **rates(y, p, t))
-    boot = bootstrap(lambda w: metrics(y, p, w), y, g, n_boot).drop('auc').astype(float)
-    for k,v,lo,hi in boot.itertuples(): m |= {k:v, f'{k}_lo':lo, f'{k}_hi':hi}
-    m |= dict(escapes=rate_text(m['n_escapes'], m['n_defect']), overkill=rate_text(m['n_overkills'], m['n_good']))
+             threshold=t, threshold_rule='youden', threshold_from='preds_valid.csv', **rates(y, p, t, g))
+    boot = bootstrap(lambda w: metrics(y, p, w), y, g, n_boot).astype(float)
+    blo,bhi = boot.loc['auc', ['lo','hi']].fillna(dict(lo=auc_lo, hi=auc_hi))                               # perfect order: no draw differs
+    for k,v,lo,hi in boot.drop('auc').itertuples(): m |= {k:v, f'{k}_lo':lo, f'{k}_hi':hi}
+    m |= dict(auc_boot_lo=blo, auc_boot_hi=bhi, auc_intervals=f'DeLong {auc_lo:.4f} to {auc_hi:.4f}; bootstrap {blo:.4f} to {bhi:.4f}, the better guide near 1 with few defects')
+    m |= dict(escapes=rate_text(m['n_escapes'], m['n_defect'], group_sizes(g, y)), overkill=rate_text(m['n_overkills'], m['n_good'], group_sizes(g, ~y)))
     write_json(run/'metrics.json', m)
-    figs = dict(roc=plot_roc(y, p, t, groups=g).figure, confusion=plot_confusion(y, p, t).figure,
+    figs = dict(roc=plot_roc(y, p, t, groups=g).figure, confusion=plot_confusion(y, p, t, groups=g).figure,
                 calibration=plot_calibration(y, p).figure, mistakes=plot_mistakes(df, t))
     for name,fig in figs.items(): save_fig(fig, run/f'figures/{name}.png')
     return m

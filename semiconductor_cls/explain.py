@@ -495,7 +495,7 @@ def plot_worst(
     return fig
 
 # %% ../nbs/52_explain.ipynb #7f39f831
-LEFT = 'explain.json mistakes.csv explain_scores.csv explain_summary.csv explain_sanity.csv figures/explain.png figures/explain_types.png figures/explain_sanity.png'.split()
+LEFT = 'explain.json mistakes.csv explain_scores.csv explain_summary.csv explain_types.csv explain_sanity.csv figures/explain.png figures/explain_types.png figures/explain_sanity.png'.split()
 
 def explain_run(
     run, # A run directory or `Run`
@@ -524,6 +524,7 @@ def _score_run(explain, boxed):
     if scores.empty: return {}
     table = summarise(scores)
     write_csv(scores, explain.run/'explain_scores.csv'); write_csv(table, explain.run/'explain_summary.csv')
+    write_csv(pd.concat([by_type(scores, m).assign(measure=name) for m,name in MEASURES.items()])[['measure','type','way','n','value','lo','hi']], explain.run/'explain_types.csv')
     save_fig(plot_types(scores), explain.run/'figures/explain_types.png')
     some = [(px,o) for (_,px,_,heat),o in zip(iter_maps(explain, boxed.path.tolist()[:32]), boxed.boxes) if heat is not None]
     s = sanity(explain, *zip(*some))

@@ -213,7 +213,10 @@ def read_table(
 def _merge_rows(raw, src):
     two = raw[raw.label.notna()].groupby('path').label.nunique().loc[lambda o: o>1].index
     raw.loc[raw.path.isin(two), 'label'] = None
-    df = make_table(raw.drop_duplicates('path').drop(columns=[c for c in (*XY,'row') if c in raw]))
+    files = raw.drop_duplicates('path')
+    ids = files.id.dropna() if 'id' in files else files.path
+    if ids.duplicated().any(): raise UserError("{}: id '{}' stands for {} and for {}; one id, one file".format(src, d := ids[ids.duplicated()].iloc[0], *files.path[ids.index[ids==d]][:2]))
+    df = make_table(files.drop(columns=[c for c in (*XY,'row') if c in raw]))
     add_issues(df, [issue(p, 'two_labels', src, 'rows of one file disagree; it has no label now') for p in two])
     if not set(XY) <= set(raw): return df
     has = raw[raw[XY].notna().any(axis=1)]

@@ -128,4 +128,6 @@ def add_folds(
     if d.groupby(s).group.nunique().min()<k: s = d.label
     if d.groupby(s).group.nunique().min()<k: raise UserError(f'{k} folds: a class has fewer than {k} different images; use fewer folds')
     df['fold'] = pd.Series(fold_ids(s.to_numpy(dtype=object), d.group.to_numpy(), k, seed), index=idx)
+    lacks = pd.crosstab(df.fold, df.label).eq(0).stack().loc[lambda o: o]
+    if len(lacks): raise UserError('{0} folds: fold {1:g} would hold no {2} part, its groups are too large; use fewer folds'.format(k, *lacks.index[0]))
     return df

@@ -39,6 +39,7 @@ class Recipe:
     anneal:str = 'cos' # cos (one cycle), linear, step or constant
     ema:float = 0. # Decay of the weights' moving average; 0 turns it off
     mixup:float = 0. # Parameter of MixUp's beta distribution; 0 turns it off
+    cutmix:float = 0. # The same of CutMix; one of the two at most
     balanced:bool = True # Draw the classes one to one
     aug_p:float = .5 # Chance of each augmentation; 0 turns them off
     augment:str = 'albumentations' # albumentations (on bytes, for a CPU) or fastai (on batches, for a GPU)
@@ -83,12 +84,15 @@ def check_recipe(r:Recipe)->Recipe: # `r` itself
     def need(ok, msg):
         if not ok: raise UserError(f'recipe: {msg}')
     need(r.pool in POOLS, f"pool={r.pool}: one of {', '.join(POOLS)}")
-    make_loss(r.loss, r.eps); make_sched(r.anneal, r.lrs)
+    make_loss(r.loss, r.eps); make_sched(r.anneal, r.lrs); make_mix(r.mixup, r.cutmix)
     need(r.tta in TTAS, f'tta={r.tta}: flips, dihedral, or empty')
     need(r.augment in ('albumentations','fastai'), f'augment={r.augment}: albumentations or fastai')
     need(r.precision in ('fp32','bf16','fp16'), f'precision={r.precision}: fp32, bf16 or fp16')
-    need(0<=r.ema<1 and r.mixup>=0, f'ema={r.ema}, mixup={r.mixup}: a decay below 1, and a positive number')
+    need(0<=r.ema<1, f'ema={r.ema}: a decay below 1')
     need(r.sizes and all(16<=s<=1024 for s in r.sizes), f'sizes={r.sizes}: pixels between 16 and 1024')
+    need(len(set(r.sizes))==len(r.sizes), f'sizes={r.sizes}: each size once')
+    fixed = fixed_size(r.arch)
+    need(not fixed or tuple(r.sizes)==(fixed,), f'sizes={r.sizes}: {r.arch} takes pictures of one size, write sizes={fixed}')
     need(len(r.lrs)==3 and all(o>0 for o in (*r.lrs, r.frozen_lr)), f'lrs={r.lrs}, frozen_lr={r.frozen_lr}: three positive rates and one')
     need(r.frozen_epochs>=0 and r.epochs>=0 and r.frozen_epochs+r.epochs>0, 'at least one epoch')
     need(r.bs>=2, f'bs={r.bs}: a batch norm needs two images')
@@ -103,7 +107,7 @@ def seed_epoch(dls, *key):
     set_seed(s)
     dls.train.rng = random.Random(s)
     for t in dls.train.after_item.fs:
-        if isinstance(t, Augment): t.augs.set_random_seed(s)
+        if isinstance(t, Augment): t.augs.set_random_state(np.random.default_rng(s), random.Random(s)) # shared: `set_random_seed` would give each augmentation the same draws, and both flips would always come together
 
 # %% ../nbs/31_train.ipynb #c51ce410
 class Diary(Callback):
@@ -178,9 +182,11 @@ def fit_recipe(
             learn.dls,learn.size = dls,sz
         if resume and k<resume['stage']: continue
         learn.freeze() if stage=='frozen' else learn.unfreeze()
+        for p in learn.model.parameters(): p.grad = None # fastai leaves zeros, and Adam would go on moving a body frozen again
         start = 0
         if resume and k==resume['stage']:
-            learn.model.load_state_dict(resume['model']); learn.opt.load_state_dict(resume['opt']); start = resume['epoch']
+            learn.model.load_state_dict(resume['model']); learn.opt.load_state_dict(to_device(resume['opt'], dls.device))
+            start = resume['epoch']
             if learn.ema: learn.ema.load_state_dict(resume['ema'], learn.model)
         if start==n: continue
         diary = Diary(seed, stage, sz, partial(_log, log, k))
@@ -191,8 +197,9 @@ def fit_recipe(
 def _new_learner(dls, r, weights, cbs):
     if r.precision!='fp32' and torch.device(dls.device).type!='cuda': raise UserError(f'precision={r.precision}: only on CUDA; on a CPU it was measured to be slower than fp32 (40 against 59 images/s)')
     ema,amp = EMA(r.ema) if r.ema else None, MixedPrecision(r.precision) if r.precision!='fp32' else None
-    learn = chip_learner(dls, r.arch, r.pool, weights, make_loss(r.loss, r.eps), r.train_bn, wd=r.wd, cbs=[*filter(None, [ema, amp, MixUp(r.mixup) if r.mixup else None]), *L(cbs)])
+    learn = chip_learner(dls, r.arch, r.pool, weights, make_loss(r.loss, r.eps), r.train_bn, wd=r.wd, cbs=[*filter(None, [ema, amp, *make_mix(r.mixup, r.cutmix)]), *L(cbs)])
     learn.ema = ema
+    learn.model.to(dls.device) # now, for a checkpoint to be loaded into and the average to be copied from
     return learn
 
 def _log(log, k, learn, row, steps): log(learn, row, steps, k, row['epoch'])
@@ -221,6 +228,7 @@ def train_run(
     track:bool=False, # Also write TensorBoard's files, into `tensorboard/`
 )->Learner:
     "Train, leave all traces in the run directory, and predict validation and test"
+    for p in run.path.rglob('.*.tmp'): p.unlink(missing_ok=True) # what a killed process was writing
     ckpt = load_checkpoint(run/'checkpoint.pt')
     hist,steps = ([_until(pd.read_csv(run/f).to_dict('records'), r, ckpt) if ckpt else [] for f in ('history.csv','steps.csv')])
     def log(learn, row, st, stage, epoch):
@@ -286,7 +294,7 @@ def plot_rates(steps:pd.DataFrame)->Figure:
         lr = steps[f'lr_{i}'].where((steps.stage!='frozen') | (i==2))
         ax.plot(lr, color=c, label=l)
     ax.set_yscale('log'); ax.set_xlabel('step'); ax.set_ylabel('learning rate'); _stage_lines(ax, steps)
-    ax.set_ylim(top=ax.get_ylim()[1]*6); ax.legend(frameon=False, fontsize=8, loc='lower center')
+    ax.set_ylim(top=ax.get_ylim()[1]*6); ax.legend(frameon=False, fontsize=8, ncols=3, loc='lower center', bbox_to_anchor=(.5,1))
     return fig
 
 def plot_losses(steps:pd.DataFrame, hist:pd.DataFrame)->Figure:

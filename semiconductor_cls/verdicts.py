@@ -38,12 +38,20 @@ def check_image(
 SCHEMA = """
 create table if not exists image (hash text primary key, ext text not null, width int, height int, brightness real, contrast real, sharpness real);
 create table if not exists seen (id integer primary key, hash text not null references image, model text not null, desk text not null, time text not null, name text, score real not null,
-    unique (hash, model, desk));
+    since integer not null default 0, unique (hash, model, desk));
 create table if not exists verdict (id integer primary key, hash text not null references image, model text not null, who text not null, time text not null,
     verdict text not null check (verdict in ('pass','look','reject')), score real not null, threshold real not null);
 create index if not exists verdict_hash on verdict (hash);
 """
 VERDICTS = ['pass','look','reject']
+
+def _add_since(db):
+    "Databases of earlier versions know when a picture was seen only by the clock"
+    db.execute('begin immediate')
+    if 'since' not in [o['name'] for o in db.execute('pragma table_info(seen)')]:
+        db.execute('alter table seen add column since integer not null default 0')
+        db.execute('update seen set since=coalesce((select max(r.id) from verdict r where r.hash=seen.hash and r.model=seen.model and r.time<seen.time), 0)')
+    db.execute('commit')
 
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
@@ -54,7 +62,7 @@ class Verdicts:
         try:
             with self.db() as db:
                 if db.execute('pragma journal_mode=wal').fetchone()[0]!='wal': raise UserError(f'{path}: this disk cannot keep the log of a database; choose a local one')
-                db.executescript(SCHEMA)
+                db.executescript(SCHEMA); _add_since(db)
         except sqlite3.DatabaseError as e: raise UserError(f"{self.path/'verdicts.db'}: not readable as a database ({e})") from None
 
     @contextmanager
@@ -112,8 +120,8 @@ def add_image(
 # %% ../nbs/54_verdicts.ipynb #6512bd43
 def add_seen(v:Verdicts, h:str, model:str, desk:str, name:str, score:float):
     "A picture was scored at a desk; once more at the same desk, it waits again"
-    with v.db() as db: db.execute("""insert into seen (hash, model, desk, time, name, score) values (?,?,?,?,?,?)
-        on conflict (hash, model, desk) do update set time=excluded.time, name=excluded.name, score=excluded.score""", [h, model, desk, now(), base_name(name), float(score)])
+    with v.db() as db: db.execute("""insert into seen (hash, model, desk, time, name, score, since) values (?,?,?,?,?,?,(select coalesce(max(id), 0) from verdict))
+        on conflict (hash, model, desk) do update set time=excluded.time, name=excluded.name, score=excluded.score, since=excluded.since""", [h, model, desk, now(), base_name(name), float(score)])
 
 def add_verdict(
     v:Verdicts,
@@ -132,7 +140,7 @@ def add_verdict(
         [h, model, who, now(), verdict, float(score), float(threshold)]).lastrowid
 
 # %% ../nbs/54_verdicts.ipynb #aab32389
-WAITS = "s.desk=:desk and not exists (select 1 from verdict r where r.hash=s.hash and r.model=s.model and r.time>=s.time)"
+WAITS = "s.desk=:desk and not exists (select 1 from verdict r where r.hash=s.hash and r.model=s.model and r.id>s.since)"
 LOOKS = """s.id=(select max(id) from seen t where t.hash=s.hash and t.model=s.model)
     and 'look'=(select r.verdict from verdict r where r.hash=s.hash and r.model=s.model order by r.id desc limit 1)"""
 

@@ -252,6 +252,8 @@ def test_a_shift_at_the_station(place, chrome):
         a.wait_for_function('document.querySelector("#decision .word").innerText.includes("PASS")')
         a.evaluate('document.activeElement.blur()')
 
+        h = a.locator('#queue li').first.get_attribute('data-pick') # the slider has turned the list about
+        a.locator('#queue li').first.click(); a.wait_for_function('h => stationShown()==h && document.querySelector("#queue li.here").dataset.pick==h', arg=h)
         first = press(a, 'ArrowRight'); assert shown(a)!=first; press(a, 'ArrowLeft'); assert shown(a)==first
         one = press(a, 'p'); two = press(a, 'r'); press(b, 'l')
         a.keyboard.press('u'); a.wait_for_function('h => stationShown()==h', arg=two)

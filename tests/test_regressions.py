@@ -1,5 +1,5 @@
 "Each of these once went wrong for a user"
-import dataclasses, os, threading
+import dataclasses, os, pickle, shutil, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
@@ -56,6 +56,10 @@ def test_a_folder_with_labels_csv_and_images_need_not_be_elpv(tmp_path):
     for i in range(3): picture(tmp_path/f'images/{i}.png')
     assert len(read_source(tmp_path))==3
 
+def test_an_id_of_two_files_is_refused_and_both_are_named(tmp_path):
+    pd.DataFrame([dict(path=picture(tmp_path/f'{i}.png', i), label='good', id=('a','b','a')[i]) for i in range(3)]).to_csv(tmp_path/'t.csv', index=False)
+    with pytest.raises(UserError, match=r"id 'a' stands for .*0\.png and for .*2\.png"): read_source(tmp_path/'t.csv')
+
 def test_a_pipe_among_the_images_is_no_reason_to_wait(tmp_path):
     os.mkfifo(tmp_path/'p.png')
     assert file_md5(tmp_path/'p.png')==''
@@ -64,6 +68,13 @@ def test_sets_that_lack_a_class_are_refused_before_training(tmp_path):
     df = make_table([dict(path=f'{i}.png', label='good' if i%2 else 'defect') for i in range(60)]+[dict(path=f't{i}.png', label='good', split='test') for i in range(10)])
     with pytest.raises(UserError, match='no defect images among the 10 of the test set'): split_table(df)
     with pytest.raises(UserError, match='test=0.001'): split_table(df[df.split=='train'], test=.001)
+
+def test_every_fold_holds_both_classes():
+    lots = {0:(22,21), 1:(2,25), 2:(2,8), 3:(12,0)} # defects, good parts; dealing them out leaves a fold without good ones
+    rows = [dict(label=l, group=g) for g,n in lots.items() for l,k in zip(('defect','good'), n) for _ in range(k)]
+    df = pd.DataFrame(rows).assign(id=range(len(rows)), path='x', split='train', stratum=None)
+    with pytest.raises(UserError, match='3 folds: fold 1 would hold no good part'): add_folds(df, 3)
+    assert (pd.crosstab(add_folds(df, 2).fold, df.label)>0).all(axis=None)
 
 def test_a_labelled_copy_stays_rather_than_one_without_a_label(tmp_path):
     for n in 'ab': picture(tmp_path/f'{n}.png')
@@ -92,6 +103,21 @@ def test_resume_refuses_another_split(trained, tmp_path):
         with pytest.raises(UserError, match='cannot resume'): train_table(df.assign(split=df.split[::-1].to_numpy()), TINY, path=run, resume=True)
     finally: open_run(run).update(status='finished')
 
+def test_resume_keeps_the_choice_of_weights(trained, tmp_path):
+    def ctrl_c(line):
+        if 'frozen, epoch 1' in line: raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt): train_job(trained/'parts', TINY, path=tmp_path/'r', weights='none', tell=ctrl_c)
+    train_job(trained/'parts', path=tmp_path/'r', resume=True)  # resnet18 has no packaged weights, so this would ask for some
+    assert (tmp_path/'r/preds_test.csv').read_bytes()==(trained/'runs/a/preds_test.csv').read_bytes()
+
+def test_a_device_that_is_not_there_is_one_line_and_leaves_nothing(trained, tmp_path):
+    with pytest.raises(UserError, match='--device gpu: cannot be used here'): train_job(trained/'parts', TINY, path=tmp_path/'r', weights='none', device='gpu')
+    assert not (tmp_path/'r').exists()
+
+def test_a_run_killed_while_it_was_made_does_not_block_its_name(tmp_path):
+    (tmp_path/'r').mkdir(); (tmp_path/'r/.run.json.12.tmp').write_text('{')
+    assert create_run(tmp_path/'r').info['status']=='running'
+
 def test_an_evaluation_that_fails_costs_no_training(tmp_path, monkeypatch):
     import semiconductor_cls.job as job
     monkeypatch.setenv('SEMICLS_CACHE', str(tmp_path/'cache'))
@@ -116,7 +142,7 @@ def test_a_committee_never_replaces_its_member(tmp_path):
     with pytest.raises(UserError, match='at most 16'): ensemble_run(many, tmp_path/'all')
     assert not (tmp_path/'all').exists()
 
-def test_comparison_counts_groups_and_one_split(tmp_path):
+def test_comparison_counts_groups_and_one_test_set(tmp_path):
     rng = np.random.default_rng(0)
     p = (np.repeat(rng.random(20), 12)+rng.normal(0, .01, 240)).clip(0, 1)
     q = rng.random(240)
@@ -125,7 +151,9 @@ def test_comparison_counts_groups_and_one_split(tmp_path):
     y = np.arange(240)%2==1
     assert np.allclose(together.loc[0, ['lo','hi']].astype(float), auc_ci(y, p, groups=groups)[1:])
     assert together.hi[0]-together.lo[0]!=alone.hi[0]-alone.lo[0]
-    with pytest.raises(UserError, match='another split'): compare_runs([scored(tmp_path/'x', p).path, scored(tmp_path/'y', q, split='t').path])
+    x,y = scored(tmp_path/'x', p).path,scored(tmp_path/'y', q, split='t').path
+    assert len(compare_runs([x, y]))==2 # trained on other data, judged on the same
+    with pytest.raises(UserError, match='did not judge'): compare_runs([x, scored(tmp_path/'z', q[:-2]).path])
 
 def test_a_member_of_another_recipe_is_not_taken_for_this_one(tmp_path):
     scored(tmp_path/'c-resnet18-0', np.linspace(0, 1, 40), source=str(tmp_path/'parts'))
@@ -151,6 +179,11 @@ def test_a_gray_model_sees_colour_alike_everywhere(trained, tmp_path):
     p = predict_files(trained/'runs/a', [tmp_path/'c.png']).p_defect[0]
     assert open_run(trained/'runs/a').info['channels']==1
     assert abs(open_explainer(trained/'runs/a').scores([np.asarray(Image.open(tmp_path/'c.png'))])[0]-p)<1e-5
+
+def test_a_run_with_a_pickle_in_it_scores_nothing(trained, tmp_path):
+    shutil.copytree(trained/'runs/a', tmp_path/'r')
+    (tmp_path/'r/evil.bin').write_bytes(pickle.dumps({'x': Path}, 0))
+    with pytest.raises(UserError, match=r'evil\.bin: a pickle can run code'): predict_files(tmp_path/'r', [trained/'parts'])
 
 def test_an_export_of_older_weights_is_not_used(trained, tmp_path):
     import shutil

@@ -1,0 +1,41 @@
+"""Peak memory of training on the full drawn replica of the study's data: 38,289 images, 128 px and then 224 px, the cache memory-mapped.
+
+    python tests/bench_memory.py [--scale 1] [--share 0.03] [--dir FOLDER_FOR_THE_IMAGES]
+
+EfficientNet-lite0, both stages of both sizes, a share of each epoch's batches (fastai's `ShortEpochCallback`). Every page of the cache is read first, so that all of it counts as resident, as after a whole epoch.
+The peak is of the whole process, interpreter and libraries included; pages of the cache, which the system may take back at any time, are told apart from memory of the process's own.
+"""
+import argparse, dataclasses, re, resource, subprocess, sys, tempfile, warnings
+warnings.filterwarnings('ignore')
+from pathlib import Path
+
+def resident(): # MB of the process's own, MB of mapped files
+    return [int(re.search(rf'{k}:\s+(\d+)', Path('/proc/self/status').read_text())[1])/1024 for k in ('RssAnon','RssFile')]
+
+def train(folder, share):
+    from fastai.callback.training import ShortEpochCallback
+    from semiconductor_cls import job, train as tr
+    from semiconductor_cls.data import ImageCache
+    r = dataclasses.replace(tr.QUICK, sizes=(128,224), epochs=1)
+    df,_ = job.prepare(folder, r)
+    print(job.summary(df, _), flush=True)
+    make = tr.recipe_dls
+    def touched(*a, **k):
+        dls = make(*a, **k); dls.cache.data.sum() # reads every page
+        print(f'cache of {dls.cache.sz} px: {dls.cache.data.nbytes/2**20:,.0f} MB', flush=True)
+        return dls
+    tr.recipe_dls = touched
+    def log(learn, row, *_):
+        own,files = resident()
+        print(f"{row['size']} px, {row['stage']}: {own:,.0f} MB of its own, {files:,.0f} MB of mapped files; peak so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024:,.0f} MB", flush=True)
+    tr.fit_recipe(df, r, log=log, cbs=[ShortEpochCallback(share, short_valid=False)])
+
+if __name__=='__main__':
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument('--scale', type=float, default=1.); ap.add_argument('--share', type=float, default=.03); ap.add_argument('--dir', default=None); ap.add_argument('--child', help=argparse.SUPPRESS)
+    a = ap.parse_args()
+    if a.child: train(a.child, a.share)
+    else:
+        with tempfile.TemporaryDirectory(dir=a.dir) as tmp:
+            subprocess.run([sys.executable,'-c','from semiconductor_cls.cli import main; main()','synth',f'{tmp}/replica','--scale',str(a.scale)], check=True)
+            subprocess.run([sys.executable,__file__,'--child',f'{tmp}/replica','--share',str(a.share)], check=True)
