@@ -369,7 +369,7 @@ def test_watch_scores_each_file_once_over_kills(semicls, tmp_path):
     (d/'sub').mkdir(); part(d/'sub/a.png', 1, 2); (d/'zero.png').write_bytes(b'')
     p = start(); wait_for(lambda: rows()>=5, p)
     p.send_signal(signal.SIGINT); _,err = p.communicate(timeout=30)
-    assert p.returncode in (0,130) and '2 files scored' in err and 'Traceback' not in err
+    assert p.returncode==3 and '2 files scored' in err and 'Traceback' not in err # 3: one of them is broken
     df = read_csv(out)
     assert df.id.tolist()[:2]==['a','b'] and set(df.id)=={'a','b','slow','sub/a','zero'} and df.path.is_unique
     assert df.note.notna().tolist()==[i=='zero' for i in df.id]
