@@ -89,7 +89,7 @@ def ablate(
     for s in seeds: # seeds outside, so that a first answer is there early
         for n,r in recipes.items():
             p = out/'runs'/f'{n}-s{s}'
-            same_job(p, data, r, s)
+            same_job(p, data, r, s, folds)
             if (p/'run.json').exists() and open_run(p).info['status']=='finished': tell(f'{p.name}: finished already'); continue
             tell(f'{p.name}: training')
             kw = dict(good=good, defect=defect, weights=weights, device=device, resume=(p/'run.json').exists(), tell=tell, command=command)
