@@ -195,18 +195,19 @@ def bootstrap(
     n:int=1000, # Draws
     level:float=.95, # Confidence
     seed:int=0, # Decides the draws
-    on_logit=('auc','pauc','ap') # Metrics that end at 1; the others get the middle `level` of the draws
+    on_logit:dict=dict(auc=np.inf, pauc=np.inf, ap=np.inf), # Metrics between 0 and 1 → how many parts decide them, which are the degrees of freedom; the others get the middle `level` of the draws
+    eps:float=None # Distance from 0 and 1 that draws keep; half a pair of parts if `None`
 )->pd.DataFrame: # One row a metric: `value`, `lo`, `hi`; ends are NaN where all draws agree, which proves nothing
     "Bootstrap intervals of whatever `f` computes"
     value,draws = f(None),[f(w) for w in boot_weights(y, groups, n, seed)]
-    eps,res = .5/max(np.prod(_counts(y, None)), 1),{}
+    eps,res = eps or .5/max(np.prod(_counts(y, None)), 1),{}
     for k,v in value.items():
         d = np.concatenate([o[k] for o in draws])
         d = d[np.isfinite(d)]
         if not len(d) or np.ptp(d)<1e-12: lo,hi = np.nan,np.nan
         elif k in on_logit:
             d,v_ = np.clip(d, eps, 1-eps),np.clip(v, eps, 1-eps)
-            lo,hi = expit(logit(v_) + stats.norm.ppf([.5-level/2,.5+level/2])*logit(d).std(ddof=1))
+            lo,hi = expit(logit(v_) + stats.t.ppf([.5-level/2,.5+level/2], on_logit[k])*logit(d).std(ddof=1))
         else: lo,hi = np.quantile(d, [.5-level/2,.5+level/2])
         res[k] = dict(value=float(v), lo=float(lo), hi=float(hi))
     return pd.DataFrame(res).T
@@ -432,7 +433,8 @@ def evaluate_run(
     auc,auc_lo,auc_hi = auc_ci(y, p, groups=g)
     m = dict(reported_on=on, n_test=len(y), auc=auc, auc_lo=auc_lo, auc_hi=auc_hi, auc_valid=auc_ci(yv, pv)[0], n_valid=len(yv),
              threshold=t, threshold_rule='youden', threshold_from='preds_valid.csv', **rates(y, p, t, g))
-    boot = bootstrap(lambda w: metrics(y, p, w), y, g, n_boot).astype(float)
+    few = .02*(sum(~y) if g is None else g[~y].nunique())                                                    # good parts that decide the partial AUC
+    boot = bootstrap(lambda w: metrics(y, p, w), y, g, n_boot, on_logit=dict(auc=np.inf, ap=np.inf, pauc=few)).astype(float)
     blo,bhi = boot.loc['auc', ['lo','hi']].fillna(dict(lo=auc_lo, hi=auc_hi))                               # perfect order: no draw differs
     for k,v,lo,hi in boot.drop('auc').itertuples(): m |= {k:v, f'{k}_lo':lo, f'{k}_hi':hi}
     m |= dict(auc_boot_lo=blo, auc_boot_hi=bhi, auc_intervals=f'DeLong {auc_lo:.4f} to {auc_hi:.4f}; bootstrap {blo:.4f} to {bhi:.4f}, the better guide near 1 with few defects')

@@ -69,7 +69,7 @@ def operating(run:Run)->list: # Parts of a page
     o = read_json(run/'operating.json')
     line,points = o['line'],pd.DataFrame(o['points']).drop(columns=[c for c in ('key',) if c in o['points'][0]])
     res = ['## Operating point', f"Chosen on validation by {o['rule']}, then frozen; what follows is on {o['reported_on']}. The line: {100*line['defect_rate']:g} % defects, an escape costs {line['escape_price']:g}, an overkill {line['overkill_price']:g}.",
-        pd.DataFrame([(k,str(v)) for k,v in o['report'].items()], columns=['what','value']), run/'figures/trade.png', 'What a customer may ask for, with 95 % intervals (near an end of the curve they are too narrow: in simulation they held the truth 85 to 91 times in a hundred):', points, run/'figures/reliability.png']
+        pd.DataFrame([(k,str(v)) for k,v in o['report'].items()], columns=['what','value']), run/'figures/trade.png', 'What a customer may ask for, with 95 % intervals:', points, run/'figures/reliability.png']
     if o.get('review'): res += ['Review band: parts between the two thresholds are looked at by a person.', pd.DataFrame([*o.get('review_report', o['review']).items()], columns=['what','value'])]
     return [p for p in res if not isinstance(p, Path) or p.exists()]
 
