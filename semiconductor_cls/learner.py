@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['ALIASES', 'STUDY_ARCHS', 'PACKAGED', 'POOLS', 'FLIPS', 'TTAS', 'arch_name', 'arch_cfg', 'fixed_size', 'Body',
            'packaged_weights', 'read_weights', 'fit_weights', 'load_pretrained', 'study_head', 'body_groups',
-           'study_splitter', 'create_model', 'chip_learner', 'keep_memory', 'trim_memory', 'atomic_tensors',
-           'save_model', 'load_model', 'tta_views', 'normalise', 'predict_batch', 'predict_rows']
+           'study_splitter', 'create_model', 'chip_learner', 'keep_memory', 'atomic_tensors', 'save_model',
+           'load_model', 'tta_views', 'normalise', 'predict_batch', 'predict_rows']
 
 # %% ../nbs/30_learner.ipynb #c81e728d
-import ctypes, errno, gc
+import ctypes, errno
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -178,13 +178,6 @@ def keep_memory()->bool: # Whether the C library took the hint
     try: libc = ctypes.CDLL('libc.so.6')
     except OSError: return False
     return bool(libc.mallopt(-3, 1<<30) and libc.mallopt(-1, (1<<31)-1)) # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-
-# %% ../nbs/30_learner.ipynb #c39a28b0
-def trim_memory():
-    "Give freed memory back to the system, once"
-    gc.collect()
-    try: ctypes.CDLL('libc.so.6').malloc_trim(0)
-    except (OSError, AttributeError): pass
 
 # %% ../nbs/30_learner.ipynb #e369853d
 @contextmanager

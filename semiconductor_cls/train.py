@@ -177,7 +177,6 @@ def fit_recipe(
     for k,(sz,stage,n,lrs) in enumerate(stages(r)):
         if learn is None or sz!=learn.size:
             set_seed(seed)
-            if learn is not None: learn.dls = dls = None # lets the pictures of the old size go
             dls = recipe_dls(df, r, sz, device, folder)
             if learn is None: learn = _new_learner(dls, r, weights, cbs)
             learn.dls,learn.size = dls,sz
@@ -191,7 +190,6 @@ def fit_recipe(
             if learn.ema: learn.ema.load_state_dict(resume['ema'], learn.model)
         if start==n: continue
         diary = Diary(seed, stage, sz, partial(_log, log, k))
-        trim_memory()
         with learn.no_bar(), learn.no_logging(): learn.fit(n, wd=r.wd, cbs=[make_sched(r.anneal, lrs, r.pct_start), diary], start_epoch=start)
     if learn.ema: learn.ema.finish(learn.model)
     return learn

@@ -1,6 +1,6 @@
 """Peak memory of training on the full drawn replica of the study's data: 38,289 images, 128 px and then 224 px, the cache memory-mapped.
 
-    python tests/bench_memory.py [--scale 1] [--share 0.03] [--dir FOLDER_FOR_THE_IMAGES]
+    python tests/bench_memory.py [--scale 1] [--share 0.03] [--bs 32] [--dir FOLDER_FOR_THE_IMAGES]
 
 EfficientNet-lite0, both stages of both sizes, a share of each epoch's batches (fastai's `ShortEpochCallback`). Every page of the cache is read first, so that all of it counts as resident, as after a whole epoch.
 The peak is of the whole process, interpreter and libraries included; pages of the cache, which the system may take back at any time, are told apart from memory of the process's own.
@@ -12,13 +12,14 @@ from pathlib import Path
 def resident(): # MB of the process's own, MB of mapped files
     return [int(re.search(rf'{k}:\s+(\d+)', Path('/proc/self/status').read_text())[1])/1024 for k in ('RssAnon','RssFile')]
 
-def train(folder, share):
+def train(folder, share, bs):
     from fastai.callback.training import ShortEpochCallback
     from semiconductor_cls import job, train as tr
     from semiconductor_cls.data import ImageCache
-    r = dataclasses.replace(tr.QUICK, sizes=(128,224), epochs=1)
+    r = dataclasses.replace(tr.QUICK, sizes=(128,224), epochs=1, bs=bs)
     df,_ = job.prepare(folder, r)
     print(job.summary(df, _), flush=True)
+    df.loc[df.index[df.split=='valid'][512:], 'split'] = 'test' # a short validation; the cache holds all images all the same
     make = tr.recipe_dls
     def touched(*a, **k):
         dls = make(*a, **k); dls.cache.data.sum() # reads every page
@@ -32,10 +33,10 @@ def train(folder, share):
 
 if __name__=='__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument('--scale', type=float, default=1.); ap.add_argument('--share', type=float, default=.03); ap.add_argument('--dir', default=None); ap.add_argument('--child', help=argparse.SUPPRESS)
+    ap.add_argument('--scale', type=float, default=1.); ap.add_argument('--share', type=float, default=.03); ap.add_argument('--bs', type=int, default=32); ap.add_argument('--dir', default=None); ap.add_argument('--child', help=argparse.SUPPRESS)
     a = ap.parse_args()
-    if a.child: train(a.child, a.share)
+    if a.child: train(a.child, a.share, a.bs)
     else:
         with tempfile.TemporaryDirectory(dir=a.dir) as tmp:
             subprocess.run([sys.executable,'-c','from semiconductor_cls.cli import main; main()','synth',f'{tmp}/replica','--scale',str(a.scale)], check=True)
-            subprocess.run([sys.executable,__file__,'--child',f'{tmp}/replica','--share',str(a.share)], check=True)
+            subprocess.run([sys.executable,__file__,'--child',f'{tmp}/replica','--share',str(a.share),'--bs',str(a.bs)], check=True)
