@@ -255,11 +255,10 @@ def ensemble(
 
       semicls ensemble runs/a runs/b runs/c --out runs/committee
     """
-    from semiconductor_cls.committee import add_tta, ensemble_run
+    from semiconductor_cls.committee import ensemble_run
     from semiconductor_cls.job import headline
     check_free(out, overwrite)
-    if tta: runs = add_tta(runs, out, tta, tell=say)
-    typer.echo(f"{headline(ensemble_run(runs, out, how, choose, overwrite))}. Report: {out/'report.html'}")
+    typer.echo(f"{headline(ensemble_run(runs, out, how, choose, overwrite, tta or '', say))}. Report: {out/'report.html'}")
 
 @app.command()
 def committee(

@@ -36,16 +36,19 @@ def ensemble_run(
     out, # Directory of the new run
     how:str='prob', # Average of 'prob', 'logit' or 'rank'
     weights:str='equal', # 'equal', as in the study; or on validation 'greedy' (Caruana 2004) or 'stack' (logistic regression, for `how='logit'`)
-    overwrite:bool=False
+    overwrite:bool=False,
+    tta:str='', # Other views to offer as members, see `add_tta`
+    tell=noop # Where progress goes
 )->dict: # `metrics.json` of the committee
     "Average runs into a run directory with `combinations.csv`, `weights.json`, predictions, metrics and a report"
     if weights not in WEIGHTS: raise UserError(f"--choose {weights}: one of {', '.join(WEIGHTS)}")
     if how not in ('prob','logit','rank'): raise UserError(f'--how {how}: one of prob, logit, rank')
     if weights=='stack' and how!='logit': raise UserError('--choose stack: weighs the logits of the members; add --how logit')
-    members = _members(runs)
+    members = _members(runs, 1 if tta else 2)
     for m in members.values():
         if Path(out).resolve() in (m.path.resolve(), *m.path.resolve().parents): raise UserError(f'{out}: is or holds the member {m.path}; choose another --out')
         if how!='rank' and m.info.get('kind')=='ensemble' and {how, m.info['how']}!={'prob'} and len(leaves(m))>1: raise UserError(f'--how {how}: {m.path} is a committee itself, or a set of folds; such members are averaged by probabilities only (--how prob)')
+    if tta: members = _members(add_tta([m.path for m in members.values()], out, tta, tell=tell))
     if len(members)>16: raise UserError(f'{len(members)} members: at most 16, whose 65,535 combinations are tabled')
     check_free(out, overwrite)
     (_,yv,Pv),(ids,yt,Pt) = (join_runs(members, s) for s in ('valid','test'))
@@ -73,14 +76,14 @@ def ensemble_run(
     return m
 
 # %% ../nbs/46_committee.ipynb #1679091c
-def _members(runs):
+def _members(runs, least=2):
     members = {}
     for r in map(open_run, runs):
         if r.info['status']!='finished': raise UserError(f"{r.path}: this run is {r.info['status']}; finish it first, with --resume")
         name = r.path.name
         if name in members: raise UserError(f'{r.path}: two members are called {name}')
         members[name] = r
-    if len(members)<2: raise UserError('a committee needs at least two runs')
+    if len(members)<least: raise UserError('a committee needs at least two runs')
     return members
 
 def combinations(yv, Pv, yt, Pt, how='prob')->pd.DataFrame: # `members, n, auc_valid, auc_test, plus`
