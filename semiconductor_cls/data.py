@@ -185,7 +185,7 @@ def make_dls(
     block = DataBlock((TransformBlock(), CategoryBlock(CLASSES, sort=False)), get_x=lambda i: cache[i], get_y=lambda i: df.label[i],
         splitter=IndexSplitter(np.flatnonzero(df.split[idx]=='valid')), item_tfms=[*([Augment(augs)] if isinstance(augs, A.Compose) else []), ToImage],
         batch_tfms=[IntToFloatTensor(), *(setup_aug_tfms(augs) if isinstance(augs, list) else []), Normalize.from_stats(*stats, cuda=False)])
-    kw = dict(bs=min(bs, max(int((df.split=='train').sum()), 1)), val_bs=2*bs, num_workers=num_workers, device=device or default_device())
+    kw = dict(bs=min(bs, max(int((df.split=='train').sum()), 1)), val_bs=bs, num_workers=num_workers, device=device or default_device())
     wgts,train = np.ones(len(idx)),(df.split[idx]=='train').to_numpy()
     wgts[train] = class_weights(df.label[idx][train]) # counted where they are drawn
     dls = block.weighted_dataloaders(items, wgts=wgts, **kw) if balanced else block.dataloaders(items, **kw)
