@@ -95,6 +95,7 @@ def _build(self:ImageCache, keys, paths, max_gb):
             except ImageError as e: (luck if k and _passes(e, paths[k], k) else bad)[k] = str(e)
             else:
                 if not k: bad[k] = '' # it was unreadable a moment ago, and its row is shared
+                elif file_md5(paths[k])!=k: luck[k] = 'the file is not the one whose hash was taken'
         parallel_map(put, range(len(keys)), desc=f'decode {self.sz} px', chunk=16)
         data.flush(); data.flags.writeable = False
         self.data,self._rows,self._bad = data,{k:i for i,k in enumerate(keys)},{**bad,**luck} # stays open when its name has gone
