@@ -19,8 +19,8 @@ GOOD,DEFECT = '#3b75af','#d1642c' # One colour a class in every figure; told apa
 
 CSS = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 h1{margin-bottom:0}h2{margin-top:2.2rem;border-bottom:1px solid #ccc}.sub{color:#555;margin-top:.2rem}
-table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}td,th{padding:.25rem .7rem;text-align:left;border-bottom:1px solid #e4e4e4;font-variant-numeric:tabular-nums}
-img{max-width:100%}figure{margin:1rem 0}figcaption{color:#555;font-size:.9rem}@media print{h2{break-after:avoid}figure{break-inside:avoid}}"""
+table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto;font-size:.8rem}td,th{padding:.3rem .45rem;text-align:left;border-bottom:1px solid #e4e4e4;font-variant-numeric:tabular-nums}
+img{max-width:100%}figure{margin:1rem 0}figcaption{color:#555;font-size:.9rem}@media print{table{font-size:.58rem}td,th{padding:.15rem .25rem}h2{break-after:avoid}figure{break-inside:avoid}}"""
 
 def save_fig(fig:Figure, path)->Path: # Where it lies
     "Save a figure as PNG, atomically, and close it"
