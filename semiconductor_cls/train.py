@@ -182,7 +182,7 @@ def fit_recipe(
             learn.dls,learn.size = dls,sz
         if resume and k<resume['stage']: continue
         learn.freeze() if stage=='frozen' else learn.unfreeze()
-        for p in learn.model.parameters(): p.grad = torch.zeros_like(p) if p.requires_grad else None # none for a body frozen again: fastai leaves zeros, and Adam would go on moving it
+        for p in learn.model.parameters(): p.grad = torch.zeros_like(p) if p.requires_grad else None # now, for gradients made in the middle of a step cut up the memory of the next; none for a body frozen again, which Adam would go on moving
         start = 0
         if resume and k==resume['stage']:
             learn.model.load_state_dict(resume['model']); learn.opt.load_state_dict(to_device(resume['opt'], dls.device))

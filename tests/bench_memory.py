@@ -9,8 +9,8 @@ import argparse, dataclasses, re, resource, subprocess, sys, tempfile, warnings
 warnings.filterwarnings('ignore')
 from pathlib import Path
 
-def resident(): # MB of the process's own, MB of mapped files
-    return [int(re.search(rf'{k}:\s+(\d+)', Path('/proc/self/status').read_text())[1])/1024 for k in ('RssAnon','RssFile')]
+def resident(): # MB (10⁶ bytes) of the process's own, MB of mapped files
+    return [int(re.search(rf'{k}:\s+(\d+)', Path('/proc/self/status').read_text())[1])*1024/1e6 for k in ('RssAnon','RssFile')]
 
 def train(folder, share, bs):
     from fastai.callback.training import ShortEpochCallback
@@ -23,12 +23,12 @@ def train(folder, share, bs):
     make = tr.recipe_dls
     def touched(*a, **k):
         dls = make(*a, **k); dls.cache.data.sum() # reads every page
-        print(f'cache of {dls.cache.sz} px: {dls.cache.data.nbytes/2**20:,.0f} MB', flush=True)
+        print(f'cache of {dls.cache.sz} px: {dls.cache.data.nbytes/1e6:,.0f} MB', flush=True)
         return dls
     tr.recipe_dls = touched
     def log(learn, row, *_):
         own,files = resident()
-        print(f"{row['size']} px, {row['stage']}: {own:,.0f} MB of its own, {files:,.0f} MB of mapped files; peak so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024:,.0f} MB", flush=True)
+        print(f"{row['size']} px, {row['stage']}: {own:,.0f} MB of its own, {files:,.0f} MB of mapped files; peak so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*1024/1e6:,.0f} MB", flush=True)
     tr.fit_recipe(df, r, log=log, cbs=[ShortEpochCallback(share, short_valid=False)])
 
 if __name__=='__main__':
