@@ -435,9 +435,9 @@ def evaluate_run(
     auc,auc_lo,auc_hi = auc_ci(y, p, groups=g)
     m = dict(reported_on=on, n_test=len(y), auc=auc, auc_lo=auc_lo, auc_hi=auc_hi, auc_valid=auc_ci(yv, pv)[0], n_valid=len(yv),
              threshold=t, threshold_rule='youden', threshold_from='preds_valid.csv', **rates(y, p, t, g))
-    few = MAX_OVERKILL*((~y).sum() if g is None else g[~y].nunique())                                                    # good parts that decide the partial AUC
+    few = MAX_OVERKILL*((~y).sum() if g is None else g[~y].nunique()) # good parts that decide the partial AUC
     boot = bootstrap(lambda w: metrics(y, p, w), y, g, n_boot, on_logit=dict(auc=np.inf, ap=np.inf, pauc=few)).astype(float)
-    blo,bhi = boot.loc['auc', ['lo','hi']].fillna(dict(lo=auc_lo, hi=auc_hi))                               # perfect order: no draw differs
+    blo,bhi = boot.loc['auc', ['lo','hi']].fillna(dict(lo=auc_lo, hi=auc_hi)) # perfect order: no draw differs
     for k,v,lo,hi in boot.drop('auc').itertuples(): m |= {k:v, f'{k}_lo':lo, f'{k}_hi':hi}
     m |= dict(auc_boot_lo=blo, auc_boot_hi=bhi, auc_intervals=f'DeLong {auc_lo:.4f} to {auc_hi:.4f}; bootstrap {blo:.4f} to {bhi:.4f}, the better guide near 1 with few defects')
     m |= dict(escapes=rate_text(m['n_escapes'], m['n_defect'], group_sizes(g, y)), overkill=rate_text(m['n_overkills'], m['n_good'], group_sizes(g, ~y)))

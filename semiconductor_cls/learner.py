@@ -69,7 +69,7 @@ class Body(Module):
             self.net = timm.create_model(name, num_classes=0, global_pool='', **kw)
             self.num_features = self.net.num_features
         for n,m in list(self.net.named_modules()):
-            if isinstance(m, nn.ReLU6): self.net.set_submodule(n, ReLU6Me())
+            if isinstance(m, nn.ReLU6) and m.inplace: self.net.set_submodule(n, ReLU6Me())
     def forward(self, x):
         x = self.net(x) if isinstance(self.net, nn.Sequential) else self.net.forward_features(x)
         if x.ndim==3: return x[:,self.net.num_prefix_tokens:].transpose(1,2).unsqueeze(-1)
