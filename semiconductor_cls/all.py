@@ -25,5 +25,6 @@ from .inputs import *
 from .predict import *
 from .explain import *
 from .drift import *
+from .gate import *
 from .verdicts import *
 from .app import *
