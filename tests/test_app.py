@@ -1,13 +1,13 @@
 "The inspection station: in a real browser, at the hands of hostile files and visitors, across a restart"
-import base64, dataclasses, hashlib, io, os, shutil, socket, struct, subprocess, sys, time, urllib.error, urllib.request
+import base64, hashlib, io, os, shutil, struct, sys, urllib.error, urllib.request
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 pytest.importorskip('gradio'); pytest.importorskip('pytorch_grad_cam')
+from conftest import Server, free_port, get, multipart, tree
 from semiconductor_cls.app import *
 from semiconductor_cls.core import UserError, read_csv
 from semiconductor_cls.source import read_source
-from semiconductor_cls.synth import synth_folder
 from semiconductor_cls.verdicts import *
 
 CHROME = next(filter(None, map(shutil.which, ('chromium','chromium-browser','google-chrome'))), None)
@@ -19,20 +19,6 @@ def one_thread():
     n = torch.get_num_threads(); torch.set_num_threads(1)
     yield
     torch.set_num_threads(n)
-
-@pytest.fixture(scope='module')
-def place(tmp_path_factory):
-    "Drawn chips and two tiny runs with their committee"
-    from semiconductor_cls.committee import ensemble_run
-    from semiconductor_cls.job import train_job
-    from semiconductor_cls.train import QUICK
-    p = tmp_path_factory.mktemp('station')
-    os.environ['SEMICLS_CACHE'] = str(p/'cache')
-    synth_folder(p/'parts', n_good=60, n_defect=30)
-    tiny = dataclasses.replace(QUICK, sizes=(32,), epochs=1, bs=8)
-    for s in (0,1): train_job(p/'parts', tiny, s, path=p/f'runs/m{s}')
-    ensemble_run([p/'runs/m0', p/'runs/m1'], p/'runs/both')
-    return p
 
 def chip(seed=0, size=(66,60), mode='L'):
     rng = np.random.default_rng(seed)
@@ -51,8 +37,6 @@ def hostile():
         'turned.jpg': data(chip(3), 'jpeg', exif=exif), 'named.exe': data(chip(4)), '../../../../../../tmp/evil.png': data(chip(5)), 'new\nline"\'<img src=x onerror=alert(1)>.png': data(chip(6)),
         '=cmd().png': data(chip(7)), 'C:\\windows\\x.png': data(chip(8)), '.': data(chip(9)), 'n'*300+'.png': data(chip(10)), 'alpha.png': data(chip(mode='RGB').convert('RGBA'))}
     return refused,taken
-
-def tree(p): return sorted(str(o.relative_to(p)) for o in p.rglob('*'))
 
 def test_hostile_files_are_answered_and_stay_inside(place, tmp_path):
     st = Station(place/'runs/both', tmp_path/'v', max_mb=2)
@@ -131,38 +115,6 @@ def test_refusals_are_one_line(place, tmp_path, args, want, monkeypatch):
     monkeypatch.chdir(tmp_path)
     e = CliRunner().invoke(app, ['serve', str(place/'runs/both'), '--port', str(free_port()), '--no-browser', *args]).exception
     assert isinstance(e, UserError) and want in str(e), e
-
-def free_port():
-    with socket.socket() as s: s.bind(('127.0.0.1', 0)); return s.getsockname()[1]
-
-class Server:
-    "`semicls serve` in a process of its own"
-    def __init__(self, place, *args, run='both'):
-        self.port,self.place = free_port(),place
-        self.url = f'http://127.0.0.1:{self.port}/'
-        cmd = [sys.executable, '-c', 'from semiconductor_cls.cli import main; main()', 'serve', f'runs/{run}', '--port', str(self.port), '--no-browser', '--max-mb', '2', '--max-files', '20', *args]
-        env = {**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1', 'http_proxy': '', 'TMPDIR': str(place/'temp')}
-        (place/'temp').mkdir(exist_ok=True)
-        self.p = subprocess.Popen(cmd, cwd=place, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(600):
-            try: return urllib.request.urlopen(self.url, timeout=5).close()
-            except urllib.error.HTTPError: return
-            except OSError: time.sleep(.1)
-            assert self.p.poll() is None, self.p.stdout.read()
-    def stop(self):
-        self.p.terminate()
-        try: return self.p.communicate(timeout=30)[0]
-        except subprocess.TimeoutExpired: self.p.kill(); raise
-    def __enter__(self): return self
-    def __exit__(self, *_): self.p.poll() is None and self.stop()
-
-def get(url, data=None, method=None, **heads):
-    "Status and body of a request"
-    try: r = urllib.request.urlopen(urllib.request.Request(url, data, {k.replace('_','-'):v for k,v in heads.items()}, method=method), timeout=20)
-    except urllib.error.HTTPError as e: r = e
-    return r.status, r.read().decode(errors='replace')
-
-def multipart(name, b): return b'--x\r\nContent-Disposition: form-data; name="files"; filename="'+name+b'"\r\nContent-Type: image/png\r\n\r\n'+b+b'\r\n--x--\r\n'
 
 @pytest.fixture(scope='module')
 def locked(place):
