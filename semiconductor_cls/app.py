@@ -215,7 +215,7 @@ def own_copies(files)->list: # (path, name) of each
     for o in map(Path, files):
         own = o.with_name(f'.{secrets.token_hex(8)}')
         try: os.link(o, own)
-        except FileNotFoundError: own = o # said when it is read
+        except FileNotFoundError: pass # said when it is read; never `o` itself, for a tray deletes what it was given
         except OSError: shutil.copy(o, own)
         res.append((str(own), o.name))
     return res

@@ -252,6 +252,13 @@ def test_a_shift_at_the_station(place, chrome):
         pg.goto(s.url); pg.wait_for_selector('#queue li')
         assert pg.locator('#queue li').count()==left and pg.input_value(NAME)=='Ben', 'and the queue of a desk'
 
+def test_a_refusal_of_the_gate_is_said_on_the_page(place, locked, chrome):
+    pg = chrome.new_context(http_credentials=dict(username='ann', password='secret-words')).new_page()
+    pg.goto(locked.url); pg.wait_for_selector('#queue .note')
+    pg.route('**/queue/join*', lambda r: r.continue_(post_data=r.request.post_data.replace(str(place/'temp'), '/etc')))
+    pg.set_input_files('#drop input[type=file]', files_of(place, 'good', 0, 1))
+    pg.wait_for_function("document.body.innerText.includes('Refused: this request names a file that this browser has not uploaded.')")
+
 def test_an_inspector_with_a_password(place, locked, chrome):
     pg = chrome.new_context(http_credentials=dict(username='ann', password='secret-words')).new_page()
     pg.goto(locked.url); pg.wait_for_selector('#queue .note')

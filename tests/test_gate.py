@@ -1,5 +1,5 @@
 "The door of the station: every event of the page and every input of it, named files that are not the visitor's"
-import json
+import json, os, socket
 from pathlib import Path
 import pytest
 pytest.importorskip('gradio'); pytest.importorskip('pytorch_grad_cam')
@@ -55,22 +55,24 @@ def foreign(place, v, up:Path, hers:str):
     link = up/'link.png'
     if not link.is_symlink(): link.symlink_to(secret)
     return ['/etc/passwd', '/proc/self/cmdline', str(v/'verdicts.db'), hers, str(link), 'http://127.0.0.1:9/a.png', 'file:///etc/passwd',
-            str(secret), 'secret.txt', f'{up}/../../secret.txt', '/etc/../etc/passwd', '/%65tc/passwd', hers.upper(), hers+'\0', '', str(up)]
+            str(secret), 'secret.txt', f'{up}/../../secret.txt', '/etc/../etc/passwd', '/%65tc/passwd', hers.upper(), hers+'\0', '', str(up),
+            str(place/'not yet there.png'), f'{up}/not-there/../../../secret.txt']
 
 def attack(visitor, place, v, temp, hers):
     "Every file and every form in every place: all refused, and nothing new lies in the upload folder"
     config = visitor.get('/config').json()
     up = Path(hers).parent.parent
     names,n = foreign(place, v, up, hers),0
-    before = tree(temp)
+    def there(): return tree(temp), sorted(os.listdir(place)), tree(v)
+    before = there()
     for k,(o,body) in enumerate(places(config)):
         shapes = [forms(p)[(k+i)%8] for i,p in enumerate(names)] + forms(names[k%len(names)])
         for f in shapes: # every name in every place, every form in every place, and in the end each name in each form
             r = join(visitor, o, body(f))
             assert (r.status_code, 'has not uploaded' in r.text)==(403, True), (o['id'], f, r.text)
         n += len(shapes)
-    assert tree(temp)==before
-    for path in [*names[:8], *(str(temp/o) for o in before)]:
+    assert there()==before, 'nothing was copied, linked or deleted, in the upload folder or beside what was named'
+    for path in [*names[:8], *(str(temp/o) for o in before[0])]:
         for way in ('file=', 'file/', 'proxy=', 'stream/'): assert visitor.get('/gradio_api/'+way+path).status_code in (400,404), path
     assert len(config['dependencies'])>=25 and n>=2000
     return config
@@ -109,10 +111,16 @@ def test_texts_that_could_be_read_in_two_ways(place):
         twice = text.replace('"meta"', f'"path": {json.dumps(mine)}, "meta"')
         assert raw(twice.encode()).status_code==200 and outcome(c, 't')==[True], 'the last of two is what both see'
         assert not any(b'root:' in o.read_bytes() for o in (place/'temp').rglob('*') if o.is_file()), 'which is the own file'
-        for b in (b'', b'{', b'[]', b'7', b'null', b'"x"', b'\xff'*9, b'['*50_000, b'{"a":'*50_000, b'9'*10_000, b' '*4_100_000): assert 400<=raw(b).status_code<500, b[:9]
+        for b in (b'', b'{', b'[]', b'7', b'null', b'"x"', b'\xff'*9, b'['*50_000, b'{"a":'*50_000, b'9'*10_000, b' '*8_100_000, b'{"data":[%s0]}' % (b'[],'*1_300_000),
+                  b'{"fn_index":1e999,"data":[]}', b'{"fn_index":"\\ud800","data":[]}', b'{"data":{"a":NaN}}'): assert 400<=raw(b).status_code<500, b[:9]
         for how in ('PUT','DELETE','PATCH','OPTIONS','TRACE','CONNECT'): assert c.request(how, JOIN, content=b'{}').status_code==404
         for path in ('/gradio_api/run/predict', '/gradio_api/call/x', '/gradio_api/component_server', '/gradio_api/process_recording', '/gradio_api/vibe-edit', JOIN+'/', '/gradio_api//queue/join'):
             assert c.post(path, content=text.encode(), headers={'content-type':'application/json'}).status_code==404, path
+        for name,value in (('prefs','{"theme":"dark","n":1}'), ('a[b]','1'), ('q','a"b c'), ('user@x','')): c.cookies.set(name, value) # of a neighbour: ports share them
+        assert join(c, dict(id=zone), dict(data=[[file_of(mine)]]), 'neighbour').status_code==200 and outcome(c, 'neighbour')==[True]
+        with socket.create_connection(('127.0.0.1', s.port)) as k: # two lengths at once
+            k.sendall(b'POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-length: 10\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n' % (UPLOAD.encode(), s.port))
+            assert k.recv(99).split()[1] in (b'400', b'411')
         out = s.stop()
     assert 'Traceback' not in out, out
 
