@@ -156,6 +156,6 @@ def test_the_check_of_the_library_needs_no_gate(place, parts_of, tmp_path, launc
         assert (tree(temp)==before)==launched, set(tree(temp))-set(before)
         assert join(c, drop_zone(config), dict(data=[[file_of(mine)]]), 'mine').status_code==200 and outcome(c, 'mine')==[True]
 
-def test_the_range_of_gradio_is_the_one_that_is_installed():
+def test_the_gradio_that_the_station_asks_for_is_the_one_of_the_settings():
     text = (Path(__file__).parent.parent/'settings.ini').read_text(encoding='utf-8')
     assert f'gradio{GRADIO} ' in text
