@@ -7,9 +7,9 @@ STAMP  := $(VENV)/.installed-$(shell (pwd; cat settings.ini setup.py pyproject.t
 export PATH := $(abspath $(BIN)):$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help demo test test-slow lab export clean-nbs readme
-help:       ## what there is
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
+.PHONY: help demo test test-slow lab export clean-nbs readme docs lint hooks sdist release
+help:               ## what there is
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
 demo: $(STAMP)      ## train and evaluate on real photographs
 	@semicls train elpv --recipe quick --name demo --overwrite
 test: $(STAMP)      ## every check and test, offline, on CPU
@@ -24,6 +24,16 @@ clean-nbs: $(STAMP) ## strip notebooks of what changes without meaning, make the
 	@python .ci/shrink.py nbs/*.ipynb && nbdev_clean
 readme: $(STAMP)    ## README.md from nbs/index.ipynb
 	@python .ci/readme.py
+docs: $(STAMP)      ## the docs site from the notebooks, into _site/
+	@NO_MKDOCS_2_WARNING=1 mkdocs build -q -f .ci/mkdocs.yml && echo "docs: open _site/index.html"
+lint: $(STAMP)      ## ruff, and mypy on the signatures
+	@ruff check --no-cache --config .ci/ruff.toml && mypy --config-file .ci/mypy.ini
+hooks: $(STAMP)     ## git hooks: notebooks that merge, and checks before each commit
+	@nbdev_install_hooks && pre-commit install
+sdist: $(STAMP)     ## source package and wheel, into dist/
+	@rm -rf dist && python -m build --no-isolation . >/dev/null && ls dist
+release: sdist      ## check that a release is ready, tag it; pushing the tag is left to you
+	@bash .ci/release
 
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3,10))' 2>/dev/null || { \
