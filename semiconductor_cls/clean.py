@@ -22,11 +22,12 @@ def _conflicts(df, train):
     pairs = [(one,other) for one,_,other,_ in find_conflicts(df)]
     partner = dict(pairs) | {other:one for one,other in pairs}
     n_labels = train.groupby('group').label.transform('nunique')
-    return {i:('conflict',partner.get(p, '')) for i,p in train.path[n_labels>1].items()}
+    torn = train.path[n_labels>1]
+    return {i:('conflict',partner.get(p, '')) for i,p in torn.items()}
 
 def _unboxed(df, train):
-    bare = {path for path,*_ in find_unboxed(train)}
-    return {i:('unboxed_defect','') for i in train.index[train.path.isin(bare)]}
+    bare = [path for path,*_ in find_unboxed(train)]
+    return dict.fromkeys(train.index[train.path.isin(bare)], ('unboxed_defect',''))
 
 # %% ../nbs/12_clean.ipynb #c0008
 def _leaks(df, train):
@@ -35,11 +36,12 @@ def _leaks(df, train):
     return {i:('leak',test[group]) for i,group in leaked.items()}
 
 def _copies(df, train):
-    groups = train.group.to_numpy()
-    rows = pd.Series(np.arange(len(train)))[train.group.duplicated(keep=False).to_numpy()]
-    links = [pair for _,same in rows.groupby(groups[rows]) for pair in pairwise(same)]
-    again = group_copies(train, links)
-    return {i:(kind,of) for i,kind,of in zip(again.index, again.copy_kind, again.copy_of) if kind}
+    has_copy = train.group.duplicated(keep=False).to_numpy()
+    rows = pd.Series(np.flatnonzero(has_copy))
+    groups = rows.groupby(train.group.to_numpy()[rows])
+    again = group_copies(train, [pair for _,same in groups for pair in pairwise(same)])
+    again = again.dropna(subset='copy_kind')
+    return dict(zip(again.index, zip(again.copy_kind, again.copy_of)))
 
 # %% ../nbs/12_clean.ipynb #c0010
 RULES = ('broken','conflicts','leaks','copies','unboxed') # In the order in which they are applied
@@ -66,6 +68,11 @@ def clean(
     return kept.reset_index(drop=True), gone.assign(**reasons).reset_index(drop=True)
 
 # %% ../nbs/12_clean.ipynb #c0017
+def _count_reasons(removed): # Reason → rows, without the words that follow a colon
+    kinds = removed.reason.str.split(':').str[0]
+    return kinds.value_counts().sort_index().to_dict()
+
+# %% ../nbs/12_clean.ipynb #c0019
 _NOT_WRITTEN = {*STATS,'copy_of','copy_kind','pixel_hash','width','height','mode','reason'} # A new reading tells them
 
 def _absolute(df): # The table with paths that hold from any folder
@@ -78,7 +85,7 @@ def _check_clean(out, rules):
     odd = [rule for rule in rules if rule not in RULES]
     if odd: raise UserError(f"{odd[0]}: no such rule (there are: {', '.join(RULES)})")
 
-# %% ../nbs/12_clean.ipynb #c0019
+# %% ../nbs/12_clean.ipynb #c0022
 def run_clean(
     src, # A folder in any known layout, a CSV, or the word 'elpv'
     out, # Folder for clean.csv and removed.csv
@@ -95,6 +102,5 @@ def run_clean(
     cols = [col for col in df if col not in _NOT_WRITTEN]
     write_csv(kept[cols], out/'clean.csv')
     write_csv(removed[['reason','other',*cols]], out/'removed.csv')
-    reasons = removed.reason.str.split(':').str[0].value_counts().sort_index().to_dict()
-    seconds = round(time.perf_counter()-start, 1)
-    return dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=reasons, seconds=seconds)
+    counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=_count_reasons(removed))
+    return counts | dict(seconds=round(time.perf_counter()-start, 1))

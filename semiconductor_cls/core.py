@@ -37,7 +37,8 @@ def atomic_path(
     "Give a temporary path to write to; it becomes `path` if the block succeeds and disappears if it fails"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f'.{path.name}.{os.getpid()}-{threading.get_ident()}.tmp')
+    writer = f'{os.getpid()}-{threading.get_ident()}'
+    unfinished = path.with_name(f'.{path.name}.{writer}.tmp')
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -174,7 +175,8 @@ def make_table(
     df['path'] = df['path'].map(str).astype(object)
     defaults = dict(label=None, split='train', defect_type=None, id=unique_ids(df['path']))
     for col,default in defaults.items(): df[col] = _filled(df, col, default)
-    df['boxes'] = [o if isinstance(o, (list,tuple)) else [] for o in df.get('boxes', [None]*len(df))]
+    boxes = df.get('boxes', [None]*len(df))
+    df['boxes'] = [o if isinstance(o, (list,tuple)) else [] for o in boxes]
     df['stratum'] = _filled(df, 'stratum', df['label'])
     more = [col for col in df if col not in COLS]
     return df[COLS+more].sort_values('id', kind='stable').reset_index(drop=True)
@@ -210,7 +212,8 @@ _AS_TEXT = dict(encoding_errors='surrogateescape', keep_default_na=False, na_val
 
 def _text_column(col):
     "A column as text, `None` where a cell is empty"
-    return pd.Series([None if pd.isna(v) else _cell_in(v) for v in col], index=col.index, dtype=object)
+    cells = [None if pd.isna(v) else _cell_in(v) for v in col]
+    return pd.Series(cells, index=col.index, dtype=object)
 
 def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
@@ -286,7 +289,8 @@ def open_run(path)->Run: # An existing run
 def _is_free(path):
     "Whether nothing is at `path`, or only what a killed writer left"
     if not path.exists(): return True
-    return path.is_dir() and all(re.fullmatch(r'\..*\.tmp', o.name) for o in path.iterdir())
+    if not path.is_dir(): return False
+    return all(re.fullmatch(r'\..*\.tmp', o.name) for o in path.iterdir())
 
 def check_free(
     path, # Where something new is to stand
@@ -323,7 +327,8 @@ def _member_leaves(run, info, name, weight):
     if len(inner)>1 and {info['how'], member.info['how']}!={'prob'}:
         raise UserError(f'{run.path}: {name} is a committee itself; committees of committees are averaged by '
                         'probabilities only (--how prob)')
-    return [(name if len(inner)==1 else f'{name}/{inside}', network, w) for inside,network,w in inner]
+    if len(inner)==1: return [(name, network, w) for _,network,w in inner]
+    return [(f'{name}/{inside}', network, w) for inside,network,w in inner]
 
 # %% ../nbs/00_core.ipynb #c0080
 def leaves(

@@ -117,8 +117,9 @@ def fences(
 def _unlike_most(ok, kind, values):
     "Findings about pictures whose value is not the commonest"
     top = values.value_counts().index[0]
-    pairs = [(p,v) for p,v in zip(ok.path, values) if v!=top]
-    return [issue(p, f'odd_{kind}', detail=f'{v}, most are {top}') for p,v in pairs]
+    odd = values!=top
+    words = [f'{v}, most are {top}' for v in values[odd]]
+    return [issue(p, f'odd_{kind}', detail=o) for p,o in zip(ok.path[odd], words)]
 
 def _beyond_fences(ok, stat):
     "Findings about pictures with a number far from the others'"
@@ -127,8 +128,8 @@ def _beyond_fences(ok, stat):
     if is_log: low,high = np.exp([low,high])
     odd = ok[~ok[stat].between(low, high)]
     usual = f'usual {max(low,0):.3g} to {high:.3g}'
-    pairs = zip(odd.path, odd[stat])
-    return [issue(p, f'odd_{stat}', detail=f'{v:.3g}, {usual}') for p,v in pairs]
+    words = [f'{v:.3g}, {usual}' for v in odd[stat]]
+    return [issue(p, f'odd_{stat}', detail=o) for p,o in zip(odd.path, words)]
 
 # %% ../nbs/10_eda.ipynb #c0029
 def find_odd(df:pd.DataFrame)->list: # Findings `odd_size`, `odd_mode`, and `odd_…` of each of `STATS`

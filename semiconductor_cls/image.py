@@ -32,7 +32,9 @@ def _from_32bit(im):
     "uint8 from whole ('I') or real ('F') numbers"
     levels = np.nan_to_num(np.asarray(im, dtype=np.float32))
     low,high = levels.min(),levels.max()
-    if im.mode=='I' and low>=0 and high<65536: return (levels/256 if high>255 else levels).astype(np.uint8)
+    if im.mode=='I' and low>=0 and high<65536:
+        if high>255: levels = levels/256
+        return levels.astype(np.uint8)
     return ((levels-low)*(255/max(np.ptp(levels),1e-9))).astype(np.uint8)
 
 def to_8bit(im:Image.Image)->Image.Image: # Mode 'L' or 'RGB'
@@ -40,7 +42,9 @@ def to_8bit(im:Image.Image)->Image.Image: # Mode 'L' or 'RGB'
     if im.mode in ('L','RGB'):
         im.load()
         return im
-    if im.mode.startswith('I;16'): return Image.fromarray((np.asarray(im).astype(np.uint16) >> 8).astype(np.uint8))
+    if im.mode.startswith('I;16'):
+        high_byte = np.asarray(im).astype(np.uint16) >> 8
+        return Image.fromarray(high_byte.astype(np.uint8))
     if im.mode in ('I','F'): return Image.fromarray(_from_32bit(im))
     return im.convert('L' if _is_gray(im) else 'RGB')
 

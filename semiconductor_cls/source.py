@@ -231,7 +231,8 @@ def read_folder(
         raise UserError(f"{path/name}: no images ({' '.join(sorted(IMAGE_EXTS))})")
     used = [Path(o).parts[0] for o in (good,defect)]
     why = f"neither '{good}' nor '{defect}'"
-    return add_issues(df, [issue(path/o, 'folder_left_out', detail=why) for o in there if o not in used])
+    unused = [path/o for o in there if o not in used]
+    return add_issues(df, [issue(p, 'folder_left_out', detail=why) for p in unused])
 
 # %% ../nbs/02_source.ipynb #c0050
 SECOND = [('good','train','train/train_contest/good_all'), ('defect','train','train/train_contest/defect'),
@@ -295,9 +296,10 @@ def _check_ids(files, src):
 def _labels(raw, src, good, defect): # Our two words, and findings about other words
     meaning = {'0':'good', '1':'defect', 'good':'good', 'defect':'defect', good:'good', defect:'defect'}
     odd = raw[raw.label.notna() & ~raw.label.isin(list(meaning))]
-    rows = zip(odd.path, odd.label, odd.row)
-    issues = [issue(p, 'unknown_label', src, f"row {n}: '{word}'") for p,word,n in rows]
-    return pd.Series([meaning.get(o) for o in raw.label], index=raw.index, dtype=object), issues
+    words = [f"row {n}: '{word}'" for n,word in zip(odd.row, odd.label)]
+    issues = [issue(p, 'unknown_label', src, o) for p,o in zip(odd.path, words)]
+    labels = [meaning.get(o) for o in raw.label]
+    return pd.Series(labels, index=raw.index, dtype=object), issues
 
 # %% ../nbs/02_source.ipynb #c0064
 def _merge_rows(raw, src):
@@ -325,13 +327,15 @@ def read_table(
     raw = read_csv(path)
     for col in ('path','label'):
         if col in raw: continue
-        raise UserError(f"{path}: no column '{col}' (it has: {', '.join(map(str, raw.columns))})")
+        there = ', '.join(map(str, raw.columns))
+        raise UserError(f"{path}: no column '{col}' (it has: {there})")
     raw['row'] = raw.index+1
     empty = raw.path.isna()
     issues = [issue('', 'row_without_path', path, f'row {n}') for n in raw.row[empty]]
     raw = raw[~empty].copy()
     if not len(raw): raise UserError(f'{path}: no rows with a path')
-    raw['path'] = pd.Series([str(path.parent/p) for p in raw.path], index=raw.index, dtype=object)
+    paths = [str(path.parent/p) for p in raw.path]
+    raw['path'] = pd.Series(paths, index=raw.index, dtype=object)
     raw['label'],odd = _labels(raw, path, good, defect)
     return add_lots(add_issues(_merge_rows(raw, path), issues+odd))
 

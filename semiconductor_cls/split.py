@@ -155,8 +155,8 @@ def check_split(
     bad = df[sides>1].sort_values(['group',col])
     if not len(bad): return
     pair = bad.groupby('group').head(50).drop_duplicates(['group',col])
-    one,two = pair.iloc[0],pair.iloc[1]
-    raise UserError(f'{one.path} ({one[col]}) and {two.path} ({two[col]}) belong together and straddle a border')
+    names = [f'{path} ({side})' for path,side in zip(pair.path, pair[col])]
+    raise UserError(f'{names[0]} and {names[1]} belong together and straddle a border')
 
 # %% ../nbs/20_split.ipynb #c0034
 def _fold_strata(df, k):
