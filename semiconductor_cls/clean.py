@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['RULES', 'clean', 'run_clean']
 
-# %% ../nbs/12_clean.ipynb #c81e728d
+# %% ../nbs/12_clean.ipynb #c0002
 import os, time
+from itertools import pairwise
 from pathlib import Path
 import numpy as np, pandas as pd
 from .core import *
@@ -14,28 +15,38 @@ from .source import *
 from .eda import *
 from .duplicates import *
 
-# %% ../nbs/12_clean.ipynb #e4da3b7f
-RULES = ('broken','conflicts','leaks','copies','unboxed')
+# %% ../nbs/12_clean.ipynb #c0005
+def _broken(df, train): return {i:(f'broken: {why}','') for i,why in df.reason.items() if why}
 
-def _reasons(df, rule):
-    "Reason by row label, and the file it concerns, for the rows of `df` that a rule removes"
-    train = df[df.split!='test']
-    if rule=='broken': return {i:(f'broken: {r}','') for i,r in df.reason.items() if r}
-    if rule=='conflicts':
-        other = {p:o for p,_,o,_ in find_conflicts(df)} | {o:p for p,_,o,_ in find_conflicts(df)}
-        rows = train[train.groupby('group').label.transform('nunique')>1]
-        return {i:('conflict',other.get(p, '')) for i,p in rows.path.items()}
-    if rule=='leaks':
-        test = df[df.split=='test'].drop_duplicates('group').set_index('group').path
-        return {i:('leak',test[g]) for i,g in train.group[train.group.isin(test.index)].items()}
-    if rule=='copies':
-        rows = pd.Series(np.arange(len(train)))[train.group.duplicated(keep=False).to_numpy()]
-        links = [(a,b) for _,o in rows.groupby(train.group.to_numpy()[rows]) for a,b in zip(o, o[1:])]
-        again = group_copies(train, links)
-        return {i:(k,o) for i,k,o in zip(again.index, again.copy_kind, again.copy_of) if k}
-    return {i:('unboxed_defect','') for i in train.index[train.path.isin({o[0] for o in find_unboxed(train)})]}
+def _conflicts(df, train):
+    pairs = [(one,other) for one,_,other,_ in find_conflicts(df)]
+    partner = dict(pairs) | {other:one for one,other in pairs}
+    n_labels = train.groupby('group').label.transform('nunique')
+    torn = train.path[n_labels>1]
+    return {i:('conflict',partner.get(p, '')) for i,p in torn.items()}
 
-# %% ../nbs/12_clean.ipynb #1679091c
+def _unboxed(df, train):
+    bare = [path for path,*_ in find_unboxed(train)]
+    return dict.fromkeys(train.index[train.path.isin(bare)], ('unboxed_defect',''))
+
+# %% ../nbs/12_clean.ipynb #c0008
+def _leaks(df, train):
+    test = df[df.split=='test'].drop_duplicates('group').set_index('group').path
+    leaked = train.group[train.group.isin(test.index)]
+    return {i:('leak',test[group]) for i,group in leaked.items()}
+
+def _copies(df, train):
+    has_copy = train.group.duplicated(keep=False).to_numpy()
+    rows = pd.Series(np.flatnonzero(has_copy))
+    groups = rows.groupby(train.group.to_numpy()[rows])
+    again = group_copies(train, [pair for _,same in groups for pair in pairwise(same)])
+    again = again.dropna(subset='copy_kind')
+    return dict(zip(again.index, zip(again.copy_kind, again.copy_of)))
+
+# %% ../nbs/12_clean.ipynb #c0010
+RULES = ('broken','conflicts','leaks','copies','unboxed') # In the order in which they are applied
+_FINDERS = dict(zip(RULES, (_broken,_conflicts,_leaks,_copies,_unboxed)))
+
 def clean(
     df:pd.DataFrame, # From `find_copies`
     broken:bool=True, # Remove files that are no usable image
@@ -46,16 +57,35 @@ def clean(
 )->tuple: # The cleaned table; the removed rows with `reason` and `other`
     "Split a table into what stays and what goes, and why"
     why,kept = {},df
-    for rule,on in zip(RULES, (broken,conflicts,leaks,copies,unboxed)):
-        if not on: continue
-        new = _reasons(kept, rule)
-        why |= new
-        kept = kept.drop(index=list(new))
-    gone = df.loc[[i for i in df.index if i in why]].rename(columns=dict(reason='unreadable')).drop(columns='unreadable')
-    text = {c:pd.Series([why[i][j] for i in gone.index], index=gone.index, dtype=object) for j,c in enumerate(('reason','other'))}
-    return kept.reset_index(drop=True), gone.assign(**text).reset_index(drop=True)
+    for rule,is_on in zip(RULES, (broken,conflicts,leaks,copies,unboxed)):
+        if not is_on: continue
+        found = _FINDERS[rule](kept, kept[kept.split!='test'])
+        why |= found
+        kept = kept.drop(index=list(found))
+    gone = df[df.index.isin(list(why))].drop(columns='reason')
+    reasons = [why[i] for i in gone.index]
+    reasons = pd.DataFrame(reasons, index=gone.index, columns=['reason','other'], dtype=object)
+    return kept.reset_index(drop=True), gone.assign(**reasons).reset_index(drop=True)
 
-# %% ../nbs/12_clean.ipynb #6512bd43
+# %% ../nbs/12_clean.ipynb #c0017
+def _count_reasons(removed): # Reason → rows, without the words that follow a colon
+    kinds = removed.reason.str.split(':').str[0]
+    return kinds.value_counts().sort_index().to_dict()
+
+# %% ../nbs/12_clean.ipynb #c0019
+_NOT_WRITTEN = {*STATS,'copy_of','copy_kind','pixel_hash','width','height','mode','reason'} # A new reading tells them
+
+def _absolute(df): # The table with paths that hold from any folder
+    paths = [os.path.abspath(p) for p in df.path]
+    return df.assign(path=pd.Series(paths, index=df.index, dtype=object))
+
+def _check_clean(out, rules):
+    "Refuse a place or a rule that does not exist"
+    if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
+    odd = [rule for rule in rules if rule not in RULES]
+    if odd: raise UserError(f"{odd[0]}: no such rule (there are: {', '.join(RULES)})")
+
+# %% ../nbs/12_clean.ipynb #c0022
 def run_clean(
     src, # A folder in any known layout, a CSV, or the word 'elpv'
     out, # Folder for clean.csv and removed.csv
@@ -66,13 +96,11 @@ def run_clean(
 )->dict: # n_images, n_kept, n_removed, reasons, seconds
     "Clean a source and write both tables"
     start,out = time.perf_counter(),Path(out)
-    if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
-    odd = [r for r in rules if r not in RULES]
-    if odd: raise UserError(f"{odd[0]}: no such rule (there are: {', '.join(RULES)})")
+    _check_clean(out, rules)
     df,_ = find_copies(read_source(src, good, defect), n_workers)
-    kept,removed = clean(df.assign(path=pd.Series([os.path.abspath(p) for p in df.path], index=df.index, dtype=object)), **rules)
-    cols = [c for c in df if c not in (*STATS,'copy_of','copy_kind','pixel_hash','width','height','mode','reason')]
+    kept,removed = clean(_absolute(df), **rules)
+    cols = [col for col in df if col not in _NOT_WRITTEN]
     write_csv(kept[cols], out/'clean.csv')
     write_csv(removed[['reason','other',*cols]], out/'removed.csv')
-    reasons = removed.reason.str.split(':').str[0].value_counts().sort_index().to_dict()
-    return dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=reasons, seconds=round(time.perf_counter()-start, 1))
+    counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=_count_reasons(removed))
+    return counts | dict(seconds=round(time.perf_counter()-start, 1))

@@ -5,33 +5,56 @@
 # %% auto #0
 __all__ = ['MIN_PER_CLASS', 'group_ids', 'fold_ids', 'split_table', 'check_split', 'add_folds']
 
-# %% ../nbs/20_split.ipynb #c81e728d
+# %% ../nbs/20_split.ipynb #c0002
 import numpy as np, pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 from .core import *
 
-# %% ../nbs/20_split.ipynb #e4da3b7f
+# %% ../nbs/20_split.ipynb #c0005
+def _links(values):
+    "Numbers of images, and of the first image with the same value; a missing value links nothing"
+    codes = pd.factorize(values.replace('', None))[0]
+    _,first = np.unique(codes, return_index=True)
+    known = np.flatnonzero(codes>=0)
+    return known, first[codes[known]-codes.min()]
+
+# %% ../nbs/20_split.ipynb #c0007
 def group_ids(
     df:pd.DataFrame, # The table; `hash`, `group` and `by` are used where present
     by:str=None # Another column whose equal values stay together, such as 'lot'
 )->np.ndarray: # An integer an image; equal for images that must stay together
     "Connected components of 'same bytes', 'found to be copies' and 'same `by`'"
-    if by and by not in df: raise UserError(f"{by}: the table has no such column to group by.{nearest(by, df.columns)}")
-    if by and df[by].replace('', None).isna().all(): raise UserError(f'{by}: no image has a value in this column, so there is nothing to keep together')
-    n,edges = len(df),[]
-    for c in ('hash','group',by):
-        if c not in df: continue
-        codes = pd.factorize(df[c].replace('', None))[0]
-        _,first = np.unique(codes, return_index=True)
-        ok = np.flatnonzero(codes>=0)
-        edges.append((ok, first[codes[ok] - codes.min()]))
-    if not edges: return np.arange(n)
-    i,j = (np.concatenate(o) for o in zip(*edges))
-    return connected_components(coo_matrix((np.ones(len(i)), (i,j)), (n,n)), directed=False)[1]
+    if by and by not in df:
+        raise UserError(f"{by}: the table has no such column to group by.{nearest(by, df.columns)}")
+    if by and df[by].replace('', None).isna().all():
+        raise UserError(f'{by}: no image has a value in this column, so there is nothing to keep together')
+    known = [col for col in ('hash','group',by) if col in df]
+    if not known: return np.arange(len(df))
+    links = [_links(df[col]) for col in known]
+    rows,firsts = (np.concatenate(o) for o in zip(*links))
+    weights = np.ones(len(rows))
+    graph = coo_matrix((weights, (rows,firsts)), (len(df),len(df)))
+    return connected_components(graph, directed=False)[1]
 
-# %% ../nbs/20_split.ipynb #c9f0f895
+# %% ../nbs/20_split.ipynb #c0010
+def _codes(strata, groups):
+    "Both as whole numbers from 0"
+    return pd.factorize(pd.Series(strata))[0], pd.factorize(groups)[0]
+
+def _is_pure(strata, groups):
+    "Whether each group lies in one stratum"
+    pairs = np.unique(np.stack([strata,groups]), axis=1)
+    return pairs.shape[1]==len(np.unique(groups))
+
+def _numbered(splits, n):
+    "Which of scikit-learn's splits holds each of `n` items"
+    folds = np.empty(n, dtype=int)
+    for i,(_,held) in enumerate(splits): folds[held] = i
+    return folds
+
+# %% ../nbs/20_split.ipynb #c0012
 def fold_ids(
     strata, # What to keep in proportion, one an image
     groups, # What to keep together, one an image
@@ -39,28 +62,62 @@ def fold_ids(
     seed:int=0 # Decides the shuffle
 )->np.ndarray: # Fold 0..k-1 of each image
     "Stratified folds in which no group straddles"
-    strata,groups = pd.factorize(pd.Series(strata))[0],pd.factorize(groups)[0]
-    res = np.empty(len(strata), dtype=int)
-    if _pure(strata, groups):
-        _,rep,inv = np.unique(groups, return_index=True, return_inverse=True)
-        fold = np.empty(len(rep), dtype=int)
-        for i,(_,idx) in enumerate(StratifiedKFold(k, shuffle=True, random_state=seed).split(rep, strata[rep])): fold[idx] = i
-        return fold[inv]
-    for i,(_,idx) in enumerate(StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(strata, strata, groups)): res[idx] = i
-    return res
+    strata,groups = _codes(strata, groups)
+    if not _is_pure(strata, groups):
+        dealer = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+        return _numbered(dealer.split(strata, strata, groups), len(strata))
+    _,first,member = np.unique(groups, return_index=True, return_inverse=True)
+    dealer = StratifiedKFold(k, shuffle=True, random_state=seed)
+    return _numbered(dealer.split(first, strata[first]), len(first))[member]
 
-def _pure(strata, groups): return len(np.unique(np.stack([strata,groups]), axis=1).T) == len(np.unique(groups))
+# %% ../nbs/20_split.ipynb #c0015
+def _n_folds(frac): return max(2, round(1/frac)) # Of which one is about the share `frac`
 
 def _holdout(strata, groups, frac, seed):
     "Mask of a stratified share `frac` of the groups"
-    strata,groups = pd.factorize(pd.Series(strata))[0],pd.factorize(groups)[0]
-    if not _pure(strata, groups): return fold_ids(strata, groups, max(2, round(1/frac)), seed)==0
-    _,rep,inv = np.unique(groups, return_index=True, return_inverse=True)
-    mask = np.zeros(len(rep), dtype=bool)
-    mask[next(StratifiedShuffleSplit(1, test_size=frac, random_state=seed).split(rep, strata[rep]))[1]] = True
-    return mask[inv]
+    strata,groups = _codes(strata, groups)
+    if not _is_pure(strata, groups): return fold_ids(strata, groups, _n_folds(frac), seed)==0
+    _,first,member = np.unique(groups, return_index=True, return_inverse=True)
+    dealer = StratifiedShuffleSplit(1, test_size=frac, random_state=seed)
+    _,held = next(dealer.split(first, strata[first]))
+    mask = np.zeros(len(first), dtype=bool)
+    mask[held] = True
+    return mask[member]
 
-# %% ../nbs/20_split.ipynb #6512bd43
+# %% ../nbs/20_split.ipynb #c0018
+MIN_PER_CLASS = 8 # Below this a class cannot be present in training, validation and test
+
+def _check_counts(df):
+    "Refuse a table with too few different images of a class"
+    counts = df.groupby('label').group.nunique().reindex(CLASSES).fillna(0).astype(int)
+    for label in counts.index[counts==0]:
+        raise UserError(f'no {label} images: both classes are needed, good and defect')
+    for label,n in counts[counts<MIN_PER_CLASS].items():
+        raise UserError(f'only {n} different {label} images: at least {MIN_PER_CLASS} are needed '
+                        'to split them into train, valid and test')
+
+def _check_classes(df):
+    "Refuse a split in which a set lacks a class"
+    for name in ('train','valid','test'):
+        part = df[df.split==name]
+        for label in CLASSES:
+            if (part.label==label).any(): continue
+            raise UserError(f'no {label} images among the {len(part):,} of the {name} set: it needs both classes; '
+                            'group less, or give larger shares')
+
+# %% ../nbs/20_split.ipynb #c0021
+def _deal(split, strata, df, frac, seed, name):
+    "Turn a share of the 'train' in `split` into `name`, in place"
+    rows = np.flatnonzero(split=='train')
+    strata,groups = strata[rows],df.group.to_numpy()[rows]
+    n_groups = pd.Series(groups).groupby(strata).nunique()
+    if n_groups.lt(_n_folds(frac)).any(): strata = df.label.to_numpy(dtype=object)[rows]
+    try: held = _holdout(strata, groups, frac, seed)
+    except ValueError as error:
+        raise UserError(f'{name}={frac}: {len(rows):,} images cannot be dealt so ({error})') from None
+    split[rows[held]] = name
+
+# %% ../nbs/20_split.ipynb #c0024
 def split_table(
     df:pd.DataFrame, # The table
     seed:int=0, # Decides the shuffle; apart from the seed of training, so that runs with other seeds stay comparable
@@ -71,50 +128,46 @@ def split_table(
     "Stratified and grouped train, validation and test sets"
     df = df.reset_index(drop=True).copy()
     df['group'] = group_ids(df, by)
-    lab,given = df.label.notna().to_numpy(), (df.split=='test').to_numpy()
+    has_label = df.label.notna().to_numpy()
+    given = has_label & (df.split=='test').to_numpy()
+    free = has_label & ~given
+    _check_counts(df[free])
     strata = df.stratum.fillna(df.label).astype(str).to_numpy(dtype=object)
-    _check_counts(df[lab & ~given])
-    split = np.where(lab, 'train', 'unlabelled').astype(object)
-    if (given & lab).any():
-        split[given & lab] = 'test'
-        split[lab & ~given & df.group.isin(df.group[given & lab]).to_numpy()] = 'leak'
+    split = np.where(has_label, 'train', 'unlabelled').astype(object)
+    split[given] = 'test'
+    has_copy = df.group.isin(df.group[given]).to_numpy()
+    if given.any(): split[free & has_copy] = 'leak'
     else: _deal(split, strata, df, test, seed, 'test')
     _deal(split, strata, df, valid, seed, 'valid')
     df['split'] = split
-    for s in ('train','valid','test'):
-        for c in CLASSES:
-            if not ((split==s) & (df.label==c)).any(): raise UserError(f'no {c} images among the {(split==s).sum():,} of the {s} set: it needs both classes; group less, or give larger shares')
+    _check_classes(df)
     return df
 
-def _deal(split, strata, df, frac, seed, name):
-    idx = np.flatnonzero(split=='train')
-    s = strata[idx]
-    rare = pd.Series(s).map(pd.Series(df.group.to_numpy()[idx]).groupby(s).nunique()).to_numpy() < max(2, round(1/frac))
-    if rare.any(): s = df.label.to_numpy(dtype=object)[idx]
-    try: split[idx[_holdout(s, df.group.to_numpy()[idx], frac, seed)]] = name
-    except ValueError as e: raise UserError(f'{name}={frac}: {len(idx):,} images cannot be dealt so ({e})') from None
-
-# %% ../nbs/20_split.ipynb #c20ad4d7
-MIN_PER_CLASS = 8 # Below this a class cannot be present in training, validation and test
-
-def _check_counts(df):
-    n = df.groupby('label').group.nunique().reindex(['good','defect']).fillna(0).astype(int)
-    for c in n.index[n==0]: raise UserError(f'no {c} images: both classes are needed, good and defect')
-    for c in n.index[n<MIN_PER_CLASS]: raise UserError(f'only {n[c]} different {c} images: at least {MIN_PER_CLASS} are needed to split them into train, valid and test')
-
-# %% ../nbs/20_split.ipynb #1f0e3dad
+# %% ../nbs/20_split.ipynb #c0031
 def check_split(
     df:pd.DataFrame, # A table after `split_table`
     col:str='split' # Or 'fold'
 ):
     "Prove that no group straddles; a `UserError` names the first that does"
-    d = df[df[col].isin(['train','valid','test'])] if col=='split' else df[df[col].notna()]
-    bad = d.groupby('group')[col].transform('nunique')>1
-    if bad.any():
-        o = d[bad].sort_values(['group',col]).groupby('group').head(50).drop_duplicates(['group',col]).iloc[:2]
-        raise UserError(f"{o.path.iloc[0]} ({o[col].iloc[0]}) and {o.path.iloc[1]} ({o[col].iloc[1]}) belong together and straddle a border")
+    is_dealt = df[col].isin(['train','valid','test']) if col=='split' else df[col].notna()
+    df = df[is_dealt]
+    sides = df.groupby('group')[col].transform('nunique')
+    bad = df[sides>1].sort_values(['group',col])
+    if not len(bad): return
+    pair = bad.groupby('group').head(50).drop_duplicates(['group',col])
+    names = [f'{path} ({side})' for path,side in zip(pair.path, pair[col])]
+    raise UserError(f'{names[0]} and {names[1]} belong together and straddle a border')
 
-# %% ../nbs/20_split.ipynb #b6d767d2
+# %% ../nbs/20_split.ipynb #c0034
+def _fold_strata(df, k):
+    "What folds keep in proportion: the stratum, or the label where a stratum has too few groups"
+    strata = df.stratum.fillna(df.label)
+    if df.groupby(strata).group.nunique().min()<k: strata = df.label
+    if df.groupby(strata).group.nunique().min()<k:
+        raise UserError(f'{k} folds: a class has fewer than {k} different images; use fewer folds')
+    return strata.to_numpy(dtype=object)
+
+# %% ../nbs/20_split.ipynb #c0036
 def add_folds(
     df:pd.DataFrame, # A table after `split_table`
     k:int=5, # Number of folds
@@ -122,12 +175,11 @@ def add_folds(
 )->pd.DataFrame: # With `fold` 0..k-1 for training and validation images, missing for the rest
     "Deal training and validation images out into `k` folds"
     df = df.copy()
-    idx = df.index[df.split.isin(['train','valid'])]
-    d = df.loc[idx]
-    s = d.stratum.fillna(d.label)
-    if d.groupby(s).group.nunique().min()<k: s = d.label
-    if d.groupby(s).group.nunique().min()<k: raise UserError(f'{k} folds: a class has fewer than {k} different images; use fewer folds')
-    df['fold'] = pd.Series(fold_ids(s.to_numpy(dtype=object), d.group.to_numpy(), k, seed), index=idx)
-    lacks = pd.crosstab(df.fold, df.label).eq(0).stack().loc[lambda o: o]
-    if len(lacks): raise UserError('{0} folds: fold {1:g} would hold no {2} part, its groups are too large; use fewer folds'.format(k, *lacks.index[0]))
+    dealt = df[df.split.isin(['train','valid'])]
+    folds = fold_ids(_fold_strata(dealt, k), dealt.group.to_numpy(), k, seed)
+    df['fold'] = pd.Series(folds, index=dealt.index)
+    counts = pd.crosstab(df.fold, df.label).stack()
+    for fold,label in counts.index[counts==0]:
+        raise UserError(f'{k} folds: fold {fold:g} would hold no {label} part, its groups are too large; '
+                        'use fewer folds')
     return df
