@@ -122,6 +122,7 @@ def _same_size(a, b, top=1024):
     def fit(o): return cv2.resize(o, (wide,high), interpolation=cv2.INTER_AREA)
     return [o if o.shape==(high,wide) else fit(o) for o in (a,b)]
 
+# %% ../nbs/11_duplicates.ipynb #c0030
 def _window(x, y, wide, high): return np.s_[y:y+high, x:x+wide]
 
 def _aligned(a, b, reach):
@@ -138,7 +139,7 @@ def _aligned(a, b, reach):
     wide,high = wide-2*reach,high-2*reach
     return a[_window(reach, reach, wide, high)], b[_window(right, down, wide, high)]
 
-# %% ../nbs/11_duplicates.ipynb #c0031
+# %% ../nbs/11_duplicates.ipynb #c0033
 def _noise(a):
     "Standard deviation of what differs between neighbouring pixels, edges left aside"
     rough = a[1:,1:]-a[1:,:-1]
@@ -161,7 +162,7 @@ def _unclipped(a, b):
     high = np.maximum(a, b)
     return np.flatnonzero((low>2) & (high<253))
 
-# %% ../nbs/11_duplicates.ipynb #c0034
+# %% ../nbs/11_duplicates.ipynb #c0036
 def mismatch(
     a:np.ndarray, # Gray pixels
     b:np.ndarray, # Gray pixels
@@ -182,7 +183,7 @@ def mismatch(
     allowed = np.hypot(.09*fit.std(), 1.1*noise)
     return float(rest/(allowed+.1))
 
-# %% ../nbs/11_duplicates.ipynb #c0036
+# %% ../nbs/11_duplicates.ipynb #c0038
 def mismatch_of(
     p, # A file
     q # Another file
@@ -191,7 +192,7 @@ def mismatch_of(
     try: return mismatch(load_image(p, channels=1), load_image(q, channels=1))
     except ImageError: return np.inf
 
-# %% ../nbs/11_duplicates.ipynb #c0039
+# %% ../nbs/11_duplicates.ipynb #c0041
 def _stays_first(df):
     "Row numbers, what is to stay first"
     keys = [df.reason.notna(), df.split=='test', df.label.isna(), ~has_boxes(df), df.id.map(str)]
@@ -201,9 +202,11 @@ def _first(by, order):
     "For each row, the row that comes first in `order` among those with the same value of `by`"
     codes = pd.factorize(by)[0]
     first = np.full(codes.max(initial=-1)+1, -1)
-    first[codes[order][::-1]] = order[::-1]
+    backwards = order[::-1]
+    first[codes[backwards]] = backwards
     return first[codes]
 
+# %% ../nbs/11_duplicates.ipynb #c0043
 def _groups(df, near, order):
     "The number of each row's group, by equal pixels and near pairs"
     ok = np.flatnonzero(df.reason.isna())
@@ -214,7 +217,7 @@ def _groups(df, near, order):
     links = coo_matrix((ones, pairs.T), shape=(n,n))
     return connected_components(links, directed=False)[1]
 
-# %% ../nbs/11_duplicates.ipynb #c0041
+# %% ../nbs/11_duplicates.ipynb #c0046
 _CLOSEST_LAST = dict(near_copy='group', pixel_copy='pixel_hash', copy='hash') # Kind of copy → what is equal
 
 def group_copies(
@@ -235,7 +238,7 @@ def group_copies(
     df['copy_kind'] = pd.Series(copy_kind, index=df.index, dtype=object)
     return df
 
-# %% ../nbs/11_duplicates.ipynb #c0044
+# %% ../nbs/11_duplicates.ipynb #c0049
 def find_leaks(
     df:pd.DataFrame # From `group_copies`
 )->list: # Findings of kind `leak`: a test image, and its copy in training
@@ -246,7 +249,7 @@ def find_leaks(
     copies = zip(test.path, trained[test.group])
     return [issue(p, 'leak', other, 'test image with a copy in training') for p,other in copies]
 
-# %% ../nbs/11_duplicates.ipynb #c0046
+# %% ../nbs/11_duplicates.ipynb #c0051
 def _keeper(group):
     "The row of a group that stays"
     ranked = group.assign(bare=~has_boxes(group)).sort_values(['bare','id'], kind='stable')
@@ -266,7 +269,7 @@ def find_conflicts(
             found.append(issue(o.path, 'conflict', kept.path, why))
     return found
 
-# %% ../nbs/11_duplicates.ipynb #c0049
+# %% ../nbs/11_duplicates.ipynb #c0054
 def near_pairs(
     df:pd.DataFrame, # A scanned table with `pixel_hash` and `print`
     n_workers:int=None # Threads; the number of cores if `None`
@@ -281,7 +284,7 @@ def near_pairs(
     scores = parallel_map(rest, pairs, n_workers, desc='Comparing pictures', chunk=8)
     return [tuple(pair) for pair,score in zip(pairs.tolist(), scores) if score<1]
 
-# %% ../nbs/11_duplicates.ipynb #c0051
+# %% ../nbs/11_duplicates.ipynb #c0056
 def find_copies(
     df:pd.DataFrame, # The table
     n_workers:int=None # Threads; the number of cores if `None`
@@ -293,7 +296,7 @@ def find_copies(
     copies = [issue(*o) for o in zip(goes.path, goes.copy_kind, goes.copy_of)]
     return df, copies + find_leaks(df) + find_conflicts(df)
 
-# %% ../nbs/11_duplicates.ipynb #c0054
+# %% ../nbs/11_duplicates.ipynb #c0059
 def count_copies(
     df:pd.DataFrame # From `find_copies`
 )->dict: # n_duplicates, n_duplicate_groups, …
@@ -311,7 +314,7 @@ def count_copies(
         n_conflicts=int((labels>1).sum()),
         n_broken=len(df)-len(ok))
 
-# %% ../nbs/11_duplicates.ipynb #c0059
+# %% ../nbs/11_duplicates.ipynb #c0064
 def plot_copies(
     df:pd.DataFrame, # From `find_copies`
     n:int=6, # Pairs
@@ -328,7 +331,7 @@ def plot_copies(
     paths = [*some.copy_of,*some.path]
     return grid(paths, [*above,*below], None, len(some))
 
-# %% ../nbs/11_duplicates.ipynb #c0062
+# %% ../nbs/11_duplicates.ipynb #c0067
 import re, time
 from pathlib import Path
 import pandas as pd
@@ -338,7 +341,7 @@ from .source import *
 from .report import *
 from .eda import *
 
-# %% ../nbs/11_duplicates.ipynb #c0065
+# %% ../nbs/11_duplicates.ipynb #c0070
 def name_tag(
     path # A file, or its name
 )->str: # None where the name does not follow the contest's pattern
@@ -346,7 +349,7 @@ def name_tag(
     found = re.match(r'[A-Z0-9]+_\d+-(.*?ITIS)', Path(path).stem)
     return found and found[1]
 
-# %% ../nbs/11_duplicates.ipynb #c0068
+# %% ../nbs/11_duplicates.ipynb #c0073
 def _chance(copies, images, all_copies, all_images):
     "Fisher's p-value: as many copies among the images with a tag by accident"
     single,others = images-copies,all_copies-copies
@@ -366,7 +369,11 @@ def tag_table(
     table['p'] = [_chance(*o, copies, n) for o in zip(table.copies, table.images)]
     return table.sort_values('copies', ascending=False).reset_index(drop=True)
 
-# %% ../nbs/11_duplicates.ipynb #c0070
+# %% ../nbs/11_duplicates.ipynb #c0075
+_TAGS = ('{copies} of {n} byte copies ({part:.0%}) have {tag} in their name, '
+         'as have {share:.0%} of all images with such a name: '
+         "{verdict} (p = {p:.2g}, Fisher's exact test).")
+
 def say_tags(
     tags:pd.DataFrame # From `tag_table`
 )->str: # None where there are no tags or no byte copies
@@ -376,11 +383,9 @@ def say_tags(
     verdict = 'more than its share' if top.p<.01 else 'which chance alone could explain'
     n = tags.copies.sum()
     share = top.images/tags.images.sum()
-    return (f'{top.copies} of {n} byte copies ({top.copies/n:.0%}) have {top.tag} in their name, '
-            f'as have {share:.0%} of all images with such a name: '
-            f"{verdict} (p = {top.p:.2g}, Fisher's exact test).")
+    return _TAGS.format(**top, n=n, part=top.copies/n, share=share, verdict=verdict)
 
-# %% ../nbs/11_duplicates.ipynb #c0073
+# %% ../nbs/11_duplicates.ipynb #c0078
 _LACKS = dict(
     boxes='No boxes: whether a defect is where it is said to be, and how large it is, cannot be checked.',
     test='No test images: leaks cannot be looked for, and a model has to be measured on a split.',
@@ -389,6 +394,7 @@ _LACKS = dict(
     types='No defect types.',
     lots='No lots in the file names: whether images of one lot are on both sides of a split cannot be told.')
 
+# %% ../nbs/11_duplicates.ipynb #c0079
 def lacks(
     df:pd.DataFrame # From `read_source`
 )->list: # Sentences
@@ -404,7 +410,7 @@ def lacks(
         lots=df.lot.isna().all())
     return [_LACKS[k].format(n=bare) for k,gone in missing.items() if gone]
 
-# %% ../nbs/11_duplicates.ipynb #c0076
+# %% ../nbs/11_duplicates.ipynb #c0082
 def inspect(
     src, # What `read_source` takes
     n_workers:int=None, # Threads; the number of cores if `None`
@@ -425,7 +431,7 @@ def inspect(
         seconds=round(time.perf_counter()-start, 1))
     return df, summary, found
 
-# %% ../nbs/11_duplicates.ipynb #c0079
+# %% ../nbs/11_duplicates.ipynb #c0085
 def _plot_odd(found, n=12):
     "The first odd pictures; None where there are none"
     odd = found[found.kind.str.startswith('odd_')]
@@ -434,6 +440,7 @@ def _plot_odd(found, n=12):
     titles = odd.kind.str.replace('_', ' ')
     return grid(odd.path, titles.tolist(), ncols=min(6, len(odd)))
 
+# %% ../nbs/11_duplicates.ipynb #c0086
 def _figures(df, found, out):
     "Write the figures that there is something to show in; path of each by name"
     figs = dict(
@@ -450,7 +457,7 @@ def _figures(df, found, out):
         if fig: written[name] = save_fig(fig, path)
     return written
 
-# %% ../nbs/11_duplicates.ipynb #c0082
+# %% ../nbs/11_duplicates.ipynb #c0089
 _CLASSES = ('{n_train:,} training images, {n_good:,} good and {n_defect:,} defective ({share:.1%}); '
             '{n_test:,} test images.')
 _ALWAYS = (' Calling every part good would be right for {accuracy:.1%} of the labelled images '
@@ -462,6 +469,7 @@ _LEAKS = ('{n_leaks:,} test images have a copy in training; '
           '{n_conflicts:,} groups of copies carry both labels; {n_broken:,} files are no usable image.')
 _BARE = '{n_unboxed_defects:,} of {n_defect:,} defects have no box.'
 
+# %% ../nbs/11_duplicates.ipynb #c0090
 def _say_balance(summary):
     "The summary's classes, and why accuracy is no measure here"
     n = summary['n_good']+summary['n_defect']
@@ -470,7 +478,7 @@ def _say_balance(summary):
     always = summary['always_good']
     return text if always['auc'] is None else text+_ALWAYS.format(**always)
 
-# %% ../nbs/11_duplicates.ipynb #c0085
+# %% ../nbs/11_duplicates.ipynb #c0093
 def _listing(found, kinds, top=20):
     "Text, and a table of the first findings of some kinds; nothing where there are none"
     some = found[found.kind.isin(kinds)]
@@ -482,7 +490,7 @@ def _listing(found, kinds, top=20):
     filled = [o for o in ISSUE_COLS if first[o].ne('').any()]
     return [more, first[filled].rename(columns=dict(path='file'))]
 
-# %% ../nbs/11_duplicates.ipynb #c0088
+# %% ../nbs/11_duplicates.ipynb #c0096
 KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect'.split()
 
 def _copy_sections(df, summary, found, fig):
@@ -503,20 +511,19 @@ def _picture_sections(boxes, summary, found, fig):
     rest = [k for k in summary['issues'] if k not in KNOWN+odd]
     yield 'What did not fit while reading', _listing(found, rest, 50)
 
-# %% ../nbs/11_duplicates.ipynb #c0090
+# %% ../nbs/11_duplicates.ipynb #c0098
 def _sections(df, summary, found, fig):
     "Heading and parts of each section; parts that are missing are `None` or empty"
     boxes = box_table(df)
-    numbers = pd.Series(summary, dtype=object).filter(regex='^n_').rename_axis('what').reset_index(name='number')
-    numbers['what'] = numbers.what.str[2:].str.replace('_', ' ')
-    yield 'In short', [numbers]
+    numbers = {k[2:].replace('_', ' '):n for k,n in summary.items() if k.startswith('n_')}
+    yield 'In short', [pd.DataFrame(numbers.items(), columns=['what','number'])]
     yield 'What this source lacks', summary['lacks']
     yield 'Balance', [_say_balance(summary), fig('class_balance')]
     if len(boxes): yield 'Defects without a box', [_BARE.format(**summary), fig('defects_without_boxes')]
     yield from _copy_sections(df, summary, found, fig)
     yield from _picture_sections(boxes, summary, found, fig)
 
-# %% ../nbs/11_duplicates.ipynb #c0093
+# %% ../nbs/11_duplicates.ipynb #c0101
 def _is_empty(part):
     if isinstance(part, (str,pd.DataFrame)): return not len(part)
     return part is None
@@ -535,7 +542,7 @@ def eda_report(
         if body: parts += [f'## {head}', *body]
     return write_report(path, 'What is in the data', parts, f"{summary['source']}, {now()}")
 
-# %% ../nbs/11_duplicates.ipynb #c0096
+# %% ../nbs/11_duplicates.ipynb #c0104
 def run_eda(
     src, # A folder in any known layout, a CSV, or the word 'elpv'
     out, # Folder for summary.json, issues.csv, figures/, report.html

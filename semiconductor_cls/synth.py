@@ -69,10 +69,10 @@ def _window(x, y, wide, high): return np.s_[y:y+high, x:x+wide]
 def _rounded(x, y, wide, high, radius):
     "Mask of a rectangle with round corners, 0..1"
     mask = np.zeros(_SHAPE, np.float32)
-    size = 2*radius + 1
-    inner = _window(x+radius, y+radius, wide-size+1, high-size+1)
+    size = 2*radius
+    inner = _window(x+radius, y+radius, wide-size, high-size)
     mask[inner] = 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size,size))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size+1,size+1))
     return cv2.dilate(mask, disc)
 
 def _relief(mask, sigma):
@@ -118,7 +118,8 @@ def _metal(design, i):
 def _pocket():
     "The empty pocket of the tape"
     left,top = S*16,S*14
-    pocket = _rounded(left, top, S*W-2*left, S*H-2*top, S*14)
+    wide,high = S*W-2*left,S*H-2*top
+    pocket = _rounded(left, top, wide, high, S*14)
     return 30 + 14*pocket - 10*_relief(pocket, 5)
 
 def _shadow(masks):
@@ -207,6 +208,7 @@ def _mark_rect(design):
     top = round(y+high/2-.27*wide)
     return left, top, round(.72*wide), round(.5*wide)
 
+# %% ../nbs/01_synth.ipynb #c0036
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 def _shaky(rng, at): return at + _draw_int(rng, -4, 5)
@@ -219,12 +221,13 @@ def _mark(rng, image, design, text):
         short = min(1, len(line)/4)
         scale = .74*wide/(20*len(line))*short
         scale *= rng.uniform(.97, 1.03)
-        right,down = wide*(.5-.42*short),high*(.44+.46*i)
+        right = wide*(.5-.42*short)
+        down = high*(.44+.46*i)
         left = _shaky(rng, x+round(right))
         base = _shaky(rng, y+round(down))
         cv2.putText(image, line, (left,base), _FONT, scale, ink, 4, cv2.LINE_AA)
 
-# %% ../nbs/01_synth.ipynb #c0037
+# %% ../nbs/01_synth.ipynb #c0039
 _INNER = (S*30,S*30,S*(W-60),S*(H-60)) # Where dust falls in the drawing: not at its border
 
 def _wear(rng, image, design):
@@ -238,7 +241,7 @@ def _wear(rng, image, design):
         gray = _one_of(rng, 20, 130)
         cv2.circle(image, (int(x),int(y)), radius, gray, -1, cv2.LINE_AA)
 
-# %% ../nbs/01_synth.ipynb #c0040
+# %% ../nbs/01_synth.ipynb #c0042
 def _placed(x, y, angle, at):
     "Points turned about the origin and moved to `at`, whole numbers"
     cos,sin = np.cos(angle),np.sin(angle)
@@ -246,6 +249,7 @@ def _placed(x, y, angle, at):
     points = np.stack([x, y], 1) @ turn
     return np.round(points+at).astype(np.int32)
 
+# %% ../nbs/01_synth.ipynb #c0044
 def _blob(rng, at, wide, high, n=14, rough=.25):
     "A closed outline around `at`: an ellipse, turned, with a rough edge"
     t = np.linspace(0, 2*np.pi, n, endpoint=False)
@@ -261,7 +265,7 @@ def _area(outline, sigma=0):
     mask = cv2.fillPoly(empty, [outline], 255, cv2.LINE_AA)
     return cv2.GaussianBlur(mask, (0,0), sigma) if sigma else mask
 
-# %% ../nbs/01_synth.ipynb #c0042
+# %% ../nbs/01_synth.ipynb #c0047
 def _stroke(rng, at, length, width, bend):
     "Mask of a curved line through `at`"
     t = np.linspace(-.5, .5, 16)
@@ -271,7 +275,7 @@ def _stroke(rng, at, length, width, bend):
     empty = np.zeros(_SHAPE, np.uint8)
     return cv2.polylines(empty, [points], False, 255, width, cv2.LINE_AA)
 
-# %% ../nbs/01_synth.ipynb #c0045
+# %% ../nbs/01_synth.ipynb #c0050
 def _scratch(rng, design, image, plain):
     x,y,wide,high = _rect(design)
     middle = (x+.2*wide,y+.2*high,.6*wide,.6*high)
@@ -282,10 +286,7 @@ def _scratch(rng, design, image, plain):
     mask = _stroke(rng, at, length, width, bend)
     return mask, _one_of(rng, 20, 170, 200)
 
-# %% ../nbs/01_synth.ipynb #c0047
-@lru_cache(None)
-def _body_mask(name): return (255*_body(DESIGNS[name])).astype(np.uint8)
-
+# %% ../nbs/01_synth.ipynb #c0053
 def _edge_point(rng, design):
     "A point on an edge of the body"
     left,top,wide,high = _rect(design)
@@ -296,6 +297,10 @@ def _edge_point(rng, design):
         x = rng.integers(2)
         y = rng.uniform(.02, .98)
     return left+wide*x, top+high*y
+
+# %% ../nbs/01_synth.ipynb #c0055
+@lru_cache(None)
+def _body_mask(name): return (255*_body(DESIGNS[name])).astype(np.uint8)
 
 def _chipping(rng, design, image, plain):
     at = _edge_point(rng, design)
@@ -308,7 +313,7 @@ def _chipping(rng, design, image, plain):
     rough = cv2.resize(piece, (S*W,S*H))
     return mask, np.clip(gray+9*rough, 0, 255)
 
-# %% ../nbs/01_synth.ipynb #c0050
+# %% ../nbs/01_synth.ipynb #c0058
 def _foreign(rng, design, image, plain):
     at = _point(rng, _rect(design))
     gray = _one_of(rng, 10, 185, 215)
@@ -322,6 +327,7 @@ def _foreign(rng, design, image, plain):
     crumb = _blob(rng, at, wide, high)
     return _area(crumb, 1.5), gray
 
+# %% ../nbs/01_synth.ipynb #c0061
 def _glue(rng, design, image, plain):
     i = rng.integers(len(design.leads))
     *_,wide,high = design.lead(i)
@@ -331,7 +337,7 @@ def _glue(rng, design, image, plain):
     outline = _blob(rng, at, x, y, rough=.12)
     return _area(outline, 4), int(rng.uniform(50, 80))
 
-# %% ../nbs/01_synth.ipynb #c0053
+# %% ../nbs/01_synth.ipynb #c0064
 def _outer_part(design, i, share):
     "The outer `share` of lead `i` in the enlarged drawing: left, top, width, height"
     x,y,wide,high = design.lead(i)
@@ -344,14 +350,16 @@ def _outer_part(design, i, share):
     if lead_y>0: y += high-cut
     return x, y, wide, cut
 
-# %% ../nbs/01_synth.ipynb #c0055
+# %% ../nbs/01_synth.ipynb #c0066
 def _broken_off(bare, x, y, wide, high):
+    "The empty pocket shows, a little beyond the lead too"
     mask = np.zeros(_SHAPE, np.uint8)
     here = _window(x-4, y-4, wide+8, high+8)
     mask[here] = 255
     return mask, bare
 
 def _bent(bare, image, rect, right, down):
+    "The empty pocket shows, and the lead in another place"
     x,y,wide,high = rect
     there = _window(x+right, y+down, wide, high)
     value = bare.copy()
@@ -361,6 +369,7 @@ def _bent(bare, image, rect, right, down):
     mask[_window(*rect)] = 255
     return mask, value
 
+# %% ../nbs/01_synth.ipynb #c0069
 def _lead(rng, design, image, plain):
     i = rng.integers(len(design.leads))
     rect = _outer_part(design, i, rng.uniform(.35, .65))
@@ -370,7 +379,7 @@ def _lead(rng, design, image, plain):
     right,down = (0,shift) if design.side(i) else (shift,0)
     return _bent(bare, image, rect, right, down)
 
-# %% ../nbs/01_synth.ipynb #c0058
+# %% ../nbs/01_synth.ipynb #c0072
 def _marking(rng, design, image, plain):
     x,y,wide,high = _mark_rect(design)
     left = x + round(.15*wide)
@@ -382,7 +391,7 @@ def _marking(rng, design, image, plain):
     missing = rng.random()<.5
     return mask, plain if missing else cv2.blur(image, (61,5))
 
-# %% ../nbs/01_synth.ipynb #c0061
+# %% ../nbs/01_synth.ipynb #c0075
 DEFECTS = {'scratch':_scratch, 'chipping':_chipping, 'foreign material':_foreign,
            'lead glue':_glue, 'lead defect':_lead, 'marking defect':_marking}
 
@@ -394,7 +403,7 @@ def _blend(image, mask, value, contrast):
     strength = mask[here]*np.float32(contrast/255)
     image[here] = part + (value-part.astype(np.float32))*strength
 
-# %% ../nbs/01_synth.ipynb #c0066
+# %% ../nbs/01_synth.ipynb #c0080
 def _pose(rng):
     "Affine matrix from drawing to picture: a chip lies a little turned, shifted, near or far"
     angle = rng.normal(0, 1.3)
@@ -405,7 +414,7 @@ def _pose(rng):
     matrix[:,2] += [W/2,H/2] - middle + shift
     return matrix
 
-# %% ../nbs/01_synth.ipynb #c0068
+# %% ../nbs/01_synth.ipynb #c0082
 _X = np.linspace(-1, 1, W, dtype=np.float32)
 _Y = np.linspace(-1, 1, H, dtype=np.float32)[:,None]
 _V = _X**2+_Y**2
@@ -422,7 +431,7 @@ def _light(rng, image):
     image = image*light + grain*strength
     return np.clip(image+np.float32(.5), 0, 255).astype(np.uint8)
 
-# %% ../nbs/01_synth.ipynb #c0071
+# %% ../nbs/01_synth.ipynb #c0085
 def _frame(rng, mask):
     "The box `(x1, y1, x2, y2)`, inclusive and within the picture, that a person would draw around a mask"
     seen = (mask>32).astype(np.uint8)
@@ -434,7 +443,7 @@ def _frame(rng, mask):
     y2 = min(H-1, y+high-1+bottom)
     return x1, y1, x2, y2
 
-# %% ../nbs/01_synth.ipynb #c0073
+# %% ../nbs/01_synth.ipynb #c0087
 def draw_chip(
     rng:np.random.Generator, # Decides everything that varies: the same state draws the same chip
     design:str='SOT23', # One of `DESIGNS`
@@ -443,7 +452,8 @@ def draw_chip(
     lot:str='WEP93700163A', # Its last characters are part of the marking
 )->tuple: # uint8 (267, 275), and the box `(x1, y1, x2, y2)` around the defect or `None`
     "Draw one chip"
-    kind,drawing,mask = DESIGNS[design],_template(design).copy(),None
+    kind,mask = DESIGNS[design],None
+    drawing = _template(design).copy()
     _wear(rng, drawing, kind)
     plain = drawing.copy()
     _mark(rng, drawing, kind, lot[-4:-1])
@@ -457,15 +467,15 @@ def draw_chip(
     if mask is None: return image, None
     return image, _frame(rng, cv2.warpAffine(mask, pose, (W,H)))
 
-# %% ../nbs/01_synth.ipynb #c0082
-import io, os, shutil, struct, zlib
+# %% ../nbs/01_synth.ipynb #c0096
+import io, itertools, os, shutil, struct, zlib
 from pathlib import Path
 import cv2
 import numpy as np, pandas as pd
 from PIL import Image
 from .core import *
 
-# %% ../nbs/01_synth.ipynb #c0085
+# %% ../nbs/01_synth.ipynb #c0099
 def _lot_name(i, digit, design):
     "Most names of lots look alike; now and then a lot of SOT23 is a dummy"
     if i%50==5 and design=='SOT23':
@@ -485,7 +495,7 @@ def _lots(rng, n):
     machines = [_machine_name(*o) for o in zip(apg, numbers)]
     return pd.DataFrame(dict(lot=lots, design=designs, machine=machines))
 
-# %% ../nbs/01_synth.ipynb #c0088
+# %% ../nbs/01_synth.ipynb #c0102
 def _chip_name(lot, station, machine, head, place, attempt):
     return f'{lot}_{station:02d}-{machine}{head}_{place}_{attempt}'
 
@@ -500,7 +510,7 @@ def _chip_names(rng, df):
     rows = zip(df.lot, stations, df.machine, heads, place, tries)
     return [_chip_name(*o) for o in rows]
 
-# %% ../nbs/01_synth.ipynb #c0090
+# %% ../nbs/01_synth.ipynb #c0104
 _SHARES = [.22,.2,.2,.15,.13,.1] # Of `DEFECTS`, in their order
 
 def _chips(
@@ -522,7 +532,7 @@ def _chips(
     if contrast is not None: df['contrast'] = df.contrast.where(~defect, contrast)
     return df
 
-# %% ../nbs/01_synth.ipynb #c0093
+# %% ../nbs/01_synth.ipynb #c0107
 def _some_chips(n_good, n_defect, seed, design, contrast):
     "What to draw: good chips first"
     n = n_good+n_defect
@@ -539,7 +549,7 @@ def _scale_box(box, sz):
     scaled = np.multiply(box, sz)/(W,H,W,H)
     return tuple(scaled.astype(int).tolist())
 
-# %% ../nbs/01_synth.ipynb #c0095
+# %% ../nbs/01_synth.ipynb #c0109
 def synth_chips(
     n_good:int=80, # Good chips, first in the results
     n_defect:int=20, # Defective chips
@@ -559,14 +569,14 @@ def synth_chips(
     boxes = [[o] if o else [] for o in boxes]
     return np.stack(imgs), labels, boxes, df.defect_type.tolist()
 
-# %% ../nbs/01_synth.ipynb #c0100
+# %% ../nbs/01_synth.ipynb #c0114
 def _save_chip(seed, i, row):
     "Draw chip `i` into its file; its boxes"
     image,box = _draw(seed, i, row)
     Image.fromarray(image).save(row.path)
     return [box] if box else []
 
-# %% ../nbs/01_synth.ipynb #c0102
+# %% ../nbs/01_synth.ipynb #c0116
 def synth_folder(
     path, # Where `good/` and `defect/` are made
     n_good:int=80, # Good chips
@@ -586,7 +596,7 @@ def synth_folder(
     df['boxes'] = parallel_map(lambda o: _save_chip(seed, *o), rows, desc='drawing', chunk=16)
     return make_table(df.drop(columns=['machine','name']))
 
-# %% ../nbs/01_synth.ipynb #c0105
+# %% ../nbs/01_synth.ipynb #c0119
 FILES = dict(good=27_420, boxed=6_696, unboxed=343, test_good=3_003, test_defect=827) # Images of each part at scale 1
 PLANTED = dict(copy=18, leak=10, conflict=8, pixel=12, near=60, broken=6) # Files of each kind at scale 1
 _TEST = 'test/test_contest/test'
@@ -596,7 +606,7 @@ FOLDERS = dict(good=f'{_TRAIN}/good_all', boxed=f'{_TRAIN}/defect', unboxed=f'{_
 
 def _scaled(counts, scale): return {k:max(1, round(n*scale)) for k,n in counts.items()}
 
-# %% ../nbs/01_synth.ipynb #c0108
+# %% ../nbs/01_synth.ipynb #c0122
 def _origin(i): return 'boxed' if i%4==3 else 'good'
 
 def _twins(n):
@@ -613,13 +623,13 @@ def _twins(n):
     for kind in ('pixel','near'):
         for i in range(n[kind]): yield kind, _origin(i), _origin(i), False
 
-# %% ../nbs/01_synth.ipynb #c0111
+# %% ../nbs/01_synth.ipynb #c0125
 class _Pool:
     "Rows of each part that nothing has been planted in"
     def __init__(self, rng, part, apg):
         self.apg = apg
         rows = {k:np.flatnonzero(part==k) for k in FILES}
-        self.rows = {k:list(rng.permutation(o)) for k,o in rows.items()}
+        self.rows = {k:[*rng.permutation(o)] for k,o in rows.items()}
 
     def take(self, part, apg=False):
         "A row; one with an APG_ITIS name if `apg` and there is one"
@@ -630,23 +640,26 @@ class _Pool:
             while at>=0 and not self.apg[rows[at]]: at -= 1
         return rows.pop(at)
 
-# %% ../nbs/01_synth.ipynb #c0113
+# %% ../nbs/01_synth.ipynb #c0127
 NEAR = ('recoded','shifted','relit')
 BROKEN = ('cut off','zero bytes','text','bomb')
 _CHIP = ['design','defect_type','contrast','true_label'] # What a copy has from its original
 
-def _plant(df, pool, n):
-    "`df` with kinds, and copies that point at their originals"
-    n_near = 0
+def _plant_copies(df, pool, n):
+    "Make some rows copies of others, in place"
+    hows = itertools.cycle(NEAR)
     for kind,part,copy_part,again in _twins(n):
         if not again: original = pool.take(part, kind=='copy')
         copy = pool.take(copy_part, kind=='copy')
+        how = next(hows) if kind=='near' else None
         df.loc[copy, _CHIP] = df.loc[original, _CHIP]
-        how = NEAR[n_near%3] if kind=='near' else None
-        n_near += kind=='near'
         df.loc[copy, ['src','kind','detail']] = [original, kind, how]
+
+def _plant(df, pool, n):
+    "`df` with kinds, and copies that point at their originals"
+    _plant_copies(df, pool, n)
     for i in range(n['broken']):
-        how = BROKEN[i if i<4 else 0]
+        how = BROKEN[i] if i<len(BROKEN) else BROKEN[0]
         df.loc[pool.take('good'), ['kind','detail']] = 'broken',how
     suffix = np.where(df.kind=='pixel', '.png', '.bmp')
     df['path'] = df.part.map(FOLDERS) + '/' + df.name + suffix
@@ -655,44 +668,50 @@ def _plant(df, pool, n):
     df['other'] = originals.where(is_copy.values, None).tolist()
     return df
 
-# %% ../nbs/01_synth.ipynb #c0115
-def _wrong_rows(rng, part, label, share):
+# %% ../nbs/01_synth.ipynb #c0129
+def _files(scale):
+    "One row a file: the `part` it belongs to, its `label` and `split`"
+    n = _scaled(FILES, scale)
+    part = np.repeat(list(n), list(n.values()))
+    good = np.isin(part, ['good','test_good'])
+    test = np.isin(part, ['test_good','test_defect'])
+    label = np.where(good, 'good', 'defect')
+    split = np.where(test, 'test', 'train')
+    return pd.DataFrame(dict(part=part, label=label, split=split))
+
+def _wrong_rows(rng, files, share):
     "Whether each row gets a wrong label: `share` of the training images of each class"
-    wrong = np.zeros(len(part), bool)
-    train = np.isin(part, ['good','boxed','unboxed'])
+    wrong = np.zeros(len(files), bool)
+    train = files.split=='train'
     for o in ('good','defect'):
-        rows = np.flatnonzero((label==o) & train)
+        rows = np.flatnonzero((files.label==o) & train)
         n_wrong = round(share*len(rows))
         wrong[rng.choice(rows, n_wrong, replace=False)] = True
     return wrong
 
-# %% ../nbs/01_synth.ipynb #c0117
+# %% ../nbs/01_synth.ipynb #c0131
 def _plan(scale, seed, wrong_labels):
     "One row a file, nothing drawn yet"
-    rng,n = np.random.default_rng(seed),_scaled(FILES, scale)
-    part = np.repeat(list(n), list(n.values()))
-    label = np.where(np.isin(part, ['good','test_good']), 'good', 'defect')
-    wrong = _wrong_rows(rng, part, label, wrong_labels)
-    defect = (label=='defect')!=wrong
-    df = _chips(rng, defect, max(2, round(4400*scale)))
-    test = np.isin(part, ['test_good','test_defect'])
-    df = df.assign(
-        part=part,
-        label=label,
-        true_label=np.where(defect, 'defect', 'good'),
-        src=np.arange(len(df)),
-        split=np.where(test, 'test', 'train'),
-        boxed=part=='boxed')
-    df['label'] = df.label.where(~test, None)
-    df['kind'] = pd.Series(np.where(wrong, 'wrong', None), dtype=object)
-    df['detail'] = pd.Series([None]*len(df), dtype=object)
-    free = np.where(wrong, '', part)
+    rng,files = np.random.default_rng(seed),_files(scale)
+    wrong = _wrong_rows(rng, files, wrong_labels)
+    defect = ((files.label=='defect')!=wrong).to_numpy()
+    n_lots = max(2, round(4400*scale))
+    chips = _chips(rng, defect, n_lots)
+    df = pd.concat([chips, files], axis=1)
+    df['label'] = df.label.where(df.split=='train', None)
+    df['true_label'] = np.where(defect, 'defect', 'good')
+    df['src'] = np.arange(len(df))
+    df['boxed'] = df.part=='boxed'
+    kind = np.where(wrong, 'wrong', None)
+    df['kind'] = pd.Series(kind, dtype=object)
+    df['detail'] = pd.Series(None, df.index, dtype=object)
+    free = df.part.where(~wrong, '')
     pool = _Pool(rng, free, df.machine.str.startswith('APG'))
     planted = _scaled(PLANTED, scale)
     planted['broken'] = max(4, planted['broken'])
     return _plant(df, pool, planted)
 
-# %% ../nbs/01_synth.ipynb #c0120
+# %% ../nbs/01_synth.ipynb #c0134
 def _recoded(rng, image):
     quality = int(rng.integers(70, 93))
     _,code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -713,7 +732,7 @@ def _near(rng, image, how):
     image = cv2.warpAffine(image, move, (W,H), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
     return image, (right,down)
 
-# %% ../nbs/01_synth.ipynb #c0123
+# %% ../nbs/01_synth.ipynb #c0137
 _HEADER = (1078,0,0,1078,40,60_000,60_000,1,8,0,0,0,0,0,0) # Of a gray BMP: sizes, offsets, bits a pixel
 _BOMB = b'BM' + struct.pack('<IHHIIiiHHIIiiII', *_HEADER)
 
@@ -726,7 +745,7 @@ def _broken(rng, image, how):
     Image.fromarray(image).save(file, 'bmp')
     return file.getvalue()[:int(rng.integers(5_000, 60_000))]
 
-# %% ../nbs/01_synth.ipynb #c0125
+# %% ../nbs/01_synth.ipynb #c0139
 def _move(box, right, down):
     "A box in a shifted picture"
     moved = np.add(box, (right,down,right,down))
@@ -745,7 +764,7 @@ def _write_one(root, seed, rows, i):
     else: Image.fromarray(image).save(path)
     return [box] if box else []
 
-# %% ../nbs/01_synth.ipynb #c0128
+# %% ../nbs/01_synth.ipynb #c0142
 def _imagined(seed, i):
     "A box of the usual size, somewhere on the chip"
     rng = np.random.default_rng([seed,i,2])
@@ -753,9 +772,7 @@ def _imagined(seed, i):
     x,y,wide,high = corner_and_size.tolist()
     return x, y, x+wide, y+high
 
-# %% ../nbs/01_synth.ipynb #c0130
-_TRUTH = 'path split label true_label defect_type contrast design lot kind detail other boxed boxes'.split()
-
+# %% ../nbs/01_synth.ipynb #c0144
 def _claims(seed, df):
     "The contest's table of boxes: of each file that it mentions, `id` and the box"
     boxed = df[df.part=='boxed']
@@ -764,12 +781,16 @@ def _claims(seed, df):
     area = pd.DataFrame(boxes, boxed.name, ['x_1','y_1','x_2','y_2'])
     return area.rename_axis('id').sort_index().reset_index()
 
+# %% ../nbs/01_synth.ipynb #c0147
+_TRUTH = 'path split label true_label defect_type contrast design lot kind detail other boxed boxes'.split()
+
 def _write_tables(root, seed, df):
     "The contest's two tables, and the truth"
     tests = df.name[df.split=='test']
     sample = pd.DataFrame(dict(id=sorted(tests), defect_score=0.))
     tables = dict(defect_area=_claims(seed, df), submission_sample=sample)
-    for name,table in tables.items(): table.to_csv(root/f'{name}.csv', index=False, lineterminator='\n')
+    for name,table in tables.items():
+        table.to_csv(root/f'{name}.csv', index=False, lineterminator='\n')
     truth = df[_TRUTH].sort_values('path').reset_index(drop=True)
     for o in ('label','defect_type','kind','detail','other'):
         column = truth[o].astype(object)
@@ -777,7 +798,7 @@ def _write_tables(root, seed, df):
     write_csv(truth, root/'truth.csv')
     return truth
 
-# %% ../nbs/01_synth.ipynb #c0133
+# %% ../nbs/01_synth.ipynb #c0150
 def _check_synth(path, scale, seed, wrong_labels):
     full = path.exists() and (not path.is_dir() or any(path.iterdir()))
     if full: raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
@@ -788,9 +809,10 @@ def _check_synth(path, scale, seed, wrong_labels):
     home = next(o for o in path.absolute().parents if o.exists())
     need = 75e-6*scale*sum(FILES.values())
     free = shutil.disk_usage(home).free/1e9
-    if free < need: raise UserError(f'{path}: needs {need:.1f} GB, and {free:.1f} GB are free; use a smaller scale')
+    if free < need:
+        raise UserError(f'{path}: needs {need:.1f} GB, and {free:.1f} GB are free; use a smaller scale')
 
-# %% ../nbs/01_synth.ipynb #c0136
+# %% ../nbs/01_synth.ipynb #c0153
 def synth(
     path, # A new or empty folder
     scale:float=1., # Share of the contest's 38,289 images, from 0.001
@@ -814,7 +836,7 @@ def synth(
     finally: shutil.rmtree(part, ignore_errors=True)
     return truth
 
-# %% ../nbs/01_synth.ipynb #c0139
+# %% ../nbs/01_synth.ipynb #c0156
 def truth_counts(
     truth:pd.DataFrame, # What `synth` returned
 )->dict: # Name → number
