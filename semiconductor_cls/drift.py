@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['METRICS', 'N_MIN', 'NAMES', 'mixture_gap', 'judge_window', 'check_window', 'drift_table', 'plot_drift']
 
-# %% ../nbs/53_drift.ipynb #c81e728d
+# %% ../nbs/53_drift.ipynb #c0002
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from scipy import stats
@@ -14,45 +14,69 @@ from .core import *
 from .eda import STATS
 from .report import *
 
-# %% ../nbs/53_drift.ipynb #e4da3b7f
+# %% ../nbs/53_drift.ipynb #c0005
+def _cumulative(numbers, at):
+    "The share of some sorted numbers that lies at or below each of `at`"
+    return np.searchsorted(numbers, at, side='right')/max(len(numbers), 1)
+
+def _p_value(gap, share, n, n_good, n_defect):
+    "How often chance alone makes a gap as large, with as many pictures"
+    variance = (1-share)**2/n_good + share**2/max(n_defect, 1)
+    size = round(1/(1/n+variance))
+    return stats.kstwo.sf(gap, max(size, 1))
+
+# %% ../nbs/53_drift.ipynb #c0007
 def mixture_gap(
     x, # What came in, (n,)
     good, # The same number of good training pictures, (m,)
     defect=() # And of defective ones; may be empty
 )->tuple: # Greatest gap 0..1, share of defects that fits best, p-value
     "Kolmogorov-Smirnov distance from the best-fitting mixture of good and defective parts"
-    x,good,defect = (np.sort(np.asarray(o, dtype=float)) for o in (x, good, defect))
-    at = np.concatenate([x, good, defect])
-    F,G,D = (np.searchsorted(o, at, side='right')/max(len(o), 1) for o in (x, good, defect))
-    def gap(share): return np.abs(F-G - share*(D-G)).max()
-    share = min(minimize_scalar(gap, bounds=(0, 1), method='bounded', options=dict(xatol=.002)).x, 0., key=gap) if len(defect) else 0.
-    one_over_m = (1-share)**2/len(good) + share**2/max(len(defect), 1)
-    return float(gap(share)), float(share), float(stats.kstwo.sf(gap(share), max(round(1/(1/len(x)+one_over_m)), 1)))
+    parts = [np.sort(np.asarray(o, dtype=float)) for o in (x, good, defect)]
+    at = np.concatenate(parts)
+    came,of_good,of_defect = [_cumulative(o, at) for o in parts]
+    def gap(share):
+        rest = came-of_good - share*(of_defect-of_good)
+        return np.abs(rest).max()
+    share = 0.
+    if len(parts[2]):
+        fit = minimize_scalar(gap, bounds=(0, 1), method='bounded', options=dict(xatol=.002))
+        share = min(fit.x, 0., key=gap)
+    best = gap(share)
+    return float(best), float(share), float(_p_value(best, share, *map(len, parts)))
 
-# %% ../nbs/53_drift.ipynb #45c48cce
+# %% ../nbs/53_drift.ipynb #c0013
 METRICS = ['score', *STATS]
 N_MIN = 30 # Reference pictures of a class below which nothing is claimed
+
+def _judge_number(x, numbers, label):
+    "Gap, share and p-value of one number; NaN where too little is known"
+    x,good,defect = x.dropna(),numbers[label=='good'].dropna(),numbers[label=='defect'].dropna()
+    if not len(x) or len(good)<N_MIN: return np.nan, np.nan, np.nan
+    return mixture_gap(x, good, defect if len(defect)>=N_MIN else ())
 
 def judge_window(
     df:pd.DataFrame, # What came in: columns of `METRICS`
     ref:pd.DataFrame, # Training pictures: `label` and columns of `METRICS`; a number that is unknown is NaN
     alpha:float=.01 # Share of windows that may raise a false alarm
-)->dict: # `n`, gap and p-value of each number, `defects` (share that fits the scores), `alarm` (what has drifted, in words)
+)->dict: # `n`, gap and p-value of each number, `defects` (share that fits the scores), `alarm` (what has drifted)
     "Compare one window with the reference"
-    res,off = dict(n=len(df), defects=np.nan),[]
-    for m in METRICS:
-        x,(good,defect) = df[m].dropna(),(ref.loc[ref.label==l, m].dropna() for l in ('good','defect'))
-        if not len(x) or len(good)<N_MIN: res |= {m:np.nan, f'p_{m}':np.nan}; continue
-        gap,share,p = mixture_gap(x, good, defect if len(defect)>=N_MIN else ())
-        res |= {m:gap, f'p_{m}':p}
-        if m=='score': res['defects'] = share
-        if p < alpha/len(METRICS): off.append(m)
-    return res | dict(alarm=', '.join(off))
+    res,drifted = dict(n=len(df), defects=np.nan),[]
+    for o in METRICS:
+        gap,share,p = _judge_number(df[o], ref[o], ref.label)
+        res |= {o:gap, f'p_{o}':p}
+        if o=='score': res['defects'] = share
+        if p<alpha/len(METRICS): drifted.append(o)
+    return res | dict(alarm=', '.join(drifted))
 
-def check_window(n:int):
+# %% ../nbs/53_drift.ipynb #c0016
+def check_window(
+    n:int # Pictures in a window
+)->None:
     "Refuse windows that can show nothing"
     if n<N_MIN: raise UserError(f'--window {n}: at least {N_MIN} pictures, fewer show nothing')
 
+# %% ../nbs/53_drift.ipynb #c0018
 def drift_table(
     df:pd.DataFrame, # What came in, in the order of time: columns of `METRICS`, and `time` if known
     ref:pd.DataFrame, # The reference
@@ -61,29 +85,48 @@ def drift_table(
 )->pd.DataFrame: # One row a full window, the oldest first: `start end` and `judge_window`
     "Judge what came in window by window; pictures that do not fill a window wait for more"
     check_window(window)
-    parts = [df.iloc[i:i+window] for i in range(0, len(df)-window+1, window)]
-    def ends(o): return dict(start=o.time.iloc[0], end=o.time.iloc[-1]) if 'time' in o else {}
-    return pd.DataFrame([ends(o) | judge_window(o, ref, alpha) for o in parts])
+    rows = []
+    for i in range(0, len(df)-window+1, window):
+        part,ends = df.iloc[i:i+window],{}
+        if 'time' in df: ends = dict(start=part.time.iloc[0], end=part.time.iloc[-1])
+        rows.append(ends | judge_window(part, ref, alpha))
+    return pd.DataFrame(rows)
 
-# %% ../nbs/53_drift.ipynb #98f13708
-NAMES = dict(score='score (probability of a defect)', brightness='brightness (gray levels)', contrast='contrast (gray levels)', sharpness='sharpness (gray levels²)')
+# %% ../nbs/53_drift.ipynb #c0030
+NAMES = dict(
+    score='score (probability of a defect)',
+    brightness='brightness (gray levels)',
+    contrast='contrast (gray levels)',
+    sharpness='sharpness (gray levels²)')
 
+def _plot_number(ax, x, ref, bins, color):
+    "Shares of one number: training as gray bars, what came in as a line"
+    both = np.r_[x, ref]
+    usual = np.quantile(both, [.002,.998])
+    edges = np.histogram_bin_edges(np.clip(both, *usual), bins)
+    def draw(numbers, **kw):
+        percent = np.full(len(numbers), 100/len(numbers))
+        ax.hist(np.clip(numbers, edges[0], edges[-1]), edges, weights=percent, **kw)
+    draw(ref, color='#c8c8c8', label='training')
+    draw(x, histtype='step', lw=2, color=color, label='came in')
+
+# %% ../nbs/53_drift.ipynb #c0032
 def plot_drift(
     df:pd.DataFrame, # The window: columns of `METRICS`
     ref:pd.DataFrame, # The reference
-    bins:int=24
+    bins:int=24 # Bars of a histogram
 )->plt.Figure: # None where there is nothing to compare
     "Distributions of a window against the reference, one panel a number"
-    have = [m for m in METRICS if df[m].notna().any() and ref[m].notna().any()]
+    have = [o for o in METRICS if df[o].notna().any() and ref[o].notna().any()]
     if not have: return None
-    off = judge_window(df, ref)['alarm'].split(', ')
-    fig,axs = plt.subplots(1, len(have), figsize=(2.9*len(have), 2.5), layout='constrained', squeeze=False)
-    for ax,m in zip(axs[0], have):
-        x,r = df[m].dropna(),ref[m].dropna()
-        edges = np.histogram_bin_edges(np.clip(np.r_[x, r], *np.quantile(np.r_[x, r], [.002,.998])), bins)
-        for v,kw in ((r,dict(color='#c8c8c8', label='training')), (x,dict(histtype='step', lw=2, color=DEFECT if m in off else GOOD, label='came in'))):
-            ax.hist(np.clip(v, edges[0], edges[-1]), edges, weights=np.full(len(v), 100/len(v)), **kw)
-        ax.set(xlabel=NAMES[m], ylabel='pictures (%)' if ax is axs[0,0] else '')
-        if m in off: ax.set_title('drifted', color=DEFECT, fontsize=10)
-    fig.legend(*axs[0,0].get_legend_handles_labels(), loc='outside upper left', ncols=2, frameon=False, fontsize=8)
+    drifted = judge_window(df, ref)['alarm'].split(', ')
+    fig,axs = plt.subplots(1, len(have), figsize=(2.9*len(have),2.5), layout='constrained', squeeze=False)
+    for ax,name in zip(axs[0], have):
+        color = DEFECT if name in drifted else GOOD
+        _plot_number(ax, df[name].dropna(), ref[name].dropna(), bins, color)
+        ax.set_xlabel(NAMES[name])
+        if name in drifted: ax.set_title('drifted', color=DEFECT, fontsize=10)
+    axs[0,0].set_ylabel('pictures (%)')
+    handles = axs[0,0].get_legend_handles_labels()
+    fig.legend(*handles, loc='outside upper left', ncols=2, frameon=False, fontsize=8)
     return fig

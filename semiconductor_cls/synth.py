@@ -6,17 +6,14 @@
 __all__ = ['W', 'H', 'S', 'DESIGNS', 'DEFECTS', 'FILES', 'PLANTED', 'FOLDERS', 'NEAR', 'BROKEN', 'Design', 'draw_chip',
            'synth_chips', 'synth_folder', 'synth', 'truth_counts']
 
-# %% ../nbs/01_synth.ipynb #c81e728d
-import io, json, os, shutil, struct, zlib
+# %% ../nbs/01_synth.ipynb #c0002
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 import cv2
-import numpy as np, pandas as pd
-from PIL import Image
-from .core import *
+import numpy as np
 
-# %% ../nbs/01_synth.ipynb #e4da3b7f
+# %% ../nbs/01_synth.ipynb #c0005
 W,H = 275,267 # Pixels of a picture, wide and high
 S = 2 # Chips are drawn this many times larger, then shrunk
 
@@ -30,211 +27,423 @@ class Design:
     gray:int=78 # Of the mould
     code:str='A6' # Type code, the first line of the marking
 
-    def side(self, i): # Whether it leaves the body to the left or right
-        "Lead `i` points sideways"
+    def side(self, i)->bool:
+        "Whether lead `i` leaves the body to the left or right"
         return abs(self.leads[i][0]) > self.body[0]/2 - 8
 
-    def lead(self, i): # Pixels of the drawing: left, top, width, height
+    def lead(self, i)->tuple: # Pixels of the drawing: left, top, width, height
         "Lead `i` in the enlarged drawing"
-        x,y,w,h = self.leads[i]
-        return round(S*(W/2+x-w/2)), round(S*(H/2+y-h/2)), S*w, S*h
+        x,y,wide,high = self.leads[i]
+        left = round(S*(W/2+x-wide/2))
+        top = round(S*(H/2+y-high/2))
+        return left, top, S*wide, S*high
 
-# %% ../nbs/01_synth.ipynb #8f14e45f
-def _row(y, xs, w, h): return tuple((x,y,w,h) for x in xs)
-def _col(x, ys, w, h): return tuple((x,y,w,h) for y in ys)
+# %% ../nbs/01_synth.ipynb #c0008
+def _row(y, xs, wide, high): return tuple((x,y,wide,high) for x in xs)
+def _col(x, ys, wide, high): return tuple((x,y,wide,high) for y in ys)
 
-DESIGNS = {d.name:d for d in [
-    Design('SOT23', (176,98), _row(-68,[0],32,46) + _row(68,[-57,57],32,46), code='W6'),
-    Design('SOT353', (176,108), _row(-70,[-58,58],25,38) + _row(70,[-58,0,58],25,38), radius=5, gray=88, code='VH5'),
-    Design('DFN', (124,180), _col(-64,[-60,0,60],16,34) + _col(64,[-60,0,60],16,34), radius=2, gray=70, code='K2'),
-    Design('CFP', (142,118), _col(-86,[0],44,72) + _col(86,[0],44,54), radius=9, gray=84, code='10A'),
-    Design('LFPAK', (160,120), _row(-74,[0],136,40) + _row(74,[-60,-20,20,60],23,38), radius=4, gray=94, code='7R6')]}
+_DESIGNS = [
+    Design('SOT23', body=(176,98), code='W6', leads=(
+        *_row(-68, [0], 32, 46),
+        *_row(68, [-57,57], 32, 46))),
+    Design('SOT353', body=(176,108), code='VH5', radius=5, gray=88, leads=(
+        *_row(-70, [-58,58], 25, 38),
+        *_row(70, [-58,0,58], 25, 38))),
+    Design('DFN', body=(124,180), code='K2', radius=2, gray=70, leads=(
+        *_col(-64, [-60,0,60], 16, 34),
+        *_col(64, [-60,0,60], 16, 34))),
+    Design('CFP', body=(142,118), code='10A', radius=9, gray=84, leads=(
+        *_col(-86, [0], 44, 72),
+        *_col(86, [0], 44, 54))),
+    Design('LFPAK', body=(160,120), code='7R6', radius=4, gray=94, leads=(
+        *_row(-74, [0], 136, 40),
+        *_row(74, [-60,-20,20,60], 23, 38)))]
 
-# %% ../nbs/01_synth.ipynb #45c48cce
-def _rounded(x, y, w, h, r):
+DESIGNS = {o.name:o for o in _DESIGNS}
+
+# %% ../nbs/01_synth.ipynb #c0011
+_SHAPE = (S*H,S*W) # Of the enlarged drawing
+
+def _window(x, y, wide, high): return np.s_[y:y+high, x:x+wide]
+
+def _rounded(x, y, wide, high, radius):
     "Mask of a rectangle with round corners, 0..1"
-    m = np.zeros((S*H,S*W), np.float32)
-    m[y+r:y+h-r, x+r:x+w-r] = 1
-    return cv2.dilate(m, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2*r+1,2*r+1)))
+    mask = np.zeros(_SHAPE, np.float32)
+    size = 2*radius
+    inner = _window(x+radius, y+radius, wide-size, high-size)
+    mask[inner] = 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size+1,size+1))
+    return cv2.dilate(mask, disc)
 
-def _relief(m, sigma): # Bright where the surface faces the upper left, dark on the other side
-    b = cv2.GaussianBlur(m, (0,0), sigma)
-    return sigma*(cv2.Sobel(b, -1, 1, 0)+cv2.Sobel(b, -1, 0, 1))
+def _relief(mask, sigma):
+    "Bright where the surface faces the upper left, dark on the other side"
+    soft = cv2.GaussianBlur(mask, (0,0), sigma)
+    across = cv2.Sobel(soft, -1, 1, 0)
+    down = cv2.Sobel(soft, -1, 0, 1)
+    return sigma*(across+down)
 
-def _body(d): return _rounded(round(S*(W-d.body[0])/2), round(S*(H-d.body[1])/2), S*d.body[0], S*d.body[1], S*d.radius)
+# %% ../nbs/01_synth.ipynb #c0013
+def _rect(design):
+    "The body in the enlarged drawing: left, top, width, height"
+    wide,high = design.body
+    left = S*(W-wide)/2
+    top = S*(H-high)/2
+    return left, top, S*wide, S*high
 
-# %% ../nbs/01_synth.ipynb #d3d94468
-def _metal(d, i):
+def _body(design):
+    "Mask of the body, 0..1"
+    x,y,wide,high = _rect(design)
+    return _rounded(round(x), round(y), wide, high, S*design.radius)
+
+# %% ../nbs/01_synth.ipynb #c0016
+def _bump(t, at, width): return np.exp(-((t-at)/width)**2)
+
+def _metal(design, i):
     "Gray of lead `i`: bands of light where it bends, dim towards its sides"
-    x,y,w,h = d.lead(i)
-    lx,ly,*_ = d.leads[i]
-    side = d.side(i)
-    n,across = (w,h) if side else (h,w)
-    t = np.linspace(0, 1, n) if (lx if side else ly)>0 else np.linspace(1, 0, n)
-    v = 105 + 95*np.exp(-((t-.45)/.13)**2) + 55*np.exp(-((t-.92)/.1)**2)
-    a = np.outer(v, 1-.25*np.linspace(-1, 1, across)**4)
-    return (a.T if side else a).astype(np.float32)
+    x,y,*_ = design.leads[i]
+    _,_,wide,high = design.lead(i)
+    side = design.side(i)
+    length,across = (wide,high) if side else (high,wide)
+    outwards = (x if side else y)>0
+    along = np.linspace(0, 1, length)
+    if not outwards: along = np.linspace(1, 0, length)
+    shine = 105 + 95*_bump(along, .45, .13)
+    shine = shine + 55*_bump(along, .92, .1)
+    dim = 1 - .25*np.linspace(-1, 1, across)**4
+    gray = np.outer(shine, dim)
+    if side: gray = gray.T
+    return gray.astype(np.float32)
 
-# %% ../nbs/01_synth.ipynb #c20ad4d7
+# %% ../nbs/01_synth.ipynb #c0019
+def _pocket():
+    "The empty pocket of the tape"
+    left,top = S*16,S*14
+    wide,high = S*W-2*left,S*H-2*top
+    pocket = _rounded(left, top, wide, high, S*14)
+    return 30 + 14*pocket - 10*_relief(pocket, 5)
+
+def _shadow(masks):
+    "What of the light is left beside the parts"
+    soft = cv2.GaussianBlur(np.maximum.reduce(masks), (0,0), 9)
+    return 1 - .55*np.roll(soft, (7,7), (0,1))
+
+def _add_lead(image, design, i, mask):
+    "Lay lead `i` into the pocket, in place"
+    here = _window(*design.lead(i))
+    part = image[here]
+    part += mask[here]*(_metal(design, i)-part)
+    image -= 14*_relief(mask, 2)*mask
+
+# %% ../nbs/01_synth.ipynb #c0022
+def _add_mould(image, body, gray, rng):
+    "Lay the body over the leads, in place"
+    inner = cv2.erode(body, np.ones((17,17)))
+    top = cv2.GaussianBlur(inner, (0,0), 2)
+    level = gray - 10 + 10*top
+    edge = 18*_relief(top, 3)*body
+    image += body*(level-image) + edge
+    rough = rng.normal(0, 9, image.shape).astype(np.float32)
+    image += body*cv2.GaussianBlur(rough, (0,0), 1.2)
+
+def _dot(design):
+    "Mask of the dot that marks pin 1"
+    wide,high = design.body
+    x = round(S*(W/2-wide*.38))
+    y = round(S*(H/2+high*.33))
+    empty = np.zeros(_SHAPE, np.float32)
+    return cv2.circle(empty, (x,y), S*6, 1, -1)
+
+# %% ../nbs/01_synth.ipynb #c0024
 @lru_cache(None)
 def _template(name, leads=True):
     "The design without marking, uint8, `S` times the size of a picture"
-    d,rng = DESIGNS[name],np.random.default_rng(zlib.crc32(name.encode()))
-    pocket,body = _rounded(S*16, S*14, S*(W-32), S*(H-28), S*14),_body(d)
-    a = 30 + 14*pocket - 10*_relief(pocket, 5)
-    marks = [_rounded(*d.lead(i), 4) for i in range(len(d.leads))] if leads else []
-    a *= 1 - .55*np.roll(cv2.GaussianBlur(np.maximum.reduce([body,*marks]), (0,0), 9), (7,7), (0,1))
-    for i,m in enumerate(marks):
-        x,y,w,h = d.lead(i)
-        a[y:y+h,x:x+w] += m[y:y+h,x:x+w]*(_metal(d,i)-a[y:y+h,x:x+w])
-        a -= 14*_relief(m, 2)*m
-    top = cv2.GaussianBlur(cv2.erode(body, np.ones((17,17))), (0,0), 2)
-    a += body*(d.gray - 10 + 10*top - a) + 18*_relief(top, 3)*body
-    a += body*cv2.GaussianBlur(rng.normal(0, 9, a.shape).astype(np.float32), (0,0), 1.2)
-    dot = (round(S*(W/2-d.body[0]*.38)), round(S*(H/2+d.body[1]*.33)))
-    pin = cv2.circle(np.zeros_like(a), dot, S*6, 1, -1)
-    return np.clip(a - 14*pin - 12*_relief(pin, 2), 0, 255).astype(np.uint8)
+    design = DESIGNS[name]
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    body,dot = _body(design),_dot(design)
+    n = len(design.leads) if leads else 0
+    marks = [_rounded(*design.lead(i), 4) for i in range(n)]
+    image = _pocket()
+    image *= _shadow([body,*marks])
+    for i,mask in enumerate(marks): _add_lead(image, design, i, mask)
+    _add_mould(image, body, design.gray, rng)
+    image = image - 14*dot - 12*_relief(dot, 2)
+    return np.clip(image, 0, 255).astype(np.uint8)
 
-# %% ../nbs/01_synth.ipynb #c74d97b0
+# %% ../nbs/01_synth.ipynb #c0028
+_SHEET = 1024 # Side of the sheet of noise, pixels
+
 @lru_cache(None)
 def _grain():
     "A sheet of noise to cut from: fine grain of a sensor, coarse grain of a mould"
-    n = np.random.default_rng(0).normal(0, 1, (2,1024,1024)).astype(np.float32)
-    coarse = cv2.GaussianBlur(n[1], (0,0), 1.5)
-    return 2.2*n[0] + 1.8*coarse/coarse.std()
+    noise = np.random.default_rng(0).normal(0, 1, (2,_SHEET,_SHEET))
+    fine,rough = noise.astype(np.float32)
+    coarse = cv2.GaussianBlur(rough, (0,0), 1.5)
+    return 2.2*fine + 1.8*coarse/coarse.std()
 
-def _cut(rng, w, h): # A piece of the sheet, from anywhere, turned any way
-    y,x = rng.integers(1024-h),rng.integers(1024-w)
-    return _grain()[y:y+h,x:x+w][::rng.choice((-1,1)),::rng.choice((-1,1))]
+def _cut(rng, wide, high):
+    "A piece of the sheet, from anywhere, turned any way"
+    y = rng.integers(_SHEET-high)
+    x = rng.integers(_SHEET-wide)
+    piece = _grain()[_window(x, y, wide, high)]
+    down = rng.choice((-1,1))
+    right = rng.choice((-1,1))
+    return piece[::down,::right]
 
-# %% ../nbs/01_synth.ipynb #1f0e3dad
-def _rect(d): return S*(W-d.body[0])/2, S*(H-d.body[1])/2, S*d.body[0], S*d.body[1]
+# %% ../nbs/01_synth.ipynb #c0031
+def _draw_int(rng, low, high): return int(rng.integers(low, high))
+def _one_of(rng, *values): return int(rng.choice(values))
 
-def _mark_rect(d): # Where the marking is, in the enlarged drawing
-    x,y,w,h = _rect(d)
-    return round(x+.16*w), round(y+h/2-.27*w), round(.72*w), round(.5*w)
+def _point(rng, rect):
+    "A point anywhere in a rectangle"
+    left,top,wide,high = rect
+    x = left + rng.uniform(0, wide)
+    y = top + rng.uniform(0, high)
+    return x, y
 
-def _mark(rng, a, d, text):
-    "Write type code and lot characters on the body"
-    x,y,w,h = _mark_rect(d)
+# %% ../nbs/01_synth.ipynb #c0034
+def _mark_rect(design):
+    "Where the marking is in the enlarged drawing: left, top, width, height"
+    x,y,wide,high = _rect(design)
+    left = round(x+.16*wide)
+    top = round(y+high/2-.27*wide)
+    return left, top, round(.72*wide), round(.5*wide)
+
+# %% ../nbs/01_synth.ipynb #c0036
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+def _shaky(rng, at): return at + _draw_int(rng, -4, 5)
+
+def _mark(rng, image, design, text):
+    "Write type code and lot characters on the body, in place"
+    x,y,wide,high = _mark_rect(design)
     ink = int(rng.uniform(150, 195))
-    for i,line in enumerate((d.code, text)):
+    for i,line in enumerate((design.code, text)):
         short = min(1, len(line)/4)
-        scale = .74*w/(20*len(line))*short*rng.uniform(.97,1.03)
-        at = (x + round(w*(.5-.42*short)) + int(rng.integers(-4,5)), y + round(h*(.44+.46*i)) + int(rng.integers(-4,5)))
-        cv2.putText(a, line, at, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, 4, cv2.LINE_AA)
+        scale = .74*wide/(20*len(line))*short
+        scale *= rng.uniform(.97, 1.03)
+        right = wide*(.5-.42*short)
+        down = high*(.44+.46*i)
+        left = _shaky(rng, x+round(right))
+        base = _shaky(rng, y+round(down))
+        cv2.putText(image, line, (left,base), _FONT, scale, ink, 4, cv2.LINE_AA)
 
-# %% ../nbs/01_synth.ipynb #98f13708
-def _point(rng, rect): return rect[0]+rng.uniform(0,rect[2]), rect[1]+rng.uniform(0,rect[3])
+# %% ../nbs/01_synth.ipynb #c0039
+_INNER = (S*30,S*30,S*(W-60),S*(H-60)) # Where dust falls in the drawing: not at its border
 
-def _wear(rng, a, d):
+def _wear(rng, image, design):
     "What differs from one good chip to the next: the shine of each lead, and now and then a speck of dust"
-    for i in range(len(d.leads)):
-        x,y,w,h = d.lead(i)
-        cv2.convertScaleAbs(a[y:y+h,x:x+w], a[y:y+h,x:x+w], rng.uniform(.85,1.12))
+    for i in range(len(design.leads)):
+        part = image[_window(*design.lead(i))]
+        cv2.convertScaleAbs(part, part, rng.uniform(.85, 1.12))
     for _ in range(rng.poisson(.7)):
-        at = [int(o) for o in _point(rng, (S*30,S*30,S*(W-60),S*(H-60)))]
-        cv2.circle(a, at, int(rng.integers(1,4)), int(rng.choice((20,130))), -1, cv2.LINE_AA)
+        x,y = _point(rng, _INNER)
+        radius = _draw_int(rng, 1, 4)
+        gray = _one_of(rng, 20, 130)
+        cv2.circle(image, (int(x),int(y)), radius, gray, -1, cv2.LINE_AA)
 
-# %% ../nbs/01_synth.ipynb #37693cfc
-def _blob(rng, at, rx, ry, n=14, rough=.25):
+# %% ../nbs/01_synth.ipynb #c0042
+def _placed(x, y, angle, at):
+    "Points turned about the origin and moved to `at`, whole numbers"
+    cos,sin = np.cos(angle),np.sin(angle)
+    turn = np.array([[cos,sin],[-sin,cos]])
+    points = np.stack([x, y], 1) @ turn
+    return np.round(points+at).astype(np.int32)
+
+# %% ../nbs/01_synth.ipynb #c0044
+def _blob(rng, at, wide, high, n=14, rough=.25):
     "A closed outline around `at`: an ellipse, turned, with a rough edge"
     t = np.linspace(0, 2*np.pi, n, endpoint=False)
-    r = 1 + rough*rng.standard_normal(n)
-    c,s = np.cos(a:=rng.uniform(0, np.pi)),np.sin(a)
-    return np.round(np.stack([rx*r*np.cos(t), ry*r*np.sin(t)], 1) @ np.array([[c,s],[-s,c]]) + at).astype(np.int32)
+    radius = 1 + rough*rng.standard_normal(n)
+    angle = rng.uniform(0, np.pi)
+    x = wide*radius*np.cos(t)
+    y = high*radius*np.sin(t)
+    return _placed(x, y, angle, at)
 
+def _area(outline, sigma=0):
+    "Mask of what an outline encloses, its edge softened by `sigma`"
+    empty = np.zeros(_SHAPE, np.uint8)
+    mask = cv2.fillPoly(empty, [outline], 255, cv2.LINE_AA)
+    return cv2.GaussianBlur(mask, (0,0), sigma) if sigma else mask
+
+# %% ../nbs/01_synth.ipynb #c0047
 def _stroke(rng, at, length, width, bend):
     "Mask of a curved line through `at`"
-    t,a = np.linspace(-.5, .5, 16),rng.normal(0, .8)
-    xy = length*np.stack([t, bend*(t**2-.1)], 1) @ np.array([[np.cos(a),np.sin(a)],[-np.sin(a),np.cos(a)]]) + at
-    return cv2.polylines(np.zeros((S*H,S*W), np.uint8), [np.round(xy).astype(np.int32)], False, 255, width, cv2.LINE_AA)
+    t = np.linspace(-.5, .5, 16)
+    angle = rng.normal(0, .8)
+    y = bend*(t**2-.1)
+    points = _placed(length*t, length*y, angle, at)
+    empty = np.zeros(_SHAPE, np.uint8)
+    return cv2.polylines(empty, [points], False, 255, width, cv2.LINE_AA)
 
-def _area(outline, sigma=0): # Mask of what an outline encloses, its edge softened by `sigma`
-    m = cv2.fillPoly(np.zeros((S*H,S*W), np.uint8), [outline], 255, cv2.LINE_AA)
-    return cv2.GaussianBlur(m, (0,0), sigma) if sigma else m
+# %% ../nbs/01_synth.ipynb #c0050
+def _scratch(rng, design, image, plain):
+    x,y,wide,high = _rect(design)
+    middle = (x+.2*wide,y+.2*high,.6*wide,.6*high)
+    at = _point(rng, middle)
+    length = rng.uniform(80, 300)
+    width = _draw_int(rng, 2, 6)
+    bend = rng.normal(0, .5)
+    mask = _stroke(rng, at, length, width, bend)
+    return mask, _one_of(rng, 20, 170, 200)
 
-# %% ../nbs/01_synth.ipynb #4e732ced
-def _scratch(rng, d, a, plain):
-    x,y,w,h = _rect(d)
-    at = _point(rng, (x+.2*w,y+.2*h,.6*w,.6*h))
-    return _stroke(rng, at, rng.uniform(80,300), int(rng.integers(2,6)), rng.normal(0,.5)), int(rng.choice((20,170,200)))
+# %% ../nbs/01_synth.ipynb #c0053
+def _edge_point(rng, design):
+    "A point on an edge of the body"
+    left,top,wide,high = _rect(design)
+    if rng.random()<.5:
+        x = rng.uniform(.02, .98)
+        y = rng.integers(2)
+    else:
+        x = rng.integers(2)
+        y = rng.uniform(.02, .98)
+    return left+wide*x, top+high*y
 
-def _chipping(rng, d, a, plain):
-    x,y,w,h = _rect(d)
-    at = (x+w*rng.uniform(.02,.98), y+h*rng.integers(2)) if rng.random()<.5 else (x+w*rng.integers(2), y+h*rng.uniform(.02,.98))
-    m = cv2.bitwise_and(_area(_blob(rng, at, rng.uniform(35,100), rng.uniform(22,60), rough=.15)), _body_mask(d.name))
-    return m, np.clip(rng.uniform(120,165) + 9*cv2.resize(_cut(rng, W//2, H//2), (S*W,S*H)), 0, 255)
-
+# %% ../nbs/01_synth.ipynb #c0055
 @lru_cache(None)
 def _body_mask(name): return (255*_body(DESIGNS[name])).astype(np.uint8)
 
-# %% ../nbs/01_synth.ipynb #6ea9ab1b
-def _foreign(rng, d, a, plain):
-    at,gray = _point(rng, _rect(d)),int(rng.choice((10,185,215)))
-    if rng.random()<.35: return _stroke(rng, at, rng.uniform(90,240), int(rng.integers(3,7)), rng.normal(0,1.2)), gray
-    return _area(_blob(rng, at, rng.uniform(8,70), rng.uniform(8,40)), 1.5), gray
+def _chipping(rng, design, image, plain):
+    at = _edge_point(rng, design)
+    wide = rng.uniform(35, 100)
+    high = rng.uniform(22, 60)
+    outline = _blob(rng, at, wide, high, rough=.15)
+    mask = cv2.bitwise_and(_area(outline), _body_mask(design.name))
+    gray = rng.uniform(120, 165)
+    piece = _cut(rng, W//2, H//2)
+    rough = cv2.resize(piece, (S*W,S*H))
+    return mask, np.clip(gray+9*rough, 0, 255)
 
-def _glue(rng, d, a, plain):
-    x,y,w,h = d.lead(rng.integers(len(d.leads)))
-    outline = _blob(rng, _point(rng, (x,y,w,h)), rng.uniform(22,.4*w+26), rng.uniform(20,.35*h+22), rough=.12)
-    return _area(outline, 4), int(rng.uniform(50,80))
+# %% ../nbs/01_synth.ipynb #c0058
+def _foreign(rng, design, image, plain):
+    at = _point(rng, _rect(design))
+    gray = _one_of(rng, 10, 185, 215)
+    if rng.random()<.35:
+        length = rng.uniform(90, 240)
+        width = _draw_int(rng, 3, 7)
+        bend = rng.normal(0, 1.2)
+        return _stroke(rng, at, length, width, bend), gray
+    wide = rng.uniform(8, 70)
+    high = rng.uniform(8, 40)
+    crumb = _blob(rng, at, wide, high)
+    return _area(crumb, 1.5), gray
 
-# %% ../nbs/01_synth.ipynb #6364d3f0
-def _lead(rng, d, a, plain):
-    i,k = rng.integers(len(d.leads)),rng.uniform(.35,.65)
-    (x,y,w,h),(lx,ly,*_) = d.lead(i),d.leads[i]
-    side,shift = d.side(i),int(rng.choice((-1,1))*rng.integers(10,21))
-    if side: x,w = (x+w-round(w*k), round(w*k)) if lx>0 else (x, round(w*k))
-    else: y,h = (y+h-round(h*k), round(h*k)) if ly>0 else (y, round(h*k))
-    value,m = _template(d.name, leads=False).copy(),np.zeros((S*H,S*W), np.uint8)
-    if rng.random()<.5: m[y-4:y+h+4, x-4:x+w+4] = 255; return m,value # Broken off
-    dx,dy = (0,shift) if side else (shift,0)
-    value[y+dy:y+dy+h, x+dx:x+dx+w] = a[y:y+h,x:x+w]
-    m[min(y,y+dy):y+h+max(dy,0), min(x,x+dx):x+w+max(dx,0)] = 255
-    return m,value # Bent
+# %% ../nbs/01_synth.ipynb #c0061
+def _glue(rng, design, image, plain):
+    i = rng.integers(len(design.leads))
+    *_,wide,high = design.lead(i)
+    at = _point(rng, design.lead(i))
+    x = rng.uniform(22, .4*wide+26)
+    y = rng.uniform(20, .35*high+22)
+    outline = _blob(rng, at, x, y, rough=.12)
+    return _area(outline, 4), int(rng.uniform(50, 80))
 
-def _marking(rng, d, a, plain):
-    x,y,w,h = _mark_rect(d)
-    x0,cut = x+round(.15*w),rng.uniform(.4,.8)
-    m = np.zeros((S*H,S*W), np.uint8)
-    m[y+round(h*.5)*int(rng.integers(2)):, x0:x0+round(w*cut)][:round(h*.55)] = 255
-    return m, plain if rng.random()<.5 else cv2.blur(a, (61,5))
+# %% ../nbs/01_synth.ipynb #c0064
+def _outer_part(design, i, share):
+    "The outer `share` of lead `i` in the enlarged drawing: left, top, width, height"
+    x,y,wide,high = design.lead(i)
+    lead_x,lead_y,*_ = design.leads[i]
+    if design.side(i):
+        cut = round(wide*share)
+        if lead_x>0: x += wide-cut
+        return x, y, cut, high
+    cut = round(high*share)
+    if lead_y>0: y += high-cut
+    return x, y, wide, cut
 
-# %% ../nbs/01_synth.ipynb #1c383cd3
+# %% ../nbs/01_synth.ipynb #c0066
+def _broken_off(bare, x, y, wide, high):
+    "The empty pocket shows, a little beyond the lead too"
+    mask = np.zeros(_SHAPE, np.uint8)
+    here = _window(x-4, y-4, wide+8, high+8)
+    mask[here] = 255
+    return mask, bare
+
+def _bent(bare, image, rect, right, down):
+    "The empty pocket shows, and the lead in another place"
+    x,y,wide,high = rect
+    there = _window(x+right, y+down, wide, high)
+    value = bare.copy()
+    value[there] = image[_window(*rect)]
+    mask = np.zeros(_SHAPE, np.uint8)
+    mask[there] = 255
+    mask[_window(*rect)] = 255
+    return mask, value
+
+# %% ../nbs/01_synth.ipynb #c0069
+def _lead(rng, design, image, plain):
+    i = rng.integers(len(design.leads))
+    rect = _outer_part(design, i, rng.uniform(.35, .65))
+    shift = _one_of(rng, -1, 1)*_draw_int(rng, 10, 21)
+    bare = _template(design.name, leads=False)
+    if rng.random()<.5: return _broken_off(bare, *rect)
+    right,down = (0,shift) if design.side(i) else (shift,0)
+    return _bent(bare, image, rect, right, down)
+
+# %% ../nbs/01_synth.ipynb #c0072
+def _marking(rng, design, image, plain):
+    x,y,wide,high = _mark_rect(design)
+    left = x + round(.15*wide)
+    right = left + round(wide*rng.uniform(.4, .8))
+    top = y + round(high*.5)*_draw_int(rng, 0, 2)
+    bottom = top + round(high*.55)
+    mask = np.zeros(_SHAPE, np.uint8)
+    mask[top:bottom,left:right] = 255
+    missing = rng.random()<.5
+    return mask, plain if missing else cv2.blur(image, (61,5))
+
+# %% ../nbs/01_synth.ipynb #c0075
 DEFECTS = {'scratch':_scratch, 'chipping':_chipping, 'foreign material':_foreign,
            'lead glue':_glue, 'lead defect':_lead, 'marking defect':_marking}
 
-def _blend(a, m, value, contrast):
-    "Let `value` show through the mask, in place"
-    x,y,w,h = cv2.boundingRect(m)
-    roi = (slice(y,y+h),slice(x,x+w))
-    v = value[roi] if np.ndim(value) else np.float32(value)
-    a[roi] = a[roi] + (v-a[roi].astype(np.float32))*(m[roi]*np.float32(contrast/255))
+def _blend(image, mask, value, contrast):
+    "Let `value` (a gray or a picture) show through the mask, in place"
+    here = _window(*cv2.boundingRect(mask))
+    part = image[here]
+    value = value[here] if np.ndim(value) else np.float32(value)
+    strength = mask[here]*np.float32(contrast/255)
+    image[here] = part + (value-part.astype(np.float32))*strength
 
-def _pose(rng): # Enlarged drawing → picture
-    "Affine matrix of a chip that lies a little turned, shifted and near or far in its pocket"
-    m = cv2.getRotationMatrix2D((S*W/2,S*H/2), rng.normal(0,1.3), rng.uniform(.97,1.03)/S)
-    m[:,2] += [W/2-S*W/2, H/2-S*H/2] + rng.normal(0, 2.2, 2)
-    return m
+# %% ../nbs/01_synth.ipynb #c0080
+def _pose(rng):
+    "Affine matrix from drawing to picture: a chip lies a little turned, shifted, near or far"
+    angle = rng.normal(0, 1.3)
+    scale = rng.uniform(.97, 1.03)/S
+    middle = np.array([S*W/2,S*H/2])
+    matrix = cv2.getRotationMatrix2D(middle, angle, scale)
+    shift = rng.normal(0, 2.2, 2)
+    matrix[:,2] += [W/2,H/2] - middle + shift
+    return matrix
 
-# %% ../nbs/01_synth.ipynb #d67d8ab4
-_Y,_X = np.mgrid[-1:1:H*1j,-1:1:W*1j].astype(np.float32)
+# %% ../nbs/01_synth.ipynb #c0082
+_X = np.linspace(-1, 1, W, dtype=np.float32)
+_Y = np.linspace(-1, 1, H, dtype=np.float32)[:,None]
 _V = _X**2+_Y**2
 
-def _light(rng, a):
+def _light(rng, image):
     "Uneven light, a dark rim, and grain"
-    gain,gx,gy,v = rng.normal(1.,.05),*rng.normal(0,.05,2),rng.uniform(.06,.12)
-    a = a*(np.float32(gain) + np.float32(gx)*_X + np.float32(gy)*_Y - np.float32(v)*_V) + _cut(rng, W, H)*np.float32(rng.uniform(.8,1.2))
-    return np.clip(a+np.float32(.5), 0, 255).astype(np.uint8)
+    gain = rng.normal(1., .05)
+    right,down = rng.normal(0, .05, 2)
+    rim = rng.uniform(.06, .12)
+    gain,right,down,rim = np.float32([gain,right,down,rim])
+    light = gain + right*_X + down*_Y - rim*_V
+    grain = _cut(rng, W, H)
+    strength = np.float32(rng.uniform(.8, 1.2))
+    image = image*light + grain*strength
+    return np.clip(image+np.float32(.5), 0, 255).astype(np.uint8)
 
-def _frame(rng, m): # (x1, y1, x2, y2), inclusive
-    "The box a person would draw around a mask: a few pixels too large, within the picture"
-    x,y,w,h = cv2.boundingRect((m>32).astype(np.uint8))
-    p = rng.integers((6,2,6,2), (18,10,18,10))
-    return max(0, x-p[0]), max(0, y-p[1]), min(W-1, x+w-1+p[2]), min(H-1, y+h-1+p[3])
+# %% ../nbs/01_synth.ipynb #c0085
+def _frame(rng, mask):
+    "The box `(x1, y1, x2, y2)`, inclusive and within the picture, that a person would draw around a mask"
+    seen = (mask>32).astype(np.uint8)
+    x,y,wide,high = cv2.boundingRect(seen)
+    left,top,right,bottom = rng.integers([6,2,6,2], [18,10,18,10]).tolist()
+    x1 = max(0, x-left)
+    y1 = max(0, y-top)
+    x2 = min(W-1, x+wide-1+right)
+    y2 = min(H-1, y+high-1+bottom)
+    return x1, y1, x2, y2
 
-# %% ../nbs/01_synth.ipynb #3416a75f
+# %% ../nbs/01_synth.ipynb #c0087
 def draw_chip(
     rng:np.random.Generator, # Decides everything that varies: the same state draws the same chip
     design:str='SOT23', # One of `DESIGNS`
@@ -243,27 +452,66 @@ def draw_chip(
     lot:str='WEP93700163A', # Its last characters are part of the marking
 )->tuple: # uint8 (267, 275), and the box `(x1, y1, x2, y2)` around the defect or `None`
     "Draw one chip"
-    d,a,m = DESIGNS[design],_template(design).copy(),None
-    _wear(rng, a, d)
-    plain = a.copy()
-    _mark(rng, a, d, lot[-4:-1])
+    kind,mask = DESIGNS[design],None
+    drawing = _template(design).copy()
+    _wear(rng, drawing, kind)
+    plain = drawing.copy()
+    _mark(rng, drawing, kind, lot[-4:-1])
     if defect:
-        m,value = DEFECTS[defect](rng, d, a, plain)
-        _blend(a, m, value, contrast)
+        mask,value = DEFECTS[defect](rng, kind, drawing, plain)
+        _blend(drawing, mask, value, contrast)
     pose = _pose(rng)
-    blurred = cv2.GaussianBlur(a, (0,0), rng.uniform(.7,1.7))
-    a = _light(rng, cv2.warpAffine(blurred, pose, (W,H), borderMode=cv2.BORDER_REPLICATE))
-    return a, None if m is None else tuple(int(o) for o in _frame(rng, cv2.warpAffine(m, pose, (W,H))))
+    blurred = cv2.GaussianBlur(drawing, (0,0), rng.uniform(.7, 1.7))
+    image = cv2.warpAffine(blurred, pose, (W,H), borderMode=cv2.BORDER_REPLICATE)
+    image = _light(rng, image)
+    if mask is None: return image, None
+    return image, _frame(rng, cv2.warpAffine(mask, pose, (W,H)))
 
-# %% ../nbs/01_synth.ipynb #c0c7c76d
-def _lots(rng, n): # lot, its package, its machine
-    "`n` lots"
+# %% ../nbs/01_synth.ipynb #c0096
+import io, itertools, os, shutil, struct, zlib
+from pathlib import Path
+import cv2
+import numpy as np, pandas as pd
+from PIL import Image
+from .core import *
+
+# %% ../nbs/01_synth.ipynb #c0099
+def _lot_name(i, digit, design):
+    "Most names of lots look alike; now and then a lot of SOT23 is a dummy"
+    if i%50==5 and design=='SOT23':
+        return f'SOT23DUMMY{i//50+1:02d}'
+    number = np.base_repr(1000+37*i, 36)
+    return f'WEP93{digit}{number.zfill(5)}A'
+
+def _machine_name(apg, number): return f'APG_ITIS_H{number}_' if apg else f'5CW-ITISA{number}-'
+
+def _lots(rng, n):
+    "`n` lots: `lot`, its package `design`, its `machine`"
     designs = rng.choice(list(DESIGNS), n)
-    ids = [np.base_repr(1000+37*i, 36).zfill(5) for i in range(n)]
-    lots = [f'WEP93{k}{o}A' for k,o in zip(rng.integers(10, size=n), ids)]
-    for i in range(5, n, 50): lots[i] = f'SOT23DUMMY{i//50+1:02d}' if designs[i]=='SOT23' else lots[i]
-    machines = [f'APG_ITIS_H{k}_' if apg else f'5CW-ITISA{k}-' for apg,k in zip(rng.random(n)<.7, rng.integers(10,60,n))]
+    digits = rng.integers(10, size=n)
+    apg = rng.random(n)<.7
+    numbers = rng.integers(10, 60, n)
+    lots = [_lot_name(*o) for o in zip(range(n), digits, designs)]
+    machines = [_machine_name(*o) for o in zip(apg, numbers)]
     return pd.DataFrame(dict(lot=lots, design=designs, machine=machines))
+
+# %% ../nbs/01_synth.ipynb #c0102
+def _chip_name(lot, station, machine, head, place, attempt):
+    return f'{lot}_{station:02d}-{machine}{head}_{place}_{attempt}'
+
+def _chip_names(rng, df):
+    "A file name for each chip"
+    start = df.lot.map(lambda o: zlib.crc32(o.encode())%400)
+    step = 7*df.groupby('lot').cumcount()
+    place = (start+step)%400 + 1
+    stations = rng.integers(1, 80, len(df))
+    heads = rng.integers(1, 3, len(df))
+    tries = rng.integers(1, 5, len(df))
+    rows = zip(df.lot, stations, df.machine, heads, place, tries)
+    return [_chip_name(*o) for o in rows]
+
+# %% ../nbs/01_synth.ipynb #c0104
+_SHARES = [.22,.2,.2,.15,.13,.1] # Of `DEFECTS`, in their order
 
 def _chips(
     rng:np.random.Generator, # Decides all of it
@@ -276,17 +524,32 @@ def _chips(
     n,lots = len(defect),_lots(rng, n_lots)
     if design: lots['design'] = design
     df = lots.iloc[rng.integers(n_lots, size=n)].reset_index(drop=True)
-    k = 7*df.groupby('lot').cumcount() + df.lot.map(lambda o: zlib.crc32(o.encode())%400)
-    a,b,e = (rng.integers(1, o, n) for o in (80,3,5))
-    df['name'] = [f'{l}_{a:02d}-{m}{b}_{c%400+1}_{e}' for l,m,c,a,b,e in zip(df.lot, df.machine, k, a, b, e)]
-    df['defect_type'] = pd.Series(rng.choice(list(DEFECTS), n, p=[.22,.2,.2,.15,.13,.1]), dtype=object).where(defect, None)
-    df['contrast'] = pd.Series((.08 + .92*rng.beta(1.5, 1., n)).round(3)).where(defect)
+    df['name'] = _chip_names(rng, df)
+    types = rng.choice(list(DEFECTS), n, p=_SHARES)
+    df['defect_type'] = pd.Series(types, dtype=object).where(defect, None)
+    strength = .08 + .92*rng.beta(1.5, 1., n)
+    df['contrast'] = pd.Series(strength.round(3)).where(defect)
     if contrast is not None: df['contrast'] = df.contrast.where(~defect, contrast)
     return df
 
-# %% ../nbs/01_synth.ipynb #d82c8d16
-def _draw(seed, i, r): return draw_chip(np.random.default_rng([seed,i]), r.design, r.defect_type, r.contrast, r.lot)
+# %% ../nbs/01_synth.ipynb #c0107
+def _some_chips(n_good, n_defect, seed, design, contrast):
+    "What to draw: good chips first"
+    n = n_good+n_defect
+    defect = np.arange(n)>=n_good
+    return _chips(np.random.default_rng(seed), defect, 1+n//8, design, contrast)
 
+def _draw(seed, i, row):
+    "Chip `i` and its box or `None`"
+    rng = np.random.default_rng([seed,i])
+    return draw_chip(rng, row.design, row.defect_type, row.contrast, row.lot)
+
+def _scale_box(box, sz):
+    "A box in the picture that is squeezed into a square"
+    scaled = np.multiply(box, sz)/(W,H,W,H)
+    return tuple(scaled.astype(int).tolist())
+
+# %% ../nbs/01_synth.ipynb #c0109
 def synth_chips(
     n_good:int=80, # Good chips, first in the results
     n_defect:int=20, # Defective chips
@@ -296,15 +559,24 @@ def synth_chips(
     contrast:float=None # Of all defects; from 0.08 to 1 if `None`
 )->tuple: # images uint8 (n, h, w), labels, boxes (a list of lists), defect types (`None` if good)
     "Chips in memory"
-    df = _chips(np.random.default_rng(seed), np.arange(n_good+n_defect)>=n_good, 1+(n_good+n_defect)//8, design, contrast)
-    imgs,boxes = zip(*parallel_map(lambda o: _draw(seed, *o), enumerate(df.itertuples()), chunk=16))
-    boxes = [[b] if b else [] for b in boxes]
+    df = _some_chips(n_good, n_defect, seed, design, contrast)
+    drawn = parallel_map(lambda o: _draw(seed, *o), enumerate(df.itertuples()), chunk=16)
+    imgs,boxes = zip(*drawn)
     if sz:
-        imgs = [cv2.resize(a, (sz,sz), interpolation=cv2.INTER_AREA) for a in imgs]
-        boxes = [[tuple(int(v*sz/n) for v,n in zip(b, (W,H,W,H))) for b in o] for o in boxes]
-    return np.stack(imgs), ['good']*n_good+['defect']*n_defect, boxes, df.defect_type.tolist()
+        imgs = [cv2.resize(o, (sz,sz), interpolation=cv2.INTER_AREA) for o in imgs]
+        boxes = [_scale_box(o, sz) if o else None for o in boxes]
+    labels = ['good']*n_good + ['defect']*n_defect
+    boxes = [[o] if o else [] for o in boxes]
+    return np.stack(imgs), labels, boxes, df.defect_type.tolist()
 
-# %% ../nbs/01_synth.ipynb #b53b3a3d
+# %% ../nbs/01_synth.ipynb #c0114
+def _save_chip(seed, i, row):
+    "Draw chip `i` into its file; its boxes"
+    image,box = _draw(seed, i, row)
+    Image.fromarray(image).save(row.path)
+    return [box] if box else []
+
+# %% ../nbs/01_synth.ipynb #c0116
 def synth_folder(
     path, # Where `good/` and `defect/` are made
     n_good:int=80, # Good chips
@@ -314,136 +586,233 @@ def synth_folder(
     contrast:float=None # Of all defects; from 0.08 to 1 if `None`
 )->pd.DataFrame: # The table, with boxes, defect types, contrast, lot and package
     "Chips as BMP files in two folders, with contest-like names"
-    df = _chips(np.random.default_rng(seed), np.arange(n_good+n_defect)>=n_good, 1+(n_good+n_defect)//8, design, contrast)
+    df = _some_chips(n_good, n_defect, seed, design, contrast)
     path = Path(path)
     df['label'] = np.where(df.defect_type.isna(), 'good', 'defect')
-    df['path'] = [str(path/l/f'{n}.bmp') for l,n in zip(df.label, df.name)]
+    files = df.label + '/' + df.name + '.bmp'
+    df['path'] = [str(path/o) for o in files]
     for o in ('good','defect'): (path/o).mkdir(parents=True, exist_ok=True)
-    def one(o):
-        a,b = _draw(seed, *o)
-        Image.fromarray(a).save(o[1].path)
-        return [b] if b else []
-    df['boxes'] = parallel_map(one, enumerate(df.itertuples()), desc='drawing', chunk=16)
+    rows = enumerate(df.itertuples())
+    df['boxes'] = parallel_map(lambda o: _save_chip(seed, *o), rows, desc='drawing', chunk=16)
     return make_table(df.drop(columns=['machine','name']))
 
-# %% ../nbs/01_synth.ipynb #66f041e1
+# %% ../nbs/01_synth.ipynb #c0119
 FILES = dict(good=27_420, boxed=6_696, unboxed=343, test_good=3_003, test_defect=827) # Images of each part at scale 1
 PLANTED = dict(copy=18, leak=10, conflict=8, pixel=12, near=60, broken=6) # Files of each kind at scale 1
-FOLDERS = dict(good='train/train_contest/good_all', boxed='train/train_contest/defect', unboxed='train/train_contest/defect',
-               test_good='test/test_contest/test', test_defect='test/test_contest/test')
+_TEST = 'test/test_contest/test'
+_TRAIN = 'train/train_contest'
+FOLDERS = dict(good=f'{_TRAIN}/good_all', boxed=f'{_TRAIN}/defect', unboxed=f'{_TRAIN}/defect',
+               test_good=_TEST, test_defect=_TEST)
 
-def _scaled(counts, scale): return {k:max(1, round(v*scale)) for k,v in counts.items()}
+def _scaled(counts, scale): return {k:max(1, round(n*scale)) for k,n in counts.items()}
+
+# %% ../nbs/01_synth.ipynb #c0122
+def _origin(i): return 'boxed' if i%4==3 else 'good'
 
 def _twins(n):
-    "What to copy from which part to which: kind, part of the original, part of the copy, whether it is the previous original again"
-    train = lambda i: 'boxed' if i%4==3 else 'good'
-    yield from (('copy', train(i//2), train(i//2), i%6==5) for i in range(n['copy']))
-    yield from (('leak', train(i), 'test_defect' if train(i)=='boxed' else 'test_good', False) for i in range(n['leak']))
-    yield from (('conflict', *(('good','unboxed') if i%2 else ('boxed','good')), False) for i in range(n['conflict']))
-    yield from ((k, train(i), train(i), False) for k in ('pixel','near') for i in range(n[k]))
+    "What to copy: kind, part of the original, part of the copy, whether it is the previous original again"
+    for i in range(n['copy']):
+        part = _origin(i//2)
+        yield 'copy', part, part, i%6==5
+    for i in range(n['leak']):
+        part = _origin(i)
+        yield 'leak', part, 'test_defect' if part=='boxed' else 'test_good', False
+    for i in range(n['conflict']):
+        if i%2: yield 'conflict', 'good', 'unboxed', False
+        else: yield 'conflict', 'boxed', 'good', False
+    for kind in ('pixel','near'):
+        for i in range(n[kind]): yield kind, _origin(i), _origin(i), False
 
-# %% ../nbs/01_synth.ipynb #7f39f831
+# %% ../nbs/01_synth.ipynb #c0125
 class _Pool:
     "Rows of each part that nothing has been planted in"
-    def __init__(self, rng, part, apg): self.apg,self.rows = apg,{k:list(rng.permutation(np.flatnonzero(part==k))) for k in FILES}
-    def take(self, part, apg=False): # A row; one with an APG_ITIS name if `apg` and there is one
+    def __init__(self, rng, part, apg):
+        self.apg = apg
+        rows = {k:np.flatnonzero(part==k) for k in FILES}
+        self.rows = {k:[*rng.permutation(o)] for k,o in rows.items()}
+
+    def take(self, part, apg=False):
+        "A row; one with an APG_ITIS name if `apg` and there is one"
         rows = self.rows[part]
         if not rows: raise UserError('scale: too small to hold one of each planted kind; 0.001 is enough')
-        return rows.pop(next((k for k in range(len(rows)-1, -1, -1) if self.apg[rows[k]]), -1) if apg else -1)
+        at = len(rows)-1
+        if apg:
+            while at>=0 and not self.apg[rows[at]]: at -= 1
+        return rows.pop(at)
 
-def _plan(scale, seed, wrong_labels):
-    "One row a file, nothing drawn yet"
-    rng,n = np.random.default_rng(seed),_scaled(FILES, scale)
-    part = np.repeat(list(n), list(n.values()))
-    label = np.where(np.isin(part, ['good','test_good']), 'good', 'defect')
-    wrong = np.zeros(len(part), bool)
-    for l in ('good','defect'):
-        rows = np.flatnonzero((label==l) & np.isin(part, ['good','boxed','unboxed']))
-        wrong[rng.choice(rows, round(wrong_labels*len(rows)), replace=False)] = True
-    defect = (label=='defect')!=wrong
-    df = _chips(rng, defect, max(2, round(4400*scale)))
-    df['part'],df['label'],df['true_label'],df['src'] = part,label,np.where(defect, 'defect', 'good'),np.arange(len(df))
-    df['split'],df['boxed'] = np.where(df.part.str.startswith('test'), 'test', 'train'),part=='boxed'
-    df['label'] = df.label.where(df.split=='train', None)
-    df['kind'],df['detail'] = pd.Series(np.where(wrong, 'wrong', None), dtype=object),pd.Series([None]*len(df), dtype=object)
-    pool,k = _Pool(rng, np.where(wrong, '', part), df.machine.str.startswith('APG')),_scaled(PLANTED, scale)
-    return _plant(df, pool, {**k, 'broken':max(4, k['broken'])})
-
-# %% ../nbs/01_synth.ipynb #44f683a8
+# %% ../nbs/01_synth.ipynb #c0127
 NEAR = ('recoded','shifted','relit')
 BROKEN = ('cut off','zero bytes','text','bomb')
+_CHIP = ['design','defect_type','contrast','true_label'] # What a copy has from its original
 
-def _plant(df, pool, n): # `df` with kinds, and copies that point at their originals
-    count = dict.fromkeys(n, 0)
-    for kind,a,b,again in _twins(n):
-        o = o if again else pool.take(a, kind=='copy')
-        c = pool.take(b, kind=='copy')
-        df.loc[c, ['design','defect_type','contrast','true_label']] = df.loc[o, ['design','defect_type','contrast','true_label']]
-        df.loc[c, ['src','kind','detail']] = [o, kind, NEAR[count[kind]%3] if kind=='near' else None]
-        count[kind] += 1
-    for i in range(n['broken']): df.loc[pool.take('good'), ['kind','detail']] = 'broken',BROKEN[i if i<4 else 0]
-    df['path'] = [f"{FOLDERS[p]}/{o}{'.png' if k=='pixel' else '.bmp'}" for p,o,k in zip(df.part, df.name, df.kind)]
-    df['other'] = df.path.iloc[df.src].where((df.src!=np.arange(len(df))).values, None).tolist()
+def _plant_copies(df, pool, n):
+    "Make some rows copies of others, in place"
+    hows = itertools.cycle(NEAR)
+    for kind,part,copy_part,again in _twins(n):
+        if not again: original = pool.take(part, kind=='copy')
+        copy = pool.take(copy_part, kind=='copy')
+        how = next(hows) if kind=='near' else None
+        df.loc[copy, _CHIP] = df.loc[original, _CHIP]
+        df.loc[copy, ['src','kind','detail']] = [original, kind, how]
+
+def _plant(df, pool, n):
+    "`df` with kinds, and copies that point at their originals"
+    _plant_copies(df, pool, n)
+    for i in range(n['broken']):
+        how = BROKEN[i] if i<len(BROKEN) else BROKEN[0]
+        df.loc[pool.take('good'), ['kind','detail']] = 'broken',how
+    suffix = np.where(df.kind=='pixel', '.png', '.bmp')
+    df['path'] = df.part.map(FOLDERS) + '/' + df.name + suffix
+    is_copy = df.src!=np.arange(len(df))
+    originals = df.path.iloc[df.src]
+    df['other'] = originals.where(is_copy.values, None).tolist()
     return df
 
-# %% ../nbs/01_synth.ipynb #fc490ca4
-def _near(rng, a, how):
-    "A near copy of `a`, and how far it is shifted"
-    if how=='recoded':
-        _,buf = cv2.imencode('.jpg', a, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(70,93))])
-        return cv2.imdecode(buf, cv2.IMREAD_GRAYSCALE), (0,0)
-    if how=='relit': return np.clip(a*rng.choice((.88,.93,1.07,1.12)) + rng.integers(-6,7), 0, 255).astype(np.uint8), (0,0)
-    dx,dy = int(rng.choice((-2,-1,1,2))),int(rng.integers(-2,3))
-    return cv2.warpAffine(a, np.float32([[1,0,dx],[0,1,dy]]), (W,H), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE), (dx,dy)
+# %% ../nbs/01_synth.ipynb #c0129
+def _files(scale):
+    "One row a file: the `part` it belongs to, its `label` and `split`"
+    n = _scaled(FILES, scale)
+    part = np.repeat(list(n), list(n.values()))
+    good = np.isin(part, ['good','test_good'])
+    test = np.isin(part, ['test_good','test_defect'])
+    label = np.where(good, 'good', 'defect')
+    split = np.where(test, 'test', 'train')
+    return pd.DataFrame(dict(part=part, label=label, split=split))
 
-def _broken(rng, a, how):
+def _wrong_rows(rng, files, share):
+    "Whether each row gets a wrong label: `share` of the training images of each class"
+    wrong = np.zeros(len(files), bool)
+    train = files.split=='train'
+    for o in ('good','defect'):
+        rows = np.flatnonzero((files.label==o) & train)
+        n_wrong = round(share*len(rows))
+        wrong[rng.choice(rows, n_wrong, replace=False)] = True
+    return wrong
+
+# %% ../nbs/01_synth.ipynb #c0131
+def _plan(scale, seed, wrong_labels):
+    "One row a file, nothing drawn yet"
+    rng,files = np.random.default_rng(seed),_files(scale)
+    wrong = _wrong_rows(rng, files, wrong_labels)
+    defect = ((files.label=='defect')!=wrong).to_numpy()
+    n_lots = max(2, round(4400*scale))
+    chips = _chips(rng, defect, n_lots)
+    df = pd.concat([chips, files], axis=1)
+    df['label'] = df.label.where(df.split=='train', None)
+    df['true_label'] = np.where(defect, 'defect', 'good')
+    df['src'] = np.arange(len(df))
+    df['boxed'] = df.part=='boxed'
+    kind = np.where(wrong, 'wrong', None)
+    df['kind'] = pd.Series(kind, dtype=object)
+    df['detail'] = pd.Series(None, df.index, dtype=object)
+    free = df.part.where(~wrong, '')
+    pool = _Pool(rng, free, df.machine.str.startswith('APG'))
+    planted = _scaled(PLANTED, scale)
+    planted['broken'] = max(4, planted['broken'])
+    return _plant(df, pool, planted)
+
+# %% ../nbs/01_synth.ipynb #c0134
+def _recoded(rng, image):
+    quality = int(rng.integers(70, 93))
+    _,code = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+
+def _relit(rng, image):
+    gain = rng.choice((.88,.93,1.07,1.12))
+    relit = image*gain + rng.integers(-6, 7)
+    return np.clip(relit, 0, 255).astype(np.uint8)
+
+def _near(rng, image, how):
+    "A near copy, and how far it is shifted"
+    if how=='recoded': return _recoded(rng, image), (0,0)
+    if how=='relit': return _relit(rng, image), (0,0)
+    right = int(rng.choice((-2,-1,1,2)))
+    down = int(rng.integers(-2, 3))
+    move = np.float32([[1,0,right],[0,1,down]])
+    image = cv2.warpAffine(image, move, (W,H), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return image, (right,down)
+
+# %% ../nbs/01_synth.ipynb #c0137
+_HEADER = (1078,0,0,1078,40,60_000,60_000,1,8,0,0,0,0,0,0) # Of a gray BMP: sizes, offsets, bits a pixel
+_BOMB = b'BM' + struct.pack('<IHHIIiiHHIIiiII', *_HEADER)
+
+def _broken(rng, image, how):
     "The bytes of a file that is no image"
     if how=='zero bytes': return b''
     if how=='text': return b'The picture was not saved: no connection to the server\n'
-    if how=='bomb': return b'BM' + struct.pack('<IHHIIiiHHIIiiII', 1078, 0, 0, 1078, 40, 60_000, 60_000, 1, 8, 0, 0, 0, 0, 0, 0)
-    Image.fromarray(a).save(buf := io.BytesIO(), 'bmp')
-    return buf.getvalue()[:int(rng.integers(5_000,60_000))]
+    if how=='bomb': return _BOMB
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, 'bmp')
+    return file.getvalue()[:int(rng.integers(5_000, 60_000))]
 
-# %% ../nbs/01_synth.ipynb #a3f390d8
+# %% ../nbs/01_synth.ipynb #c0139
+def _move(box, right, down):
+    "A box in a shifted picture"
+    moved = np.add(box, (right,down,right,down))
+    limits = (W-1,H-1,W-1,H-1)
+    return tuple(np.clip(moved, 0, limits).tolist())
+
 def _write_one(root, seed, rows, i):
     "Draw and write file `i`; the boxes that are really in it"
-    r,rng = rows[i],np.random.default_rng([seed,i,1])
-    a,b = _draw(seed, r.src, rows[r.src])
-    if r.kind=='near':
-        a,(dx,dy) = _near(rng, a, r.detail)
-        b = b and tuple(int(np.clip(v+o, 0, n-1)) for v,o,n in zip(b, (dx,dy,dx,dy), (W,H,W,H)))
-    if r.kind=='broken': (root/r.path).write_bytes(_broken(rng, a, r.detail))
-    else: Image.fromarray(a).save(root/r.path)
-    return [b] if b else []
+    row,rng = rows[i],np.random.default_rng([seed,i,1])
+    image,box = _draw(seed, row.src, rows[row.src])
+    if row.kind=='near':
+        image,shift = _near(rng, image, row.detail)
+        box = box and _move(box, *shift)
+    path = root/row.path
+    if row.kind=='broken': path.write_bytes(_broken(rng, image, row.detail))
+    else: Image.fromarray(image).save(path)
+    return [box] if box else []
 
-def _imagined(seed, i): # A box of the usual size, somewhere on the chip
-    x,y,w,h = np.random.default_rng([seed,i,2]).integers((60,60,40,30), (150,160,90,70))
-    return int(x), int(y), int(x+w), int(y+h)
+# %% ../nbs/01_synth.ipynb #c0142
+def _imagined(seed, i):
+    "A box of the usual size, somewhere on the chip"
+    rng = np.random.default_rng([seed,i,2])
+    corner_and_size = rng.integers([60,60,40,30], [150,160,90,70])
+    x,y,wide,high = corner_and_size.tolist()
+    return x, y, x+wide, y+high
+
+# %% ../nbs/01_synth.ipynb #c0144
+def _claims(seed, df):
+    "The contest's table of boxes: of each file that it mentions, `id` and the box"
+    boxed = df[df.part=='boxed']
+    imagined = {i:[_imagined(seed, i)] for i in boxed.index}
+    boxes = [(o or imagined[i])[0] for i,o in boxed.boxes.items()]
+    area = pd.DataFrame(boxes, boxed.name, ['x_1','y_1','x_2','y_2'])
+    return area.rename_axis('id').sort_index().reset_index()
+
+# %% ../nbs/01_synth.ipynb #c0147
+_TRUTH = 'path split label true_label defect_type contrast design lot kind detail other boxed boxes'.split()
 
 def _write_tables(root, seed, df):
     "The contest's two tables, and the truth"
-    area = sorted((n, *(b[0] if b else _imagined(seed, i))) for i,(n,b,p) in enumerate(zip(df.name, df.boxes, df.part)) if p=='boxed')
-    pd.DataFrame(area, columns=['id','x_1','y_1','x_2','y_2']).to_csv(root/'defect_area.csv', index=False, lineterminator='\n')
-    sample = pd.DataFrame(dict(id=sorted(df.name[df.split=='test']), defect_score=0.))
-    sample.to_csv(root/'submission_sample.csv', index=False, lineterminator='\n')
-    cols = 'path split label true_label defect_type contrast design lot kind detail other boxed boxes'.split()
-    truth = df[cols].sort_values('path').reset_index(drop=True)
-    for c in ('label','defect_type','kind','detail','other'): truth[c] = truth[c].astype(object).where(truth[c].notna(), None)
+    tests = df.name[df.split=='test']
+    sample = pd.DataFrame(dict(id=sorted(tests), defect_score=0.))
+    tables = dict(defect_area=_claims(seed, df), submission_sample=sample)
+    for name,table in tables.items():
+        table.to_csv(root/f'{name}.csv', index=False, lineterminator='\n')
+    truth = df[_TRUTH].sort_values('path').reset_index(drop=True)
+    for o in ('label','defect_type','kind','detail','other'):
+        column = truth[o].astype(object)
+        truth[o] = column.where(column.notna(), None)
     write_csv(truth, root/'truth.csv')
     return truth
 
-# %% ../nbs/01_synth.ipynb #e2c420d9
+# %% ../nbs/01_synth.ipynb #c0150
 def _check_synth(path, scale, seed, wrong_labels):
     full = path.exists() and (not path.is_dir() or any(path.iterdir()))
     if full: raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
-    if not 1e-3 <= scale <= 10: raise UserError(f'scale {scale}: must be from 0.001 to 10 (1 is the contest, 38,289 images)')
+    if not 1e-3 <= scale <= 10:
+        raise UserError(f'scale {scale}: must be from 0.001 to 10 (1 is the contest, 38,289 images)')
     if not 0 <= wrong_labels <= .5: raise UserError(f'wrong_labels {wrong_labels}: must be a share from 0 to 0.5')
     if seed < 0: raise UserError(f'seed {seed}: must not be negative')
     home = next(o for o in path.absolute().parents if o.exists())
-    need,free = 75e3*scale*sum(FILES.values()),shutil.disk_usage(home).free
-    if free < need: raise UserError(f'{path}: needs {need/1e9:.1f} GB, and {free/1e9:.1f} GB are free; use a smaller scale')
+    need = 75e-6*scale*sum(FILES.values())
+    free = shutil.disk_usage(home).free/1e9
+    if free < need:
+        raise UserError(f'{path}: needs {need:.1f} GB, and {free:.1f} GB are free; use a smaller scale')
 
-# %% ../nbs/01_synth.ipynb #d2ddea18
+# %% ../nbs/01_synth.ipynb #c0153
 def synth(
     path, # A new or empty folder
     scale:float=1., # Share of the contest's 38,289 images, from 0.001
@@ -459,24 +828,36 @@ def synth(
     try:
         for o in set(FOLDERS.values()): (part/o).mkdir(parents=True)
         rows = list(df.itertuples(index=False))
-        df['boxes'] = parallel_map(lambda i: _write_one(part, seed, rows, i), range(len(rows)), n_workers, desc='drawing')
+        def write(i): return _write_one(part, seed, rows, i)
+        df['boxes'] = parallel_map(write, range(len(rows)), n_workers, desc='drawing')
         truth = _write_tables(part, seed, df)
         for o in sorted(part.iterdir()): os.replace(o, path/o.name)
     except OSError as e: raise UserError(f'{path}: cannot be written ({e.strerror or e})') from None
     finally: shutil.rmtree(part, ignore_errors=True)
     return truth
 
-# %% ../nbs/01_synth.ipynb #fbd7939d
+# %% ../nbs/01_synth.ipynb #c0156
 def truth_counts(
     truth:pd.DataFrame, # What `synth` returned
 )->dict: # Name → number
     "What an honest summary of the replica says"
     kind,train = truth.kind,truth.split=='train'
-    same = kind.isin(['copy','leak','conflict'])
+    good = train & (truth.label=='good')
     defect = train & (truth.label=='defect')
-    n = dict(n_images=len(truth), n_train=train.sum(), n_test=(~train).sum(), n_good=(train & (truth.label=='good')).sum(),
-        n_defect=defect.sum(), n_boxed_defects=(defect & truth.boxed).sum(), n_unboxed_defects=(defect & ~truth.boxed).sum(),
-        n_duplicates=same.sum(), n_duplicate_groups=truth.other[same].nunique(), n_pixel_duplicates=(kind=='pixel').sum(),
-        n_near_duplicates=(kind=='near').sum(), n_leaks=(kind=='leak').sum(), n_conflicts=(kind=='conflict').sum(),
+    same = kind.isin(['copy','leak','conflict'])
+    counts = dict(
+        n_images=len(truth),
+        n_train=train.sum(),
+        n_test=(~train).sum(),
+        n_good=good.sum(),
+        n_defect=defect.sum(),
+        n_boxed_defects=(defect & truth.boxed).sum(),
+        n_unboxed_defects=(defect & ~truth.boxed).sum(),
+        n_duplicates=same.sum(),
+        n_duplicate_groups=truth.other[same].nunique(),
+        n_pixel_duplicates=(kind=='pixel').sum(),
+        n_near_duplicates=(kind=='near').sum(),
+        n_leaks=(kind=='leak').sum(),
+        n_conflicts=(kind=='conflict').sum(),
         n_broken=(kind=='broken').sum())
-    return {k:int(v) for k,v in n.items()}
+    return {k:int(n) for k,n in counts.items()}
