@@ -175,6 +175,7 @@ os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1') # its import asks the int
 from fastai.data.all import *
 from fastai.vision.augment import *
 from fastai.vision.core import TensorImage, imagenet_stats
+import fastai.vision.data # how a batch of pictures is shown
 import albumentations as A, cv2
 from scipy.special import expit, logit
 from .core import *
