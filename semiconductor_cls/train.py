@@ -384,7 +384,7 @@ def _made(learn, r):
     return dict(weights=learn.weights_source, classes=CLASSES, size=learn.size, channels=channels, stats=stats,
                 device=str(learn.dls.device))
 
-# %% ../nbs/31_train.ipynb #c0066
+# %% ../nbs/31_train.ipynb #c0067
 def _write_preds(run, df, learn, tta):
     "Predictions of each set that is there; validation and test even if empty"
     for part in ('valid','test','unlabelled'):
@@ -393,7 +393,7 @@ def _write_preds(run, df, learn, tta):
         probs = predict_rows(learn.model, learn.dls, rows, tta)
         write_csv(preds_table(df, rows, probs), run/f'preds_{part}.csv')
 
-# %% ../nbs/31_train.ipynb #c0068
+# %% ../nbs/31_train.ipynb #c0069
 def train_run(
     df:pd.DataFrame, # A table after `split_table`, with `hash`
     run:Run, # Made by `create_run`, or one to resume
@@ -425,7 +425,7 @@ def train_run(
     _write_preds(run, df, learn, r.tta)
     return learn
 
-# %% ../nbs/31_train.ipynb #c0077
+# %% ../nbs/31_train.ipynb #c0078
 def load_run_model(
     run:Run, # Finished
 )->nn.Module: # In evaluation mode
@@ -435,7 +435,7 @@ def load_run_model(
         raise UserError(f"{run.path}: this run is {info.get('status')} and has no model; go on with --resume")
     return load_model(path, info['recipe']['arch'], info['recipe']['pool'], info['size'])
 
-# %% ../nbs/31_train.ipynb #c0082
+# %% ../nbs/31_train.ipynb #c0083
 import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
@@ -443,7 +443,7 @@ from matplotlib.figure import Figure
 from .core import *
 from .report import DEFECT, GOOD, save_fig
 
-# %% ../nbs/31_train.ipynb #c0096
+# %% ../nbs/31_train.ipynb #c0097
 def plot_balance(
     df:pd.DataFrame, # A table after `split_table`
 )->Figure:
@@ -461,7 +461,7 @@ def plot_balance(
     ax.legend(frameon=False, ncols=2, loc='lower right', bbox_to_anchor=(1,1))
     return fig
 
-# %% ../nbs/31_train.ipynb #c0099
+# %% ../nbs/31_train.ipynb #c0100
 def plot_batch(
     dls:DataLoaders, # Made by `make_dls`
     n:int=16, # Pictures
@@ -477,7 +477,7 @@ def plot_batch(
         ax.set_title(CLASSES[y], fontsize=9, color=(GOOD,DEFECT)[y])
     return fig
 
-# %% ../nbs/31_train.ipynb #c0102
+# %% ../nbs/31_train.ipynb #c0103
 def _stage_lines(ax, steps):
     "A line where a stage begins, and what it is"
     name = steps['size'].astype(str)+steps.stage
@@ -501,7 +501,7 @@ def plot_rates(
     ax.legend(frameon=False, fontsize=8, ncols=3, loc='lower center', bbox_to_anchor=(.5,1))
     return fig
 
-# %% ../nbs/31_train.ipynb #c0106
+# %% ../nbs/31_train.ipynb #c0107
 def plot_losses(
     steps:pd.DataFrame, # `steps.csv`
     hist:pd.DataFrame, # `history.csv`
@@ -522,7 +522,7 @@ def plot_losses(
     fig.legend(frameon=False, ncols=3, fontsize=8, loc='upper center', bbox_to_anchor=(.5,1.02))
     return fig
 
-# %% ../nbs/31_train.ipynb #c0108
+# %% ../nbs/31_train.ipynb #c0109
 def train_figures(
     run:Run, # Trained
     learn:Learner, # That of `train_run`
