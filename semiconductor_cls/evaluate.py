@@ -70,27 +70,34 @@ def check_preds(
     return y, rows.p_defect.to_numpy()
 
 # %% ../nbs/40_evaluate.ipynb #c0015
+def _as_arrays(y, p):
+    y = np.asarray(y, dtype=bool)
+    return y, np.asarray(p, dtype=float)
+
 def placements(
     y, # True for a defect
     p # Scores
 )->tuple: # For each defect the share of good parts below it, for each good part the share of defects above it
     "Placement values; the mean of either is the AUC"
-    y,p = np.asarray(y, dtype=bool),np.asarray(p, dtype=float)
+    y,p = _as_arrays(y, p)
     rank = stats.rankdata(p)
     goods_below = rank[y]-stats.rankdata(p[y])
     defects_below = rank[~y]-stats.rankdata(p[~y])
-    return goods_below/(~y).sum(), 1-defects_below/y.sum()
+    n_defect,n_good = y.sum(),(~y).sum()
+    return goods_below/n_good, 1-defects_below/n_defect
 
 # %% ../nbs/40_evaluate.ipynb #c0019
 def _group_codes(groups, n):
     "A number for the group of each of `n` parts; each part by itself if `groups` is `None`"
-    return np.arange(n) if groups is None else pd.factorize(pd.Series(groups))[0]
+    if groups is None: return np.arange(n)
+    return pd.factorize(pd.Series(groups))[0]
 
 def _count_groups(y, groups):
     "Number of groups with defects, and with good parts"
     y = np.asarray(y, dtype=bool)
     groups = np.arange(len(y)) if groups is None else np.asarray(groups)
-    return len(np.unique(groups[y])), len(np.unique(groups[~y]))
+    with_defects,with_goods = np.unique(groups[y]),np.unique(groups[~y])
+    return len(with_defects), len(with_goods)
 
 def _group_sums(places, aucs, mask, codes):
     "How far placements of some parts are from the AUC, summed over groups (models, groups)"
@@ -112,7 +119,8 @@ def auc_cov(
     defect = _group_sums(of_defects, aucs, y, codes)
     good = _group_sums(of_goods, aucs, ~y, codes)
     n_defect,n_good = _count_groups(y, codes)
-    if min(n_defect, n_good)<2: return aucs, np.full((len(aucs),)*2, np.nan)
+    n_models = len(aucs)
+    if min(n_defect, n_good)<2: return aucs, np.full((n_models,n_models), np.nan)
     def unbiased(x, k): return x*k/(k-1)
     cov = unbiased(defect@defect.T, n_defect)
     cov = cov + unbiased(good@good.T, n_good)
@@ -124,7 +132,8 @@ def _hanley_se(auc, m, n):
     "Standard error where the true AUC is `auc`, with `m` defects and `n` good parts"
     of_pairs = (1-auc)/(2-auc) + auc/(1+auc)
     more = ((m+n)/2-1)*of_pairs
-    return np.sqrt(auc*(1-auc)*(1+more)/(m*n))
+    var = auc*(1-auc)*(1+more)/(m*n)
+    return np.sqrt(var)
 
 def _newcombe(auc, m, n, z):
     "Newcombe's (2006) method 5: `abs(auc-true) = z*se(true)`, solved on either side"
@@ -146,7 +155,8 @@ def auc_ci(
     auc,var = aucs[0],cov[0,0]
     z,eps = stats.norm.ppf(.5+level/2),1e-12
     if not var>eps**2 or not eps<auc<1-eps:
-        return (float(auc), *_newcombe(float(auc), *_count_groups(y, groups), z))
+        m,n = _count_groups(y, groups)
+        return (float(auc), *_newcombe(float(auc), m, n, z))
     half = z*np.sqrt(var)/(auc*(1-auc))
     ends = np.array([-half,half])
     lo,hi = expit(logit(auc)+ends)
@@ -169,7 +179,8 @@ def compare_auc(
 )->dict: # `auc_a`, `auc_b`, `diff` with `lo` and `hi`, `p_value`
     "Paired DeLong test of the difference of two AUCs"
     (auc_a,auc_b),cov = auc_cov(y, [pa,pb], groups)
-    diff,var = auc_a-auc_b,cov[0,0]+cov[1,1]-2*cov[0,1]
+    diff = auc_a-auc_b
+    var = cov[0,0]+cov[1,1]-2*cov[0,1]
     se = np.sqrt(max(var, 0)) if np.isfinite(cov).all() else np.nan
     half = stats.norm.ppf(.5+level/2)*se
     return dict(auc_a=float(auc_a),
@@ -204,7 +215,8 @@ def _partial(tpr, fpr, limit):
     step = np.diff(fpr, axis=-1)
     cut = np.divide(width, step, out=np.zeros_like(width), where=step>0)
     height = tpr[...,:-1] + cut*np.diff(tpr, axis=-1)/2
-    area,chance = (width*height).sum(-1),limit**2/2
+    area = (width*height).sum(-1)
+    chance = limit**2/2
     return .5*(1 + (area-chance)/(limit-chance))
 
 def _log_loss(y, p):
@@ -221,14 +233,14 @@ def metrics(
     max_overkill:float=MAX_OVERKILL # Where the partial AUC ends
 )->dict: # `auc pauc ap log_loss brier`, a number or an array of (sets,)
     "Metrics as scikit-learn defines them, for many sets of weights at once"
-    y,p = np.asarray(y, dtype=bool),np.asarray(p, dtype=float)
+    y,p = _as_arrays(y, p)
     w = np.ones(len(y)) if w is None else np.asarray(w, dtype=float)
     caught,scrapped = cum_counts(y, p, w)
     tpr = caught/caught[...,-1:]
     fpr = scrapped/scrapped[...,-1:]
-    rejected,total = caught+scrapped,w.sum(-1)
+    rejected = caught+scrapped
     precision = np.divide(caught, rejected, out=np.zeros_like(caught), where=rejected>0)
-    gains = np.diff(tpr, axis=-1)
+    gains,total = np.diff(tpr, axis=-1),w.sum(-1)
     return dict(auc=np.trapezoid(tpr, fpr, axis=-1),
                 pauc=_partial(tpr, fpr, max_overkill),
                 ap=(gains*precision[...,1:]).sum(-1),
@@ -268,8 +280,11 @@ def boot_weights(
         yield w[:,member]
 
 # %% ../nbs/40_evaluate.ipynb #c0053
-def _logit_ci(value, drawn, tails, df, eps):
-    "Interval on the logit scale, with the spread that the draws have there"
+def _ends(value, drawn, tails, df, eps):
+    "Interval of a metric: on the logit scale if it has degrees of freedom, else the middle of the draws"
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn) or np.ptp(drawn)<1e-12: return np.nan,np.nan
+    if df is None: return np.quantile(drawn, tails)
     mid = logit(np.clip(value, eps, 1-eps))
     spread = logit(np.clip(drawn, eps, 1-eps)).std(ddof=1)
     return expit(mid + stats.t.ppf(tails, df)*spread)
@@ -290,13 +305,11 @@ def bootstrap(
     draws = [f(w) for w in boot_weights(y, groups, n, seed)]
     n_pairs = np.prod(_count_groups(y, None))
     eps = eps or .5/max(n_pairs, 1)
-    tails,res = [.5-level/2,.5+level/2],{}
+    tails = [.5-level/2,.5+level/2]
+    df,res = dict(on_logit),{}
     for k,value in values.items():
-        drawn = np.concatenate([o[k] for o in draws])
-        drawn = drawn[np.isfinite(drawn)]
-        if not len(drawn) or np.ptp(drawn)<1e-12: lo,hi = np.nan,np.nan
-        elif k in on_logit: lo,hi = _logit_ci(value, drawn, tails, on_logit[k], eps)
-        else: lo,hi = np.quantile(drawn, tails)
+        drawn = np.concatenate([draw[k] for draw in draws])
+        lo,hi = _ends(value, drawn, tails, df.get(k), eps)
         res[k] = dict(value=float(value), lo=float(lo), hi=float(hi))
     return pd.DataFrame(res).T
 
@@ -350,6 +363,14 @@ def choose_threshold(
     return between(p, cuts[best[-1]])
 
 # %% ../nbs/40_evaluate.ipynb #c0075
+def _over_groups(k, n, sizes):
+    "Events and trials that count groups; where some parts went wrong and some right, the effective number"
+    some = (k>0)&(k<n)
+    effective = n**2/np.square(sizes).sum()
+    n_groups = np.where(some, effective, len(sizes))
+    return np.where(k==n, n_groups, k*n_groups/n), n_groups
+
+# %% ../nbs/40_evaluate.ipynb #c0076
 def rate_ci(
     k, # Events, a number or an array
     n:int, # Trials
@@ -360,19 +381,17 @@ def rate_ci(
     if not n: return 0., 1.
     k = np.asarray(k)
     some = (k>0)&(k<n)
-    if sizes is not None:
-        effective = n**2/np.square(sizes).sum()
-        n_groups = np.where(some, effective, len(sizes))
-        k,n = np.where(k==n, n_groups, k*n_groups/n),n_groups
+    if sizes is not None: k,n = _over_groups(k, n, sizes)
     tail = np.where(some, (1-level)/2, 1-level)
-    events,others = np.where(k>0, k, 1),np.where(k<n, n-k, 1)
+    events = np.where(k>0, k, 1)
+    others = np.where(k<n, n-k, 1)
     lo = stats.beta.ppf(tail, events, n-k+1)
     hi = stats.beta.ppf(1-tail, k+1, others)
     lo = np.where(k>0, lo, 0.)
     hi = np.where(k<n, hi, 1.)
     return (lo,hi) if k.ndim else (float(lo), float(hi))
 
-# %% ../nbs/40_evaluate.ipynb #c0080
+# %% ../nbs/40_evaluate.ipynb #c0081
 def rate_text(
     k:int, # Events
     n:int, # Trials
@@ -384,9 +403,10 @@ def rate_text(
     counts = f'{k:,} of {n:,}'
     if sizes is not None and len(sizes)<n: counts += f' in {len(sizes):,} groups'
     if not k: return f'< {hi:.2g} % ({counts})'
-    return f'{100*k/n:.3g} % ({counts}; {lo:.2g} to {hi:.3g} %)'
+    percent = 100*k/n
+    return f'{percent:.3g} % ({counts}; {lo:.2g} to {hi:.3g} %)'
 
-# %% ../nbs/40_evaluate.ipynb #c0083
+# %% ../nbs/40_evaluate.ipynb #c0084
 def group_sizes(
     groups, # Which parts belong together; `None` where each is by itself
     mask=slice(None) # Only these parts
@@ -396,14 +416,14 @@ def group_sizes(
     codes = pd.factorize(np.asarray(groups)[mask])[0]
     return np.unique(codes, return_counts=True)[1]
 
-# %% ../nbs/40_evaluate.ipynb #c0086
+# %% ../nbs/40_evaluate.ipynb #c0087
 def _rate(name, k, n, sizes):
     "One rate with its interval, under names such as 'escape_rate'"
     lo,hi = rate_ci(k, n, sizes=sizes)
     rate = k/n if n else np.nan
     return {f'{name}_rate': rate, f'{name}_lo': lo, f'{name}_hi': hi}
 
-# %% ../nbs/40_evaluate.ipynb #c0087
+# %% ../nbs/40_evaluate.ipynb #c0088
 def rates(
     y, # True for a defect
     p, # Scores
@@ -411,7 +431,8 @@ def rates(
     groups=None # Which parts belong together
 )->dict: # Rates with their intervals, and the counts behind them
     "What happens at threshold `t`: escapes and overkill"
-    y,rejected = np.asarray(y, dtype=bool),np.asarray(p)>=t
+    y = np.asarray(y, dtype=bool)
+    rejected = np.asarray(p)>=t
     n_defect,n_good = int(y.sum()),int((~y).sum())
     n_escapes = int((y&~rejected).sum())
     n_overkills = int((~y&rejected).sum())
@@ -422,14 +443,14 @@ def rates(
     res |= _rate('escape', n_escapes, n_defect, of_defects)
     return res | _rate('overkill', n_overkills, n_good, of_goods)
 
-# %% ../nbs/40_evaluate.ipynb #c0090
+# %% ../nbs/40_evaluate.ipynb #c0091
 def calibration(
     y, # True for a defect
     p, # Scores
     bins:int=10 # Of about equal size; fewer where scores are tied
 )->pd.DataFrame: # One row a bin: `score` (mean), `rate` (share of defects) with `lo` and `hi`, `n`
     "Calibration curve with exact intervals"
-    y,p = np.asarray(y, dtype=bool),np.asarray(p, dtype=float)
+    y,p = _as_arrays(y, p)
     inner = np.linspace(0, 1, bins+1)[1:-1]
     cuts = np.unique(np.quantile(p, inner))
     which = np.searchsorted(cuts, p, side='right')
@@ -440,7 +461,7 @@ def calibration(
     res = dict(score=table.score, rate=table.k/table.n, lo=lo, hi=hi, n=table.n)
     return pd.DataFrame(res).reset_index(drop=True)
 
-# %% ../nbs/40_evaluate.ipynb #c0092
+# %% ../nbs/40_evaluate.ipynb #c0093
 def plot_calibration(
     y, # True for a defect
     p, # Scores
@@ -452,15 +473,16 @@ def plot_calibration(
     "Calibration curve; the dotted line is perfect"
     ax = ax or plt.subplots(figsize=(4.2,4))[1]
     curve = calibration(y, p, bins)
-    below,above = curve.rate-curve.lo,curve.hi-curve.rate
+    down = curve.rate-curve.lo
+    up = curve.hi-curve.rate
     ax.plot([0,1], [0,1], color='#bbb', lw=1, ls=':')
-    ax.errorbar(curve.score, curve.rate, yerr=[below,above],
+    ax.errorbar(curve.score, curve.rate, yerr=[down,up],
                 fmt='o-', ms=4, lw=1, capsize=2, color=color, label=label)
     ax.set(xlabel='mean score of the bin', ylabel='share of defects in the bin')
     ax.set(xlim=(-.03,1.03), ylim=(-.03,1.03), aspect='equal')
     return ax
 
-# %% ../nbs/40_evaluate.ipynb #c0095
+# %% ../nbs/40_evaluate.ipynb #c0096
 def plot_roc(
     y, # True for a defect
     p, # Scores
@@ -477,14 +499,15 @@ def plot_roc(
     ax.plot(100*fpr, 100*tpr, color='#333', label=label)
     if t is not None:
         now = rates(y, p, t, groups)
-        overkill,caught = 100*now['overkill_rate'],100*(1-now['escape_rate'])
+        overkill = 100*now['overkill_rate']
+        caught = 100*(1-now['escape_rate'])
         ax.plot(overkill, caught, 'X', ms=9, color=DEFECT, label=f'threshold {t:.3g}', ls='')
     ax.set(xlabel='good parts rejected: overkill (%)', ylabel='defects caught (%)')
     ax.set(xlim=(-1.5,101.5), ylim=(-1.5,101.5), aspect='equal')
     ax.legend(loc='lower right', frameon=False)
     return ax
 
-# %% ../nbs/40_evaluate.ipynb #c0098
+# %% ../nbs/40_evaluate.ipynb #c0099
 def _share(k, n, lo, hi):
     "A share in words; a bound where it would be 0 or 100 %"
     if k==0: return f'< {100*hi:.2g} %'
@@ -504,10 +527,11 @@ def _outcome(ax, row, col, text, color, wrong):
     "One square of the four; mistakes stand out"
     alpha = .85 if wrong else .2
     style = dict(color='white', weight='bold') if wrong else dict(color='#222')
-    ax.add_patch(plt.Rectangle((col-.5,row-.5), 1, 1, color=color, alpha=alpha, lw=0))
+    square = plt.Rectangle((col-.5,row-.5), 1, 1, color=color, alpha=alpha, lw=0)
+    ax.add_patch(square)
     ax.text(col, row, text, ha='center', va='center', **style)
 
-# %% ../nbs/40_evaluate.ipynb #c0099
+# %% ../nbs/40_evaluate.ipynb #c0100
 def plot_confusion(
     y, # True for a defect
     p, # Scores
@@ -530,7 +554,7 @@ def plot_confusion(
     ax.tick_params(length=0)
     return ax
 
-# %% ../nbs/40_evaluate.ipynb #c0102
+# %% ../nbs/40_evaluate.ipynb #c0103
 def worst_mistakes(
     df:pd.DataFrame, # Predictions
     t:float, # Threshold
@@ -543,7 +567,7 @@ def worst_mistakes(
     return dict(escapes=escapes.sort_values('p_defect', kind='stable').head(k),
                 overkill=overkill.sort_values('p_defect', ascending=False, kind='stable').head(k))
 
-# %% ../nbs/40_evaluate.ipynb #c0105
+# %% ../nbs/40_evaluate.ipynb #c0106
 def _caption(s, n=22):
     "Text with `?` for what a font may not have, cut in front to `n` characters"
     def shown(char): return char.isprintable() and ord(char)<0x2500
@@ -559,7 +583,7 @@ def _show_file(ax, path):
         style = dict(ha='center', va='center', color='#777', fontsize=8, parse_math=False)
         ax.text(.5, .5, why, transform=ax.transAxes, **style)
 
-# %% ../nbs/40_evaluate.ipynb #c0106
+# %% ../nbs/40_evaluate.ipynb #c0107
 def plot_mistakes(
     df:pd.DataFrame, # Predictions with `path`
     t:float, # Threshold
@@ -579,7 +603,7 @@ def plot_mistakes(
             ax.set_title(title, fontsize=8, color=color, parse_math=False)
     return fig
 
-# %% ../nbs/40_evaluate.ipynb #c0109
+# %% ../nbs/40_evaluate.ipynb #c0110
 def _group_by_id(run):
     "Group of each image by its id, from the run's `table.csv`; `None` without groups"
     path = run/'table.csv'
@@ -596,7 +620,7 @@ def _with_groups(df, name, group):
         df['group'] = df.group.astype(object).where(df.group.notna(), alone)
     return df.reset_index(drop=True)
 
-# %% ../nbs/40_evaluate.ipynb #c0110
+# %% ../nbs/40_evaluate.ipynb #c0111
 def run_preds(
     run:Run # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
 )->tuple: # Name of the set to report on ('test' or 'valid'), its labelled rows, the labelled rows of validation
@@ -608,12 +632,13 @@ def run_preds(
     group = _group_by_id(run)
     return on, _with_groups(reported, on, group), _with_groups(valid, 'valid', group)
 
-# %% ../nbs/40_evaluate.ipynb #c0115
+# %% ../nbs/40_evaluate.ipynb #c0116
 def _boot_metrics(y, p, groups, n_boot):
     "Bootstrap of all metrics; the partial AUC rests on the few good parts with the highest scores"
     n_good = (~y).sum() if groups is None else groups[~y].nunique()
     on_logit = dict(auc=np.inf, ap=np.inf, pauc=MAX_OVERKILL*n_good)
-    return bootstrap(lambda w: metrics(y, p, w), y, groups, n_boot, on_logit=on_logit).astype(float)
+    def of_weights(w): return metrics(y, p, w)
+    return bootstrap(of_weights, y, groups, n_boot, on_logit=on_logit).astype(float)
 
 def _more_metrics(y, p, groups, n_boot, auc_lo, auc_hi):
     "What the bootstrap adds to `metrics.json`"
@@ -627,7 +652,7 @@ def _more_metrics(y, p, groups, n_boot, auc_lo, auc_hi):
         res |= dict(zip((k, f'{k}_lo', f'{k}_hi'), row))
     return res | dict(auc_boot_lo=lo, auc_boot_hi=hi, auc_intervals=both)
 
-# %% ../nbs/40_evaluate.ipynb #c0117
+# %% ../nbs/40_evaluate.ipynb #c0118
 def _y_and_p(df): return df.label.to_numpy()=='defect', df.p_defect.to_numpy(float)
 
 def _run_figures(run, df, y, p, t, groups):
@@ -637,7 +662,7 @@ def _run_figures(run, df, y, p, t, groups):
                 mistakes=plot_mistakes(df, t))
     for name,fig in figs.items(): save_fig(fig, run/f'figures/{name}.png')
 
-# %% ../nbs/40_evaluate.ipynb #c0118
+# %% ../nbs/40_evaluate.ipynb #c0119
 def evaluate_run(
     run:Run, # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
     n_boot:int=1000 # Draws of the bootstrap
