@@ -72,15 +72,19 @@ def trade(
     return table
 
 # %% ../nbs/42_operate.ipynb #c0016
+def _marked(marks):
+    "Name, threshold and symbol of each mark"
+    return [(name,t,symbol) for (name,t),symbol in zip((marks or {}).items(), 'osD^vP')]
+
 def _draw_trade(ax, x, missed, n, sizes, defects):
     "The curve, its band and what zero misses prove; `missed` of `n` at each point, `defects` in a million parts"
     lo,hi = rate_ci(missed, n, sizes=sizes)
+    lo,hi = defects*np.maximum(lo, 1e-3/n),defects*hi # A logarithmic axis has no zero
+    ax.fill_between(x, lo, hi, color=DEFECT, alpha=.15, lw=0, label='95 % interval')
     some,none = missed>0,missed==0
-    proven = defects*rate_ci(0, n, sizes=sizes)[1]
-    lower = defects*np.maximum(lo, 1e-3/n) # A logarithmic axis has no zero
-    ax.fill_between(x, lower, defects*hi, color=DEFECT, alpha=.15, lw=0, label='95 % interval')
     ax.plot(x[some], defects*missed[some]/n, color=DEFECT, label='measured')
-    ax.plot(x[none], defects*hi[none], color=DEFECT, ls='--', label=f'none missed: below {proven:,.0f} ppm')
+    proven = defects*rate_ci(0, n, sizes=sizes)[1]
+    ax.plot(x[none], hi[none], color=DEFECT, ls='--', label=f'none missed: below {proven:,.0f} ppm')
 
 def _mark_trade(ax, seen, good, defects, symbol, name):
     "One threshold on the trade; an empty symbol at the bound where no defect was missed"
@@ -89,10 +93,6 @@ def _mark_trade(ax, seen, good, defects, symbol, name):
     ax.plot(good*overkill, defects*escape, symbol, ms=8, color='#333', mfc=fill, label=name, ls='')
 
 # %% ../nbs/42_operate.ipynb #c0018
-def _marked(marks):
-    "Name, threshold and symbol of each mark"
-    return [(name,t,symbol) for (name,t),symbol in zip((marks or {}).items(), 'osD^vP')]
-
 def plot_trade(
     y, # True for a defect
     p, # Scores
@@ -126,6 +126,11 @@ def threshold_by_cost(
     return float(table.threshold[cost.argmin()])
 
 # %% ../nbs/42_operate.ipynb #c0024
+def _per_million(line, seen):
+    "What `rates` come to in a million parts, as measured and at the upper bounds"
+    measured = line.per_million(seen['escape_rate'], seen['overkill_rate'])
+    return measured, line.per_million(seen['escape_hi'], seen['overkill_hi'])
+
 def _stretched(t): return logit(np.clip(t, 1e-4, 1-1e-4))
 
 def _threshold_axis(ax):
@@ -147,17 +152,15 @@ def plot_cost(
     ax = ax or plt.subplots(figsize=(5,3))[1]
     table,y = trade(y, p),np.asarray(y, dtype=bool)
     lo,hi = rate_ci(table.n_escapes.to_numpy(), int(y.sum()), sizes=group_sizes(groups, y))
-    def cost(escape_rate, overkill_rate): return line.per_million(escape_rate, overkill_rate)['cost']
-    low,high = (cost(o, table.overkill_rate) for o in (lo,hi))
+    def cost(escape_rate): return line.per_million(escape_rate, table.overkill_rate)['cost']
     x = _stretched(table.threshold)
-    ax.fill_between(x, low, high, color=DEFECT, alpha=.15, lw=0, label='95 % interval')
-    ax.plot(x, cost(table.escape_rate, table.overkill_rate), color=DEFECT, label='measured')
+    ax.fill_between(x, cost(lo), cost(hi), color=DEFECT, alpha=.15, lw=0, label='95 % interval')
+    ax.plot(x, cost(table.escape_rate), color=DEFECT, label='measured')
     for name,t,symbol in _marked(marks):
-        seen = rates(y, p, t)
-        money = cost(seen['escape_rate'], seen['overkill_rate'])
-        ax.plot(_stretched(t), money, symbol, ms=8, color='#333', label=name, ls='')
+        measured,_ = _per_million(line, rates(y, p, t))
+        ax.plot(_stretched(t), measured['cost'], symbol, ms=8, color='#333', label=name, ls='')
     _threshold_axis(ax)
-    ax.set(ylabel=f'{line.currency} per million inspected', yscale='log' if high.min()>0 else 'linear')
+    ax.set(ylabel=f'{line.currency} per million inspected', yscale='log' if cost(hi).min()>0 else 'linear')
     ax.legend(frameon=False, fontsize=9)
     return ax
 
@@ -231,11 +234,6 @@ def below(
     return f'below {text(hi)}' if none else f'{text(v)} (below {text(hi)})'
 
 # %% ../nbs/42_operate.ipynb #c0044
-def _per_million(line, seen):
-    "What `rates` come to in a million parts, as measured and at the upper bounds"
-    measured = line.per_million(seen['escape_rate'], seen['overkill_rate'])
-    return measured, line.per_million(seen['escape_hi'], seen['overkill_hi'])
-
 def report_point(
     y, # True for a defect (test)
     p, # Scores
@@ -255,6 +253,8 @@ def report_point(
     return dict(threshold=round(t, 4), escape_rate=escape, overkill=overkill, **ppm)
 
 # %% ../nbs/42_operate.ipynb #c0047
+def _units(groups, mask): return int(mask.sum()) if groups is None else len(group_sizes(groups, mask))
+
 def _pick(values, at): return np.take_along_axis(values, at[...,None], -1)[...,0]
 
 def _points_at(y, p, weights, recalls, overkills):
@@ -313,8 +313,6 @@ def _point(what, at, interval, y, groups, units, beyond):
     return row | dict(value=np.nan, lo=np.nan, hi=np.nan, note=_too_few(units, parts, of, room))
 
 # %% ../nbs/42_operate.ipynb #c0054
-def _units(groups, mask): return int(mask.sum()) if groups is None else len(group_sizes(groups, mask))
-
 def operating_points(
     y, # True for a defect
     p, # Scores
@@ -499,7 +497,8 @@ def _saver(y, p, t, lo, hi, line, human_miss):
     fewer_escapes = 1.*(p<t) - (p<lo) - human_miss*look
     fewer_scrapped = 1.*(p>=t) - (p>=hi)
     def saves(weights):
-        defect,good = (y,~y) if weights is None else (weights*y,weights*~y)
+        if weights is None: defect,good = y,~y
+        else: defect,good = weights*y,weights*~y
         looks = _on_line(line, _mean(look, defect), _mean(look, good))
         return line.per_million(_mean(fewer_escapes, defect), _mean(fewer_scrapped, good), -looks)
     return saves
@@ -634,10 +633,10 @@ def operate_run(
     on_line = float(calibrate(t, temperature, trained_rate, line.defect_rate))
     y,p,groups = test
     calibrated = calibrate(p, temperature, trained_rate, valid[0].mean())
-    losses = dict(before=float(metrics(y, p)['log_loss']), after=float(metrics(y, calibrated)['log_loss']))
+    before,after = (float(metrics(y, o)['log_loss']) for o in (p,calibrated))
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule)
     res |= _point_facts(y, p, groups, t, line, on_line)
-    res |= dict(temperature=temperature, trained_rate=trained_rate, log_loss=losses)
+    res |= dict(temperature=temperature, trained_rate=trained_rate, log_loss=dict(before=before, after=after))
     res['points'] = operating_points(y, p, groups).to_dict('records')
     res |= _review(valid, test, t, line, looks, escape, human_miss)
     write_json(run/'operating.json', res)
