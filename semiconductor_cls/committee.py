@@ -529,13 +529,13 @@ def committee_job(
             paths.append(path)
     return ensemble_run(paths, out, overwrite=overwrite)
 
-# %% ../nbs/46_committee.ipynb #c0097
+# %% ../nbs/46_committee.ipynb #c0099
 import pandas as pd
 from .core import *
 from .evaluate import *
 from .ensemble import *
 
-# %% ../nbs/46_committee.ipynb #c0100
+# %% ../nbs/46_committee.ipynb #c0102
 def _hashes(table): return table['hash'] if 'hash' in table else pd.Series(None, table.index, dtype=object)
 
 def _check_pictures(run, hashes, first_run, first):
@@ -553,7 +553,7 @@ def _check_unseen(run, table, ids, first):
     n = f'{len(seen)} of the test images, the first is {seen[0]}'
     raise UserError(f'{run.path} was trained on {n}; an AUC on them would be one of memory')
 
-# %% ../nbs/46_committee.ipynb #c0102
+# %% ../nbs/46_committee.ipynb #c0104
 def _same_test(runs, ids):
     "Refuse runs whose test images are other pictures of the same name, or which trained on one of them"
     tables = [read_csv(run/'table.csv').drop_duplicates('id').set_index('id') for run in runs]
