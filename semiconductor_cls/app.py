@@ -980,7 +980,8 @@ def make_app(
     ui = build_ui(st)
     ui.has_launched = True # Without it a mounted page does not check which files a visitor names
     theme = gr.themes.Base(font=['system-ui','sans-serif'], font_mono=['ui-monospace','monospace'], radius_size='md')
-    app = gr.mount_gradio_app(_tables_app(st), ui, path='/', app_kwargs=_CLOSED, theme=theme,
+    closed = dict(_CLOSED) # A copy, because Gradio adds to it
+    app = gr.mount_gradio_app(_tables_app(st), ui, path='/', app_kwargs=closed, theme=theme,
                               css=read_static('station.css'), head=page_head(), footer_links=[], run_history=False,
                               ssr_mode=False, pwa=False, mcp_server=False, show_error=False)
     return Gate(app, token, users, hosts)
