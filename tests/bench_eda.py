@@ -10,7 +10,7 @@ import numpy as np
 
 CHILD = """
 import json, resource, sys, time
-from semiconductor_cls.duplicates import run_eda
+from semiconductor_cls.inspect import run_eda
 t,c = time.perf_counter(),time.process_time()
 s = run_eda(sys.argv[1], sys.argv[2])
 print(json.dumps(dict(n=s['n_images'], seconds=time.perf_counter()-t, cpu=time.process_time()-c, mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1e3)))
@@ -45,7 +45,7 @@ def main():
     ap.add_argument('--repeats', type=int, default=3)
     ap.add_argument('--cleanvision', action='store_true')
     args = ap.parse_args()
-    from semiconductor_cls.image import ImageError, open_image
+    from semiconductor_cls.base.image import ImageError, open_image
     from semiconductor_cls.source import read_source
     from semiconductor_cls.synth import synth
     print(f'{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}', flush=True)

@@ -2,7 +2,7 @@
 import time
 import numpy as np, pandas as pd
 from semiconductor_cls.ensemble import all_aucs
-from semiconductor_cls.evaluate import bootstrap, metrics
+from semiconductor_cls.auc import bootstrap, metrics
 
 def best(f, n=3):
     res = []

@@ -10,10 +10,13 @@ warnings.filterwarnings('ignore')
 import multiprocessing as mp
 from pathlib import Path
 import numpy as np
-from semiconductor_cls.bundle import *
-from semiconductor_cls.bundle import _rgb
-from semiconductor_cls.export import *
-from semiconductor_cls.core import *
+from semiconductor_cls.line.runtime import *
+from semiconductor_cls.line.bundle import _rgb
+from semiconductor_cls.line.graph import *
+from semiconductor_cls.line.int8 import *
+from semiconductor_cls.base.parallel import *
+from semiconductor_cls.base.table import *
+from semiconductor_cls.base.run import *
 
 ENGINES = ['stock get_preds','torch, channels last','onnxruntime','onnxruntime int8','OpenVINO','OpenVINO int8']
 
@@ -69,7 +72,7 @@ def prepare(run, side, tta, folder, keep):
 def main():
     ap = argparse.ArgumentParser(); ap.add_argument('run'); ap.add_argument('--sizes', default='128,224'); ap.add_argument('--bs', type=int, default=16); ap.add_argument('--tta', action='store_true')
     ap.add_argument('--keep', type=int, default=1, help='layers of the 8-bit OpenVINO graph that stay in 32 bits'); ap.add_argument('--pieces', type=int, default=8); ap.add_argument('--singles', type=int, default=200); a = ap.parse_args()
-    from semiconductor_cls.evaluate import auc_ci
+    from semiconductor_cls.auc import auc_ci
     ctx = mp.get_context('spawn')
     for side in map(int, a.sizes.split(',')):
         folder = Path(tempfile.mkdtemp())

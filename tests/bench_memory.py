@@ -15,7 +15,7 @@ def resident(): # MB (10⁶ bytes) of the process's own, MB of mapped files
 def train(folder, share, bs, arch):
     from fastai.callback.training import ShortEpochCallback
     from semiconductor_cls import job, train as tr
-    from semiconductor_cls.learner import packaged_weights
+    from semiconductor_cls.weights import packaged_weights
     r = dataclasses.replace(tr.QUICK, arch=arch, sizes=(128,224), epochs=1, bs=bs)
     df,_ = job.prepare(folder, r)
     print(job.summary(df, _), flush=True)

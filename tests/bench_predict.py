@@ -24,7 +24,7 @@ def stock(run, paths, bs):
     "fastai as it comes: ImageDataLoaders, get_preds, the run's weights"
     from fastai.vision.all import ImageDataLoaders, Learner, LabelSmoothingCrossEntropy, Normalize, Resize
     import pandas as pd, torch
-    from semiconductor_cls.core import open_run
+    from semiconductor_cls.base.run import open_run
     from semiconductor_cls.train import load_run_model
     info = open_run(run).info
     df = pd.DataFrame(dict(path=paths, label='good', v=False)); df.loc[:1, 'v'] = True; df.loc[0, 'label'] = 'defect'
@@ -93,17 +93,18 @@ def speed(run, data, repeats, bundles, size=None, one_view=False, sizes=(16,64),
 
 CHILD = """
 import json, resource, sys, time
-from semiconductor_cls.predict import predict_table
+from semiconductor_cls.line.predict import predict_table
 t = time.perf_counter()
 n = predict_table(sys.argv[1], [sys.argv[2]], sys.argv[3])
 print(json.dumps(dict(n=n['files'], seconds=time.perf_counter()-t, mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/1024)))
 """
 
 def memory(ns, folder):
-    from semiconductor_cls.core import create_run, write_json
+    from semiconductor_cls.base.files import write_json
+    from semiconductor_cls.base.run import create_run
     from semiconductor_cls.learner import create_model, save_model
     from fastai.vision.all import imagenet_stats
-    from semiconductor_cls.train import QUICK
+    from semiconductor_cls.recipe import QUICK
     from conftest import part
     with tempfile.TemporaryDirectory(dir=folder) as tmp:
         tmp = Path(tmp)

@@ -1,7 +1,7 @@
 "Seconds to write the full replica: python tests/bench_synth.py [--scale 1.0] [--dir WHERE]. Needs 2.9 GB there for the time of the run."
 import argparse, shutil, tempfile, time
 from pathlib import Path
-from semiconductor_cls.core import n_cpus
+from semiconductor_cls.base.parallel import n_cpus
 from semiconductor_cls.synth import synth, truth_counts
 
 if __name__=='__main__':

@@ -39,10 +39,10 @@ def parts(tmp_path):
 @pytest.fixture(scope='session')
 def place(tmp_path_factory):
     "Drawn chips and two tiny runs with their committee"
-    from semiconductor_cls.committee import ensemble_run
-    from semiconductor_cls.job import train_job
+    from semiconductor_cls.jobs.committee import ensemble_run
+    from semiconductor_cls.jobs.job import train_job
     from semiconductor_cls.synth import synth_folder
-    from semiconductor_cls.train import QUICK
+    from semiconductor_cls.recipe import QUICK
     p = tmp_path_factory.mktemp('station')
     os.environ['SEMICLS_CACHE'] = str(p/'cache')
     synth_folder(p/'parts', n_good=60, n_defect=30)

@@ -5,10 +5,13 @@ import numpy as np, pandas as pd, pytest
 from PIL import Image
 pytest.importorskip('gradio'); pytest.importorskip('pytorch_grad_cam')
 from conftest import Server, free_port, get, multipart, tree
-from semiconductor_cls.app import *
-from semiconductor_cls.core import UserError, read_csv
+from semiconductor_cls.station.station import *
+from semiconductor_cls.station.tray import *
+from semiconductor_cls.station.desk import *
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.source import read_source
-from semiconductor_cls.verdicts import *
+from semiconductor_cls.station.verdicts import *
 
 CHROME = next(filter(None, map(shutil.which, ('chromium','chromium-browser','google-chrome'))), None)
 

@@ -6,8 +6,8 @@ from conftest import part
 
 BUILD = """
 import sys, warnings; warnings.filterwarnings('ignore')
-from semiconductor_cls.core import make_table
-from semiconductor_cls.data import ImageCache
+from semiconductor_cls.base.table import make_table
+from semiconductor_cls.cache import ImageCache
 import semiconductor_cls.data as d
 from pathlib import Path
 n,slow = 0,float(sys.argv[3])

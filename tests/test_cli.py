@@ -1,7 +1,7 @@
 "The command line from end to end, in processes of its own"
 import json, os, signal, time
 import pandas as pd, pytest
-from semiconductor_cls.core import read_csv
+from semiconductor_cls.base.table import read_csv
 from conftest import part
 
 TINY = '--arch efficientnet_lite0 --set sizes=32 --set epochs=1 --set bs=8'.split()

@@ -6,11 +6,16 @@ from fastai.vision.all import TensorImage, set_seed
 from safetensors.torch import save_file
 from conftest import part
 import semiconductor_cls.data as data
-from semiconductor_cls.core import UserError, file_md5, make_table
-from semiconductor_cls.data import ImageCache, batch_augs, cache_gb, make_dls
-from semiconductor_cls.image import ImageError, load_image
-from semiconductor_cls.learner import Body, fixed_size, load_pretrained
-from semiconductor_cls.train import QUICK, recipe_dls, seed_epoch
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import file_md5
+from semiconductor_cls.base.table import make_table
+from semiconductor_cls.cache import cache_gb, ImageCache
+from semiconductor_cls.data import batch_augs, make_dls
+from semiconductor_cls.base.image import ImageError, load_image
+from semiconductor_cls.backbones import Body, fixed_size
+from semiconductor_cls.weights import load_pretrained
+from semiconductor_cls.recipe import QUICK
+from semiconductor_cls.train import recipe_dls, seed_epoch
 
 @pytest.fixture
 def df(tmp_path):

@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from PIL import Image
-from semiconductor_cls.clean import RULES, clean, run_clean
-from semiconductor_cls.core import UserError, read_csv, read_json
-from semiconductor_cls.duplicates import find_copies, inspect, run_eda
+from semiconductor_cls.clean import clean, RULES, run_clean
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import read_json
+from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.duplicates import find_copies
+from semiconductor_cls.inspect import inspect, run_eda
 from semiconductor_cls.source import read_source
 from semiconductor_cls.synth import synth, synth_chips, truth_counts
 

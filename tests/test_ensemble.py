@@ -5,8 +5,11 @@ from itertools import combinations
 import numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
 from sklearn.metrics import roc_auc_score
-from semiconductor_cls.core import UserError, create_run, write_csv
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.table import write_csv
+from semiconductor_cls.base.run import create_run
 from semiconductor_cls.ensemble import *
+from semiconductor_cls.selection import *
 
 def draw(m=40, n=120, k=4, seed=0):
     r = np.random.default_rng(seed)

@@ -6,9 +6,14 @@ from hypothesis import given, settings, strategies as st
 from scipy import stats
 from scipy.special import expit
 from sklearn import metrics as skm
-from semiconductor_cls.core import UserError, create_run, read_json, write_csv
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import read_json
+from semiconductor_cls.base.table import write_csv
+from semiconductor_cls.base.run import create_run
+from semiconductor_cls.auc import *
 from semiconductor_cls.evaluate import *
 from semiconductor_cls.operate import *
+from semiconductor_cls.review import *
 
 def draw(m, n, d=2., seed=0):
     r = np.random.default_rng(seed)

@@ -2,18 +2,22 @@
 import dataclasses, json, os, signal, sys, time
 import numpy as np, pytest, shutil, torch
 from PIL import Image
-from semiconductor_cls.core import UserError, open_run, read_csv, write_csv
-from semiconductor_cls.image import load_image
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.table import read_csv, write_csv
+from semiconductor_cls.base.run import open_run
+from semiconductor_cls.base.image import load_image
 from semiconductor_cls.learner import create_model
-from semiconductor_cls.explain import box_cover, enlarge, explain_files, explain_run, find_peak, heat_maps, open_explainer, overlay, score_map
+from semiconductor_cls.line.heat import enlarge, heat_maps, open_explainer, overlay
+from semiconductor_cls.line.pointing import box_cover, find_peak, score_map
+from semiconductor_cls.line.explain import explain_files, explain_run
 
 @pytest.fixture(scope='module')
 def place(tmp_path_factory):
     "Drawn chips with boxes, two tiny runs on them, and a committee"
-    from semiconductor_cls.committee import ensemble_run
-    from semiconductor_cls.job import train_job
+    from semiconductor_cls.jobs.committee import ensemble_run
+    from semiconductor_cls.jobs.job import train_job
     from semiconductor_cls.synth import synth_folder
-    from semiconductor_cls.train import QUICK
+    from semiconductor_cls.recipe import QUICK
     tmp = tmp_path_factory.mktemp('explain')
     old,os.environ['SEMICLS_CACHE'] = os.environ.get('SEMICLS_CACHE'),str(tmp/'cache')
     write_csv(synth_folder(tmp/'chips', 60, 40), tmp/'chips/table.csv')

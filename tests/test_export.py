@@ -2,15 +2,23 @@
 import dataclasses, io, json, os, pickle, re, shutil, subprocess, sys
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
-from semiconductor_cls.core import *
-from semiconductor_cls.image import load_image
+from semiconductor_cls.base.errors import *
+from semiconductor_cls.base.files import *
+from semiconductor_cls.base.table import *
+from semiconductor_cls.base.run import *
+from semiconductor_cls.base.image import load_image
+from semiconductor_cls.backbones import *
+from semiconductor_cls.weights import *
 from semiconductor_cls.learner import *
-from semiconductor_cls.train import QUICK
-from semiconductor_cls.job import train_job
-from semiconductor_cls.committee import ensemble_run
-from semiconductor_cls.bundle import *
-from semiconductor_cls.export import *
-from semiconductor_cls.predict import predict_files
+from semiconductor_cls.recipe import QUICK
+from semiconductor_cls.jobs.job import train_job
+from semiconductor_cls.jobs.committee import ensemble_run
+from semiconductor_cls.line.runtime import *
+from semiconductor_cls.line.bundle import *
+from semiconductor_cls.line.graph import *
+from semiconductor_cls.line.int8 import *
+from semiconductor_cls.line.export import *
+from semiconductor_cls.line.score import predict_files
 from semiconductor_cls.synth import synth_folder
 
 for o in ('onnx','onnxscript','onnxruntime','openvino'): pytest.importorskip(o)
@@ -160,7 +168,8 @@ def test_drift_is_refused_and_leaves_nothing(made, tmp_path, monkeypatch):
 SIGNAL = """import faulthandler, gc, os, signal, sys
 faulthandler.enable() # has a stack of its own for handlers, as pytest has
 from pathlib import Path
-from semiconductor_cls.bundle import *
+from semiconductor_cls.line.runtime import *
+from semiconductor_cls.line.bundle import *
 def scorer(): return openvino_scorer(*[Path(sys.argv[1], o).read_bytes() for o in ('model.xml','model.bin')])
 a = scorer(); b = scorer(); del a; c = scorer(); del b, c; gc.collect() # a later one goes, an earlier one has gone before
 signal.signal(signal.SIGINT, lambda *a: print('interrupted'))
@@ -173,7 +182,7 @@ def test_a_signal_after_scorers_came_and_went(made):
 
 EIGHT = """import sys, semiconductor_cls.export as ex
 from pathlib import Path
-from semiconductor_cls.core import UserError
+from semiconductor_cls.base.errors import UserError
 ex.N_CALIB,out = 16,Path(sys.argv[2])
 ex.MAX_CHANGED = -1.
 try: ex.export_run(sys.argv[1], 'openvino', True, out/'x'); sys.exit('not refused')

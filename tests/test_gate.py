@@ -6,8 +6,9 @@ pytest.importorskip('gradio'); pytest.importorskip('pytorch_grad_cam')
 import httpx
 from starlette.testclient import TestClient
 from conftest import Server, tree
-from semiconductor_cls.app import GRADIO, Station, make_app
-from semiconductor_cls.gate import JOIN, UPLOAD
+from semiconductor_cls.station.station import Station
+from semiconductor_cls.station.page import GRADIO, make_app
+from semiconductor_cls.station.gate import JOIN, UPLOAD
 
 LOGINS = dict(open=((), None), users=(('--user','ann:secret-words'), ('ann','secret-words')), token=(('--token','a-long-token'), None))
 

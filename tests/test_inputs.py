@@ -4,8 +4,8 @@ import pytest
 import test_predict as t
 from test_predict import Brightness, OK, link, png, write, zipped
 from semiconductor_cls import predict
-from semiconductor_cls.core import read_csv
-from semiconductor_cls.inputs import LEADS_OUT, list_inputs
+from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.line.inputs import LEADS_OUT, list_inputs
 
 def all_of(*makes): return lambda d: [o(d) for o in makes]
 def folder(name): return lambda d: (d/'in'/name).mkdir(parents=True)

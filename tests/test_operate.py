@@ -5,10 +5,15 @@ import math, re
 import numpy as np, pandas as pd, pytest
 from scipy import stats
 from scipy.special import expit, logit
-from semiconductor_cls.core import UserError, create_run, read_json, write_csv
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import read_json
+from semiconductor_cls.base.table import write_csv
+from semiconductor_cls.base.run import create_run
+from semiconductor_cls.auc import *
 from semiconductor_cls.evaluate import *
-from semiconductor_cls.job import operating
+from semiconductor_cls.jobs.report import operating
 from semiconductor_cls.operate import *
+from semiconductor_cls.review import *
 
 LINE = Line(.01, 500, 2, .2)
 

@@ -5,7 +5,9 @@ import numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 from conftest import part
-from semiconductor_cls.core import create_run, read_csv, unique_ids, write_json
+from semiconductor_cls.base.files import write_json
+from semiconductor_cls.base.table import read_csv, unique_ids
+from semiconductor_cls.base.run import create_run
 from semiconductor_cls import inputs, predict
 
 class Brightness:
@@ -17,7 +19,7 @@ def make_run(path, size=64, seed=0, tta=False):
     "A run with random weights, as training leaves one"
     from fastai.vision.all import imagenet_stats, set_seed
     from semiconductor_cls.learner import create_model, save_model
-    from semiconductor_cls.train import QUICK
+    from semiconductor_cls.recipe import QUICK
     r = dataclasses.replace(QUICK, sizes=(size,), tta=tta)
     run = create_run(path, recipe=dataclasses.asdict(r), size=size, stats=imagenet_stats, seed=seed)
     set_seed(seed); save_model(create_model(r.arch, r.pool), run/'model.safetensors')

@@ -1,7 +1,7 @@
 "What must hold for any input, not only for the examples in the notebooks"
 import numpy as np, pandas as pd
 from hypothesis import given, settings, strategies as st
-from semiconductor_cls.core import make_table, read_csv, unique_ids, write_csv
+from semiconductor_cls.base.table import make_table, read_csv, unique_ids, write_csv
 from semiconductor_cls.split import add_folds, check_split, split_table
 
 text = st.text(st.characters(blacklist_categories=('Cs',), blacklist_characters='\x00\r'), min_size=1, max_size=12)

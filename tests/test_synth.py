@@ -3,8 +3,11 @@ import re
 import numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
-from semiconductor_cls.core import UserError, file_md5, read_csv
-from semiconductor_cls.synth import DEFECTS, DESIGNS, FILES, H, PLANTED, W, _plan, draw_chip, synth, synth_chips, synth_folder, truth_counts
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import file_md5
+from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.draw import DEFECTS, DESIGNS, draw_chip, H, W
+from semiconductor_cls.synth import _plan, FILES, PLANTED, synth, synth_chips, synth_folder, truth_counts
 import semiconductor_cls.synth as module
 
 NAME = re.compile(r'[A-Z0-9]{12}_\d\d-(APG_ITIS_H\d\d_|5CW-ITISA\d\d-)\d_\d{1,3}_\d')
