@@ -125,7 +125,7 @@ def _figures(df, found, out):
     "Write the figures that there is something to show in; path of each by name"
     figs = dict(
         defects_without_boxes=plot_unboxed(df),
-        class_balance=plot_balance(df),
+        class_balance=plot_classes(df),
         copies=plot_copies(df),
         statistics=plot_stats(df),
         odd=_plot_odd(found),

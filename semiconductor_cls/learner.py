@@ -4,7 +4,9 @@
 
 # %% auto #0
 __all__ = ['POOLS', 'study_head', 'body_groups', 'study_splitter', 'create_model', 'chip_learner', 'keep_memory',
-           'atomic_tensors', 'save_model', 'load_model']
+           'atomic_tensors', 'save_model', 'load_model', 'ALIASES', 'STUDY_ARCHS', 'arch_name', 'arch_cfg',
+           'fixed_size', 'ReLU6Me', 'Body', 'PACKAGED', 'packaged_weights', 'read_weights', 'fit_weights',
+           'load_pretrained', 'FLIPS', 'TTAS', 'tta_views', 'normalise', 'predict_batch', 'predict_rows']
 
 # %% ../nbs/27_learner.ipynb #c0002
 import ctypes, errno
@@ -29,6 +31,7 @@ from .base.errors import *
 from .base.files import *
 from .backbones import *
 from .weights import *
+from .views import *
 
 # %% ../nbs/27_learner.ipynb #c0005
 POOLS = ['concat','avg','max']
@@ -142,3 +145,8 @@ def load_model(
     except RuntimeError as e:
         raise UserError(f'{path}: does not fit {arch} ({str(e).splitlines()[1].strip()[:120]})') from None
     return model.eval().to(memory_format=torch.channels_last)
+
+# %% ../nbs/27_learner.ipynb #c0033
+_all_ = ['ALIASES','STUDY_ARCHS','arch_name','arch_cfg','fixed_size','ReLU6Me','Body',
+         'PACKAGED','packaged_weights','read_weights','fit_weights','load_pretrained',
+         'FLIPS','TTAS','tta_views','normalise','predict_batch','predict_rows']
