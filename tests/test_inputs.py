@@ -1,78 +1,147 @@
-"What patterns and folders name, hostile ones too; a watch whose rows lack a score says so in its exit code"
-import os, shutil, types
+"Hostile folders, lists, patterns and archives are answered and never followed: guards `inputs` and `archives`"
+import os, shutil
 import pytest
-import test_predict as t
-from test_predict import Brightness, OK, link, png, write, zipped
-from semiconductor_cls import predict
-from semiconductor_cls.base.table import read_csv
-from semiconductor_cls.line.inputs import LEADS_OUT, list_inputs
+from hypothesis import given, settings, strategies as st
+from conftest import picture, stub_scorer
+from hostile import A, CASES, LEADS_OUT, OK, SOME, all_of, folder, link, png, sibling, watched, write
+from hostile import zipped, zipped_pngs
+from semiconductor_cls.base.table import read_csv, unique_ids
+from semiconductor_cls.line.inputs import iter_ids, list_inputs
+from semiconductor_cls.line.score import PRED_COLS
+import semiconductor_cls.line.archives as archives
+import semiconductor_cls.line.inputs as inputs
 
-def all_of(*makes): return lambda d: [o(d) for o in makes]
-def folder(name): return lambda d: (d/'in'/name).mkdir(parents=True)
-A,OUT,MORE = write('a.png', png()),link('l.png', '../secret/s.png'),link('more', '../secret')
+WRITES = os.O_WRONLY|os.O_RDWR|os.O_CREAT
+SMALL_TOTAL = ('zip_ratio','tar_bomb') # a lower limit, so that a bomb may be small
 
-# as in test_predict: what is made in `in/`, what is asked for, and the answer
-CASES = dict(
-    images=(all_of(A, OUT), 'in/*.png', {'a.png':OK, 'l.png':'leads out'}),
-    all=(all_of(A, OUT, MORE), 'in/*', {'a.png':OK, 'l.png':'leads out', 'more':'leads out'}),
-    deep=(all_of(A, OUT, MORE), 'in/**/*.png', {'a.png':OK, 'l.png':'leads out', 'more/s.png':'leads out'}),
-    everything=(all_of(A, OUT, MORE), 'in/**', {'a.png':OK, 'l.png':'leads out', 'more':'leads out'}),
-    behind=(all_of(A, MORE), 'in/*/s.png', {'more/s.png':'leads out'}),
-    folder_itself=(MORE, 'in/mor*', {'more':'leads out'}),
-    absolute=(link('l.png', 'SECRET/s.png'), 'in/?.png', {'l.png':'leads out'}),
-    link_to_link=(all_of(link('a', '../secret'), link('l.png', 'a/s.png')), 'in/*.png', {'l.png':'leads out'}),
+def fits(note, want):
+    "Whether the note of a row is the one that is wanted"
+    if want==OK: return note is None
+    return bool(note) and (want==SOME or want in note)
+
+def answered(case, tmp_path, monkeypatch, capsys):
+    "Make the files, score them with the command, and hold what it says, reads and writes against the case"
+    from semiconductor_cls.cli import main
+    make,ask,want = case
+    for d in ('in','secret'): (tmp_path/d).mkdir()
+    (tmp_path/'secret/s.png').write_bytes(png())
+    make(tmp_path)
+    before = set(tmp_path.rglob('*'))
+    monkeypatch.chdir(tmp_path)
+    stub_scorer(monkeypatch)
+    monkeypatch.setattr('sys.argv', ['semicls','predict','stub',ask,'--out','out/o.csv'])
+    with watched() as opened, pytest.raises(SystemExit) as e: main()
+    code,err = e.value.code,capsys.readouterr().err
+    assert 'Traceback' not in err
+    assert not any('/secret/' in p for p,_ in opened), 'read what is outside'
+    written = [p for p,flags in opened if flags & WRITES]
+    assert all(p.startswith(str(tmp_path/'out')) for p in written), 'wrote outside'
+    new = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob('*') if p not in before}
+    if isinstance(want, str):
+        assert code==1 and want in err
+        assert len(err.splitlines())==1
+        assert new==set()
+        return
+    assert new=={'out','out/o.csv'}
+    df = read_csv(tmp_path/'out/o.csv')
+    assert df.columns.tolist()==PRED_COLS
+    assert len(df) and df.id.is_unique and df.path.is_unique
+    unscored = df.p_defect.isna()
+    assert code==(3 if unscored.any() else 0)
+    assert (unscored==df.note.notna()).all() and (unscored==df.decision.isna()).all()
+    for path,part_of_note in want.items():
+        row = df[df.path.str.endswith(path)]
+        assert len(row), (path, df.path.tolist())
+        assert all(fits(n, part_of_note) for n in row.note), row.note.tolist()
+
+@pytest.mark.parametrize('name', CASES)
+def test_hostile_input_is_answered(name, tmp_path, monkeypatch, capsys):
+    if name in SMALL_TOTAL: monkeypatch.setattr(archives, 'MIN_TOTAL', 5_000_000)
+    answered(CASES[name], tmp_path, monkeypatch, capsys)
+
+def test_many_hostile_inputs(tmp_path):
+    assert len(CASES)>=50
+    with watched() as opened: (tmp_path/'secret').write_text('x')
+    assert any(p==str(tmp_path/'secret') and flags & WRITES for p,flags in opened), 'and they are really watched'
+
+# ---- patterns
+
+OUT,MORE = link('l.png', '../secret/s.png'),link('more', '../secret')
+
+def zip_outside(d): (d/'secret/s.zip').write_bytes(zipped_pngs('s.png'))
+def contest_outside(d): (d/'secret/all_tests').mkdir()
+def link_of_a_lot(d): os.symlink('../../a.png', d/'in/b/c/l.png')
+
+CONTEST = all_of(write('train/good_0/g.png', png()), write('train/bad_1/b.png', png()))
+
+# as in `hostile`: what is made in `in/`, what is asked for, and the answer
+PATTERNS = dict(
+    images=(all_of(A, OUT), 'in/*.png', {'a.png':OK, 'l.png':LEADS_OUT}),
+    all=(all_of(A, OUT, MORE), 'in/*', {'a.png':OK, 'l.png':LEADS_OUT, 'more':LEADS_OUT}),
+    deep=(all_of(A, OUT, MORE), 'in/**/*.png', {'a.png':OK, 'l.png':LEADS_OUT, 'more/s.png':LEADS_OUT}),
+    everything=(all_of(A, OUT, MORE), 'in/**', {'a.png':OK, 'l.png':LEADS_OUT, 'more':LEADS_OUT}),
+    behind=(all_of(A, MORE), 'in/*/s.png', {'more/s.png':LEADS_OUT}),
+    folder_itself=(MORE, 'in/mor*', {'more':LEADS_OUT}),
+    absolute=(link('l.png', 'SECRET/s.png'), 'in/?.png', {'l.png':LEADS_OUT}),
+    link_to_link=(all_of(link('a', '../secret'), link('l.png', 'a/s.png')), 'in/*.png', {'l.png':LEADS_OUT}),
     up=(A, 'in/*/../../secret/*.png', 'no such file'),
-    device=(link('z.png', '/dev/zero'), 'in/*.png', {'z.png':'leads out'}),
-    archive=(all_of(lambda d: (d/'secret/s.zip').write_bytes(zipped([('s.png', png())])), link('l.zip', '../secret/s.zip')), 'in/*.zip', {'l.zip':'leads out'}),
-    sibling_prefix=(lambda d: ((d/'in2').mkdir(), (d/'in2/s.png').write_bytes(png()), link('l.png', '../in2/s.png')(d)), 'in/*', {'l.png':'leads out'}),
-    deeper_start=(all_of(write('b/c/x.png', png()), A, lambda d: os.symlink('../../a.png', d/'in/b/c/l.png')), 'in/b/*/*.png', {'x.png':OK, 'l.png':'leads out'}),
+    device=(link('z.png', '/dev/zero'), 'in/*.png', {'z.png':LEADS_OUT}),
+    archive=(all_of(zip_outside, link('l.zip', '../secret/s.zip')), 'in/*.zip', {'l.zip':LEADS_OUT}),
+    sibling_prefix=(sibling, 'in/*', {'l.png':LEADS_OUT}),
+    deeper_start=(all_of(write('b/c/x.png', png()), A, link_of_a_lot), 'in/b/*/*.png', {'x.png':OK, 'l.png':LEADS_OUT}),
     inside=(all_of(A, link('l.png', 'a.png')), 'in/*.png', {'a.png':OK, 'l.png':OK}),
     dangling=(link('l.png', 'gone'), 'in/*.png', {'l.png':'dangling'}),
-    round=(link('l.png', 'l.png'), 'in/*.png', {'l.png':t.SOME}),
+    round=(link('l.png', 'l.png'), 'in/*.png', {'l.png':SOME}),
     lots_one_empty=(all_of(write('1/a.png', png()), folder('2')), 'in/*', {'1/a.png':OK}),
     lots_empty_zip=(all_of(A, write('b.zip', zipped([]))), 'in/*', {'a.png':OK}),
     lots_all_empty=(all_of(folder('1'), folder('2')), 'in/*', 'no images in what it names'),
-    contest_test_out=(all_of(write('train/good_0/g.png', png()), write('train/bad_1/b.png', png()), lambda d: (d/'secret/all_tests').mkdir(), link('test', '../secret')), 'in', {'g.png':OK, 'test':'leads out'}),
+    contest_test_out=(all_of(CONTEST, contest_outside, link('test', '../secret')), 'in',
+                      {'g.png':OK, 'test':LEADS_OUT}),
 )
 
-@pytest.mark.parametrize('name', CASES)
+@pytest.mark.parametrize('name', PATTERNS)
 def test_a_pattern_is_as_careful_as_a_folder(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(t.CASES, name, CASES[name])
-    t.test_hostile_input_is_answered(name, tmp_path, monkeypatch, capsys)
+    answered(PATTERNS[name], tmp_path, monkeypatch, capsys)
+
+def notes(path): return {str(o): getattr(o, 'note', '') for o in list_inputs(str(path))}
 
 def test_a_folder_and_a_pattern_over_it_name_the_same(tmp_path):
     for o in ('in','secret'): (tmp_path/o).mkdir()
     (tmp_path/'secret/s.png').write_bytes(png())
     all_of(A, OUT, MORE, write('b/c.png', png()))(tmp_path)
-    by_folder,by_pattern = ({str(o): getattr(o, 'note', '') for o in list_inputs(str(tmp_path/o))} for o in ('in','in/*'))
-    assert by_folder==by_pattern and sorted(by_folder.values())==['','',LEADS_OUT,LEADS_OUT]
-    os.symlink('in', tmp_path/'door')   # what a person names is followed
-    assert not getattr(list_inputs(str(tmp_path/'door/a*.png'))[0], 'note', '')
+    by_folder,by_pattern = notes(tmp_path/'in'),notes(tmp_path/'in/*')
+    assert by_folder==by_pattern
+    assert sorted(by_folder.values())==['','',inputs.LEADS_OUT,inputs.LEADS_OUT]
+    os.symlink('in', tmp_path/'door') # what a person names is followed
+    assert list(notes(tmp_path/'door/a*.png').values())==['']
 
-@pytest.mark.parametrize('layout', ['train/good_0 train/bad_1 test/all_tests', 'train/train_contest/good_all train/train_contest/defect test/test_contest/test'])
+# ---- what else is named
+
+SHORT,LONG = 'train/good_0 train/bad_1 test/all_tests','train/train_contest/good_all train/train_contest/defect'
+
+@pytest.mark.parametrize('layout', [SHORT, LONG+' test/test_contest/test'])
 def test_a_contest_folder_with_and_without_its_test_set(layout, tmp_path):
     for i,d in enumerate(layout.split()): write(f'{d}/{i}.png', png())(tmp_path)
     def names(): return sorted(os.path.basename(o) for o in list_inputs(tmp_path/'in'))
     assert names()==['2.png']
     shutil.rmtree(tmp_path/'in/test')
-    assert names()==['0.png','1.png'] and not any(getattr(o, 'note', '') for o in list_inputs(tmp_path/'in'))
+    assert names()==['0.png','1.png']
+    assert not any(notes(tmp_path/'in').values())
 
 def test_a_folder_called_elpv_in_a_pattern_is_a_folder(tmp_path, monkeypatch):
-    (tmp_path/'elpv').mkdir(); (tmp_path/'elpv/a.png').write_bytes(png()); monkeypatch.chdir(tmp_path)
+    picture(tmp_path/'elpv/a.png')
+    monkeypatch.chdir(tmp_path)
     assert list_inputs('elp*')==[os.path.join('elpv','a.png')]
 
-@pytest.mark.parametrize('broken,code', [(False,0), (True,3)])
-def test_a_watch_with_rows_without_a_score_ends_in_3(broken, code, tmp_path, monkeypatch, capsys):
-    from semiconductor_cls.cli import main
-    (tmp_path/'in').mkdir(); A(tmp_path)
-    if broken: (tmp_path/'in/b.png').write_bytes(b'')
-    clock = iter(range(1000))
-    def sleep(_):
-        if (tmp_path/'o.csv').read_bytes().count(b'\n')==2+broken: raise KeyboardInterrupt
-    monkeypatch.setattr(predict, 'time', types.SimpleNamespace(monotonic=lambda: next(clock), sleep=sleep))
-    monkeypatch.setattr(predict, 'open_scorer', lambda *_: Brightness()); monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr('sys.argv', ['semicls','predict','stub','--watch','in','--settle','1','--out','o.csv'])
-    with pytest.raises(SystemExit) as e: main()
-    err = capsys.readouterr().err
-    assert e.value.code==code and f'{1+broken} files scored' in err and f'{broken:d} without a score' in err
-    assert read_csv('o.csv').p_defect.isna().sum()==broken
+def test_no_file_twice_however_it_is_spelt(tmp_path, monkeypatch):
+    picture(tmp_path/'ph/a.png')
+    monkeypatch.chdir(tmp_path)
+    assert list_inputs(['ph','./ph','ph/a.png'])==list_inputs('ph')==['ph/a.png']
+
+folders,files = st.sampled_from(['a','b','a/b','/a']),st.sampled_from(['x.png','x.bmp','y.png','x','x.y.png'])
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(folders, files), unique=True, min_size=1))
+def test_ids_of_a_long_list_are_those_of_a_short_one(names):
+    paths = ['/'.join(o) for o in names]
+    assert list(iter_ids(paths))==unique_ids(paths)

@@ -207,5 +207,5 @@ def ablate(
         finished = {name:list(filter(_is_finished, paths[name])) for name in recipes}
         df = ablation_table(finished)
         write_csv(df, out/'ablation.csv')
-    _ablation_report(df, out, command, ELPV_NOTE if str(data)=='elpv' else None)
+    _ablation_report(df, out, command, LICENCES.get(str(data)))
     return df

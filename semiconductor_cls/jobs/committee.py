@@ -118,7 +118,7 @@ def committee_report(
     parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
     parts += ['## Ways to form a committee, chosen on validation, reported on test', ways]
     parts += [o for o in figures if o.exists()] + operating(run) + explained(run)
-    if run.info.get('source')=='elpv': parts.append(ELPV_NOTE)
+    if run.licence: parts.append(run.licence)
     return write_report(run/'report.html', f'Committee {run.path.name}', parts, now())
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0020
@@ -137,7 +137,7 @@ def _check_member(run, out, how):
     if Path(out).resolve() in (place, *place.parents):
         raise UserError(f'{out}: is or holds the member {run.path}; choose another --out')
     if how=='rank' or run.info.get('kind')!='ensemble' or {how, run.info['how']}=={'prob'}: return
-    if len(leaves(run))<2: return
+    if len(run.networks)<2: return
     raise UserError(f'--how {how}: {run.path} is a committee itself, or a set of folds; '
                     'such members are averaged by probabilities only (--how prob)')
 

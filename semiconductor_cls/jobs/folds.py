@@ -130,16 +130,11 @@ def folds_job(
     return _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0022
-def _same_networks(run, other):
-    "Whether two runs hold the same weights"
-    pairs = zip(leaves(run), leaves(other))
-    return all(file_md5(a/'model.safetensors')==file_md5(b/'model.safetensors') for (_,a,_),(_,b,_) in pairs)
-
 def _made_before(out, run):
     "Whether `out` is the finished run of the same networks"
     if not (out/'run.json').exists(): return False
     old = open_run(out)
-    return old.info['status']=='finished' and _same_networks(old, run)
+    return old.info['status']=='finished' and old.weights_id==run.weights_id
 
 def _predict_again(run, new, df, tta, device):
     "Copy the network of `run` and predict what it has predicted, with other views"

@@ -229,7 +229,7 @@ def explain_run(
 )->dict: # `explain.json`
     "Maps of the worst mistakes, rates by type, and where there are boxes the maps' scores, into the run and its report"
     explain = open_explainer(run)
-    run,threshold = explain.run,cut_of(explain.run)
+    run,threshold = explain.run,(explain.run.decision or UNDECIDED).threshold
     on,df,_ = run_preds(run)
     for o in LEFT: (run/o).unlink(missing_ok=True)
     boxed = boxed_defects(run, most)

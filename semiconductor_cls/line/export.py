@@ -79,14 +79,14 @@ def run_facts(
     members:list # Of `run_members`
 )->dict: # The part of the manifest that comes from the run
     "What a run knows about itself"
-    info,cuts = run.info,read_cuts(run.path) or (.5,.5)
+    info,cuts = run.info,run.decision or UNDECIDED
     files = [run/f'{name}.json' for name in ('metrics','operating')]
     metrics,operating = (read_json(p) if p.exists() else {} for p in files)
     return dict(
         name=run.path.resolve().name, how=info.get('how', 'prob'), classes=CLASSES, cuts=list(cuts), threshold=cuts[1],
         thresholds=dict(youden=metrics.get('threshold'), operating=operating.get('threshold')),
         temperature=operating.get('temperature'), **{k:info.get(k) for k in _OF_RUN}, metrics=_plain(metrics),
-        members=[{k:o[k] for k in _OF_MEMBER} for o in members],
+        weights_id=run.weights_id, members=[{k:o[k] for k in _OF_MEMBER} for o in members],
         resize='squeeze to side x side: Pillow, bilinear, reducing_gap 2')
 
 # %% ../../nbs/67_line.export.ipynb #c0014

@@ -37,7 +37,7 @@ def run_members(
     status = run.info.get('status')
     if status!='finished': raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
     refuse_pickles(run.path)
-    return [_member(*o) for o in leaves(run)]
+    return [_member(*o) for o in run.networks]
 
 # %% ../../nbs/65_line.graph.ipynb #c0009
 def _sides(members): return sorted({o['side'] for o in members})

@@ -181,7 +181,7 @@ class Explainer:
     def __init__(self, run:Run): # A finished run, of one model or of a committee
         self.run,self.scorer = run,TorchScorer(run)
         self.size = max(self.scorer.sizes) # Side of the maps, in pixels
-        self.cuts = read_cuts(run.path) or (.5,.5)
+        self.cuts = run.decision or UNDECIDED
         self.grid = None # Side of the last grid that was enlarged
         self.layers = [fine_layer(model, info['size']) for model,info,_ in self.scorer.members]
 

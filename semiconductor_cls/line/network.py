@@ -31,14 +31,12 @@ class TorchScorer:
     ):
         keep_memory()
         self.name,self.how = run.path.resolve().name,run.info.get('how', 'prob')
-        networks = leaves(run)
+        networks = run.networks
         self.members = [(load_run_model(o), o.info, w) for _,o,w in networks]
         for folder in {run.path, *(o.path for _,o,_ in networks)}: refuse_pickles(folder)
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 leaves gray gray, three times
-        files = [file_md5(o/'model.safetensors') for _,o,_ in networks]
-        key = [(md5, info['recipe'], info['size'], w) for md5,(_,info,w) in zip(files, self.members)]
-        self.key = str(key + [self.how])
+        self.key = str([run.weights_id, self.how, *((info['recipe'], info['size']) for _,info,_ in self.members)])
 
 # %% ../../nbs/64_line.network.ipynb #c0010
 @patch

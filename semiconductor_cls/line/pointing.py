@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TAUS', 'MEASURES', 'WAYS', 'WAY_COLOURS', 'box_cover', 'find_peak', 'piece_box', 'box_iou', 'score_map', 'blind_maps',
-           'cut_of', 'boxed_defects', 'iter_maps', 'score_boxes', 'summarise', 'by_type', 'plot_types']
+           'boxed_defects', 'iter_maps', 'score_boxes', 'summarise', 'by_type', 'plot_types']
 
 # %% ../../nbs/72_line.pointing.ipynb #c0002
 import math
@@ -137,12 +137,6 @@ def blind_maps(
     return dict(centre=centre, noise=enlarge(torch.from_numpy(noise), sz))
 
 # %% ../../nbs/72_line.pointing.ipynb #c0026
-def cut_of(
-    run:Run # A finished run
-)->float: # From this score on a part is rejected
-    "The threshold of a run"
-    return read_json(run/'metrics.json')['threshold'] if (run/'metrics.json').exists() else .5
-
 def boxed_defects(
     run:Run, # A finished run
     most:int=1000, # At most so many, drawn by a fixed seed
@@ -152,7 +146,7 @@ def boxed_defects(
     df = run_preds(run)[1+valid]
     table = read_csv(run/'table.csv').drop_duplicates('id').set_index('id')
     df = df[df.label=='defect'].copy()
-    df['caught'] = df.p_defect>=cut_of(run)
+    df['caught'] = df.p_defect>=(run.decision or UNDECIDED).threshold
     for c in ('boxes','defect_type'): df[c] = [table[c].get(i) for i in df.id]
     df = df[[bool(o) for o in df.boxes]]
     return df.sample(min(most, len(df)), random_state=0).sort_index().reset_index(drop=True)

@@ -35,15 +35,20 @@ def decide(
     if p>=cuts[1]: return 'reject'
     return 'look' if p>=cuts[0] else 'pass'
 
+def _same_weights(run, manifest):
+    "Whether a bundle was made of the weights that a run has now"
+    if 'weights_id' in manifest: return manifest['weights_id']==run.weights_id
+    exported = [(o.get('md5'), o['weight']) for o in manifest['members']] # of 0.2, which kept no identity of the whole
+    return [(file_md5(o/'model.safetensors'), weight) for _,o,weight in run.networks]==exported
+
 def check_fresh(
     bundle, # Made of the run
     run # A run directory
 )->None:
     "A `UserError` if the networks behind a run are not those that were exported"
-    here = [(file_md5(leaf/'model.safetensors'), weight) for _,leaf,weight in leaves(open_run(run))]
-    exported = [(o.get('md5'), o['weight']) for o in read_manifest(bundle)['members']]
-    if here==exported: return
-    raise UserError(f'{bundle}: was made of other weights than {run} has now; export again, with --overwrite')
+    run,manifest = open_run(run),read_manifest(bundle)
+    if _same_weights(run, manifest): return
+    raise UserError(f'{bundle}: was made of other weights than {run.path} has now; export again, with --overwrite')
 
 # %% ../../nbs/68_line.score.ipynb #c0010
 def _bundle_of(path): # `None` where there is none
@@ -83,7 +88,7 @@ def open_scorer(
             if engine=='export' or bundle==path: raise
             tell(f'{e}; scoring with torch instead')
     if not scorer: scorer = _open_torch(path)
-    scorer.cuts = read_cuts(path) or getattr(scorer, 'cuts', (.5,.5))
+    scorer.cuts = Run(path).decision or getattr(scorer, 'cuts', UNDECIDED)
     return scorer
 
 # %% ../../nbs/68_line.score.ipynb #c0015

@@ -32,11 +32,7 @@ from .verdicts import *
 # %% ../../nbs/83_station.station.ipynb #c0005
 def model_name(run:Run)->str: # 'demo@1a2b3c4d5e', say
     "The name of a run, and ten digits that change with its weights"
-    digest = hashlib.sha256()
-    for _,member,weight in sorted(leaves(run), key=itemgetter(0)):
-        digest.update(f'{weight}'.encode())
-        digest.update((member/'model.safetensors').read_bytes())
-    return f'{printable(run.path.resolve().name, 40)}@{digest.hexdigest()[:10]}'
+    return f'{printable(run.path.resolve().name, 40)}@{run.weights_id}'
 
 # %% ../../nbs/83_station.station.ipynb #c0008
 def _heaviest(ex): return max(ex.scorer.members, key=itemgetter(2)) # Model, its description, its weight

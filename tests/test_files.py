@@ -1,0 +1,24 @@
+"Files that are never half there, and the run directory made of them: guards `files` and `run`"
+import os, threading
+from concurrent.futures import ThreadPoolExecutor
+from semiconductor_cls.base.files import file_md5, write_text
+from semiconductor_cls.base.run import create_run
+
+def test_threads_that_write_the_same_file(tmp_path):
+    gate,path = threading.Barrier(8),tmp_path/'t.txt'
+    def write(i):
+        gate.wait()
+        write_text(path, str(i)*100_000)
+    with ThreadPoolExecutor(8) as ex: list(ex.map(write, range(8)))
+    assert len(set(path.read_text()))==1
+    assert [o.name for o in tmp_path.iterdir()]==['t.txt']
+
+def test_a_pipe_among_the_images_is_no_reason_to_wait(tmp_path):
+    os.mkfifo(tmp_path/'p.png')
+    assert file_md5(tmp_path/'p.png')==''
+
+def test_a_run_killed_while_it_was_made_does_not_block_its_name(tmp_path):
+    run = tmp_path/'r'
+    run.mkdir()
+    (run/'.run.json.12.tmp').write_text('{')
+    assert create_run(run).info['status']=='running'

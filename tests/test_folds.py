@@ -1,0 +1,46 @@
+"Sets of folds, from the command line: scores of every part out of its fold, suspected labels; guards `labels` too"
+import json
+import pandas as pd
+from semiconductor_cls.all import *
+
+TINY = [o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v)]
+PARTS = 'parts --good ok --defect ng'.split()
+
+def test_views_that_a_member_has_are_not_offered_again(stub, tmp_path):
+    members,said = [stub('a', tta='flips'), stub('b', seed=1, tta='flips')],[]
+    assert add_tta(members, tmp_path/'e', 'flips', tell=said.append)==members
+    assert said==['a: looks at flips already','b: looks at flips already']
+    assert sorted(o.name for o in tmp_path.iterdir())==['a','b']
+
+def test_folds_labels_committee(semicls, parts, tmp_path):
+    train = ['train', *PARTS, *TINY, '--folds', 2, '--name', 'f2']
+    folds = tmp_path/'runs/f2'
+    p = semicls(*train)
+    assert p.returncode==0, p.err
+    out_of_fold,table = pd.read_csv(folds/'preds_valid.csv'),pd.read_csv(folds/'table.csv')
+    assert set(out_of_fold.id)==set(table.id[table.fold.notna()])
+    assert not out_of_fold.id.duplicated().any()
+    assert json.loads((folds/'run.json').read_text())['status']=='finished'
+    assert (folds/'report.html').exists()
+    again = semicls(*train)
+    assert again.returncode==1 and '--overwrite' in again.err
+
+    p = semicls('labels', 'runs/f2', '--drop', 3)
+    assert p.returncode==0, p.err
+    suspects = pd.read_csv(folds/'suspects.csv')
+    assert len(suspects)==len(out_of_fold)
+    assert suspects['rank'].tolist()==list(range(1, len(suspects)+1))
+    assert (folds/'figures/suspects.png').stat().st_size>1000
+    p = semicls('train', 'runs/f2/without_suspects.csv', *TINY, '--name', 'again')
+    assert p.returncode==0, p.err
+    tests = [set(pd.read_csv(tmp_path/f'runs/{n}/preds_test.csv').id) for n in ('f2','again')]
+    assert tests[0]==tests[1], 'it reports on the same images'
+
+    moved = tmp_path/'moved'
+    (tmp_path/'runs').rename(moved) # a set of folds can be moved, and scores
+    p = semicls('predict', 'moved/f2', 'parts/ok', '--out', 'scores.csv')
+    assert p.returncode==3, p.err # one file is broken
+    assert pd.read_csv(tmp_path/'scores.csv').p_defect.notna().sum()==60
+    p = semicls('evaluate', 'moved/f2', '--looks', '.2')
+    assert p.returncode==0, p.err
+    assert 'Operating point' in (moved/'f2/report.html').read_text()

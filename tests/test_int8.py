@@ -1,0 +1,36 @@
+"Eight bits: refused where decisions change too much, small and repeatable where not"
+import re, subprocess, sys
+import numpy as np, pytest
+from semiconductor_cls.line.bundle import drawn_pictures, open_bundle
+from semiconductor_cls.base.files import read_json
+
+EIGHT = """import sys
+from semiconductor_cls.line import export, int8
+from pathlib import Path
+from semiconductor_cls.base.errors import UserError
+run,out = sys.argv[1],Path(sys.argv[2])
+export.N_CALIB = 16
+int8.MAX_CHANGED = -1.
+try: export.export_run(run, 'openvino', True, out/'x')
+except UserError as e: print(e)
+else: sys.exit('not refused')
+assert not any(out.iterdir())
+int8.MAX_CHANGED = int8.MAX_AUC_LOSS = 1. # what rounding costs an untrained network is not the question here
+export.export_run(run, 'openvino', True, out/'q')
+"""
+
+def test_eight_bits(trained, bundles, tmp_path):
+    """In a process of its own, as the command has one: nncf makes and drops OpenVINO's cores as it likes,
+    see `test_a_signal_after_scorers_came_and_went`"""
+    pytest.importorskip('nncf')
+    out = tmp_path/'out'
+    out.mkdir()
+    cmd = [sys.executable, '-c', EIGHT, str(trained/'runs/both'), str(out)]
+    p = subprocess.run(cmd, capture_output=True, text=True)
+    assert p.returncode==0, p.stderr
+    assert re.search('int8: not exported, on .* validation photographs AUC', p.stdout)
+    m,b = read_json(out/'q/manifest.json'),open_bundle(out/'q')
+    xs = {s:drawn_pictures(s) for s in (32,48)}
+    assert m['int8']['images']>0 and m['precision']=='int8'
+    assert np.array_equal(b.score(xs), b.score(xs))
+    assert m['files']['model.bin']['bytes']<.4*(bundles/'both/model.onnx').stat().st_size

@@ -1,0 +1,261 @@
+"The page of the station in a real browser: a shift of two inspectors, a restart, a password; who has none gets nothing"
+import base64, shutil, urllib.error, urllib.request
+from types import SimpleNamespace
+import pandas as pd, pytest
+pytest.importorskip('gradio')
+pytest.importorskip('pytorch_grad_cam')
+from conftest import PATIENCE, Server, get, multipart, tree
+from hostile import chip, refused_files, saved, taken_files
+from semiconductor_cls.station.page import name_of
+from semiconductor_cls.source import read_source
+
+def test_names_of_inspectors_in_any_script():
+    for who in ('Jürgen Groß','王芳'):
+        request = SimpleNamespace(headers={'x-station-user': who.encode().decode('latin-1')})
+        assert name_of(request, 'typed')==who
+
+# ---- with a password
+
+def basic(text): return 'Basic '+base64.b64encode(text).decode()
+ANN,WRONG = basic(b'ann:secret-words'),basic(b'ann:wrong')
+API = 'gradio_api/'
+ADDRESSES = ('', 'config', API+'info', API+'upload', API+'queue/join', 'verdicts.csv', API+'file=/etc/passwd',
+             'assets/index.js')
+FORBIDDEN = (API+'file=/etc/passwd', API+'file={place}/runs/both/run.json', API+'file=../../../etc/passwd',
+             API+'file%3D..%2F..%2Fetc%2Fpasswd', 'docs', 'openapi.json', '%2e%2e/%2e%2e/etc/passwd',
+             API+'proxy=http://example.com/')
+UPLOADED = (b'../../../evil.png', b'..%2f..%2fevil.png', b'/etc/cron.d/evil', b'a\\..\\..\\evil.png', b'\xff\xfe.png',
+            b'a'*4000, b'')
+
+@pytest.fixture(scope='module')
+def locked(place):
+    "A station with a password; when it closes it is quiet and leaves no uploads behind"
+    with Server(place, '--user', 'ann:secret-words', '--verdicts', 'locked', run='a') as s:
+        yield s
+        out = s.stop()
+    assert 'Traceback' not in out, out
+    assert not any(o.is_file() for o in (place/'temp').rglob('*'))
+
+def test_nobody_gets_in_without_the_secret_and_nothing_gets_out(place, locked):
+    url = locked.url
+    for path in ADDRESSES:
+        assert get(url+path)[0]==401, path
+        assert get(url+path, authorization=WRONG)[0]==401, path
+    assert get(url, authorization=ANN)[0]==200
+    for path in FORBIDDEN:
+        status,body = get(url+path.format(place=place), authorization=ANN)
+        assert status>=400 and 'root:' not in body, (path, status)
+    assert get(url, authorization=ANN, host='evil.example')[0]==403
+    assert get(url+API+'queue/join', b'{}', authorization=ANN, origin='http://evil.example')[0]==403
+    before = tree(place)
+    kind = 'multipart/form-data; boundary=x'
+    for name in UPLOADED:
+        status,_ = get(url+API+'upload', multipart(name, b'x'), authorization=ANN, content_type=kind)
+        assert status<600 and locked.p.poll() is None, name
+    new = set(tree(place))-set(before)
+    assert all(o.startswith('temp') for o in new), new
+    heads = {'authorization':ANN, 'content-length':'99999999999'}
+    huge = urllib.request.Request(url+API+'upload', b'x', heads)
+    with pytest.raises(urllib.error.HTTPError, match='413'): urllib.request.urlopen(huge, timeout=PATIENCE)
+    assert get(url, authorization=ANN)[0]==200
+
+# ---- in a browser
+
+CHROMES = map(shutil.which, ('chromium','chromium-browser','google-chrome'))
+CHROME = next(filter(None, CHROMES), None)
+NAME = '#who input, #who textarea'
+FOLDER = 'label:has-text("Folder in it") input, label:has-text("Folder in it") textarea'
+HEAT = 'document.querySelector("#picture img.heat")'
+ON_DESK = 'h => stationShown()==h && document.querySelector("#queue li.here").dataset.pick==h'
+ONLY_ONE = ('document.querySelectorAll("#queue li").length==1 && '
+            'document.querySelector("#queue li").dataset.pick==stationShown()')
+
+@pytest.fixture(scope='module')
+def chrome():
+    if not CHROME: pytest.skip('no chromium on this machine: apt-get install chromium')
+    sync = pytest.importorskip('playwright.sync_api').sync_playwright
+    with sync() as p:
+        b = p.chromium.launch(executable_path=CHROME, args=['--no-sandbox'])
+        yield b
+        b.close()
+
+def new_page(chrome, **kw):
+    "A browser of its own"
+    page = chrome.new_context(**kw).new_page()
+    page.set_default_timeout(300_000)
+    return page
+
+class Inspector:
+    "A browser of its own at the station; what goes wrong in it, and which hosts it asks"
+    def __init__(self, chrome, url, name):
+        self.problems,self.hosts = [],set()
+        self.page = new_page(chrome, viewport=dict(width=1440, height=900))
+        self.page.on('dialog', self.dismiss)
+        self.page.on('pageerror', lambda e: self.problems.append(str(e)))
+        self.page.on('request', self.note_host)
+        self.page.goto(url)
+        for o in (NAME, '#queue .note'): self.page.wait_for_selector(o)
+        self.page.fill(NAME, name)
+        self.page.press(NAME, 'Enter')
+
+    def dismiss(self, dialog):
+        self.problems.append(dialog.message)
+        dialog.dismiss()
+
+    def note_host(self, request):
+        if request.url.startswith('http'): self.hosts.add(request.url.split('/')[2])
+
+def says(page, words):
+    page.wait_for_function('w => document.querySelector("#says").innerText.includes(w)', arg=words)
+
+def drop(page, files, words):
+    page.set_input_files('#drop input[type=file]', files)
+    says(page, words)
+
+def packed(files): return [dict(name=n, mimeType='image/png', buffer=data) for n,data in files.items()]
+def files_of(place, label, a, b): return [str(p) for p in sorted((place/'parts'/label).iterdir())[a:b]]
+def shown(page): return page.evaluate('stationShown()')
+def on_desk(page, h): page.wait_for_function('h => stationShown()==h', arg=h)
+
+def press(page, key):
+    "Press a key that brings another picture; the picture before"
+    h = shown(page)
+    page.keyboard.press(key)
+    page.wait_for_function('h => stationShown()!=h', arg=h)
+    return h
+
+def pick(page, item):
+    "Choose a picture of the queue"
+    h = item.get_attribute('data-pick')
+    item.click()
+    page.wait_for_function(ON_DESK, arg=h)
+    return h
+
+def look_at_heat(page):
+    assert page.evaluate(HEAT+'.naturalWidth')>50
+    assert page.locator('#near figure').count()==3
+    assert page.inner_text('#decision .word').split()[-1] in ('PASS','REJECT')
+    page.keyboard.press('h')
+    page.wait_for_function(f'getComputedStyle({HEAT}).opacity=="0"')
+    page.keyboard.press('h')
+
+def move_slider(page):
+    rates,box = page.inner_text('#rates'),'#slider input[type=number]'
+    page.fill(box, '0.99')
+    page.press(box, 'Enter')
+    page.wait_for_function('r => document.querySelector("#rates").innerText!=r', arg=rates)
+    assert '(' not in page.inner_text('#rates') and ' of ' in page.inner_text('#rates')
+    page.wait_for_function('document.querySelector("#decision .word").innerText.includes("PASS")')
+    page.evaluate('document.activeElement.blur()')
+
+def judge_some(ann, ben):
+    "Ann passes, rejects, undoes and passes; Ben wants a second look, which Ann gives; what Ann has judged"
+    pick(ann, ann.locator('#queue li').first) # the slider has turned the list about
+    first = press(ann, 'ArrowRight')
+    assert shown(ann)!=first
+    press(ann, 'ArrowLeft')
+    assert shown(ann)==first
+    one,two = press(ann, 'p'),press(ann, 'r')
+    press(ben, 'l')
+    ann.keyboard.press('u')
+    on_desk(ann, two)
+    press(ann, 'p')
+    before = shown(ann)
+    assert pick(ann, ann.locator('#queue li').last)!=before
+    ann.get_by_label('Second looks').click()
+    ann.wait_for_function(ONLY_ONE)
+    press(ann, 'r')
+    ann.get_by_label('My pictures').click()
+    return [one,two]
+
+def drop_hostile(page):
+    refused,taken = refused_files(),taken_files()
+    bad = {n:refused[n][0] for n in ('x.svg','page.png','cut.png','bomb.bmp')}
+    drop(page, packed(bad), '4 refused')
+    assert 'not a PNG, JPEG, BMP or TIFF image' in page.inner_text('#says')
+    good = {n:data for n,data in taken.items() if len(n)<200 and n!='.'} # a browser sends no such names
+    assert len(good)==len(taken)-2
+    drop(page, packed(good), f'{len(good)} pictures scored')
+    many = {f'{i}.png':saved(chip(i)) for i in range(21)}
+    drop(page, packed(many), '21 pictures at once, over the limit of 20')
+    two = {'big.bmp':refused['big.bmp'][0], 'fine.png':saved(chip(30))}
+    drop(page, packed(two), '1 picture scored; 1 refused:\nbig.bmp: 3 MB, over the limit of 2 MB')
+
+def open_folders(page, place):
+    page.get_by_text('Open a folder').click()
+    n = len(files_of(place, 'defect', 0, None))
+    for folder,words in (('../runs','outside'), ('defect',f'{n} pictures scored')):
+        page.fill(FOLDER, folder)
+        page.click('#open')
+        says(page, words)
+
+def take_table(page):
+    "The table of verdicts, as a browser saves it"
+    page.get_by_role('tab', name='Verdicts').click()
+    page.wait_for_selector('#log table')
+    with page.expect_download() as d: page.get_by_text('Table to train on').click()
+    return pd.read_csv(d.value.path())
+
+def test_a_shift_at_the_station(place, chrome):
+    state = place/'ben.json'
+    with Server(place, '--folders', 'parts') as s:
+        inspectors = [Inspector(chrome, s.url, n) for n in ('Ann','Ben')]
+        ann,ben = (o.page for o in inspectors)
+        drop(ann, files_of(place, 'good', 0, 3)+files_of(place, 'defect', 0, 2), '5 pictures scored')
+        drop(ben, files_of(place, 'good', 10, 12), '2 pictures scored')
+        for page in (ann, ben): page.wait_for_selector('#picture img.heat')
+        queues = [page.locator('#queue li').count() for page in (ann, ben)]
+        assert queues==[5,2], 'each has a queue of their own'
+        look_at_heat(ann)
+        move_slider(ann)
+        judged = judge_some(ann, ben)
+        drop_hostile(ann)
+        open_folders(ben, place)
+        back = take_table(ann)
+        assert len(back)==3 and set(back.who)=={'Ann','Ben, Ann'}
+        assert back.set_index('sha256').label[judged].tolist()==['good','good']
+        ann.get_by_role('tab', name='Drift').click()
+        ann.wait_for_selector('#drift .lamp')
+        for o in inspectors:
+            assert o.problems==[], 'no name became a script'
+            assert o.hosts=={s.url.split('/')[2]}, 'nothing comes from elsewhere'
+        ben.wait_for_function('document.querySelectorAll("#queue li").length > 1') # the message comes before the list
+        left = ben.locator('#queue li').count()
+        ben.context.storage_state(path=state)
+        ben.close()
+        out = s.stop()
+    assert 'Traceback' not in out, out
+
+    assert len(read_source(place/'verdicts/verdicts.csv'))==3
+    old = s.port
+    with Server(place, '--folders', 'parts') as s:
+        assert len(get(s.url+'journal.csv')[1].splitlines())==6, 'a restart keeps every verdict'
+        state.write_text(state.read_text().replace(f':{old}', f':{s.port}'))
+        page = new_page(chrome, storage_state=state)
+        page.goto(s.url)
+        page.wait_for_selector('#queue li')
+        assert page.locator('#queue li').count()==left, 'and the queue of a desk'
+        assert page.input_value(NAME)=='Ben'
+
+@pytest.fixture
+def ann(locked, chrome):
+    "Her page at the station with a password"
+    page = new_page(chrome, http_credentials=dict(username='ann', password='secret-words'))
+    page.goto(locked.url)
+    page.wait_for_selector('#queue .note')
+    return page
+
+def test_a_refusal_of_the_gate_is_said_on_the_page(place, ann):
+    def forge(route): route.continue_(post_data=route.request.post_data.replace(str(place/'temp'), '/etc'))
+    ann.route('**/queue/join*', forge)
+    ann.set_input_files('#drop input[type=file]', files_of(place, 'good', 0, 1))
+    told = 'Refused: this request names a file that this browser has not uploaded.'
+    ann.wait_for_function(f"document.body.innerText.includes('{told}')")
+
+def test_an_inspector_with_a_password(place, locked, ann):
+    ann.wait_for_function(f'document.querySelector("{NAME}").value=="ann"')
+    drop(ann, files_of(place, 'good', 0, 1), '1 picture scored')
+    ann.wait_for_selector('#picture img.heat')
+    press(ann, 'p')
+    journal = get(locked.url+'journal.csv', authorization=ANN)[1].splitlines()
+    assert journal[1].split(',')[1]=='ann'
