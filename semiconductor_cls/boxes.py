@@ -63,7 +63,7 @@ def read_boxes(
     return pd.DataFrame(boxes, columns=['file','row','id','defect_type',*XY], dtype=object)
 
 # %% ../nbs/12_boxes.ipynb #c0013
-def image_size(path)->tuple: # (width, height), or None where the header cannot be read
+def image_size(path)->tuple|None: # (width, height), or None where the header cannot be read
     "Size of an image from its header alone"
     try:
         if not os.path.isfile(path): return None

@@ -48,7 +48,7 @@ WINDOW = cv2.createHanningWindow((SIDE,SIDE), cv2.CV_32F)
 
 def picture_print(
     a:np.ndarray # Gray pixels, uint8 (h, w)
-)->np.ndarray: # float16 (256,), or None where a picture is too small or too blank to tell
+)->np.ndarray|None: # float16 (256,), or None where a picture is too small or too blank to tell
     "Logarithms of Fourier amplitudes: what shifting, relighting and recoding leave alone"
     if min(a.shape)<48: return None
     how = cv2.INTER_AREA if min(a.shape)>2*SIDE else cv2.INTER_LINEAR
@@ -319,7 +319,7 @@ def plot_copies(
     df:pd.DataFrame, # From `find_copies`
     n:int=6, # Pairs
     kinds=('copy','pixel_copy','near_copy') # Which kinds, the first first
-)->plt.Figure: # None where there are no copies
+)->plt.Figure|None: # None where there are no copies
     "Copies below the files they are copies of"
     each = max(1, n//len(kinds))
     some = pd.concat([df[df.copy_kind==k].head(each) for k in kinds])

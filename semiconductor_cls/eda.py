@@ -128,7 +128,7 @@ def grid(
 def plot_unboxed(
     df:pd.DataFrame, # The table; where it was scanned, unreadable files are left out
     n:int=6 # Pictures in a row
-)->plt.Figure: # None where no defect is without a box
+)->plt.Figure|None: # None where no defect is without a box
     "A row of defects with their boxes, and one of defects that have none"
     is_readable = df.reason.isna() if 'reason' in df else True
     defects = df[(df.label=='defect') & is_readable]
@@ -154,7 +154,7 @@ def _log_axis(ax):
     ax.xaxis.set_major_formatter('{x:,g}')
 
 # %% ../nbs/15_eda.ipynb #c0031
-def plot_stats(df:pd.DataFrame)->plt.Figure: # None where no file is readable
+def plot_stats(df:pd.DataFrame)->plt.Figure|None: # None where no file is readable
     "Histograms of brightness, contrast and sharpness, one line a class"
     ok = df[df.reason.isna()]
     if not len(ok): return None
@@ -226,7 +226,7 @@ def _plot_sizes(ax, boxes):
     ax.text(.98, .95, note, ha='right', transform=ax.transAxes)
     ax.set(xlabel='box width (px)', ylabel='box height (px)', xlim=(0,None), ylim=(0,None))
 
-def plot_boxes(boxes:pd.DataFrame)->plt.Figure: # None without boxes
+def plot_boxes(boxes:pd.DataFrame)->plt.Figure|None: # None without boxes
     "Sizes of the boxes, and a heat map of where they lie"
     if not len(boxes): return None
     fig,(sizes,places) = plt.subplots(1, 2, figsize=(8,3.1), layout='constrained')

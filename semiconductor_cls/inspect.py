@@ -24,7 +24,7 @@ from .duplicates import *
 # %% ../nbs/17_inspect.ipynb #c0005
 def name_tag(
     path # A file, or its name
-)->str: # None where the name does not follow the contest's pattern
+)->str|None: # None where the name does not follow the contest's pattern
     "The machine in a file name: 'APG_ITIS' in `WEP93700163A_51-APG_ITIS_H13_2_179_1`"
     found = re.match(r'[A-Z0-9]+_\d+-(.*?ITIS)', Path(path).stem)
     return found and found[1]
@@ -56,7 +56,7 @@ _TAGS = ('{copies} of {n} byte copies ({part:.0%}) have {tag} in their name, '
 
 def say_tags(
     tags:pd.DataFrame # From `tag_table`
-)->str: # None where there are no tags or no byte copies
+)->str|None: # None where there are no tags or no byte copies
     "The study's observation, tested, in a sentence"
     if not len(tags): return None
     top = tags.iloc[0]

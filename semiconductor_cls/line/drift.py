@@ -115,7 +115,7 @@ def plot_drift(
     df:pd.DataFrame, # The window: columns of `METRICS`
     ref:pd.DataFrame, # The reference
     bins:int=24 # Bars of a histogram
-)->plt.Figure: # None where there is nothing to compare
+)->plt.Figure|None: # None where there is nothing to compare
     "Distributions of a window against the reference, one panel a number"
     have = [o for o in METRICS if df[o].notna().any() and ref[o].notna().any()]
     if not have: return None

@@ -61,7 +61,7 @@ TAUS = np.arange(1, 20)/20 # Thresholds of the overlap
 
 def piece_box(
     mask:np.ndarray # bool (h,w)
-)->tuple: # (x1,y1,x2,y2), inclusive; None for an empty mask
+)->tuple|None: # (x1,y1,x2,y2), inclusive; None for an empty mask
     "Box around the largest connected piece"
     pieces,n = ndimage.label(mask)
     if not n: return None

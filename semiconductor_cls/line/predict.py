@@ -101,7 +101,7 @@ def write_rows(
 # %% ../../nbs/69_line.predict.ipynb #c0017
 def stamp(
     item # A path, or an `Item`
-)->tuple: # (size, times in ns); None where there is nothing
+)->tuple|None: # (size, times in ns); None where there is nothing
     "What changes when a file (or the archive that holds it) changes"
     try: s = os.stat(getattr(item, 'archive', None) or item)
     except (OSError, ValueError): return None

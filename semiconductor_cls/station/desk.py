@@ -196,7 +196,7 @@ def new_desk()->dict: # The state of a browser window
 def find_seen(
     st:Station, # With its verdicts
     h:str # From a browser, so perhaps no hash at all
-)->dict: # `hash name score`, or `None`
+)->dict|None: # `hash name score`, or `None`
     "What is known of a scored picture"
     if not HASH.fullmatch(str(h)): return None
     query = 'select hash, name, score from seen where hash=? and model=? order by id desc limit 1'

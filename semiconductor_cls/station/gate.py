@@ -153,7 +153,7 @@ class Gate:
 def refusal(self:Gate,
     method:str, # 'GET', say
     heads:dict # Headers of the request
-)->tuple: # Status, text, headers; `None` if nothing is wrong
+)->tuple|None: # Status, text, headers; `None` if nothing is wrong
     "What is wrong with a request, whoever sends it"
     host,origin = heads.get('host', ''),heads.get('origin')
     known = self.hosts is None or host_of(host) in self.hosts

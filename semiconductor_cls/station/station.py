@@ -106,7 +106,7 @@ def make_index(
 def read_index(
     path, # Of `station.npz`
     model:str # From `model_name`
-)->dict: # Arrays by name; `None` where there is none of this model
+)->dict|None: # Arrays by name; `None` where there is none of this model
     "What `make_index` made and was kept"
     try:
         with np.load(path, allow_pickle=False) as file: index = {k:file[k] for k in file.files}
