@@ -1,10 +1,11 @@
-"Chapters of the docs site: the wings of the package, each with its notebooks in reading order (a hook of mkdocs, see mkdocs.yml)"
+"Chapters of the docs site: the wings, each with its notebooks in reading order (a hook of mkdocs, see mkdocs.yml)"
 import json, re
 from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = dict(base='Base', spine='The study', jobs='Jobs', line='On the line', station='The station', scale='Scale', experiments='Experiments')
+CHAPTERS = dict(spine='The study', base='Base', jobs='Jobs', line='On the line', station='The station', scale='Scale',
+                cli='The command', experiments='Experiments')
 PAGES = dict(CONTRIBUTING='The map', CHANGELOG='Changelog', data='Data')
 
 def title(path):
@@ -15,8 +16,8 @@ def title(path):
 def chapter(path):
     "Key of the chapter that a notebook belongs to"
     if path.parent.name=='experiments': return 'experiments'
-    m = re.match(r'\d+_(\w+)\.', path.name.removesuffix('.ipynb')+'.' if '.' in path.stem else '')
-    return m[1] if m else 'spine'
+    wing,dot,_ = path.stem.split('_', 1)[1].partition('.')
+    return wing if dot or wing=='cli' else 'spine'
 
 def on_config(config):
     "Set the navigation"

@@ -1,4 +1,5 @@
-"README.md from nbs/index.ipynb, without Quarto: `python .ci/readme.py`, or as a module `render()` for the test that compares them"
+"README.md from nbs/index.ipynb, without Quarto: `python .ci/readme.py`; a test compares the two by `render()`"
+import re
 from pathlib import Path
 import nbformat
 
@@ -10,7 +11,7 @@ def render():
     for c in nbformat.read(ROOT/'nbs/index.ipynb', as_version=4).cells:
         if c.source.startswith('#| hide'): continue
         src = '\n'.join(l for l in c.source.splitlines() if not l.startswith('#|'))
-        if c.cell_type=='markdown': parts.append(src.replace('](images/', '](nbs/images/').replace('.ipynb)', '.ipynb)').replace('](0', '](nbs/0'))
+        if c.cell_type=='markdown': parts.append(re.sub(r'\]\((images/|\d\d_)', r'](nbs/\1', src))
         elif src: parts.append(f'```python\n{src}\n```')
         for o in c.get('outputs', []):
             text = o.get('text') or o.get('data', {}).get('text/markdown') or o.get('data', {}).get('text/plain')

@@ -1,4 +1,5 @@
-"Every notebook, top to bottom, in a real Jupyter kernel, two at a time: that is how people use them"
+"""Every notebook, top to bottom, in a real Jupyter kernel, two at a time, as people use them. `make test` runs the
+notebooks once, by nbdev_test; this second run is one of the slow tests"""
 import os, re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,17 +10,21 @@ ROOT = Path(__file__).resolve().parent.parent
 NBS = sorted(p for p in (ROOT/'nbs').glob('*.ipynb'))
 SKIP = re.compile(r'#\|\s*(eval:\s*false|cuda|slow)', re.M)
 
+def is_run(c): return c.cell_type!='code' or not SKIP.match(c.source) and 'nbdev_export()' not in c.source
+
 def execute(p):
     nb = nbformat.read(p, as_version=4)
-    nb.cells = [c for c in nb.cells if c.cell_type!='code' or not SKIP.match(c.source) and 'nbdev_export()' not in c.source]
+    nb.cells = list(filter(is_run, nb.cells))
     env = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    NotebookClient(nb, timeout=300, kernel_name='python3', resources={'metadata': {'path': str(p.parent)}}).execute(env=env)
+    place = {'metadata': {'path': str(p.parent)}}
+    NotebookClient(nb, timeout=300, kernel_name='python3', resources=place).execute(env=env)
     return nb
 
 @pytest.fixture(scope='session')
 def executed():
     with ThreadPoolExecutor(2) as ex: yield {p: ex.submit(execute, p) for p in NBS}
 
+@pytest.mark.slow
 @pytest.mark.parametrize('p', NBS, ids=lambda p: p.stem)
 def test_runs_in_jupyter(p, executed):
     nb = executed[p].result() # raises what the notebook raised
