@@ -25,7 +25,7 @@ clean-nbs: $(STAMP) ## strip notebooks of what changes without meaning, make the
 readme: $(STAMP)    ## README.md from nbs/index.ipynb
 	@python .ci/readme.py
 docs: $(STAMP)      ## the docs site from the notebooks, into _site/
-	@NO_MKDOCS_2_WARNING=1 mkdocs build -q -f .ci/mkdocs.yml && echo "docs: open _site/index.html"
+	@python .ci/docs.py
 lint: $(STAMP)      ## ruff, and mypy on the signatures
 	@ruff check --no-cache --config .ci/ruff.toml && mypy --config-file .ci/mypy.ini
 hooks: $(STAMP)     ## git hooks: notebooks that merge, and checks before each commit
