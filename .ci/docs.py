@@ -58,5 +58,5 @@ if __name__=='__main__':
         copy_sources(Path(tmp))
         env = {**os.environ, 'DOCS_SOURCE': tmp, 'NO_MKDOCS_2_WARNING': '1'}
         done = subprocess.run(['mkdocs','build','-q','-f',str(ROOT/'.ci/mkdocs.yml')], env=env)
-    if not done.returncode: print('docs: open _site/index.html')
+    if not done.returncode: print('docs: in _site/; to look at it, with search: python -m http.server -d _site')
     sys.exit(done.returncode)
