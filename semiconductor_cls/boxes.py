@@ -41,7 +41,7 @@ def _stem(name):
     return base if ext.lower() in IMAGE_EXTS else name
 
 def _box_row(cells, path, number):
-    "One row of a box file, with where it stands, the image's `id` and the defect type"
+    "One row of a box file, with its file and row number, the image's `id` and the defect type"
     kind = cells.get('class') or cells.get('defect_type') or None
     if kind and kind.isdigit(): kind = Path(path).stem
     name = cells.get('id') or ''
@@ -50,7 +50,7 @@ def _box_row(cells, path, number):
 # %% ../nbs/12_boxes.ipynb #c0010
 def read_boxes(
     path # A box file, with a header or without
-)->pd.DataFrame: # Columns `file, row, id, defect_type` and the four corners as text
+)->pd.DataFrame: # Columns `file, row` (the header not counted), `id, defect_type`, and four corners as text
     "The rows of a box file as they stand, nothing checked yet"
     rows,corners = _rows(path),','.join(XY)
     if not rows or not is_box_file(path):
@@ -111,7 +111,7 @@ def _row_issue(path, kind, box): # A finding about a row of a box file
 def attach_boxes(
     df:pd.DataFrame, # The table
     boxes:pd.DataFrame, # From `read_boxes`
-    by_path:bool=False # Their `id` is the whole path, which is never ambiguous, and not the name
+    by_path:bool=False # Whether their `id` is the whole path, which is never ambiguous, instead of the name
 )->pd.DataFrame: # A table with `boxes` and `defect_type`, and a finding for every row that does not fit
     "Put checked boxes onto the training images they name"
     df,issues = df.copy(),[]

@@ -75,7 +75,7 @@ def _count_reasons(removed): # Reason → rows, without the words that follow a 
     return kinds.value_counts().sort_index().to_dict()
 
 # %% ../nbs/18_clean.ipynb #c0019
-_NOT_WRITTEN = {*STATS,'copy_of','copy_kind','pixel_hash','width','height','mode','reason'} # A new reading tells them
+_NOT_WRITTEN = {*STATS,'copy_of','copy_kind','pixel_hash','width','height','mode','reason'} # A new scan gives them
 
 def _absolute(df): # The table with paths that hold from any folder
     paths = [os.path.abspath(p) for p in df.path]
