@@ -97,7 +97,7 @@ def plot_losses(
 # %% ../nbs/30_curves.ipynb #c0028
 def train_figures(
     run:Run, # Trained
-    learn:Learner, # That of `train_run`
+    learn:Learner, # From `train_run`
     df:pd.DataFrame, # Its table
 ):
     "Write the four pictures into `figures/`"

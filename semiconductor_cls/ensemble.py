@@ -73,7 +73,7 @@ def join_runs(
 def _logits(p): return logit(np.clip(p, 1e-9, 1-1e-9))
 def _ranks(p): return (rankdata(p)-.5)/len(p)
 
-SCALES = dict(prob=noop, logit=_logits, rank=_ranks) # How members are averaged → change of scale
+SCALES = dict(prob=noop, logit=_logits, rank=_ranks) # Name of the average → change of scale before it
 
 def rescale(
     P, # Probabilities (images, members)

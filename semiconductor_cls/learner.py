@@ -71,7 +71,7 @@ def study_splitter(
 def create_model(
     arch:str, # Backbone
     pool:str='concat', # Pooling of the head
-    sz:int=None, # Picture side, needed only by vision transformers
+    sz:int=None, # Picture side in pixels, used where `fixed_size` gives one
 )->nn.Sequential: # Body, head
     "A body and the study's head, random weights"
     body = Body(arch, sz)
@@ -93,7 +93,7 @@ def chip_learner(
 )->Learner:
     "A `Learner` with the study's head, loss and three parameter groups, its body filled with ImageNet weights"
     sz = dls.one_batch()[0].shape[-1]
-    # Channels last at once, so that a model that is only resumed and not trained further computes alike
+    # Channels last from the start, so that a model that is resumed but not trained further computes alike
     model = create_model(arch, pool, sz).to(memory_format=torch.channels_last)
     src = load_pretrained(model[0], arch, weights)
     freeze = [] if train_bn else [BnFreeze()]
@@ -139,7 +139,7 @@ def load_model(
     pool:str='concat', # Pooling of the head
     sz:int=None, # Picture side
 )->nn.Sequential: # In evaluation mode, channels last
-    "The model of a run"
+    "A model with the weights that `save_model` wrote"
     model,sd = create_model(arch, pool, sz),read_weights(path)
     try: model.load_state_dict(sd)
     except RuntimeError as e:

@@ -22,29 +22,29 @@ class Recipe:
     arch:str = 'resnet50' # Backbone
     pool:str = 'concat' # Pooling of the head: concat, avg or max
     sizes:tuple = (128,224) # Picture sides in pixels, one pass each (progressive resizing)
-    frozen_epochs:int = 3 # Stage 1 of each pass: head only
-    epochs:int = 10 # Stage 2 of each pass: everything
+    frozen_epochs:int = 3 # Epochs of stage 1 of each pass: head only
+    epochs:int = 10 # Epochs of stage 2 of each pass: everything
     frozen_lr:float = 1e-3 # Peak rate of stage 1
     lrs:tuple = (5e-7,5e-6,5e-5) # Peak rates of stage 2: first half of the body, second half, head
     pct_start:float = .3 # Share of a stage in which the rate rises
     bs:int = 32 # Batch size
     wd:float = .01 # Weight decay
-    loss:str = 'smooth' # smooth (label smoothing), ce or focal
-    eps:float = .1 # Label smoothing
+    loss:str = 'smooth' # smooth (label smoothing), ce (cross-entropy) or focal
+    eps:float = .1 # ε of label smoothing, 0 to 1
     anneal:str = 'cos' # cos (one cycle), linear, step or constant
     ema:float = 0. # Decay of the weights' moving average; 0 turns it off
     mixup:float = 0. # Parameter of MixUp's beta distribution; 0 turns it off
-    cutmix:float = 0. # The same of CutMix; one of the two at most
+    cutmix:float = 0. # The same for CutMix; only one of the two may be on
     balanced:bool = True # Draw the classes one to one
     aug_p:float = .5 # Chance of each augmentation; 0 turns them off
     augment:str = 'albumentations' # albumentations (on bytes, for a CPU) or fastai (on batches, for a GPU)
     train_bn:bool = True # Train batch norms of the frozen body, as fastai does
     tta:str = '' # Average predictions over flips (4 views) or dihedral (8); off if empty
     precision:str = 'fp32' # fp32, bf16 or fp16 (on CUDA)
-    test:float = .25 # Share of the images that report
-    valid:float = .2 # Share of the rest that choose
+    test:float = .25 # Share of the images in the test set, which only reports
+    valid:float = .2 # Share of the rest in the validation set, which chooses (thresholds, committees)
     split_seed:int = 0 # Decides the split, so that runs with other seeds stay comparable
-    group_by:str = '' # Column that must not straddle the split, such as lot
+    group_by:str = '' # Column such as lot: rows with the same value stay on one side of the split
 
 # %% ../nbs/28_recipe.ipynb #c0008
 PAPER = Recipe()
@@ -103,7 +103,7 @@ _BOOLS = dict(true=True, on=True, false=False, off=False)
 _TTA_WORDS = dict(true='flips', on='flips', false='', off='', none='')
 
 def _parse(text, old):
-    "A value of the same kind as `old`"
+    "A value of the same type as `old`"
     if isinstance(old, tuple): return tuple(type(old[0])(o) for o in text.strip('()').split(',') if o)
     if not isinstance(old, bool): return type(old)(text)
     word = text.lower()

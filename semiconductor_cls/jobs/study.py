@@ -19,11 +19,11 @@ from .committee import *
 
 # %% ../../nbs/54_jobs.study.ipynb #c0005
 def same_job(
-    p:Path, # Directory of a run; nothing is asked if there is none
+    p:Path, # Directory of a run; nothing is checked if there is none
     data, # A path or 'elpv'
     r:Recipe, # The recipe it should have
     seed:int, # The seed it should have
-    folds:int=None # Its number of folds, 0 if none; not compared if `None`
+    folds:int=None # The number of folds it should have, 0 for a single run; not compared if `None`
 )->None:
     "Refuse to take up a run that was made by another recipe, seed or source, or with another number of folds"
     if not (p/'run.json').exists(): return
