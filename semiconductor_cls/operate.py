@@ -7,6 +7,7 @@ __all__ = ['Line', 'trade', 'plot_trade', 'threshold_by_cost', 'plot_cost', 'def
            'threshold_by_rate', 'below', 'report_point', 'operating_points']
 
 # %% ../nbs/35_operate.ipynb #c0002
+import itertools
 from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
@@ -74,7 +75,7 @@ def trade(
 # %% ../nbs/35_operate.ipynb #c0016
 def _marked(marks):
     "Name, threshold and symbol of each mark"
-    return [(name,t,symbol) for (name,t),symbol in zip((marks or {}).items(), 'osD^vP')]
+    return [(name,t,symbol) for (name,t),symbol in zip((marks or {}).items(), itertools.cycle('osD^vP'))]
 
 def _draw_trade(ax, x, missed, n, sizes, defects):
     "The curve, its band and what zero misses prove; `missed` of `n` at each point, `defects` in a million parts"
@@ -114,7 +115,7 @@ def plot_trade(
     ax.legend(frameon=False, fontsize=9)
     return ax
 
-# %% ../nbs/35_operate.ipynb #c0021
+# %% ../nbs/35_operate.ipynb #c0022
 def threshold_by_cost(
     y, # True for a defect (validation)
     p, # Scores
@@ -125,7 +126,7 @@ def threshold_by_cost(
     cost = line.per_million(table.escape_rate, table.overkill_rate)['cost']
     return float(table.threshold[cost.argmin()])
 
-# %% ../nbs/35_operate.ipynb #c0024
+# %% ../nbs/35_operate.ipynb #c0025
 def _per_million(line, seen):
     "What `rates` come to in a million parts, as measured and at the upper bounds"
     measured = line.per_million(seen['escape_rate'], seen['overkill_rate'])
@@ -139,7 +140,7 @@ def _threshold_axis(ax):
     ax.set(xticks=logit(ticks), xlabel='threshold')
     ax.set_xticklabels([f'{t:g}' for t in ticks], fontsize=8)
 
-# %% ../nbs/35_operate.ipynb #c0026
+# %% ../nbs/35_operate.ipynb #c0027
 def plot_cost(
     y, # True for a defect
     p, # Scores
@@ -164,7 +165,7 @@ def plot_cost(
     ax.legend(frameon=False, fontsize=9)
     return ax
 
-# %% ../nbs/35_operate.ipynb #c0029
+# %% ../nbs/35_operate.ipynb #c0030
 def defects_needed(
     rate:float, # Rate to be promised, in 0..1
     level:float=.95 # Confidence
@@ -181,7 +182,7 @@ def mistakes_allowed(
     k = int(stats.binom.ppf(1-level, n, rate))
     return k if stats.binom.cdf(k, n, rate)<=1-level else k-1
 
-# %% ../nbs/35_operate.ipynb #c0032
+# %% ../nbs/35_operate.ipynb #c0033
 def _worst(scores, groups, mask):
     "The lowest score of each group, `scores` being those of the parts in `mask`"
     if groups is None: return scores
@@ -203,7 +204,7 @@ def _kth_allowed(n, rate, level, what, of):
     if k>=0: return k
     raise UserError(f'{what} {100*rate:g} %: {n:,} {of} cannot show it, {need:,} are needed')
 
-# %% ../nbs/35_operate.ipynb #c0034
+# %% ../nbs/35_operate.ipynb #c0035
 def threshold_by_rate(
     y, # True for a defect (validation)
     p, # Scores
@@ -222,7 +223,7 @@ def threshold_by_rate(
     kth = np.sort(scores)[_kth_allowed(len(scores), rate, level, what, of)]
     return between(p, kth) if of_escapes else _passing(p, -kth)
 
-# %% ../nbs/35_operate.ipynb #c0042
+# %% ../nbs/35_operate.ipynb #c0043
 def below(
     v:float, # As measured
     hi:float, # Upper bound
@@ -233,7 +234,7 @@ def below(
     def text(x): return (f'{x:,.0f}' if x>=100 else f'{x:.3g}') + unit
     return f'below {text(hi)}' if none else f'{text(v)} (below {text(hi)})'
 
-# %% ../nbs/35_operate.ipynb #c0044
+# %% ../nbs/35_operate.ipynb #c0045
 def report_point(
     y, # True for a defect (test)
     p, # Scores
@@ -252,7 +253,7 @@ def report_point(
     ppm = {f'{name} per million': below(measured[k], bound[k], none[k]) for k,name in names.items()}
     return dict(threshold=round(t, 4), escape_rate=escape, overkill=overkill, **ppm)
 
-# %% ../nbs/35_operate.ipynb #c0047
+# %% ../nbs/35_operate.ipynb #c0048
 def _units(groups, mask): return int(mask.sum()) if groups is None else len(group_sizes(groups, mask))
 
 def _pick(values, at): return np.take_along_axis(values, at[...,None], -1)[...,0]
@@ -270,7 +271,7 @@ def _points_at(y, p, weights, recalls, overkills):
         points['recall',at] = _pick(recall, last)
     return points
 
-# %% ../nbs/35_operate.ipynb #c0049
+# %% ../nbs/35_operate.ipynb #c0050
 def _too_few(units, parts, of, room):
     "Why a point cannot be measured; `units` are parts, or groups of them, and `room` is the share that may be wrong"
     if units<parts: of = f'groups of {of}'
@@ -282,7 +283,7 @@ def _exact(by_recall, wrong, n, sizes):
     lo,hi = rate_ci(wrong, n, sizes=sizes)
     return dict(lo=lo, hi=hi) if by_recall else dict(lo=1-hi, hi=1-lo)
 
-# %% ../nbs/35_operate.ipynb #c0051
+# %% ../nbs/35_operate.ipynb #c0052
 def _at_an_end(by_recall, room, value, y, groups):
     "Ends and a note in place of those of the bootstrap, where it cannot know"
     cutting,counted = (y,~y) if by_recall else (~y,y)
@@ -298,7 +299,7 @@ def _at_an_end(by_recall, room, value, y, groups):
         notes.append(f'{what} {rate_text(0, n, sizes)}')
     return ends | dict(note='; '.join(notes))
 
-# %% ../nbs/35_operate.ipynb #c0052
+# %% ../nbs/35_operate.ipynb #c0053
 _GIVEN = dict(overkill=('recall','defects'), recall=('overkill','good parts')) # What is fixed, and what decides the cut
 
 def _point(what, at, interval, y, groups, units, beyond):
@@ -312,7 +313,7 @@ def _point(what, at, interval, y, groups, units, beyond):
     parts = int((y if by_recall else ~y).sum())
     return row | dict(value=np.nan, lo=np.nan, hi=np.nan, note=_too_few(units, parts, of, room))
 
-# %% ../nbs/35_operate.ipynb #c0054
+# %% ../nbs/35_operate.ipynb #c0055
 def operating_points(
     y, # True for a defect
     p, # Scores

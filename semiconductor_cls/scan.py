@@ -45,7 +45,7 @@ def to_gray(a:np.ndarray)->np.ndarray: # uint8 (h, w), from (h, w) or (h, w, 3)
     "One gray channel, as the eye weighs the colours"
     return cv2.cvtColor(a, cv2.COLOR_RGB2GRAY) if a.ndim==3 else a
 
-# %% ../nbs/14_scan.ipynb #c0010
+# %% ../nbs/14_scan.ipynb #c0011
 STATS = dict(brightness='mean gray', contrast='std of gray', sharpness='Laplacian variance') # Name → unit
 
 def gray_stats(
@@ -56,7 +56,7 @@ def gray_stats(
     _,edges = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_16S))
     return dict(brightness=mean.item(), contrast=std.item(), sharpness=(edges**2).item())
 
-# %% ../nbs/14_scan.ipynb #c0013
+# %% ../nbs/14_scan.ipynb #c0014
 _UNREAD = dict(hash='', pixel_hash='', width=0, height=0, mode='',
                **dict.fromkeys(STATS, np.nan), reason=None, also=None) # What `look` knows of a broken file
 
@@ -65,7 +65,7 @@ def _pixel_hash(pixels):
     content = repr(pixels.shape).encode()+pixels.tobytes()
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
-# %% ../nbs/14_scan.ipynb #c0015
+# %% ../nbs/14_scan.ipynb #c0016
 def look(
     path, # An image file
     also=None # Function of the gray pixels; its result goes to `also`
@@ -84,7 +84,7 @@ def look(
     if also: seen['also'] = also(gray)
     return seen
 
-# %% ../nbs/14_scan.ipynb #c0018
+# %% ../nbs/14_scan.ipynb #c0019
 def scan(
     df:pd.DataFrame, # The table
     also=None, # Function of the gray pixels; its results become the column `also`
@@ -92,17 +92,17 @@ def scan(
 )->pd.DataFrame: # The table with the columns of `look`
     "Read every file of a table once"
     seen = parallel_map(partial(look, also=also), df.path, n_workers, desc='Reading images')
-    seen = pd.DataFrame(seen, index=df.index)
+    seen = pd.DataFrame(seen, index=df.index, columns=None if seen else list(look('', also)))
     seen['reason'] = seen.reason.astype(object).where(seen.reason.notna(), None)
     if not also: seen = seen.drop(columns='also')
     return df.assign(**seen)   # `assign` keeps the findings that the table carries
 
-# %% ../nbs/14_scan.ipynb #c0021
+# %% ../nbs/14_scan.ipynb #c0023
 def find_broken(df:pd.DataFrame)->list: # Findings of kind `broken`
     "Files of a scanned table that are no images, with the reason"
     return [issue(p, 'broken', detail=reason) for p,reason in zip(df.path, df.reason) if reason]
 
-# %% ../nbs/14_scan.ipynb #c0025
+# %% ../nbs/14_scan.ipynb #c0027
 def fences(
     x:pd.Series, # Numbers; missing ones do not count
     k:float=3. # How many widths of the middle half
@@ -112,7 +112,7 @@ def fences(
     distance = k*max(high-low, 1e-3*abs(high), 1e-9)
     return low-distance, high+distance
 
-# %% ../nbs/14_scan.ipynb #c0028
+# %% ../nbs/14_scan.ipynb #c0030
 def _unlike_most(ok, kind, values):
     "Findings about pictures whose value is not the most common one"
     top = values.value_counts().index[0]
@@ -130,7 +130,7 @@ def _beyond_fences(ok, stat):
     words = [f'{v:.3g}, {usual}' for v in odd[stat]]
     return [issue(p, f'odd_{stat}', detail=o) for p,o in zip(odd.path, words)]
 
-# %% ../nbs/14_scan.ipynb #c0029
+# %% ../nbs/14_scan.ipynb #c0031
 def find_odd(df:pd.DataFrame)->list: # Findings `odd_size`, `odd_mode`, and `odd_…` of each of `STATS`
     "Pictures of a scanned table unlike the rest"
     ok = df[df.reason.isna()]

@@ -32,14 +32,14 @@ def group_ids(
     if by and df[by].replace('', None).isna().all():
         raise UserError(f'{by}: no image has a value in this column, so there is nothing to keep together')
     known = [col for col in ('hash','group',by) if col in df]
-    if not known: return np.arange(len(df))
+    if not known or not len(df): return np.arange(len(df))
     links = [_links(df[col]) for col in known]
     rows,firsts = (np.concatenate(o) for o in zip(*links))
     weights = np.ones(len(rows))
     graph = coo_matrix((weights, (rows,firsts)), (len(df),len(df)))
     return connected_components(graph, directed=False)[1]
 
-# %% ../nbs/19_split.ipynb #c0010
+# %% ../nbs/19_split.ipynb #c0011
 def _codes(strata, groups):
     "Both as whole numbers from 0"
     return pd.factorize(pd.Series(strata))[0], pd.factorize(groups)[0]
@@ -55,7 +55,7 @@ def _numbered(splits, n):
     for i,(_,held) in enumerate(splits): folds[held] = i
     return folds
 
-# %% ../nbs/19_split.ipynb #c0012
+# %% ../nbs/19_split.ipynb #c0013
 def fold_ids(
     strata, # What to keep in proportion, one an image
     groups, # What to keep together, one an image
@@ -71,7 +71,7 @@ def fold_ids(
     dealer = StratifiedKFold(k, shuffle=True, random_state=seed)
     return _numbered(dealer.split(first, strata[first]), len(first))[member]
 
-# %% ../nbs/19_split.ipynb #c0015
+# %% ../nbs/19_split.ipynb #c0016
 def _n_folds(frac): return max(2, round(1/frac)) # Of which one is about the share `frac`
 
 def _holdout(strata, groups, frac, seed):
@@ -85,7 +85,7 @@ def _holdout(strata, groups, frac, seed):
     mask[held] = True
     return mask[member]
 
-# %% ../nbs/19_split.ipynb #c0018
+# %% ../nbs/19_split.ipynb #c0019
 MIN_PER_CLASS = 8 # Below this a class cannot be present in training, validation and test
 
 def _check_counts(df):
@@ -106,7 +106,7 @@ def _check_classes(df):
             raise UserError(f'no {label} images among the {len(part):,} of the {name} set: it needs both classes; '
                             'group less, or give larger shares')
 
-# %% ../nbs/19_split.ipynb #c0021
+# %% ../nbs/19_split.ipynb #c0022
 def _deal(split, strata, df, frac, seed, name):
     "Turn a share of the 'train' in `split` into `name`, in place"
     rows = np.flatnonzero(split=='train')
@@ -118,7 +118,7 @@ def _deal(split, strata, df, frac, seed, name):
         raise UserError(f'{name}={frac}: {len(rows):,} images cannot be dealt so ({error})') from None
     split[rows[held]] = name
 
-# %% ../nbs/19_split.ipynb #c0024
+# %% ../nbs/19_split.ipynb #c0025
 def split_table(
     df:pd.DataFrame, # The table
     seed:int=0, # Decides the shuffle; it is not the seed of training, so runs with different seeds stay comparable
@@ -144,7 +144,7 @@ def split_table(
     _check_classes(df)
     return df
 
-# %% ../nbs/19_split.ipynb #c0031
+# %% ../nbs/19_split.ipynb #c0032
 def check_split(
     df:pd.DataFrame, # A table after `split_table`
     col:str='split' # Which column names the sets: 'split' or 'fold'
@@ -155,11 +155,11 @@ def check_split(
     sides = df.groupby('group')[col].transform('nunique')
     bad = df[sides>1].sort_values(['group',col])
     if not len(bad): return
-    pair = bad.groupby('group').head(50).drop_duplicates(['group',col])
+    pair = bad[bad.group==bad.group.iloc[0]].drop_duplicates(col)
     names = [f'{path} ({side})' for path,side in zip(pair.path, pair[col])]
     raise UserError(f'{names[0]} and {names[1]} belong together and straddle a border')
 
-# %% ../nbs/19_split.ipynb #c0034
+# %% ../nbs/19_split.ipynb #c0036
 def _fold_strata(df, k):
     "What folds keep in proportion: the stratum, or the label where a stratum has too few groups"
     strata = df.stratum.fillna(df.label)
@@ -168,7 +168,7 @@ def _fold_strata(df, k):
         raise UserError(f'{k} folds: a class has fewer than {k} different images; use fewer folds')
     return strata.to_numpy(dtype=object)
 
-# %% ../nbs/19_split.ipynb #c0036
+# %% ../nbs/19_split.ipynb #c0038
 def add_folds(
     df:pd.DataFrame, # A table after `split_table`
     k:int=5, # Number of folds

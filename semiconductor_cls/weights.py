@@ -37,13 +37,15 @@ def read_weights(
         if path.suffix=='.safetensors': sd = load_file(path)
         else: sd = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as e:
-        raise UserError(f'{path}: not readable as weights ({str(e).splitlines()[0][:100]})') from None
+        why = (str(e) or type(e).__name__).splitlines()[0][:100]
+        raise UserError(f'{path}: not readable as weights ({why})') from None
+    if not isinstance(sd, dict): raise UserError(f'{path}: holds a {type(sd).__name__}, not named weights')
     for key in ('state_dict','model'): # where training programs put them
-        inner = sd.get(key) if isinstance(sd, dict) else None
+        inner = sd.get(key)
         if isinstance(inner, dict): sd = inner
     return {name.removeprefix('module.'):o for name,o in sd.items() if isinstance(o, Tensor)}
 
-# %% ../nbs/25_weights.ipynb #c0011
+# %% ../nbs/25_weights.ipynb #c0012
 _ENDS = ('fc.','classifier.','head.')
 
 def _features(net, sd):
@@ -62,7 +64,7 @@ def _check_pair(own, there, what, how):
     sizes = f'{name} is {list(mine.shape)} here and {theirs} is {list(other.shape)} there'
     raise UserError(f'{what}: does not fit, {sizes}{how}')
 
-# %% ../nbs/25_weights.ipynb #c0013
+# %% ../nbs/25_weights.ipynb #c0014
 def fit_weights(
     net:nn.Module, # A backbone
     sd:dict, # Name → tensor; a classifier at the end is left out
@@ -83,7 +85,7 @@ def fit_weights(
     found = {name:o for (name,_),(_,o) in zip(here, pairs)}
     net.load_state_dict({**{name:sd.get(name, o) for name,o in own.items()}, **found})
 
-# %% ../nbs/25_weights.ipynb #c0019
+# %% ../nbs/25_weights.ipynb #c0021
 def _from_hub(name):
     "A network with the ImageNet weights of torchvision or timm, without classifier"
     if name=='alexnet': return torchvision.models.alexnet(weights='DEFAULT').features
@@ -98,7 +100,7 @@ def _no_weights(arch, e):
     return UserError(f"{arch}: no ImageNet weights. Three ways: {'; '.join(ways)}. "
                      'Or --weights none, to start from random weights')
 
-# %% ../nbs/25_weights.ipynb #c0021
+# %% ../nbs/25_weights.ipynb #c0023
 def load_pretrained(
     body:Body, # Filled in place
     arch:str, # Its name
