@@ -35,7 +35,7 @@ class TorchScorer:
         self.members = [(load_run_model(o), o.info, w) for _,o,w in networks]
         for folder in {run.path, *(o.path for _,o,_ in networks)}: refuse_pickles(folder)
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
-        self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 leaves gray gray, three times
+        self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 also fits gray pictures
         self.key = str([run.weights_id, self.how, *((info['recipe'], info['size']) for _,info,_ in self.members)])
 
 # %% ../../nbs/64_line.network.ipynb #c0010

@@ -154,7 +154,7 @@ class Journal:
 
     def __enter__(self):
         for line in _read_from(self.f, 0):
-            try: key,_ = json.loads(line if line.endswith(b'\n') else b'') # a torn last line counts for nothing
+            try: key,_ = json.loads(line if line.endswith(b'\n') else b'') # A torn last line is no entry
             except ValueError: break
             self._note(key, line)
         self.f.truncate(self.end)
@@ -179,7 +179,7 @@ class Journal:
 
 # %% ../../nbs/69_line.predict.ipynb #c0028
 def _only_writer(out):
-    "A lock on a table that is there already, where a watch may be writing"
+    "A lock on a table that exists already, because a watch may be writing it"
     if out.suffix.lower()=='.csv' and out.exists() and os.name!='nt': return open_locked(out)
     return nullcontext()
 
@@ -193,7 +193,7 @@ def _todo(items, bs, scorer, journal, keys, bar):
 
 def _score_into(journal, scorer, todo, bar, tell): # Yields how many files each batch has
     "Score what is to do, batch by batch"
-    left = 5 # Broken files that are named yet
+    left = 5 # Broken files that may still be named
     for key,batch,rows in iter_scores(scorer, todo):
         journal.add(key, rows)
         bar.update(len(batch))

@@ -38,7 +38,7 @@ def settled(
 
 # %% ../../nbs/70_line.watch.ipynb #c0008
 def _sizes(f): # Bytes of all, and of all whole rows
-    "How much of a CSV is whole: lines that have an end, with quotes in pairs"
+    "Size of a CSV, and of the part of it that is whole: lines that have an end, with quotes in pairs"
     size,whole,quotes = 0,0,0
     for line in _read_from(f, 0):
         size,quotes = size+len(line),quotes+line.count(b'"')
@@ -51,7 +51,7 @@ def _csv_rows(f):
 
 # %% ../../nbs/70_line.watch.ipynb #c0011
 class RowLog:
-    "A CSV that grows by whole rows; a row cut off by a power failure is taken back when it is opened"
+    "A CSV that grows by whole rows; a row cut off by a power failure is removed when it is opened"
     def __init__(self,
         path # The .csv
     ):
@@ -126,7 +126,7 @@ def watch_folder(
     out, # The .csv that grows
     engine:str='auto', # See `open_scorer`
     settle:float=2., # Seconds that a file must not change
-    tell=noop, # Called with each line a person should see
+    tell=noop, # Called with each line that a person should see
     bs:int=32 # Files scored at once
 )->Counter: # Rows of each decision; '' counts those without a score
     "Score files as they arrive, until Ctrl-C"

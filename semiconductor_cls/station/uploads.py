@@ -32,7 +32,7 @@ class Uploads:
 
     def add(self,
         owner:str, # The name and the browser
-        paths # What the server has answered, of str
+        paths # Paths that the server gave to the uploads, as text
     )->None:
         "Remember files of one browser"
         for o in paths: self.seen[owner,o] = None

@@ -187,7 +187,7 @@ def add_verdict(
     verdict:str, # 'pass', 'look' (undecided: somebody else has to look) or 'reject'
     who:str, # The inspector
     model:str, # What scored it
-    score:float, # What was shown at that moment
+    score:float, # The score that was shown at that moment
     threshold:float, # And where the slider stood
 )->int: # Number of the verdict
     "Write down a verdict, for good"
@@ -212,7 +212,7 @@ def waiting(
     v:Verdicts,
     model:str, # What scored the pictures
     desk:str, # Whose pictures; `None` for those of all desks that need a second look
-    threshold:float, # Doubt is the distance of the score from it
+    threshold:float, # The nearer a score is to it, the more doubtful
     limit:int=500 # At most so many
 )->pd.DataFrame: # `hash name score` and `total`, how many there are; the most doubtful first
     "Pictures that wait for a verdict"
