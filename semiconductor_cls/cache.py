@@ -8,8 +8,10 @@ __all__ = ['cache_dir', 'cache_gb', 'n_channels', 'ImageCache', 'drop_broken']
 # %% ../nbs/20_cache.ipynb #c0002
 import errno, hashlib, math, os, re, time
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 import numpy as np, pandas as pd
+from fastcore.basics import patch
 from PIL import Image
 from .base.errors import *
 from .base.files import *
@@ -169,3 +171,19 @@ def drop_broken(
     keep = bad.isna().to_numpy()
     removed = df[~keep].assign(reason='broken', detail=bad[~keep].to_numpy())
     return df[keep].reset_index(drop=True), removed
+
+# %% ../nbs/20_cache.ipynb #c0036
+@patch
+def of(self:ImageCache,
+    df:pd.DataFrame, # A table with `hash`
+): # An `ImageCache`; `None` if an image of `df` is not in this one
+    "The cache of a table whose images are all in this one, without decoding"
+    rows,bad = dict(zip(self.hash, self.row)),{self.hash[i]:why for i,why in self.broken.items()}
+    keys = df['hash'].tolist() if 'hash' in df else ['']
+    if not all(key and key in rows for key in keys): return None
+    part = copy(self)
+    part.hash,part.row = keys,[rows[key] for key in keys]
+    part.broken = {i:bad[key] for i,key in enumerate(keys) if key in bad}
+    is_less = len(set(keys))<len(rows)
+    if is_less and part.data.ndim==4 and n_channels(df.path)==1: part.data = part.data[...,0]
+    return part

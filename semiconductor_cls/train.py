@@ -129,23 +129,33 @@ def load_checkpoint(
         raise UserError(f'{path}: {why}') from None
 
 # %% ../nbs/29_train.ipynb #c0021
+def _pixels(df, sz, folder, caches):
+    "The cache of a table at one size: its part of the one in `caches`, else its own, which is then put there"
+    known = caches.get(sz)
+    cache = None if known is None else known.of(df)
+    if cache is None: cache = ImageCache(df, sz, folder)
+    caches[sz] = cache
+    return cache
+
+# %% ../nbs/29_train.ipynb #c0024
 def recipe_dls(
     df:pd.DataFrame, # A table after `split_table`
     r:Recipe, # To be trained
     sz:int, # Picture side in pixels
     device=None, # fastai's default if `None`
     folder=None, # Where decoded images are kept
+    caches:dict=None, # Size → `ImageCache` of what is decoded already; what is decoded here is put there too
 )->DataLoaders:
     "The loaders of a recipe at one size"
     augs = None
     if r.aug_p: augs = study_augs(r.aug_p) if r.augment=='albumentations' else batch_augs(r.aug_p)
-    cache = ImageCache(df, sz, folder)
+    cache = _pixels(df, sz, folder, {} if caches is None else caches)
     for i,why in cache.broken.items():
         raise UserError(f'{df.path.iloc[i]}: {why}; the images of this table have to stay where they are')
     stats = arch_cfg(r.arch)['stats']
     return make_dls(df, cache, bs=r.bs, augs=augs, balanced=r.balanced, stats=stats, device=device)
 
-# %% ../nbs/29_train.ipynb #c0024
+# %% ../nbs/29_train.ipynb #c0027
 def _place_grads(model):
     for p in model.parameters(): p.grad = torch.zeros_like(p) if p.requires_grad else None
 
@@ -163,7 +173,7 @@ def _new_learner(dls, r, weights, cbs):
     learn.model.to(dls.device) # for a checkpoint to be loaded into and the average to be copied from
     return learn
 
-# %% ../nbs/29_train.ipynb #c0027
+# %% ../nbs/29_train.ipynb #c0030
 def _go_on(learn, ckpt):
     "Put model, optimizer and average where a checkpoint has left them; the epoch to start with"
     learn.model.load_state_dict(ckpt['model'])
@@ -173,7 +183,7 @@ def _go_on(learn, ckpt):
 
 def _log(log, k, learn, row, steps): log(learn, row, steps, k, row['epoch'])
 
-# %% ../nbs/29_train.ipynb #c0030
+# %% ../nbs/29_train.ipynb #c0033
 def fit_recipe(
     df:pd.DataFrame, # A table after `split_table`
     r:Recipe, # To be trained
@@ -184,6 +194,7 @@ def fit_recipe(
     log=noop, # Called as `log(learn, row, steps, stage, epoch)` after each epoch
     resume:dict=None, # A checkpoint to go on from
     cbs=None, # More fastai callbacks, such as a tracker
+    caches:dict=None, # See `recipe_dls`
 )->Learner:
     "Train a recipe to its end"
     keep_memory()
@@ -191,7 +202,7 @@ def fit_recipe(
     for k,(sz,stage,n,lrs) in enumerate(stages(r)):
         if learn is None or sz!=learn.size:
             set_seed(seed)
-            dls = recipe_dls(df, r, sz, device, folder)
+            dls = recipe_dls(df, r, sz, device, folder, caches)
             if learn is None: learn = _new_learner(dls, r, weights, cbs)
             learn.dls,learn.size = dls,sz
         if k<at: continue
@@ -204,7 +215,7 @@ def fit_recipe(
     if learn.ema: learn.ema.finish(learn.model)
     return learn
 
-# %% ../nbs/29_train.ipynb #c0037
+# %% ../nbs/29_train.ipynb #c0040
 def _done(r, ckpt):
     "Epochs of each size and stage that a checkpoint holds"
     done = {}
@@ -223,7 +234,7 @@ def _diary_of(run, r, ckpt):
     if not ckpt: return [],[]
     return [_until(pd.read_csv(run/name).to_dict('records'), r, ckpt) for name in ('history.csv','steps.csv')]
 
-# %% ../nbs/29_train.ipynb #c0040
+# %% ../nbs/29_train.ipynb #c0043
 def _text(value): return '' if pd.isna(value) else str(value)
 
 def fingerprint(
@@ -243,7 +254,7 @@ def preds_table(
     "Predictions keyed by file"
     return df.loc[rows, ['id','path','label']].assign(p_defect=p).sort_values('id', kind='stable')
 
-# %% ../nbs/29_train.ipynb #c0043
+# %% ../nbs/29_train.ipynb #c0046
 def _tensorboard(run):
     "The tracker that writes TensorBoard's files"
     try: from fastai.callback.tensorboard import TensorBoardCallback
@@ -263,7 +274,7 @@ def _made(learn, r):
     return dict(weights=learn.weights_source, classes=CLASSES, size=learn.size, channels=channels, stats=stats,
                 device=str(learn.dls.device))
 
-# %% ../nbs/29_train.ipynb #c0046
+# %% ../nbs/29_train.ipynb #c0049
 def _write_preds(run, df, learn, tta):
     "Predictions of each set that is there; validation and test even if empty"
     for part in ('valid','test','unlabelled'):
@@ -272,7 +283,7 @@ def _write_preds(run, df, learn, tta):
         probs = predict_rows(learn.model, learn.dls, rows, tta)
         write_csv(preds_table(df, rows, probs), run/f'preds_{part}.csv')
 
-# %% ../nbs/29_train.ipynb #c0048
+# %% ../nbs/29_train.ipynb #c0051
 def train_run(
     df:pd.DataFrame, # A table after `split_table`, with `hash`
     run:Run, # Made by `create_run`, or one to resume
@@ -283,6 +294,7 @@ def train_run(
     folder=None, # Where decoded images are kept
     tell=noop, # Called with each line of `history.csv`
     track:bool=False, # Also write TensorBoard's files, into `tensorboard/`
+    caches:dict=None, # See `recipe_dls`
 )->Learner:
     "Train, leave all traces in the run directory, and predict validation and test"
     for left in run.path.rglob('.*.tmp'): left.unlink(missing_ok=True) # what a killed process was writing
@@ -298,13 +310,13 @@ def train_run(
     write_csv(df, run/'table.csv')
     run.update(**_asked(df, r, seed))
     cbs = [_tensorboard(run)] if track else None
-    learn = fit_recipe(df, r, seed, weights, device, folder, log, ckpt, cbs)
+    learn = fit_recipe(df, r, seed, weights, device, folder, log, ckpt, cbs, caches)
     run.update(**_made(learn, r))
     save_model(learn.model, run/'model.safetensors')
     _write_preds(run, df, learn, r.tta)
     return learn
 
-# %% ../nbs/29_train.ipynb #c0057
+# %% ../nbs/29_train.ipynb #c0062
 def load_run_model(
     run:Run, # Finished
 )->nn.Module: # In evaluation mode

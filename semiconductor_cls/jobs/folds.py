@@ -76,7 +76,7 @@ def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
                       weights=dict.fromkeys(members, 1/k), summary=f'{text}; {k} folds', **own)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0013
-def _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text):
+def _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches):
     "Train what is missing of each fold, then judge the set"
     write_csv(df, run/'table.csv')
     if len(removed): write_csv(removed, run/'removed.csv')
@@ -87,7 +87,7 @@ def _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, dat
             path = run/f'fold{i}'
             there = (path/'run.json').exists()
             train_table(fold_table(df, i), r, seed, path, None, weights, device, resume=there, tell=tell, track=track,
-                        source=str(data), summary=f'{text}; fold {i+1} of {k}')
+                        caches=caches, source=str(data), summary=f'{text}; fold {i+1} of {k}')
         _join_folds(run, k)
         measured = evaluate_run(run)
         run.update(status='finished', finished=now(), classes=CLASSES)
@@ -122,14 +122,15 @@ def folds_job(
         run = open_run(path)
         r,seed,k,weights = _started_with(run, weights)
     else: check_free(path, overwrite)
-    df,removed,text = ready(data, r, good, defect, weights, tell)
+    caches = {}
+    df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     df = add_folds(df, k, r.split_seed)
     own = _identity(df)
     if resume: _check_same_data(run, own)
     else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, own)
-    return _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text)
+    return _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches)
 
-# %% ../../nbs/52_jobs.folds.ipynb #c0022
+# %% ../../nbs/52_jobs.folds.ipynb #c0024
 def _made_before(out, run):
     "Whether `out` is the finished run of the same networks"
     if not (out/'run.json').exists(): return False
@@ -147,7 +148,7 @@ def _predict_again(run, new, df, tta, device):
         p = predict_rows(model, dls, rows, tta)
         write_csv(preds_table(df, rows, p), new/f'preds_{which}.csv')
 
-# %% ../../nbs/52_jobs.folds.ipynb #c0024
+# %% ../../nbs/52_jobs.folds.ipynb #c0026
 def tta_run(
     run:Run, # A finished run, or a set of folds
     out, # Directory of the new run
@@ -173,7 +174,7 @@ def tta_run(
     new.update(status='finished', finished=now())
     return new
 
-# %% ../../nbs/52_jobs.folds.ipynb #c0027
+# %% ../../nbs/52_jobs.folds.ipynb #c0029
 def _mean_auc(paths):
     "Validation AUC of the mean of some runs"
     _,y,P = join_runs([open_run(o) for o in paths])

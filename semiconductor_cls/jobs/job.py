@@ -49,15 +49,18 @@ def prepare(
     r:Recipe, # Tells the size and the split
     good:str='good', # Name of the folder of good parts
     defect:str='defect', # Name of the folder of defects
+    caches:dict=None, # The pixels of the table are put here, by size: see `recipe_dls`
 )->tuple: # Table ready to train, table of removed images
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
     _check_labels(df, data)
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
-    df,removed = drop_broken(df, ImageCache(df, r.sizes[0]))
+    cache = ImageCache(df, r.sizes[0])
+    df,removed = drop_broken(df, cache)
     _check_readable(df, removed, data)
     df = split_table(df, r.split_seed, r.test, r.valid, r.group_by or None)
     check_split(df)
+    if caches is not None: caches[cache.sz] = cache.of(df)
     return df, removed
 
 # %% ../../nbs/51_jobs.job.ipynb #c0010
@@ -73,7 +76,7 @@ def summary(
     sets = ', '.join(f'{sizes[s]:,} {s}' for s in ('train','valid','test','leak','unlabelled') if s in sizes)
     return f'{len(df):,} images: {classes}, {copies} byte copies, {len(removed)} broken; {sets}'
 
-# %% ../../nbs/51_jobs.job.ipynb #c0012
+# %% ../../nbs/51_jobs.job.ipynb #c0013
 def ready(
     data, # A path or 'elpv'
     r:Recipe, # To be trained
@@ -81,17 +84,18 @@ def ready(
     defect='defect', # Name of the folder of defects
     weights=None, # See `load_pretrained`
     tell=noop, # Called with each line a person should see
+    caches:dict=None, # See `prepare`
 )->tuple: # Table, removed images, a line of summary
     "Check the recipe, its weights and the data, before anything is written"
     check_recipe(r)
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
-    df,removed = prepare(data, r, good, defect)
+    df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
     tell(text)
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
 
-# %% ../../nbs/51_jobs.job.ipynb #c0015
+# %% ../../nbs/51_jobs.job.ipynb #c0016
 def check_device(
     device, # Such as 'cuda'; `None` is fastai's default
 ):
@@ -103,7 +107,7 @@ def check_device(
         raise UserError(f'--device {device}: cannot be used here ({why}); '
                         'without it the best one there is is taken') from None
 
-# %% ../../nbs/51_jobs.job.ipynb #c0018
+# %% ../../nbs/51_jobs.job.ipynb #c0019
 def given_weights(
     run:Run, # To go on with
     weights=None, # Told anew
@@ -126,17 +130,18 @@ def ending(
     status,error = ('interrupted','') if stopped else ('failed',f'{type(e).__name__}: {e}')
     return dict(status=status, finished=now(), error=error)
 
-# %% ../../nbs/51_jobs.job.ipynb #c0020
+# %% ../../nbs/51_jobs.job.ipynb #c0021
 def _line(row):
     "An epoch in one line"
     losses = f"training loss {row['train_loss']:.3f}, validation loss {row['valid_loss']:.3f}"
     speed = f"{row['images_per_s']:.0f} images/s, {row['seconds']:.0f} s"
     return f"{row['size']} px, {row['stage']}, epoch {row['epoch']}: {losses}, AUC {row['auc']:.4f}, {speed}"
 
-def _finish(run, df, r, seed, weights, device, tell, track, start):
+def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
     "Train, evaluate, report; whatever happens, `run.json` says so"
     try:
-        learn = train_run(df, run, r, seed, weights, device, tell=lambda row: tell(_line(row)), track=track)
+        def tell_row(row): tell(_line(row))
+        learn = train_run(df, run, r, seed, weights, device, tell=tell_row, track=track, caches=caches)
         train_figures(run, learn, df)
         m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
         write_json(run/'metrics.json', m)
@@ -148,7 +153,7 @@ def _finish(run, df, r, seed, weights, device, tell, track, start):
     finally: run_report(run)
     return m
 
-# %% ../../nbs/51_jobs.job.ipynb #c0023
+# %% ../../nbs/51_jobs.job.ipynb #c0024
 def _reopen(path, df):
     "The run to go on with, if its data are the same"
     run = open_run(path)
@@ -158,7 +163,7 @@ def _reopen(path, df):
     raise UserError(f'{path}: cannot resume, the data have changed since this run was started; '
                     'use --overwrite or another --name')
 
-# %% ../../nbs/51_jobs.job.ipynb #c0026
+# %% ../../nbs/51_jobs.job.ipynb #c0027
 def train_table(
     df:pd.DataFrame, # A table after `split_table`, with `hash`
     r:Recipe, # To be trained
@@ -171,6 +176,7 @@ def train_table(
     resume:bool=False, # Go on with a run that is there
     tell=noop, # Called with each line a person should see
     track:bool=False, # Also write TensorBoard's files
+    caches:dict=None, # See `recipe_dls`
     **info # Further entries of `run.json`, such as `command` and `source`
 )->dict: # `metrics.json`
     "From a split table to a finished run with its report"
@@ -187,9 +193,9 @@ def train_table(
         facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
         run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
     if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
-    return _finish(run, df, r, seed, weights, device, tell, track, start)
+    return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
-# %% ../../nbs/51_jobs.job.ipynb #c0029
+# %% ../../nbs/51_jobs.job.ipynb #c0030
 def train_job(
     data, # A path or 'elpv'
     r:Recipe=QUICK, # To be trained
@@ -211,6 +217,7 @@ def train_job(
         run = open_run(path)
         r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
     else: check_free(path, overwrite)
-    df,removed,text = ready(data, r, good, defect, weights, tell)
+    caches = {}
+    df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     info = dict(command=command, source=str(data), summary=text)
-    return train_table(df, r, seed, path, removed, weights, device, overwrite, resume, tell, track, **info)
+    return train_table(df, r, seed, path, removed, weights, device, overwrite, resume, tell, track, caches, **info)

@@ -14,7 +14,7 @@ from ..base.errors import *
 from ..base.table import *
 from ..base.table import _cell_in
 from ..base.image import ImageError
-from ..source import contest_of, is_image_name, read_elpv
+from ..source import SOURCES, folders_to_judge, is_image_name
 from .archives import *
 from .archives import _short
 
@@ -73,9 +73,8 @@ def read_list(
 
 # %% ../../nbs/61_line.inputs.ipynb #c0013
 def _test_folders(folder):
-    "Test folders of a folder in the contest's layout, as far as they are there and lie inside"
-    layout = contest_of(folder) or ()
-    paths = [os.path.join(folder, o) for _,split,o in layout if split=='test']
+    "Test folders of a folder whose layout has any, as far as they are there and lie inside"
+    paths = [os.path.join(folder, o) for o in folders_to_judge(folder)]
     return [o for o in paths if os.path.isdir(o) and not _outside(o, _root(folder))]
 
 def _matches(pattern):
@@ -107,21 +106,26 @@ def _expand(path):
     if path.lower().endswith(('.txt','.csv')): return read_list(path),'no paths in this list'
     return [path],''
 
-# %% ../../nbs/61_line.inputs.ipynb #c0017
+# %% ../../nbs/61_line.inputs.ipynb #c0018
+def _files_of(given):
+    "Files that one input names, and what to say if there are none"
+    if isinstance(given, str) and given in SOURCES: return SOURCES[given]().path.tolist(),'no images in it'
+    return _expand(str(given))
+
 def list_inputs(
     inputs, # Files, folders, patterns, lists (.txt, .csv), archives, or the word 'elpv'
 )->list: # Paths as text, in the order given, folders sorted, no file twice
     "The files that `inputs` name"
     found = {}
     for o in [inputs] if isinstance(inputs, (str,os.PathLike)) else inputs:
-        files,why = (read_elpv().path.tolist(),'') if o=='elpv' else _expand(str(o))
+        files,why = _files_of(o)
         if not files: raise UserError(f'{o}: {why}')
         for path in files:
             key = path if getattr(path, 'archive', None) else os.path.abspath(path)
             found.setdefault(key, path)
     return list(found.values())
 
-# %% ../../nbs/61_line.inputs.ipynb #c0021
+# %% ../../nbs/61_line.inputs.ipynb #c0024
 def iter_ids(
     paths:list # Different paths
 ): # One key a path, in order
@@ -136,7 +140,7 @@ def iter_ids(
     for group in groups.values(): ids.update(zip(group, unique_ids(group)))
     return (ids.get(o) or stem(o) for o in paths)
 
-# %% ../../nbs/61_line.inputs.ipynb #c0024
+# %% ../../nbs/61_line.inputs.ipynb #c0027
 def _regular(path):
     "The path itself, unless it is a pipe or a device, which could keep us waiting for ever"
     try: mode = os.stat(path).st_mode
@@ -144,7 +148,7 @@ def _regular(path):
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode): return path
     raise ImageError('neither a file nor a folder')
 
-# %% ../../nbs/61_line.inputs.ipynb #c0025
+# %% ../../nbs/61_line.inputs.ipynb #c0028
 class Reader:
     "Files to decode, in order: a path as it is, an archive's member as its bytes; `ImageError` says why not"
     def __init__(self): self.archive,self.members = None,None
