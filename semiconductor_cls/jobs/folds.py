@@ -131,11 +131,12 @@ def folds_job(
     return _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024
-def _made_before(out, run):
-    "Whether `out` is the finished run of the same networks"
+def _made_before(out, run, tta):
+    "Whether `out` is the finished run of the same networks and views"
     if not (out/'run.json').exists(): return False
     old = open_run(out)
-    return old.info['status']=='finished' and old.weights_id==run.weights_id
+    if old.info['status']!='finished' or old.info.get('recipe', {}).get('tta')!=tta: return False
+    return old.weights_id==run.weights_id
 
 def _predict_again(run, new, df, tta, device):
     "Copy the network of `run` and predict what it has predicted, with other views"
@@ -158,7 +159,7 @@ def tta_run(
     "The run again, predicting with other views"
     out,info = Path(out),run.info
     if tta not in TTAS: raise UserError(f"--tta {tta}: one of {', '.join(filter(None, TTAS))}")
-    if _made_before(out, run): return open_run(out)
+    if _made_before(out, run, tta): return open_run(out)
     if 'recipe' not in info or info.get('kind')=='ensemble' and 'folds' not in info:
         why = 'give runs or sets of folds; the members of a committee are augmented one by one'
         raise UserError(f'{run.path}: {why}')

@@ -54,7 +54,7 @@ def sanity(
     model,info,_ = explain.scorer.members[0]
     model,sz,rows = copy.deepcopy(model),info['size'],[]
     target = fine_layer(model, sz)
-    squares = np.stack([to_square(o, sz) for o in pixels])
+    squares = np.stack([to_square(o, sz, explain.scorer.channels) for o in pixels])
     xb = normalise(torch.from_numpy(squares), info['stats'])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -68,7 +68,7 @@ def sanity(
             rows.append(row)
     return pd.DataFrame(rows)
 
-# %% ../../nbs/73_line.sanity.ipynb #c0012
+# %% ../../nbs/73_line.sanity.ipynb #c0013
 def _step_names(layers): return [layers[0], *[f'+ {_caption(o, 26)}' for o in layers[1:]]]
 
 def plot_sanity(

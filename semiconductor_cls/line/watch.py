@@ -61,7 +61,7 @@ class RowLog:
             self.f.close()
             raise UserError(f"{path}: is there already and not a table of scores ({','.join(PRED_COLS)})")
         if size>whole: self.f.truncate(whole)
-        for row in islice(_csv_rows(self.f), 1, None):
+        for row in filter(None, islice(_csv_rows(self.f), 1, None)): # an empty line is no row
             self.ids.add(_cell_in(row[0]))
             self.paths.add(_cell_in(row[1]))
         if not whole: self.add([PRED_COLS])
@@ -76,7 +76,7 @@ class RowLog:
         write_all(self.f, data)
         os.fsync(self.f.fileno())
 
-# %% ../../nbs/70_line.watch.ipynb #c0015
+# %% ../../nbs/70_line.watch.ipynb #c0016
 def _arrived(folder, log, waiting, settle):
     "Files that are whole and have no row yet"
     new = [p for p in walk_images(folder) if p not in log.paths]
@@ -88,7 +88,7 @@ def _is_final(path, note, waiting, settle):
     if not note or getattr(path, 'note', ''): return True
     return time.monotonic()-waiting[path][1]>=5*settle
 
-# %% ../../nbs/70_line.watch.ipynb #c0018
+# %% ../../nbs/70_line.watch.ipynb #c0019
 def _watch_row(path, scored, scorer, folder, log):
     "The row of a file, under an id that no other row has"
     relative = os.path.relpath(path, folder)
@@ -105,7 +105,7 @@ def _append(log, scored, scorer, folder): # The decisions
     log.paths.update(row[1] for row in rows)
     return [row[3] for row in rows]
 
-# %% ../../nbs/70_line.watch.ipynb #c0021
+# %% ../../nbs/70_line.watch.ipynb #c0022
 @contextmanager
 def unbroken():
     "Let Ctrl-C and SIGTERM wait until the block is done"
@@ -119,7 +119,7 @@ def unbroken():
         for number,handler in before.items(): signal.signal(number, handler)
     if came: signal.raise_signal(came[0])
 
-# %% ../../nbs/70_line.watch.ipynb #c0024
+# %% ../../nbs/70_line.watch.ipynb #c0025
 def watch_folder(
     run, # A run directory or a bundle
     folder, # Where files arrive

@@ -120,13 +120,15 @@ def printable(
 )->str:
     "Text in one line, without control characters"
     s = ''.join(c if c.isprintable() else '?' for c in str(s).strip())
-    return s if len(s)<=n else s[:n//2]+'…'+s[-(n//2-1):]
+    if len(s)<=n: return s
+    tail = max(n//2-1, 0)
+    return s[:n//2]+'…'+s[len(s)-tail:]
 
 def base_name(s)->str: # A path, as any system writes it
     "A file name as it may be shown: its last part"
     return printable(re.split(r'[/\\]', str(s))[-1])
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0025
+# %% ../../nbs/82_station.verdicts.ipynb #c0026
 HASH = re.compile('[0-9a-f]{64}') # SHA-256, as text
 
 def image_path(
@@ -142,7 +144,7 @@ def image_path(
         ext = row.ext[0]
     return v.path/'store'/h[:2]/f'{h}.{ext}'
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0028
+# %% ../../nbs/82_station.verdicts.ipynb #c0029
 _NUMBERS = ['width','height','brightness','contrast','sharpness'] # Of a picture, as `image` keeps them
 
 def add_image(
@@ -160,7 +162,7 @@ def add_image(
     with v.db() as db: db.execute('insert or ignore into image values (?,?,?,?,?,?,?)', row)
     return sha
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0031
+# %% ../../nbs/82_station.verdicts.ipynb #c0032
 _ADD_SEEN = """insert into seen (hash, model, desk, time, name, score, since)
     values (?,?,?,?,?,?,(select coalesce(max(id), 0) from verdict))
     on conflict (hash, model, desk) do update
@@ -177,7 +179,7 @@ def add_seen(
     "A picture was scored at a desk; once more at the same desk, it waits again"
     with v.db() as db: db.execute(_ADD_SEEN, [h, model, desk, now(), base_name(name), float(score)])
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0034
+# %% ../../nbs/82_station.verdicts.ipynb #c0035
 _ADD_VERDICT = """insert into verdict (hash, model, who, time, verdict, score, threshold)
     values (?,?,?,?,?,?,?)"""
 
@@ -198,7 +200,7 @@ def add_verdict(
     row = [h, model, who, now(), verdict, float(score), float(threshold)]
     with v.db() as db: return db.execute(_ADD_VERDICT, row).lastrowid
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0037
+# %% ../../nbs/82_station.verdicts.ipynb #c0038
 WAITS = """s.desk=:desk and not exists
     (select 1 from verdict r where r.hash=s.hash and r.model=s.model and r.id>s.since)"""
 LOOKS = """s.id=(select max(id) from seen t where t.hash=s.hash and t.model=s.model)
@@ -219,7 +221,7 @@ def waiting(
     query = _QUEUE.format(LOOKS if desk is None else WAITS)
     return v.read(query, dict(model=model, desk=desk, t=float(threshold), n=int(limit)))
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0046
+# %% ../../nbs/82_station.verdicts.ipynb #c0047
 _JOURNAL = """select r.time, r.who, r.verdict,
     (select s.name from seen s where s.hash=r.hash order by s.id desc limit 1) name,
     r.score, r.threshold, r.model, r.hash sha256 from verdict r order by r.id"""
@@ -228,7 +230,7 @@ def journal(v:Verdicts)->pd.DataFrame: # `time who verdict name score threshold 
     "Every verdict, the oldest first"
     return v.read(_JOURNAL)
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0049
+# %% ../../nbs/82_station.verdicts.ipynb #c0050
 def _agreed(words): # Label, and why there is none; one row a person, in order of time
     "What people agree on"
     said = words[words.verdict!='look']
@@ -238,7 +240,7 @@ def _agreed(words): # Label, and why there is none; one row a person, in order o
         return None,'people disagree: '+', '.join(who_said_what)
     return ('good' if said.verdict.iloc[0]=='pass' else 'defect'),None
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0051
+# %% ../../nbs/82_station.verdicts.ipynb #c0052
 _ROW = 'path label who when verdict score threshold model sha256 note'.split()
 
 def training_table(v:Verdicts)->pd.DataFrame: # `path label who when verdict score threshold model sha256 note`
@@ -253,7 +255,7 @@ def training_table(v:Verdicts)->pd.DataFrame: # `path label who when verdict sco
                      last.model, sha, note])
     return pd.DataFrame(rows, columns=_ROW)
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0053
+# %% ../../nbs/82_station.verdicts.ipynb #c0054
 def export_verdicts(v:Verdicts)->Path: # The training table
     "Write `verdicts.csv`, to train on, and `journal.csv`, to look things up, beside the database"
     write_csv(journal(v), v.path/'journal.csv')
