@@ -104,21 +104,24 @@ def _worth_parts(run):
 # %% ../../nbs/53_jobs.committee.ipynb #c0017
 _FIGURES = ('committees','diversity','roc','confusion','calibration','mistakes')
 
+def _combo_parts(run, combos):
+    "Members, combinations and ways to form a committee, as parts of the page"
+    one,many = study_tables(combos)
+    if len(many)>120: many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
+    n_shown = f'{len(many):,} of {len(combos)-len(one):,}'
+    parts = ['## Members', run.info['summary'], one, *_worth_parts(run)]
+    parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
+    return parts + ['## Ways to form a committee, chosen on validation, reported on test']
+
 def committee_report(
     run:Run # A committee
 )->Path: # `report.html`
     "One page from the files of a committee"
     combos,ways = read_csv(run/'combinations.csv'),read_csv(run/'committees.csv')
-    one,many = study_tables(combos)
-    if len(many)>120: many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
-    n_shown = f'{len(many):,} of {len(combos)-len(one):,}'
     figures = [run/f'figures/{name}.png' for name in _FIGURES]
-    parts = [headline(read_json(run/'metrics.json')), *_gain_texts(run, len(combos))]
-    parts += ['## Members', run.info['summary'], one, *_worth_parts(run)]
-    parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
-    parts += ['## Ways to form a committee, chosen on validation, reported on test', ways]
-    parts += [o for o in figures if o.exists()] + operating(run) + explained(run)
-    if run.licence: parts.append(run.licence)
+    own = Section(10, [*_combo_parts(run, combos), ways, *(o for o in figures if o.exists())])
+    first = [headline(read_json(run/'metrics.json')), *_gain_texts(run, len(combos))]
+    parts = [*first, *in_order([own, *run_sections(run).values()]), run.licence or None]
     return write_report(run/'report.html', f'Committee {run.path.name}', parts, now())
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0020
