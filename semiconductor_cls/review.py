@@ -280,6 +280,16 @@ def _draw_operating(run, y, p, calibrated, t, line, groups):
     save_fig(ax.figure, run/'figures/reliability.png')
 
 # %% ../nbs/36_review.ipynb #c0053
+def _calibration(valid, test, trained_rate):
+    "Calibrated scores of the test, and what calibration does, as entries of `operating.json`"
+    y,p,_ = valid
+    rate,temperature = y.mean(),fit_temperature(y, p, trained_rate)
+    y,p,_ = test
+    calibrated = calibrate(p, temperature, trained_rate, rate)
+    before,after = (float(metrics(y, o)['log_loss']) for o in (p,calibrated))
+    log_loss = dict(before=before, after=after)
+    return calibrated, dict(temperature=temperature, trained_rate=trained_rate, log_loss=log_loss)
+
 def _review(valid, test, t, line, looks, escape, human_miss):
     "Choose a band on validation and report it on test, as entries of `operating.json`; nothing without `looks`"
     if looks is None: return {}
@@ -329,16 +339,12 @@ def operate_run(
     if trained_rate is None: trained_rate = train_share(run)
     reported_on,test,valid = run_preds(run)
     test,valid = _parts(test),_parts(valid)
-    y,p,groups = valid
-    rule,t = _choose(y, p, groups, line, escape, overkill)
-    temperature = fit_temperature(y, p, trained_rate)
-    on_line = float(calibrate(t, temperature, trained_rate, line.defect_rate))
+    rule,t = _choose(*valid, line, escape, overkill)
+    calibrated,facts = _calibration(valid, test, trained_rate)
+    on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
     y,p,groups = test
-    calibrated = calibrate(p, temperature, trained_rate, valid[0].mean())
-    before,after = (float(metrics(y, o)['log_loss']) for o in (p,calibrated))
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule)
-    res |= _point_facts(y, p, groups, t, line, on_line)
-    res |= dict(temperature=temperature, trained_rate=trained_rate, log_loss=dict(before=before, after=after))
+    res |= _point_facts(y, p, groups, t, line, on_line) | facts
     res['points'] = operating_points(y, p, groups).to_dict('records')
     res |= _review(valid, test, t, line, looks, escape, human_miss)
     write_json(run/'operating.json', res)

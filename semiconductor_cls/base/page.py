@@ -133,7 +133,7 @@ def _file_in(run, name):
 # %% ../../nbs/06_base.page.ipynb #c0032
 def _table_in(o):
     "A table that lies in a section"
-    columns,rows = o['columns'],o['rows']
+    columns,rows = [str(name) for name in o['columns']],o['rows']
     if all(len(row)==len(columns) for row in rows): return pd.DataFrame(rows, columns=columns, dtype=object)
     raise ValueError('a row has too few or too many cells')
 

@@ -219,6 +219,10 @@ def _score_run(explain, boxed): # What `explain.json` says about the maps
     return res | dict(gain_over_centre=float(hit.gain['centre']), rank_forgotten=_write_sanity(explain, boxed))
 
 # %% ../../nbs/74_line.explain.ipynb #c0033
+LEFT = ['sections/explain.json','explain.json','mistakes.csv',
+        'explain_scores.csv','explain_summary.csv','explain_types.csv','explain_sanity.csv',
+        'figures/explain.png','figures/explain_types.png','figures/explain_sanity.png']
+
 def _write_section(run):
     "The section of the run's page that shows what `explain_run` has written"
     parts = ['## Mistakes, and where the network looked', MAPS, run/'figures/explain.png', run/'mistakes.csv']
@@ -226,10 +230,6 @@ def _write_section(run):
     write_section(run, 'explain', 50, parts, needs='figures/explain.png', replaces=['figures/mistakes.png'])
 
 # %% ../../nbs/74_line.explain.ipynb #c0036
-LEFT = ['sections/explain.json','explain.json','mistakes.csv',
-        'explain_scores.csv','explain_summary.csv','explain_types.csv','explain_sanity.csv',
-        'figures/explain.png','figures/explain_types.png','figures/explain_sanity.png']
-
 def explain_run(
     run, # A run directory or `Run`
     k:int=5, # So many of the worst escapes and of the worst overkills
