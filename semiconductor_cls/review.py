@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['calibrate', 'fit_temperature', 'escape_bound', 'band_rates', 'review_band', 'band_saves', 'report_band',
-           'train_share', 'operate_run']
+           'train_share', 'operating', 'operate_run']
 
 # %% ../nbs/36_review.ipynb #c0002
 from dataclasses import asdict
+from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from scipy import stats
@@ -279,6 +280,16 @@ def _draw_operating(run, y, p, calibrated, t, line, groups):
     save_fig(ax.figure, run/'figures/reliability.png')
 
 # %% ../nbs/36_review.ipynb #c0053
+def _calibration(valid, test, trained_rate):
+    "Calibrated scores of the test, and what calibration does, as entries of `operating.json`"
+    y,p,_ = valid
+    rate,temperature = y.mean(),fit_temperature(y, p, trained_rate)
+    y,p,_ = test
+    calibrated = calibrate(p, temperature, trained_rate, rate)
+    before,after = (float(metrics(y, o)['log_loss']) for o in (p,calibrated))
+    log_loss = dict(before=before, after=after)
+    return calibrated, dict(temperature=temperature, trained_rate=trained_rate, log_loss=log_loss)
+
 def _review(valid, test, t, line, looks, escape, human_miss):
     "Choose a band on validation and report it on test, as entries of `operating.json`; nothing without `looks`"
     if looks is None: return {}
@@ -291,6 +302,30 @@ def _review(valid, test, t, line, looks, escape, human_miss):
     return dict(review=does, review_report=report_band(does, line.currency))
 
 # %% ../nbs/36_review.ipynb #c0055
+def _line_text(found):
+    "What an operating point was chosen by, and for which line"
+    line = found['line']
+    chosen = f"Chosen on validation by {found['rule']}, then frozen; what follows is on {found['reported_on']}."
+    prices = f"an escape costs {line['escape_price']:g}, an overkill {line['overkill_price']:g}"
+    return f"{chosen} The line: {100*line['defect_rate']:g} % defects, {prices}."
+
+# %% ../nbs/36_review.ipynb #c0058
+def operating(
+    run:Run, # Trained
+)->list: # Parts of a page
+    "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
+    if not (run/'operating.json').exists(): return []
+    found = read_json(run/'operating.json')
+    points = pd.DataFrame(found['points']).drop(columns='key', errors='ignore')
+    parts = ['## Operating point', _line_text(found), pair_table(found['report']), run/'figures/trade.png',
+             'What a customer may ask for, with 95 % intervals:', points, run/'figures/reliability.png']
+    if found.get('review'):
+        band = found.get('review_report', found['review'])
+        says = 'Review band: parts between the two thresholds are looked at by a person.'
+        parts += [says, pair_table(band, as_text=False)]
+    return [o for o in parts if not isinstance(o, Path) or o.exists()]
+
+# %% ../nbs/36_review.ipynb #c0061
 def operate_run(
     run:Run, # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
     line:Line, # The line
@@ -304,18 +339,15 @@ def operate_run(
     if trained_rate is None: trained_rate = train_share(run)
     reported_on,test,valid = run_preds(run)
     test,valid = _parts(test),_parts(valid)
-    y,p,groups = valid
-    rule,t = _choose(y, p, groups, line, escape, overkill)
-    temperature = fit_temperature(y, p, trained_rate)
-    on_line = float(calibrate(t, temperature, trained_rate, line.defect_rate))
+    rule,t = _choose(*valid, line, escape, overkill)
+    calibrated,facts = _calibration(valid, test, trained_rate)
+    on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
     y,p,groups = test
-    calibrated = calibrate(p, temperature, trained_rate, valid[0].mean())
-    before,after = (float(metrics(y, o)['log_loss']) for o in (p,calibrated))
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule)
-    res |= _point_facts(y, p, groups, t, line, on_line)
-    res |= dict(temperature=temperature, trained_rate=trained_rate, log_loss=dict(before=before, after=after))
+    res |= _point_facts(y, p, groups, t, line, on_line) | facts
     res['points'] = operating_points(y, p, groups).to_dict('records')
     res |= _review(valid, test, t, line, looks, escape, human_miss)
     write_json(run/'operating.json', res)
     _draw_operating(run, y, p, calibrated, t, line, groups)
+    write_section(run, 'operating', 40, operating(run), needs='operating.json')
     return res

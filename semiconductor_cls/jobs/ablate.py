@@ -19,7 +19,6 @@ from ..base.page import *
 from ..recipe import *
 from ..auc import *
 from ..ensemble import *
-from .report import *
 from .job import *
 from .folds import *
 from .study import *

@@ -102,26 +102,32 @@ def _worth_parts(run):
     return ['## Does a member lower the result?', text, read_csv(run/'members.csv')]
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0017
+_WAYS = '## Ways to form a committee, chosen on validation, reported on test'
+
+def _combo_parts(run, combos):
+    "Members, combinations and ways to form a committee, as parts of the page"
+    one,many = study_tables(combos)
+    if len(many)>120: many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
+    n_shown = f'{len(many):,} of {len(combos)-len(one):,}'
+    parts = ['## Members', run.info['summary'], one, *_worth_parts(run)]
+    parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
+    return [*parts, _WAYS, read_csv(run/'committees.csv')]
+
+# %% ../../nbs/53_jobs.committee.ipynb #c0019
 _FIGURES = ('committees','diversity','roc','confusion','calibration','mistakes')
 
 def committee_report(
     run:Run # A committee
 )->Path: # `report.html`
     "One page from the files of a committee"
-    combos,ways = read_csv(run/'combinations.csv'),read_csv(run/'committees.csv')
-    one,many = study_tables(combos)
-    if len(many)>120: many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
-    n_shown = f'{len(many):,} of {len(combos)-len(one):,}'
+    combos = read_csv(run/'combinations.csv')
     figures = [run/f'figures/{name}.png' for name in _FIGURES]
-    parts = [headline(read_json(run/'metrics.json')), *_gain_texts(run, len(combos))]
-    parts += ['## Members', run.info['summary'], one, *_worth_parts(run)]
-    parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
-    parts += ['## Ways to form a committee, chosen on validation, reported on test', ways]
-    parts += [o for o in figures if o.exists()] + operating(run) + explained(run)
-    if run.licence: parts.append(run.licence)
+    own = Section(10, [*_combo_parts(run, combos), *(o for o in figures if o.exists())])
+    first = [headline(read_json(run/'metrics.json')), *_gain_texts(run, len(combos))]
+    parts = [*first, *in_order([own, *run_sections(run).values()]), run.licence or None]
     return write_report(run/'report.html', f'Committee {run.path.name}', parts, now())
 
-# %% ../../nbs/53_jobs.committee.ipynb #c0020
+# %% ../../nbs/53_jobs.committee.ipynb #c0022
 WEIGHTS = ['equal','greedy','stack']
 
 def _check_wish(how, weights):
@@ -141,7 +147,7 @@ def _check_member(run, out, how):
     raise UserError(f'--how {how}: {run.path} is a committee itself, or a set of folds; '
                     'such members are averaged by probabilities only (--how prob)')
 
-# %% ../../nbs/53_jobs.committee.ipynb #c0022
+# %% ../../nbs/53_jobs.committee.ipynb #c0024
 def _weights_of(y, P, weights, how):
     "Weight of each member"
     if weights=='equal': return pd.Series(1/P.shape[1], index=list(P), name='weight')
@@ -169,7 +175,7 @@ def _write_preds(run, members, weights, how):
         table = table[['id','path','label','p_defect']].sort_values('id', kind='stable')
         write_csv(table, run/f'preds_{which}.csv')
 
-# %% ../../nbs/53_jobs.committee.ipynb #c0024
+# %% ../../nbs/53_jobs.committee.ipynb #c0026
 def _compare_ways(run, yv, Pv, yt, Pt, groups):
     "Write `committees.csv` and the figures of the ways and of the members' diversity"
     ways = compare_committees(yv, Pv, yt, Pt, groups)
@@ -185,7 +191,7 @@ def _invite(runs, out, how, tta, tell):
     if len(members)<=16: return members
     raise UserError(f'{len(members)} members: at most 16, whose 65,535 combinations are tabled')
 
-# %% ../../nbs/53_jobs.committee.ipynb #c0026
+# %% ../../nbs/53_jobs.committee.ipynb #c0028
 def ensemble_run(
     runs, # Run directories of finished runs on the same data and split
     out, # Directory of the new run
@@ -215,7 +221,7 @@ def ensemble_run(
     committee_report(run)
     return measured
 
-# %% ../../nbs/53_jobs.committee.ipynb #c0029
+# %% ../../nbs/53_jobs.committee.ipynb #c0031
 def renew_report(
     run:Run # Single, a set of folds, or a committee
 )->Path: # `report.html`

@@ -19,6 +19,7 @@ from ..base.run import *
 from ..base.page import *
 from ..evaluate import *
 from ..evaluate import _caption
+from ..jobs.report import *
 from ..jobs.committee import renew_report
 from .inputs import *
 from .score import *
@@ -218,10 +219,17 @@ def _score_run(explain, boxed): # What `explain.json` says about the maps
     return res | dict(gain_over_centre=float(hit.gain['centre']), rank_forgotten=_write_sanity(explain, boxed))
 
 # %% ../../nbs/74_line.explain.ipynb #c0033
-LEFT = ['explain.json','mistakes.csv',
+LEFT = ['sections/explain.json','explain.json','mistakes.csv',
         'explain_scores.csv','explain_summary.csv','explain_types.csv','explain_sanity.csv',
         'figures/explain.png','figures/explain_types.png','figures/explain_sanity.png']
 
+def _write_section(run):
+    "The section of the run's page that shows what `explain_run` has written"
+    parts = ['## Mistakes, and where the network looked', MAPS, run/'figures/explain.png', run/'mistakes.csv']
+    parts += [run/'figures/explain_types.png', run/'explain_summary.csv', run/'figures/explain_sanity.png']
+    write_section(run, 'explain', 50, parts, needs='figures/explain.png', replaces=['figures/mistakes.png'])
+
+# %% ../../nbs/74_line.explain.ipynb #c0036
 def explain_run(
     run, # A run directory or `Run`
     k:int=5, # So many of the worst escapes and of the worst overkills
@@ -237,5 +245,6 @@ def explain_run(
     res = dict(reported_on=on, threshold=threshold, n_boxed=len(boxed))
     if len(boxed): res |= _score_run(explain, boxed)
     write_json(run/'explain.json', res)
+    _write_section(run)
     renew_report(run)
     return res
