@@ -133,8 +133,7 @@ def _pixels(df, sz, folder, caches):
     "The cache of a table at one size: its part of the one in `caches`, else its own, which is then put there"
     known = caches.get(sz)
     cache = None if known is None else known.of(df)
-    if cache is None: cache = ImageCache(df, sz, folder)
-    caches[sz] = cache
+    if cache is None: cache = caches[sz] = ImageCache(df, sz, folder)
     return cache
 
 # %% ../nbs/29_train.ipynb #c0024
