@@ -29,7 +29,7 @@ class Recipe:
     pct_start:float = .3 # Share of a stage in which the rate rises
     bs:int = 32 # Batch size
     wd:float = .01 # Weight decay
-    loss:str = 'smooth' # smooth (label smoothing), ce or focal
+    loss:str = 'smooth' # What is minimised, one of `LOSSES`: smooth is label smoothing
     eps:float = .1 # Label smoothing
     anneal:str = 'cos' # cos (one cycle), linear, step or constant
     ema:float = 0. # Decay of the weights' moving average; 0 turns it off
