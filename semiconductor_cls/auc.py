@@ -207,19 +207,16 @@ def cum_counts(
     return cum(w*y), cum(w*~y)
 
 # %% ../nbs/31_auc.ipynb #c0044
-MAX_OVERKILL = .02 # Where the partial AUC ends
-
 class Sweep(NamedTuple):
     "What a metric may use, for many sets of weights at once"
     y:np.ndarray # True for a defect, (n,)
     p:np.ndarray # Scores in 0..1, (n,)
     w:np.ndarray # Weights of the parts, (n,) or (sets, n)
-    tpr:np.ndarray # Share of the defects at or above each distinct score, from the top, (scores+1,) or (sets, scores+1)
+    tpr:np.ndarray # Share of the defects at or above each score, from the top, (scores+1,) or (sets, scores+1)
     fpr:np.ndarray # The same of the good parts
     precision:np.ndarray # Share of defects among all parts at or above each score
     max_overkill:float # Where the partial AUC ends
 
-# %% ../nbs/31_auc.ipynb #c0045
 def _sweep(y, p, w, max_overkill):
     y,p = _as_arrays(y, p)
     w = np.ones(len(y)) if w is None else np.asarray(w, dtype=float)
@@ -230,7 +227,9 @@ def _sweep(y, p, w, max_overkill):
     precision = np.divide(caught, rejected, out=np.zeros_like(caught), where=rejected>0)
     return Sweep(y, p, w, tpr, fpr, precision, max_overkill)
 
-# %% ../nbs/31_auc.ipynb #c0048
+# %% ../nbs/31_auc.ipynb #c0047
+MAX_OVERKILL = .02 # Where the partial AUC ends
+
 def _area(sweep): return np.trapezoid(sweep.tpr, sweep.fpr, axis=-1)
 
 def _average_precision(sweep):
@@ -248,7 +247,7 @@ def _partial(sweep):
     chance = limit**2/2
     return .5*(1 + (area-chance)/(limit-chance))
 
-# %% ../nbs/31_auc.ipynb #c0051
+# %% ../nbs/31_auc.ipynb #c0050
 def _mean(sweep, values): return sweep.w@values/sweep.w.sum(-1)
 
 def _log_loss(sweep):
@@ -258,7 +257,7 @@ def _log_loss(sweep):
 
 def _brier(sweep): return _mean(sweep, (sweep.p-sweep.y)**2)
 
-# %% ../nbs/31_auc.ipynb #c0054
+# %% ../nbs/31_auc.ipynb #c0053
 class Metric(NamedTuple):
     "A figure of a model's scores"
     of:callable # `Sweep` → a number, or an array of (sets,)
