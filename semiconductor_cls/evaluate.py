@@ -316,11 +316,10 @@ def run_preds(
 
 # %% ../nbs/32_evaluate.ipynb #c0052
 def _boot_metrics(y, p, groups, n_boot):
-    "Bootstrap of all metrics; the partial AUC rests on the few good parts with the highest scores"
+    "Bootstrap of all metrics; some rest on the few good parts with the highest scores"
     n_good = (~y).sum() if groups is None else groups[~y].nunique()
-    on_logit = dict(auc=np.inf, ap=np.inf, pauc=MAX_OVERKILL*n_good)
     def of_weights(w): return metrics(y, p, w)
-    return bootstrap(of_weights, y, groups, n_boot, on_logit=on_logit).astype(float)
+    return bootstrap(of_weights, y, groups, n_boot, on_logit=logit_df(n_good)).astype(float)
 
 def _more_metrics(y, p, groups, n_boot, auc_lo, auc_hi):
     "What the bootstrap adds to `metrics.json`"

@@ -10,14 +10,15 @@ from fastai.vision.all import *
 from .base.errors import *
 
 # %% ../nbs/22_losses.ipynb #c0005
-LOSSES = ['smooth','ce','focal']
+LOSSES = dict( # Name → a loss, given the label smoothing
+    smooth=lambda eps: LabelSmoothingCrossEntropy(eps=eps),
+    ce=lambda eps: CrossEntropyLossFlat(),
+    focal=lambda eps: FocalLossFlat(gamma=2.))
 
 def make_loss(
-    name:str='smooth', # 'smooth', 'ce' or 'focal'
+    name:str='smooth', # One of `LOSSES`
     eps:float=.1, # Label smoothing, used by 'smooth'
 ):
     "A loss by name"
     if name not in LOSSES: raise UserError(f"loss={name}: one of {', '.join(LOSSES)}.{nearest(name, LOSSES)}")
-    if name=='ce': return CrossEntropyLossFlat()
-    if name=='focal': return FocalLossFlat(gamma=2.)
-    return LabelSmoothingCrossEntropy(eps=eps)
+    return LOSSES[name](eps)

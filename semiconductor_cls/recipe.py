@@ -29,8 +29,8 @@ class Recipe:
     pct_start:float = .3 # Share of a stage in which the rate rises
     bs:int = 32 # Batch size
     wd:float = .01 # Weight decay
-    loss:str = 'smooth' # smooth (label smoothing), ce (cross-entropy) or focal
-    eps:float = .1 # ε of label smoothing, 0 to 1
+    loss:str = 'smooth' # What is minimised, one of `LOSSES`: smooth is label smoothing
+    eps:float = .1 # Label smoothing
     anneal:str = 'cos' # cos (one cycle), linear, step or constant
     ema:float = 0. # Decay of the weights' moving average; 0 turns it off
     mixup:float = 0. # Parameter of MixUp's beta distribution; 0 turns it off

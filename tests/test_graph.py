@@ -1,6 +1,6 @@
 "The graph of a run: every packaged backbone scores as in torch, and a graph that drifts is not exported"
 import numpy as np, pytest
-from semiconductor_cls.line.runtime import onnx_scorer, openvino_scorer
+from semiconductor_cls.line.runtime import RUNTIMES, onnx_scorer, openvino_scorer
 from semiconductor_cls.line.bundle import drawn_pictures
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.line.graph import to_openvino, torch_scores, write_onnx
@@ -8,7 +8,6 @@ from semiconductor_cls.line.export import export_run
 from semiconductor_cls.backbones import arch_cfg
 from semiconductor_cls.weights import load_pretrained, packaged_weights
 from semiconductor_cls.learner import create_model
-import semiconductor_cls.line.export as export
 
 for o in ('onnx','onnxscript','onnxruntime','openvino'): pytest.importorskip(o)
 
@@ -26,11 +25,11 @@ def test_parity_of_every_packaged_backbone(arch, tmp_path):
         assert np.abs(score(xs, 19)-want).max()<1e-4
 
 def test_drift_is_refused_and_leaves_nothing(trained, tmp_path, monkeypatch):
-    good,out = export.onnx_scorer,tmp_path/'out'
+    runtime,out = RUNTIMES['onnx'],tmp_path/'out'
     for off in (2e-4, np.nan):
         def drifting(graph, threads=None):
-            score = good(graph, threads)
+            score = runtime.open(graph, threads)
             return lambda xs,n: score(xs, n)+off
-        monkeypatch.setattr(export, 'onnx_scorer', drifting)
+        monkeypatch.setitem(RUNTIMES, 'onnx', runtime._replace(open=drifting))
         with pytest.raises(UserError, match='not exported, its scores are'): export_run(trained/'runs/a', out=out/'x')
         assert not any(out.iterdir())

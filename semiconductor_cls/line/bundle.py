@@ -47,7 +47,7 @@ def _head_claims(m):
     yield m.get('version')==VERSION, f'version is not {VERSION}; a newer release may read it'
     for k,kind in _KINDS.items():
         yield isinstance(m.get(k), kind), f'{k} is not a {kind.__name__}'
-    known = list(RUNTIMES.values())
+    known = [runtime.name for runtime in RUNTIMES.values()]
     yield m.get('runtime') in known, f"runtime is none of {', '.join(known)}"
     yield len(m['name'])<=200 and m['name'].isprintable(), 'name is not a short printable text'
     ours = m.get('channels') in (1,3) and m.get('classes')==CLASSES
@@ -74,26 +74,32 @@ def _score_claims(m):
 
 # %% ../../nbs/63_line.bundle.ipynb #c0014
 MAX_FILE = 2<<30 # Bytes
-_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\.(onnx|xml|bin|md|py)')
+_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\.([a-z0-9]+)')
 
+def _is_known(name):
+    "Whether a name is plain, and its ending one that a bundle may have"
+    found = _NAME.fullmatch(name)
+    endings = {'md','py'}.union(*(runtime.endings for runtime in RUNTIMES.values()))
+    return found is not None and found[1] in endings
+
+# %% ../../nbs/63_line.bundle.ipynb #c0016
 def _file_claims(m):
     "Claims about the files"
     files,graph = m['files'],m['graph']
     yield 1<=len(files)<=16, 'files are not 1 to 16'
     for name,facts in files.items():
-        yield _NAME.fullmatch(name), f'{name[:80]!r} is not a plain file name of a known kind'
+        yield _is_known(name), f'{name[:80]!r} is not a plain file name of a known kind'
         size = facts.get('bytes') if isinstance(facts, dict) else None
         whole = isinstance(size, int) and _number(size, 1, MAX_FILE)
         yield whole, f'{name}: bytes are not 1 to {MAX_FILE:,}'
         digest = facts.get('sha256')
         hexadecimal = isinstance(digest, str) and re.fullmatch('[0-9a-f]{64}', digest)
         yield hexadecimal, f'{name}: sha256 is not 64 hex digits'
-    ending = '.onnx' if m['runtime']=='onnxruntime' else '.xml'
-    yield graph in files and graph.endswith(ending), 'graph is not one of its files'
-    whole = m['runtime']!='openvino' or graph[:-3]+'bin' in files
-    yield whole, 'the weights of the graph are missing'
+    names = RUNTIMES[format_of(m['runtime'])].files(Path(graph).stem)
+    yield graph in files and graph==names[0], 'graph is not one of its files'
+    yield set(names)<=set(files), 'the weights of the graph are missing'
 
-# %% ../../nbs/63_line.bundle.ipynb #c0017
+# %% ../../nbs/63_line.bundle.ipynb #c0019
 def _values(parts, k): return [o.get(k) if isinstance(o, dict) else None for o in parts]
 
 def _part_claims(m):
@@ -118,7 +124,7 @@ def check_manifest(
             if not holds: raise UserError(f'{path}: not a manifest of a bundle: {why}')
     return m
 
-# %% ../../nbs/63_line.bundle.ipynb #c0020
+# %% ../../nbs/63_line.bundle.ipynb #c0022
 INDEX = 'station.npz' # Plain arrays that the station keeps beside a run, never read as pickles
 _PICKLES = {'.pkl','.pickle','.pt','.pth','.ckpt','.joblib','.npy','.npz'}
 
@@ -140,7 +146,7 @@ def is_pickle(
     ends_in_dot = len(head)<4096 and head.rstrip().endswith(b'.')
     return ends_in_dot and _has_opcodes(head)
 
-# %% ../../nbs/63_line.bundle.ipynb #c0022
+# %% ../../nbs/63_line.bundle.ipynb #c0024
 def refuse_pickles(
     folder # Where to look, subfolders included
 )->None:
@@ -152,7 +158,7 @@ def refuse_pickles(
             if is_pickle(p): raise UserError(f'{p}: a pickle can run code when it is read; nothing is exported '
                                              'or loaded from a folder that holds one. Remove it')
 
-# %% ../../nbs/63_line.bundle.ipynb #c0025
+# %% ../../nbs/63_line.bundle.ipynb #c0027
 MAX_MANIFEST = 1<<20 # Bytes
 
 def _is_odd(path): # One that is missing is not
@@ -173,7 +179,7 @@ def read_manifest(
         raise UserError(f'{p}: differs from what was exported (its seal is broken); export again')
     return manifest
 
-# %% ../../nbs/63_line.bundle.ipynb #c0028
+# %% ../../nbs/63_line.bundle.ipynb #c0030
 def _read_checked(path, facts):
     "The bytes of one file, if they are those that were exported"
     plain = not path.is_symlink() and path.is_file()
@@ -185,7 +191,7 @@ def _read_checked(path, facts):
         raise UserError(f'{path}: differs from what was exported (its hash does not match); export again')
     return data
 
-# %% ../../nbs/63_line.bundle.ipynb #c0031
+# %% ../../nbs/63_line.bundle.ipynb #c0033
 def read_files(
     path, # A bundle
     m:dict # Its manifest
@@ -198,7 +204,7 @@ def read_files(
     if missing: raise UserError(f'{path/min(missing)}: missing from this bundle; export again')
     return {name:_read_checked(path/name, facts) for name,facts in m['files'].items()}
 
-# %% ../../nbs/63_line.bundle.ipynb #c0034
+# %% ../../nbs/63_line.bundle.ipynb #c0036
 class Bundle:
     "A checked bundle: `score` pictures of the given `sizes`"
     def __init__(self,
@@ -213,7 +219,7 @@ class Bundle:
     def __repr__(self):
         return f"Bundle({self.name!r}, {self.runtime}, {self.manifest['precision']}, sizes {self.sizes})"
 
-# %% ../../nbs/63_line.bundle.ipynb #c0037
+# %% ../../nbs/63_line.bundle.ipynb #c0039
 def _rgb(x, side): # (n,side,side) or (n,side,side,3)
     "A batch with three channels"
     gray,colour = (side,side),(side,side,3)
@@ -222,7 +228,7 @@ def _rgb(x, side): # (n,side,side) or (n,side,side,3)
     if x.ndim==3: x = np.broadcast_to(x[...,None], (*x.shape,3))
     return np.ascontiguousarray(x)
 
-# %% ../../nbs/63_line.bundle.ipynb #c0039
+# %% ../../nbs/63_line.bundle.ipynb #c0041
 @patch
 def score(self:Bundle,
     xs:dict # Side → uint8 (n,side,side), gray, or (n,side,side,3)
@@ -239,7 +245,7 @@ def score(self:Bundle,
     from semiconductor_cls.ensemble import committee # brings scikit-learn, which one model does not need
     return committee(members, weights, self.manifest['how'])
 
-# %% ../../nbs/63_line.bundle.ipynb #c0042
+# %% ../../nbs/63_line.bundle.ipynb #c0044
 def drawn_pictures(
     side:int # Pixels
 )->np.ndarray: # uint8 (4,side,side,3)
@@ -249,12 +255,12 @@ def drawn_pictures(
     waves = row*column*picture//side
     return ((slope+waves+40*picture) % 256).astype(np.uint8)
 
-# %% ../../nbs/63_line.bundle.ipynb #c0044
+# %% ../../nbs/63_line.bundle.ipynb #c0046
 def _graph_runner(manifest, files, threads):
     "The function that runs the graph of a bundle"
-    graph = manifest['graph']
-    if manifest['runtime']=='onnxruntime': return onnx_scorer(files[graph], threads)
-    return openvino_scorer(files[graph], files[graph[:-3]+'bin'], threads)
+    runtime = RUNTIMES[format_of(manifest['runtime'])]
+    names = runtime.files(Path(manifest['graph']).stem)
+    return runtime.open(*[files[name] for name in names], threads=threads)
 
 def _check_scores(path, manifest, scores):
     "Refuse a machine that scores the drawn pictures otherwise than the one that exported"
@@ -265,7 +271,7 @@ def _check_scores(path, manifest, scores):
     raise UserError(f'{path}: {runtime} on this machine scores otherwise than where it was exported '
                     f'(by {off:.2g}); export it here, or in float32')
 
-# %% ../../nbs/63_line.bundle.ipynb #c0047
+# %% ../../nbs/63_line.bundle.ipynb #c0049
 def open_bundle(
     path, # The folder
     threads:int=None # Of the runtime; the number of cores if `None`

@@ -103,11 +103,10 @@ def model_card(
 # %% ../../nbs/67_line.export.ipynb #c0020
 N_PARITY = 256 # Photographs that are compared with torch
 
-def _loaded(path, runtime): # Model of OpenVINO or `None`; what scores
+def _loaded(path, fmt): # The graph in this format; what scores
     "A written graph on the runtime that the bundle is for"
-    if runtime!='openvino': return None,onnx_scorer(path.read_bytes())
-    model = to_openvino(path)
-    return model,openvino_scorer(model)
+    graph = WRITERS[fmt].convert(path)
+    return graph,RUNTIMES[fmt].open(graph)
 
 def _parity(run, members, score, xs, n):
     "How a graph compares with torch"
@@ -126,27 +125,27 @@ def _committee(score, xs, n, m):
 # %% ../../nbs/67_line.export.ipynb #c0023
 N_CALIB = 300 # Photographs that set the ranges of eight bits
 
-def _eight_bits(run, model, score, y, xs, m, tell): # Model, scorer, what the manifest says about it
+def _eight_bits(run, graph, score, y, xs, m, tell): # Graph, scorer, what the manifest says about it
     "An 8-bit graph that decides as the one in 32 bits"
+    runtime = RUNTIMES[format_of(m['runtime'])]
     p32 = _committee(score, xs, len(y), m)
     def check(eight):
-        p8 = _committee(openvino_scorer(eight), xs, len(y), m)
+        p8 = _committee(runtime.open(eight), xs, len(y), m)
         return check_int8(y, p32, p8, m['cuts'])
     _,ranges,_ = photographs(read_csv(run/'table.csv'), 'train', list(xs), N_CALIB)
-    eight,said = quantise_checked(model, ranges, check, tell)
-    return eight,openvino_scorer(eight),said
+    eight,said = quantise_checked(graph, ranges, check, tell)
+    return eight,runtime.open(eight),said
 
 def _write_graph(run, members, folder, m, y, xs, tell): # What the manifest says about it
     "Write the graph, compare it, and say how it compared"
-    path,runtime = folder/'model.onnx',m['runtime']
+    path,fmt = folder/'model.onnx',format_of(m['runtime'])
+    names = RUNTIMES[fmt].files()
     write_onnx(members, path)
-    model,score = _loaded(path, runtime)
-    said = dict(graph=path.name, parity=_parity(run, members, score, xs, len(y)))
-    if m['precision']=='int8': model,score,said['int8'] = _eight_bits(run, model, score, y, xs, m, tell)
-    if runtime=='openvino':
-        said['graph'] = 'model.xml'
-        need('openvino')[0].save_model(model, folder/'model.xml', compress_to_fp16=False)
-        path.unlink()
+    graph,score = _loaded(path, fmt)
+    said = dict(graph=names[0], parity=_parity(run, members, score, xs, len(y)))
+    if m['precision']=='int8': graph,score,said['int8'] = _eight_bits(run, graph, score, y, xs, m, tell)
+    WRITERS[fmt].save(folder/names[0], graph)
+    if path.name not in names: path.unlink()
     drawn = {side:drawn_pictures(side) for side in xs}
     return said | dict(selftest=_committee(score, drawn, 4, m).tolist())
 
@@ -166,15 +165,16 @@ def _finish_bundle(folder, m):
 def _check_wish(fmt, int8):
     "Refuse what cannot be made, and import what makes it"
     if fmt not in RUNTIMES: raise UserError(f"--format {fmt}: one of {', '.join(RUNTIMES)}")
-    if int8 and fmt=='onnx': raise UserError(NO_INT8)
-    need('onnx', 'onnxscript', RUNTIMES[fmt], *(['nncf'] if int8 else []))
+    runtime = RUNTIMES[fmt]
+    if int8 and runtime.no_int8: raise UserError(runtime.no_int8)
+    need('onnx', 'onnxscript', runtime.name, *(['nncf'] if int8 else []))
 
 # %% ../../nbs/67_line.export.ipynb #c0028
 N_CHECK = 2000 # Photographs that judge eight bits
 
 def export_run(
     run, # A run directory or `Run`, of one model or of a committee
-    fmt:str='onnx', # 'onnx' or 'openvino'
+    fmt:str='onnx', # One of `RUNTIMES`
     int8:bool=False, # Eight bits
     out=None, # The folder; `export` in the run if `None`
     overwrite:bool=False, # Replace a bundle that is there
@@ -191,7 +191,7 @@ def export_run(
     with new_folder(out, overwrite) as folder:
         models,compared = f"{len(members)} model{'s'*(len(members)>1)}",min(len(y), N_PARITY)
         tell(f'{run.path}: {models} to {fmt}, compared on {compared:,} validation photographs')
-        m = dict(format=FORMAT, version=VERSION, created=now(), **facts, runtime=RUNTIMES[fmt],
+        m = dict(format=FORMAT, version=VERSION, created=now(), **facts, runtime=RUNTIMES[fmt].name,
                  precision='int8' if int8 else 'float32', channels=channels,
                  inputs=[dict(name=f'x{side}', side=side) for side in sides])
         m |= _write_graph(run, members, folder, m, y, xs, tell)

@@ -58,10 +58,10 @@ def _bundle_of(path): # `None` where there is none
 def _open_export(bundle, path):
     "An exported graph, with its cuts, its key and how many batches it scores at the same time"
     if bundle!=path: check_fresh(bundle, path)
-    by_lanes = read_manifest(bundle)['runtime']=='onnxruntime'
-    scorer = open_bundle(bundle, n_cpus()//LANES if by_lanes else None)
+    runtime = RUNTIMES[format_of(read_manifest(bundle)['runtime'])]
+    scorer = open_bundle(bundle, n_cpus()//runtime.lanes)
     scorer.key,scorer.cuts = scorer.manifest['seal'],tuple(scorer.manifest['cuts'])
-    scorer.lanes = LANES if by_lanes else 1
+    scorer.lanes = runtime.lanes
     return scorer
 
 def _open_torch(path):

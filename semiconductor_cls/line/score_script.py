@@ -1,4 +1,4 @@
-"Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and onnxruntime or openvino."
+"Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest."
 import csv, hashlib, json, os, sys
 from pathlib import Path
 import numpy as np
@@ -22,18 +22,23 @@ def read_manifest():
     if manifest['graph'] not in manifest['files']: sys.exit('manifest.json: graph is not one of its files')
     return manifest
 
+def open_onnxruntime(path):
+    import onnxruntime
+    session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
+    return lambda inputs: session.run(None, inputs)[0]
+
+def open_openvino(path):
+    import openvino
+    net = openvino.Core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+    return lambda inputs: net(inputs)[0]
+
+RUNTIMES = dict(onnxruntime=open_onnxruntime, openvino=open_openvino)
+
 def load_graph(manifest):
     "A function that takes a picture at each side and gives the probability of each member"
     os.environ['ORT_DISABLE_TELEMETRY'] = '1'
     sys.modules['openvino_telemetry'] = None # It scores, and reports to nobody
-    path = HERE/manifest['graph']
-    if manifest['runtime']=='onnxruntime':
-        import onnxruntime
-        session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-        return lambda inputs: session.run(None, inputs)[0]
-    import openvino
-    net = openvino.Core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
-    return lambda inputs: net(inputs)[0]
+    return RUNTIMES[manifest['runtime']](HERE/manifest['graph'])
 
 def to_8bit(im):
     "Sixteen bits lose their low byte, floats and large integers are stretched, all else stays as it is"
