@@ -9,7 +9,7 @@ CHAPTERS = dict(spine='The study', base='Base', jobs='Jobs', line='On the line',
                 cli='The command', experiments='Experiments')
 PAGES = dict(CONTRIBUTING='The map', CHANGELOG='Changelog', data='Data')
 PLUMBING = re.compile(r'#\|\s*(hide|default_exp)')
-CSS = '.md-grid{max-width:100rem} .md-typeset pre,.jupyter-wrapper pre,.jupyter-wrapper code{font-size:.62rem!important}'
+CSS = '.md-grid{max-width:100rem} .jupyter-wrapper pre,.jupyter-wrapper code{font-size:.62rem!important}'
 
 def notebooks(folder):
     "Notebooks in reading order, without those that Jupyter keeps for itself"

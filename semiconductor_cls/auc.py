@@ -8,7 +8,7 @@ __all__ = ['MAX_OVERKILL', 'MODEL_METRICS', 'check_scores', 'labelled', 'check_p
            'compare']
 
 # %% ../nbs/31_auc.ipynb #c0002
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 import numpy as np, pandas as pd
 from scipy import stats
 from scipy.optimize import brentq
@@ -260,7 +260,7 @@ def _brier(sweep): return _mean(sweep, (sweep.p-sweep.y)**2)
 # %% ../nbs/31_auc.ipynb #c0053
 class Metric(NamedTuple):
     "A figure of a model's scores"
-    of:callable # `Sweep` → a number, or an array of (sets,)
+    of:Callable # `Sweep` → a number, or an array of (sets,)
     ends_at_1:bool=False # Whether its interval is built on the logit scale
     rests_on:float=None # Share of the good parts that decide it; `None` if all parts do
 

@@ -339,7 +339,8 @@ def operate_run(
     if trained_rate is None: trained_rate = train_share(run)
     reported_on,test,valid = run_preds(run)
     test,valid = _parts(test),_parts(valid)
-    rule,t = _choose(*valid, line, escape, overkill)
+    y,p,groups = valid
+    rule,t = _choose(y, p, groups, line, escape, overkill)
     calibrated,facts = _calibration(valid, test, trained_rate)
     on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
     y,p,groups = test

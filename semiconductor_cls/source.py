@@ -218,7 +218,7 @@ class Layout:
     name:str # What it is called
     probe:Callable # `probe(path)` tells whether a file or folder is one of these; it reads no table and no image
     read:Callable # `read(path, good, defect)` gives the table
-    to_judge:Callable = None # `to_judge(path)` names its folders of test images, where it has any
+    to_judge:Callable|None = None # `to_judge(path)` names its folders of test images, where it has any
 
 # %% ../nbs/13_source.ipynb #c0046
 def _is_csv(path): return path.is_file() and path.suffix.lower()=='.csv'
@@ -257,7 +257,7 @@ def folders_to_judge(
 )->list: # Relative to it; empty where no layout sets any aside
     "Folders of test images, as the layout of `path` has them"
     path = Path(path)
-    judging = (layout for layout in LAYOUTS if layout.to_judge)
+    judging = (layout for layout in LAYOUTS if layout.to_judge is not None)
     return next((layout.to_judge(path) for layout in judging if layout.probe(path)), [])
 
 # %% ../nbs/13_source.ipynb #c0057

@@ -15,7 +15,8 @@ def cells(p): return nbformat.read(p, as_version=4).cells
 def module(p): return next(m[1] for c in cells(p) if (m := re.match(r'#\|\s*default_exp ([\w.]+)', c.source)))
 def path_of(m): return PKG/(m.replace('.', '/')+'.py')
 def wing(m): return m.split('.')[0] if '.' in m else 'cli' if m=='cli' else 'spine'
-def tracked(): return subprocess.run(['git','ls-files'], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+def tracked():
+    return subprocess.run(['git','ls-files'], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 def is_export(c): return c.cell_type=='code' and re.match(r'#\|\s*export', c.source)
 
 def imports(m):

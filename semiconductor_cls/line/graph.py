@@ -10,7 +10,7 @@ __all__ = ['WRITERS', 'MAX_DRIFT', 'run_members', 'Graph', 'torch_scores', 'writ
 import io
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 import numpy as np, pandas as pd, torch
 from torch import nn
 from ..base.errors import *
@@ -115,8 +115,8 @@ def save_openvino(
 
 class Writer(NamedTuple):
     "How a graph is written in one format"
-    convert:callable # Path of the .onnx → a graph that the runtime opens, as bytes or in memory
-    save:callable # Path of the graph, the graph → its files
+    convert:Callable # Path of the .onnx → a graph that the runtime opens, as bytes or in memory
+    save:Callable # Path of the graph, the graph → its files
 
 WRITERS = dict( # Format → how it is written
     onnx=Writer(Path.read_bytes, Path.write_bytes),

@@ -7,7 +7,7 @@ __all__ = ['BS', 'LANES', 'NO_INT8', 'RUNTIMES', 'need', 'pieces', 'onnx_scorer'
 
 # %% ../../nbs/62_line.runtime.ipynb #c0002
 import functools, importlib, math, os, sys
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 import numpy as np
 from ..base.errors import *
 from ..base.parallel import *
@@ -89,7 +89,7 @@ class Runtime(NamedTuple):
     "What runs the graphs of one format"
     name:str # Its package, and its word in a manifest
     endings:tuple # Of the files of a graph; the graph itself is the first
-    open:callable # What these files hold, and `threads` ⟶ as `onnx_scorer`
+    open:Callable # What these files hold, and `threads` ⟶ as `onnx_scorer`
     lanes:int=1 # Batches that are scored at the same time, each on its share of the cores
     no_int8:str='' # Why there are no eight bits; empty if there are
 
