@@ -97,7 +97,7 @@ class Runtime(NamedTuple):
         "Names of the files of a graph; the graph itself is the first"
         return [f'{stem}.{ending}' for ending in self.endings]
 
-# %% ../../nbs/62_line.runtime.ipynb #c0022
+# %% ../../nbs/62_line.runtime.ipynb #c0023
 RUNTIMES = dict( # Format → what runs it
     onnx=Runtime('onnxruntime', ('onnx',), onnx_scorer, LANES, NO_INT8),
     openvino=Runtime('openvino', ('xml','bin'), openvino_scorer))
