@@ -119,10 +119,14 @@ def on_desk(page, h): page.wait_for_function('h => stationShown()==h', arg=h)
 
 def press(page, key):
     "Press a key that brings another picture; the picture before"
+    from playwright.sync_api import TimeoutError
     h = shown(page)
-    page.keyboard.press(key)
-    page.wait_for_function('h => stationShown()!=h', arg=h)
-    return h
+    for patience in (30_000, 30_000, 300_000):
+        page.keyboard.press(key)
+        try: page.wait_for_function('h => stationShown()!=h', arg=h, timeout=patience)
+        except TimeoutError: continue # Gradio drops a click while an earlier one is under way: press again, as people do
+        return h
+    raise AssertionError(f'{key}: no other picture came')
 
 def pick(page, item):
     "Choose a picture of the queue"
