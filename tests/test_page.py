@@ -124,7 +124,7 @@ def press(page, key):
     for patience in (30_000, 30_000, 300_000):
         page.keyboard.press(key)
         try: page.wait_for_function('h => stationShown()!=h', arg=h, timeout=patience)
-        except TimeoutError: continue # Gradio drops a click while an earlier one is under way: press again, as people do
+        except TimeoutError: continue # Gradio dropped the click, busy with an earlier one: press again, as people do
         return h
     raise AssertionError(f'{key}: no other picture came')
 
