@@ -34,7 +34,7 @@ def seed_epoch(
     set_seed(seed)
     dls.train.rng = random.Random(seed)
     for tfm in dls.train.after_item.fs:
-        if isinstance(tfm, Augment): tfm.augs.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        if isinstance(tfm, Augment): seed_augs(tfm.augs, seed)
 
 # %% ../nbs/29_train.ipynb #c0010
 def _step_row(diary):
