@@ -7,6 +7,7 @@ from .base.run import *
 from .base.image import *
 from .base.page import *
 from .base.issues import *
+from .base.parts import *
 from .draw import *
 from .synth import *
 from .boxes import *

@@ -9,7 +9,7 @@ __all__ = ['ARCHIVE', 'MAX_MEMBER', 'MAX_MEMBERS', 'MAX_RATIO', 'MIN_TOTAL', 'OP
 import bz2, gzip, lzma, os, re, stat, tarfile, zipfile
 from functools import partial
 from ..base.image import ImageError
-from ..source import is_image_name
+from ..base.parts import is_image_name
 
 # %% ../../nbs/60_line.archives.ipynb #c0005
 class Item(str):

@@ -14,7 +14,8 @@ from ..base.errors import *
 from ..base.table import *
 from ..base.table import _cell_in
 from ..base.image import ImageError
-from ..source import SOURCES, folders_to_judge, is_image_name
+from ..base.parts import is_image_name
+from ..source import SOURCES, folders_to_judge
 from .archives import *
 from .archives import _short
 
