@@ -27,9 +27,9 @@ def _member(name, run, weight):
     "What the graph needs of one network"
     info = run.info
     refuse_pickles(run.path)
-    recipe = info['recipe']
+    recipe,weights = info['recipe'],run.file('model.safetensors')
     return dict(name=name, model=load_run_model(run), arch=recipe['arch'], pool=recipe['pool'], side=info['size'],
-                stats=info['stats'], tta=recipe['tta'], weight=float(weight), md5=file_md5(run.file('model.safetensors')))
+                stats=info['stats'], tta=recipe['tta'], weight=float(weight), md5=file_md5(weights))
 
 def run_members(
     run:Run # One model or a committee
