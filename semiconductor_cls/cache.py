@@ -6,7 +6,7 @@
 __all__ = ['cache_dir', 'cache_gb', 'n_channels', 'ImageCache', 'drop_broken']
 
 # %% ../nbs/20_cache.ipynb #c0002
-import errno, hashlib, math, os, re, time
+import errno, hashlib, math, os, re, time, zlib
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
@@ -16,7 +16,7 @@ from PIL import Image
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
-from .base.image import FORMATS, ImageError, load_image
+from .base.image import FORMATS, ImageError, blank_share, load_image
 
 # %% ../nbs/20_cache.ipynb #c0005
 def cache_dir()->Path: # `SEMICLS_CACHE`, or ~/.cache/semiconductor_cls
@@ -35,6 +35,7 @@ def cache_gb()->float: # `SEMICLS_CACHE_GB`, or 20
 def _is_gray(path):
     try:
         with Image.open(path, formats=FORMATS) as im: return im.mode in ('1','L','LA') or im.mode.startswith('I')
+    except MemoryError: raise
     except Exception: return True
 
 def n_channels(
@@ -58,13 +59,13 @@ def _passes(e, path, key):
     return file_md5(path)!=key
 
 # %% ../nbs/20_cache.ipynb #c0014
-def _decode(data, keys, paths, channels):
+def _decode(data, keys, paths, channels, levels=None):
     "Decode each file into its row of `data`; the reasons of those that stay broken, and of those that had bad luck"
     bad,luck,sz = {},{},data.shape[1]
     def put(i):
         key = keys[i]
         path = paths[key]
-        try: data[i] = load_image(path, sz, channels)
+        try: data[i] = load_image(path, sz, channels, levels)
         except ImageError as e:
             where = luck if key and _passes(e, path, key) else bad
             where[key] = str(e)
@@ -107,7 +108,7 @@ def _new_file(path, shape):
     return data
 
 # %% ../nbs/20_cache.ipynb #c0022
-def _build(path, paths, sz, max_gb):
+def _build(path, paths, sz, max_gb, levels=None):
     "Decode all images into a file of our own, then rename it, unless a failure may pass"
     path.parent.mkdir(parents=True, exist_ok=True)
     keys,channels = sorted(paths),n_channels(paths.values())
@@ -116,29 +117,39 @@ def _build(path, paths, sz, max_gb):
     _evict(path.parent, max_gb, math.prod(shape))
     with suppress(_NotKept), atomic_path(path) as part:
         data = _new_file(part, shape)
-        bad,luck = _decode(data, keys, paths, channels)
+        bad,luck = _decode(data, keys, paths, channels, levels)
         data.flush()
         data.flags.writeable = False
         if luck: raise _NotKept # `data` stays open when its name has gone
-        write_json(path.with_suffix('.json'), dict(rows=rows, broken=bad))
+        write_json(path.with_suffix('.json'), dict(rows=rows, broken=bad, crc32=zlib.crc32(data)))
     return data, rows, {**bad,**luck}
 
 # %% ../nbs/20_cache.ipynb #c0025
-def _open(path):
-    "Pixels, rows and broken files of a finished cache; `None` if there is none"
+def _is_whole(data, meta, keys, sz):
+    "Whether a file holds these pictures at this size, byte for byte as they were written"
+    if not isinstance(meta, dict) or not isinstance(meta.get('broken'), dict): return False
+    rows = {key:i for i,key in enumerate(sorted(keys))}
+    shapes = [(len(rows),sz,sz), (len(rows),sz,sz,3)]
+    fits = data.dtype==np.uint8 and data.shape in shapes and data.flags.c_contiguous
+    return fits and meta.get('rows')==rows and meta.get('crc32')==zlib.crc32(data)
+
+def _open(path, keys, sz):
+    "Pixels, rows and broken files of a finished cache; `None` if there is none, or a damaged one"
     try:
         meta = read_json(path.with_suffix('.json'))
         data = np.load(path, mmap_mode='r', allow_pickle=False)
+        if not _is_whole(data, meta, keys, sz): return None
     except (OSError, ValueError, UserError): return None
     with suppress(OSError): os.utime(path) # others' files may be used, and keep their time
     return data, meta['rows'], meta['broken']
 
+# %% ../nbs/20_cache.ipynb #b8520279
 def _hashes(df):
     "The md5 of each file, computed where the table has none"
     known = df['hash'].fillna('') if 'hash' in df else ['']*len(df)
     return parallel_map(lambda pair: pair[0] or file_md5(pair[1]), zip(known, df.path), desc='hash')
 
-# %% ../nbs/20_cache.ipynb #c0026
+# %% ../nbs/20_cache.ipynb #71d9e033
 class ImageCache:
     "Decoded images of one size, in one memory-mapped file: `cache[i]` are the pixels of row `i` of the table"
     def __init__(self,
@@ -146,13 +157,15 @@ class ImageCache:
         sz:int, # Side of the square, in pixels
         folder=None, # Where the file lies; `cache_dir()` if `None`
         max_gb:float=None, # What the folder may grow to; `cache_gb()` if `None`
+        levels=None, # `Levels` of the data set, for deep pictures
     ):
-        self.sz,self.hash = sz,_hashes(df)
+        self.sz,self.hash,self.levels = sz,_hashes(df),levels or None
         paths = dict(zip(self.hash, df.path))
-        name = hashlib.sha256(f'2 {sz} {sorted(paths)}'.encode()).hexdigest()[:24]
-        self.path = Path(folder or cache_dir())/f'{name}.npy'
-        found = _open(self.path)
-        if found is None: found = _build(self.path, paths, sz, cache_gb() if max_gb is None else max_gb)
+        what = f'3 {sz} {self.levels and [*self.levels]} {sorted(paths)}'
+        self.path = Path(folder or cache_dir())/f'{hashlib.sha256(what.encode()).hexdigest()[:24]}.npy'
+        found = _open(self.path, paths, sz)
+        if found is None:
+            found = _build(self.path, paths, sz, cache_gb() if max_gb is None else max_gb, self.levels)
         self.data,rows,bad = found
         self.row,self.broken = [rows[key] for key in self.hash],{}
         for i,key in enumerate(self.hash):
@@ -160,6 +173,14 @@ class ImageCache:
 
     def __len__(self): return len(self.row)
     def __getitem__(self, i): return self.data[self.row[i]]
+
+# %% ../nbs/20_cache.ipynb #8b80f1d5
+@patch
+def blanks(self:ImageCache,
+    rows=None # Of the table; all if `None`
+)->list: # `blank_share` of each
+    "The share of a blank band of pictures"
+    return [blank_share(self[i]) for i in (range(len(self)) if rows is None else rows)]
 
 # %% ../nbs/20_cache.ipynb #c0033
 def drop_broken(

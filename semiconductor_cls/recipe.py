@@ -9,6 +9,7 @@ __all__ = ['PAPER', 'QUICK', 'STRONG', 'RECIPES', 'Recipe', 'check_recipe', 'set
 import dataclasses
 from dataclasses import dataclass
 from .base.errors import *
+from .base.image import parse_levels
 from .losses import *
 from .callbacks import *
 from .backbones import *
@@ -44,6 +45,7 @@ class Recipe:
     test:float = .25 # Share of the images in the test set, which only reports
     valid:float = .2 # Share of the rest in the validation set, which chooses (thresholds, committees)
     split_seed:int = 0 # Decides the split, so that runs with other seeds stay comparable
+    levels:str = '' # 'low,high': numbers of pictures deeper than 8 bits that become black and white; read from the data if empty
     group_by:str = '' # Column such as lot: rows with the same value stay on one side of the split
 
 # %% ../nbs/28_recipe.ipynb #c0008
@@ -96,6 +98,7 @@ def check_recipe(
     shares = 0<r.pct_start<1 and 0<=r.eps<1 and 0<=r.aug_p<=1 and 0<r.test<1 and 0<r.valid<1
     _need(shares, 'pct_start, eps, aug_p, test and valid are shares between 0 and 1')
     _need(r.split_seed>=0, f'split_seed={r.split_seed}: not negative')
+    parse_levels(r.levels)
     return r
 
 # %% ../nbs/28_recipe.ipynb #c0016

@@ -15,6 +15,7 @@ from .base.files import *
 from .base.parallel import *
 from .base.table import *
 from .base.run import *
+from .base.image import blank_limit, levels_of, pixel_rule
 from .cache import *
 from .data import *
 from .losses import *
@@ -130,11 +131,11 @@ def load_checkpoint(
         raise UserError(f'{path}: {why}') from None
 
 # %% ../nbs/29_train.ipynb #c0021
-def _pixels(df, sz, folder, caches):
+def _pixels(df, sz, folder, caches, levels=None):
     "The cache of a table at one size: its part of the one in `caches`, else its own, which is then put there"
     known = caches.get(sz)
-    cache = None if known is None else known.of(df)
-    if cache is None: cache = caches[sz] = ImageCache(df, sz, folder)
+    cache = known.of(df) if known is not None and known.levels==levels else None
+    if cache is None: cache = caches[sz] = ImageCache(df, sz, folder, levels=levels)
     return cache
 
 # %% ../nbs/29_train.ipynb #c0024
@@ -149,7 +150,7 @@ def recipe_dls(
     "The loaders of a recipe at one size"
     augs = None
     if r.aug_p: augs = study_augs(r.aug_p) if r.augment=='albumentations' else batch_augs(r.aug_p)
-    cache = _pixels(df, sz, folder, {} if caches is None else caches)
+    cache = _pixels(df, sz, folder, {} if caches is None else caches, levels_of(df, r.levels))
     for i,why in cache.broken.items():
         raise UserError(f'{df.path.iloc[i]}: {why}; the images of this table have to stay where they are')
     stats = arch_cfg(r.arch)['stats']
@@ -268,6 +269,10 @@ def _asked(df, r, seed):
     return dict(recipe=dataclasses.asdict(r), seed=seed, fingerprint=fingerprint(df), split_fingerprint=sets,
                 commit=git_commit())
 
+def _pixel_rule(learn, df, r):
+    "What `run.json` says about pixels: the levels, and the blank bands that training pictures have"
+    return pixel_rule(levels_of(df, r.levels), blank_limit(learn.dls.cache.blanks(df.index[df.split=='train'])))
+
 def _made(learn, r):
     "What `run.json` says after it"
     channels,stats = 3 if learn.dls.cache.data.ndim==4 else 1,arch_cfg(r.arch)['stats']
@@ -308,10 +313,14 @@ def train_run(
         save_checkpoint(learn, run/'checkpoint.pt', stage, epoch)
         tell(row)
     write_csv(df, run/'table.csv')
+    is_old = ckpt is not None and 'pixels' not in run.info # begun by a release that kept no rule of pixels
+    if is_old: df.attrs['levels'] = None
     run.update(**_asked(df, r, seed))
+    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels)))
     cbs = [_tensorboard(run)] if track else None
     learn = fit_recipe(df, r, seed, weights, device, folder, log, ckpt, cbs, caches)
     run.update(**_made(learn, r))
+    if not is_old: run.update(pixels=_pixel_rule(learn, df, r))
     save_model(learn.model, run/'model.safetensors')
     _write_preds(run, df, learn, r.tta)
     return learn

@@ -13,6 +13,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
+from ..base.image import levels_of
 from ..base.run import *
 from ..base.issues import *
 from ..source import *
@@ -55,7 +56,7 @@ def prepare(
     df = read_source(data, good, defect)
     _check_labels(df, data)
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
-    cache = ImageCache(df, r.sizes[0])
+    cache = ImageCache(df, r.sizes[0], levels=levels_of(df, r.levels))
     df,removed = drop_broken(df, cache)
     _check_readable(df, removed, data)
     df = split_table(df, r.split_seed, r.test, r.valid, r.group_by or None)
@@ -92,6 +93,7 @@ def ready(
     df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
     tell(text)
+    if df.attrs.get('levels_said'): tell(df.attrs['levels_said'])
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
 

@@ -13,6 +13,7 @@ import numpy as np
 from fastcore.basics import patch
 from ..base.errors import *
 from ..base.files import *
+from ..base.image import check_rule
 from ..base.table import *
 from .runtime import *
 
@@ -216,6 +217,7 @@ class Bundle:
         self.sizes = sorted(o['side'] for o in manifest['inputs']) # Pixels
         self.channels,self.name,self.runtime = (manifest[k] for k in ('channels','name','runtime'))
         self.threshold = float(manifest['threshold']) # From here on a part is rejected
+        self.levels,self.blank = check_rule(manifest.get('pixels'), 'manifest.json')
 
     def __repr__(self):
         return f"Bundle({self.name!r}, {self.runtime}, {self.manifest['precision']}, sizes {self.sizes})"
@@ -284,6 +286,7 @@ def open_bundle(
     try:
         bundle = Bundle(manifest, _graph_runner(manifest, files, threads))
         scores = bundle.score({side:drawn_pictures(side) for side in bundle.sizes})
+    except UserError: raise
     except Exception as e:
         graph,why = Path(path)/manifest['graph'],' '.join(str(e).split())[:160]
         raise UserError(f'{graph}: {runtime} cannot run it ({why})') from None

@@ -17,6 +17,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
+from ..base.image import pixel_rule
 from ..ensemble import committee
 from .runtime import *
 from .bundle import *
@@ -72,11 +73,13 @@ def run_facts(
     info,cuts = run.info,run.decision or UNDECIDED
     files = [run/f'{name}.json' for name in ('metrics','operating')]
     metrics,operating = (read_json(p) if p.exists() else {} for p in files)
+    levels,blank = run.pixels
+    rule = {} if levels is None else dict(pixels=pixel_rule(levels, blank)) # of 0.3 and before: none
     return dict(
         name=run.path.resolve().name, how=info.get('how', 'prob'), classes=CLASSES, cuts=list(cuts), threshold=cuts[1],
         thresholds=dict(youden=metrics.get('threshold'), operating=operating.get('threshold')),
         temperature=operating.get('temperature'), **{k:info.get(k) for k in _OF_RUN}, metrics=_plain(metrics),
-        weights_id=run.weights_id, members=[{k:o[k] for k in _OF_MEMBER} for o in members],
+        weights_id=run.weights_id, **rule, members=[{k:o[k] for k in _OF_MEMBER} for o in members],
         resize='squeeze to side x side: Pillow, bilinear, reducing_gap 2')
 
 # %% ../../nbs/67_line.export.ipynb #c0014
@@ -122,7 +125,7 @@ def _eight_bits(run, graph, score, y, xs, m, tell): # Graph, scorer, what the ma
     def check(eight):
         p8 = _committee(runtime.open(eight), xs, len(y), m)
         return check_int8(y, p32, p8, m['cuts'])
-    _,ranges,_ = photographs(read_csv(run.file('table.csv')), 'train', list(xs), N_CALIB)
+    _,ranges,_ = photographs(read_csv(run.file('table.csv')), 'train', list(xs), N_CALIB, run.pixels[0])
     eight,said = quantise_checked(graph, ranges, check, tell)
     return eight,runtime.open(eight),said
 
@@ -177,7 +180,7 @@ def export_run(
     check_bundle_out(out, overwrite)
     members = run_members(run)
     facts,sides = run_facts(run, members),_sides(members)
-    y,xs,channels = photographs(read_csv(run.file('table.csv')), 'valid', sides, N_CHECK)
+    y,xs,channels = photographs(read_csv(run.file('table.csv')), 'valid', sides, N_CHECK, run.pixels[0])
     with new_folder(out, overwrite) as folder:
         models,compared = f"{len(members)} model{'s'*(len(members)>1)}",min(len(y), N_PARITY)
         tell(f'{run.path}: {models} to {fmt}, compared on {compared:,} validation photographs')

@@ -15,6 +15,7 @@ import numpy as np, pandas as pd, torch
 from torch import nn
 from ..base.errors import *
 from ..base.files import *
+from ..base.parallel import *
 from ..base.run import *
 from ..cache import ImageCache
 from ..views import *
@@ -133,11 +134,21 @@ def spread(
     return idx[np.unique(where.round().astype(int))]
 
 # %% ../../nbs/65_line.graph.ipynb #c0027
+def _check_same(rows):
+    "Refuse photographs that are not those that the run was trained with"
+    if 'hash' not in rows: return
+    for path,was,now in zip(rows.path, rows['hash'], parallel_map(_md5, rows.path, desc='hash')):
+        if isinstance(was, str) and was and was!=now: raise UserError(f'{path}: is not the photograph that the run was made with (its hash differs); '
+                                     'put it back, to compare the graph with torch')
+
+def _md5(path): return file_md5(path) if Path(path).is_file() else None
+
 def photographs(
     df:pd.DataFrame, # The table of a run
     split:str, # 'train' or 'valid'
     sides, # Pixels
-    n:int # At most so many, evenly spaced in the table
+    n:int, # At most so many, evenly spaced in the table
+    levels=None # `Levels` of the run, for deep pictures
 )->tuple: # Labels (True for a defect), dict of side → uint8 batch, channels of the whole set
     "Decoded photographs of a set, at each side"
     rows = spread(df.index[(df.split==split) & df.label.notna()], n)
@@ -145,7 +156,11 @@ def photographs(
     gone = next((p for p in df.path if not Path(p).exists()), None)
     if gone: raise UserError(f'{gone}: no such file; the photographs of the run are needed '
                              'to compare the graph with torch')
-    caches = {side:ImageCache(df, side) for side in sides}
+    _check_same(df.loc[rows])
+    caches = {side:ImageCache(df, side, levels=levels) for side in sides}
+    for i in rows:
+        why = next((cache.broken[i] for cache in caches.values() if i in cache.broken), None)
+        if why: raise UserError(f'{df.path[i]}: {why}; the photographs of the run are needed to compare the graph with torch')
     xs = {side:np.stack([cache[i] for i in rows]) for side,cache in caches.items()}
     channels = max(3 if x.ndim==4 else 1 for x in xs.values())
     return (df.label[rows]=='defect').to_numpy(), xs, channels

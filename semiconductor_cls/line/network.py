@@ -10,6 +10,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from ..base.files import *
 from ..base.run import *
+from ..base.image import *
 from ..views import *
 from ..learner import *
 from ..train import *
@@ -36,7 +37,8 @@ class TorchScorer:
         for folder in {run.path, *(o.path for _,o,_ in networks)}: refuse_pickles(folder)
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 also fits gray pictures
-        self.key = str([run.weights_id, self.how, *((info['recipe'], info['size']) for _,info,_ in self.members)])
+        self.levels,self.blank = run.pixels
+        self.key = str([run.weights_id, *([self.levels] if self.levels else []), self.how, *((info['recipe'], info['size']) for _,info,_ in self.members)])
 
 # %% ../../nbs/64_line.network.ipynb #c0010
 @patch

@@ -199,7 +199,7 @@ def _score_into(journal, scorer, todo, bar, tell): # Yields how many files each 
         journal.add(key, rows)
         bar.update(len(batch))
         yield len(batch)
-        broken = [f'no score: {path} ({note})' for path,(_,note) in zip(batch, rows) if note]
+        broken = [f'no score: {path} ({note})' for path,(p,note) in zip(batch, rows) if p is None]
         for line in broken[:left]: tell(line)
         left -= len(broken[:left])
 

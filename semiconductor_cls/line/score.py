@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENGINES', 'HELD', 'PRED_COLS', 'decide', 'check_fresh', 'open_scorer', 'load_sizes', 'score_pixels', 'iter_scores',
-           'batched', 'table_rows', 'score_images', 'predict_files']
+           'batched', 'final_word', 'table_rows', 'score_images', 'predict_files']
 
 # %% ../../nbs/68_line.score.ipynb #c0002
 import os
@@ -18,7 +18,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.run import *
-from ..base.image import ImageError, MAX_PIXELS, open_image, to_8bit
+from ..base.image import ImageError, MAX_PIXELS, note_of, open_image, to_8bit
 from .inputs import *
 from .runtime import *
 from .bundle import *
@@ -92,26 +92,29 @@ def open_scorer(
     return scorer
 
 # %% ../../nbs/68_line.score.ipynb #c0015
-def _decoded(f):
+def _decoded(f, levels):
     "A picture in 8 bits, upright"
-    if not isinstance(f, Image.Image): return open_image(f)
+    if not isinstance(f, Image.Image): return open_image(f, levels)
     if f.width*f.height>MAX_PIXELS:
         raise ImageError(f'{f.width} x {f.height} pixels, over the limit of {MAX_PIXELS:,}')
-    return to_8bit(ImageOps.exif_transpose(f))
+    return to_8bit(ImageOps.exif_transpose(f), levels)
 
 def load_sizes(
     f, # Path, binary file or PIL image
     sizes, # Sides in pixels
-    channels:int=3 # 1 or 3
-)->dict: # Side → uint8 pixels
+    channels:int=3, # 1 or 3
+    levels=None, # See `note_of`, as the next
+    blank:float=1.
+)->dict: # Side → uint8 pixels; 'note' → what may be doubted
     "Pixels of one picture at several sizes, each as `load_image` gives it"
     mode = 'L' if channels==1 else 'RGB'
     def square(side): return im.resize((side,side), Image.Resampling.BILINEAR, reducing_gap=2.).convert(mode)
     try:
-        im = _decoded(f)
+        im = _decoded(f, levels or None)
         if channels==1: im = im.convert(mode)
-        return {side:np.asarray(square(side)) for side in sizes}
-    except ImageError: raise
+        pixels = {side:np.asarray(square(side)) for side in sizes}
+        return pixels | dict(note=note_of(im, pixels[min(sizes)], levels, blank))
+    except (ImageError, MemoryError): raise
     except Exception as e: # Pillow's plugins raise many kinds on broken files
         raise ImageError(f'cannot be decoded ({type(e).__name__}: {e})') from None
 
@@ -122,7 +125,8 @@ def _batch_scores(scorer, decoded): # Floats, one a picture
     xs = {side:np.stack([pixels[side] for pixels in decoded]) for side in scorer.sizes}
     return np.asarray(scorer.score(xs), dtype=float).tolist()
 
-def _with_note(p): return (p,'') if np.isfinite(p) else (None,'the model gave no number')
+def _with_note(p, pixels):
+    return (p,pixels.get('note', '')) if np.isfinite(p) else (None,'the model gave no number')
 
 def score_pixels(
     scorer, # From `open_scorer`
@@ -130,7 +134,7 @@ def score_pixels(
 )->list: # (probability or None, note) for each
     "Score a batch of which some could not be decoded"
     scores = iter(_batch_scores(scorer, [o for o in pixels if not isinstance(o, str)]))
-    return [(None,o) if isinstance(o, str) else _with_note(next(scores)) for o in pixels]
+    return [(None,o) if isinstance(o, str) else _with_note(next(scores), o) for o in pixels]
 
 # %% ../../nbs/68_line.score.ipynb #c0020
 HELD = 256<<20 # Bytes of unpacked members that may wait to be decoded
@@ -142,7 +146,9 @@ class _Decoder:
 
     def decode(self, f):
         "Pixels, or a note"
-        try: return load_sizes(f, self.scorer.sizes, self.scorer.channels)
+        scorer = self.scorer
+        rule = getattr(scorer, 'levels', None),getattr(scorer, 'blank', 1.)
+        try: return load_sizes(f, scorer.sizes, scorer.channels, *rule)
         except ImageError as e: return ' '.join(str(e).split())[:200]
 
     def submit(self, item):
@@ -193,6 +199,15 @@ def batched(
     "Batches without keys"
     return ((None, items[i:i+bs]) for i in range(0, len(items), bs))
 
+def final_word(
+    p:float, # Probability of defect; `None` where there is none
+    note:str, # What may be doubted
+    cuts # As for `decide`
+)->str: # '' without a score
+    "The decision; a part with a doubt never passes"
+    word = decide(p, cuts)
+    return 'look' if word=='pass' and note.startswith('look: ') else word
+
 def table_rows(
     paths:list, # Of all pictures
     scored, # (probability or None, note) of each
@@ -200,7 +215,7 @@ def table_rows(
 ): # Yields tuples in the order of `PRED_COLS`
     "Rows of the table from (probability, note) of each path"
     for key,path,(p,note) in zip(iter_ids(paths), paths, scored):
-        yield key,str(path),p,decide(p, scorer.cuts),scorer.name,note
+        yield key,str(path),p,final_word(p, note, scorer.cuts),scorer.name,note
 
 # %% ../../nbs/68_line.score.ipynb #c0028
 def _names(files): # One a file; what comes again is numbered
