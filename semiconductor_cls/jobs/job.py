@@ -110,8 +110,13 @@ def saved_recipe(
     run:Run, # Started once
 )->Recipe:
     "The recipe that a run was started with"
-    fields = run.info['recipe'].items()
-    return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields})
+    fields = run.info.get('recipe') or {}
+    known = {f.name for f in dataclasses.fields(Recipe)}
+    odd = set(fields)-known
+    if odd or not fields:
+        why = f"the recipe has a field {min(odd)} that is not known here" if odd else 'there is no recipe'
+        raise UserError(f"{run/'run.json'}: {why}; open the run with the version that made it")
+    return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields.items()})
 
 def ending(
     e:BaseException, # What ended a run
@@ -136,7 +141,7 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
         train_figures(run, learn, df)
         m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
         write_json(run/'metrics.json', m)
-        run.update(status='finished', finished=now())
+        run.finish()
         (run/'checkpoint.pt').unlink(missing_ok=True)
     except BaseException as e:
         run.update(**ending(e))
@@ -173,18 +178,20 @@ def train_table(
     "From a split table to a finished run with its report"
     start = time.perf_counter()
     check_device(device)
-    if resume:
-        run = _reopen(path, df)
-        if run.info['status']=='finished':
-            tell(f'{path}: this run is finished already')
-            return read_json(run/'metrics.json')
-        weights = given_weights(run, weights)
-        run.update(status='running')
-    else:
-        facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
-        run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
-    if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
-    return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
+    with hold(path):
+        if resume:
+            run = _reopen(path, df)
+            if run.info['status']=='finished':
+                tell(f'{path}: this run is finished already')
+                (run/'checkpoint.pt').unlink(missing_ok=True)
+                return read_json(run/'metrics.json')
+            weights = given_weights(run, weights)
+            run.update(status='running')
+        else:
+            facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
+            run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
+        if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
+        return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030
 def train_job(
@@ -205,7 +212,7 @@ def train_job(
     "From a source to a finished run with its report"
     check_device(device)
     if resume:
-        run = open_run(path)
+        run = resume_run(path)
         r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
     else: check_free(path, overwrite)
     caches = {}
