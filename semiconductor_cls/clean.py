@@ -111,7 +111,8 @@ def run_clean(
     kept,removed = clean(_absolute(df), **rules)
     write_csv(_as_given(kept, source), out/'clean.csv')
     why = removed[['reason','other']]
-    gone = _as_given(removed.drop(columns=list(why)), source).rename(columns=dict(reason='own_reason', other='own_other'))
+    gone = _as_given(removed.drop(columns=list(why)), source)
+    gone = gone.rename(columns=dict(reason='own_reason', other='own_other'))
     write_csv(pd.concat([why, gone], axis=1), out/'removed.csv')
     counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=_count_reasons(removed))
     return counts | dict(seconds=round(time.perf_counter()-start, 1))

@@ -158,7 +158,7 @@ def _merge_rows(raw, src):
 
 # %% ../nbs/13_source.ipynb #77e09ccd
 RESERVED = set('''hash pixel_hash width height mode brightness contrast sharpness reason also print copy_of copy_kind
-    copy_group group_given copies_given other fold note kind decision p_defect'''.split()) # Columns that later steps write
+    copy_group group_given copies_given other fold note kind decision p_defect'''.split()) # What later steps write
 
 def _own(raw, src):
     "A table with our names for our columns, the user's own ones out of the way, and a finding for each of those"

@@ -26,7 +26,7 @@ from ..curves import *
 from ..evaluate import *
 from .report import *
 
-# %% ../../nbs/51_jobs.job.ipynb #1f167b15
+# %% ../../nbs/51_jobs.job.ipynb #c0005
 def _check_readable(df, removed, data):
     "Refuse a source without one readable labelled image"
     if df.label.notna().sum()>0: return
