@@ -83,6 +83,7 @@ def _as_given(df, columns): # Only these columns, under the names they have in t
     df = df[[o for o in columns if o!='copy_group']+['copy_group']]
     return df.rename(columns=given_back(df.columns))
 
+# %% ../nbs/18_clean.ipynb #f9e6708d
 def _absolute(df): # The table with paths that hold from any folder
     paths = [os.path.abspath(p) for p in df.path]
     return df.assign(path=pd.Series(paths, index=df.index, dtype=object))
