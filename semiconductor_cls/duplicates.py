@@ -186,10 +186,11 @@ def mismatch(
 # %% ../nbs/16_duplicates.ipynb #c0038
 def mismatch_of(
     p, # A file
-    q # Another file
+    q, # Another file
+    levels=None # Of the data set, see `read_levels`
 )->float: # Infinite where one cannot be read
     "`mismatch` of two files"
-    try: return mismatch(load_image(p, channels=1), load_image(q, channels=1))
+    try: return mismatch(*(load_image(o, channels=1, levels=levels) for o in (p, q)))
     except ImageError: return np.inf
 
 # %% ../nbs/16_duplicates.ipynb #c0041
@@ -280,7 +281,7 @@ def near_pairs(
     prints = np.stack(df.print.iloc[rows])
     pairs = rows[propose(whiten(prints))]
     paths = df.path.to_numpy()
-    def rest(pair): return mismatch_of(*paths[pair])
+    def rest(pair): return mismatch_of(*paths[pair], df.attrs.get('levels'))
     scores = parallel_map(rest, pairs, n_workers, desc='Comparing pictures', chunk=8)
     return [tuple(pair) for pair,score in zip(pairs.tolist(), scores) if score<1]
 
@@ -329,4 +330,4 @@ def plot_copies(
     above = some.copy_of.map(ids)
     below = some.copy_kind.str.replace('_', ' ') + ': ' + some.id
     paths = [*some.copy_of,*some.path]
-    return grid(paths, [*above,*below], None, len(some))
+    return grid(paths, [*above,*below], None, len(some), levels=df.attrs.get('levels'))

@@ -93,8 +93,8 @@ def short(
     return s[:left-1] + '…' + s[left-n:]
 
 # %% ../nbs/15_eda.ipynb #c0023
-def _show_file(ax, path): # A picture, or the reason why there is none
-    try: ax.imshow(load_image(path), cmap='gray', vmin=0, vmax=255)
+def _show_file(ax, path, levels=None): # A picture, or the reason why there is none
+    try: ax.imshow(load_image(path, levels=levels), cmap='gray', vmin=0, vmax=255)
     except ImageError as error:
         ax.text(.5, .5, short(str(error), 24), ha='center', va='center', fontsize=6, transform=ax.transAxes)
 
@@ -109,7 +109,8 @@ def grid(
     titles=None, # A line above each
     boxes=None, # A list of boxes for each
     ncols:int=6, # Pictures in a row
-    width:float=1.55 # Inches a picture
+    width:float=1.55, # Inches a picture
+    levels=None # Of the data set, see `read_levels`
 )->plt.Figure:
     "Pictures side by side, with their boxes; names are shown as plain text, whatever is in them"
     paths = list(paths)
@@ -118,7 +119,7 @@ def grid(
     fig,axs = plt.subplots(rows, ncols, figsize=size, squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
     for i,(path,ax) in enumerate(zip(paths, axs.flat)):
-        _show_file(ax, path)
+        _show_file(ax, path, levels)
         if boxes:
             for box in boxes[i]: _outline(ax, box)
         if titles: ax.set_title(short(str(titles[i]), 26), fontsize=6, parse_math=False)
@@ -138,7 +139,7 @@ def plot_unboxed(
     if len(boxed)<n: boxed = boxed.iloc[np.arange(n)%len(boxed)] # a full row, so that the other starts a new one
     both = pd.concat([boxed, bare])
     titles = ['boxed']*n + ['no box']*len(bare)
-    return grid(both.path.tolist(), titles, both.boxes.tolist(), n)
+    return grid(both.path.tolist(), titles, both.boxes.tolist(), n, levels=df.attrs.get('levels'))
 
 # %% ../nbs/15_eda.ipynb #c0030
 def _log_bins(x):

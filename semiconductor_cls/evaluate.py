@@ -256,10 +256,10 @@ def _caption(s, n=22):
     text = ''.join(char if shown(char) else '?' for char in str(s))
     return text if len(text)<=n else '…'+text[1-n:]
 
-def _show_file(ax, path):
+def _show_file(ax, path, levels=None):
     "The image, or the reason why it cannot be read"
     ax.set(xticks=[], yticks=[], xlim=(-.5,127.5), ylim=(127.5,-.5), aspect='equal')
-    try: ax.imshow(load_image(path, 128), cmap='gray', vmin=0, vmax=255)
+    try: ax.imshow(load_image(path, 128, levels=levels), cmap='gray', vmin=0, vmax=255)
     except ImageError as e:
         why = '\n'.join(textwrap.wrap(_caption(e, 60), 18))
         style = dict(ha='center', va='center', color='#777', fontsize=8, parse_math=False)
@@ -270,7 +270,8 @@ def plot_mistakes(
     df:pd.DataFrame, # Predictions with `path`
     t:float, # Threshold
     k:int=5, # At most so many of each
-    root='.' # Where relative paths start
+    root='.', # Where relative paths start
+    levels=None # Of the run, see `Run.pixels`
 ): # The figure
     "Pictures of the most confident escapes and overkill"
     fig,axs = plt.subplots(2, k, figsize=(2.1*k,5), squeeze=False, layout='constrained')
@@ -279,7 +280,7 @@ def plot_mistakes(
         for ax in row[len(parts):]: ax.axis('off')
         if parts.empty: row[0].text(0, .5, f'no {name}', transform=row[0].transAxes, color='#555')
         for ax,part in zip(row, parts.itertuples()):
-            _show_file(ax, Path(root)/str(part.path))
+            _show_file(ax, Path(root)/str(part.path), levels)
             kind = name.rstrip('s')
             title = f'{_caption(part.id)}\n{kind}, score {part.p_defect:.3f}'
             ax.set_title(title, fontsize=8, color=color, parse_math=False)
@@ -340,7 +341,7 @@ def _run_figures(run, df, y, p, t, groups):
     figs = dict(roc=plot_roc(y, p, t, groups=groups).figure,
                 confusion=plot_confusion(y, p, t, groups=groups).figure,
                 calibration=plot_calibration(y, p).figure,
-                mistakes=plot_mistakes(df, t))
+                mistakes=plot_mistakes(df, t, levels=run.pixels[0]))
     for name,fig in figs.items(): save_fig(fig, run/f'figures/{name}.png')
 
 # %% ../nbs/32_evaluate.ipynb #c0055

@@ -99,7 +99,7 @@ def inspect(
     "Read a source, look at everything, write nothing"
     start = time.perf_counter()
     df,copies = find_copies(read_source(src, **kw), n_workers)
-    found = find_broken(df) + copies + find_unboxed(df) + find_odd(df)
+    found = find_broken(df) + copies + find_unboxed(df) + find_odd(df) + find_doubts(df)
     found = pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)
     found = pd.concat([issues_of(df), found], ignore_index=True)
     summary = count_classes(df) | count_copies(df) | dict(
@@ -112,13 +112,13 @@ def inspect(
     return df, summary, found
 
 # %% ../nbs/17_inspect.ipynb #c0020
-def _plot_odd(found, n=12):
+def _plot_odd(found, levels=None, n=12):
     "The first odd pictures; None where there are none"
     odd = found[found.kind.str.startswith('odd_')]
     odd = odd.drop_duplicates('path').head(n)
     if not len(odd): return None
     titles = odd.kind.str.replace('_', ' ')
-    return grid(odd.path, titles.tolist(), ncols=min(6, len(odd)))
+    return grid(odd.path, titles.tolist(), ncols=min(6, len(odd)), levels=levels)
 
 # %% ../nbs/17_inspect.ipynb #c0021
 def _figures(df, found, out):
@@ -128,7 +128,7 @@ def _figures(df, found, out):
         class_balance=plot_classes(df),
         copies=plot_copies(df),
         statistics=plot_stats(df),
-        odd=_plot_odd(found),
+        odd=_plot_odd(found, df.attrs.get('levels')),
         boxes=plot_boxes(box_table(df)))
     written = {}
     for i,(name,fig) in enumerate(figs.items(), 1):

@@ -58,9 +58,9 @@ def precision_recall_at(
     return table.assign(precision=table.found/table.k, recall=table.found/max(len(wrong), 1))
 
 # %% ../nbs/37_labels.ipynb #c0015
-def _plot_suspect(ax, row):
+def _plot_suspect(ax, row, levels=None):
     "One suspect: the picture, its name, its label and score"
-    try: ax.imshow(load_image(str(row.path), 128), cmap='gray', vmin=0, vmax=255)
+    try: ax.imshow(load_image(str(row.path), 128, levels=levels), cmap='gray', vmin=0, vmax=255)
     except ImageError as e:
         why = str(e)[:30]
         ax.text(.5, .5, why, ha='center', fontsize=7, transform=ax.transAxes, parse_math=False)
@@ -74,14 +74,15 @@ def _plot_suspect(ax, row):
 def plot_suspects(
     s:pd.DataFrame, # From `suspects`, with `path`
     k:int=24, # How many
-    cols:int=6 # Pictures in a row
+    cols:int=6, # Pictures in a row
+    levels=None # Of the run, see `Run.pixels`
 )->plt.Figure:
     "The first suspects with label and score"
     s = s.head(k)
     rows = -(-len(s)//cols)
     fig,axs = plt.subplots(rows, cols, figsize=(1.9*cols,2.25*rows), squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
-    for ax,row in zip(axs.flat, s.itertuples()): _plot_suspect(ax, row)
+    for ax,row in zip(axs.flat, s.itertuples()): _plot_suspect(ax, row, levels)
     return fig
 
 # %% ../nbs/37_labels.ipynb #c0021
@@ -110,6 +111,6 @@ def labels_run(
     cols = ['rank','id','path','label','suggested','p_defect','quality','issue']
     if 'fold' in s: cols.append('fold')
     write_csv(s[cols], out/'suspects.csv')
-    save_fig(plot_suspects(s), out/'figures/suspects.png')
+    save_fig(plot_suspects(s, levels=run.pixels[0]), out/'figures/suspects.png')
     if drop: write_csv(without(read_csv(run.file('table.csv')), s.id[:drop]), out/'without_suspects.csv')
     return s

@@ -115,8 +115,10 @@ def own_levels(
     finite = np.isfinite(numbers)
     if not finite.any(): return None
     middle = np.median(numbers[finite][::101])
-    calm = cv2.medianBlur(np.where(finite, numbers, middle).astype(np.float32), 3)
-    return Levels(float(calm.min()), float(calm.max()))
+    filled = np.where(finite, numbers, middle).astype(np.float32)
+    calm = cv2.medianBlur(filled, 3)
+    noise = 3*np.median(np.abs(filled-calm)) # two standard deviations
+    return Levels(float(max(calm.min()-noise, filled.min())), float(min(calm.max()+noise, filled.max())))
 
 def common_levels(
     each:list # `own_levels` of pictures
@@ -161,15 +163,22 @@ def _levels_of_file(path):
 # %% ../../nbs/05_base.image.ipynb #efd2881c
 N_LEVELS = 512 # Deep pictures that are read for the range of a data set
 
-def read_levels(
-    paths # Of image files
-)->Levels|None: # None if none of them is deep
-    "The range of a data set: what becomes black and white in its deep pictures"
+def _read_levels(paths): # Levels or `None`, a sentence about them
     paths = [str(o) for o in paths]
     deep = [path for path,is_one in zip(paths, parallel_map(_is_deep_file, paths, desc='depth')) if is_one]
     step = max(1, -(-len(deep)//N_LEVELS))
     each = [o for o in parallel_map(_levels_of_file, deep[::step], desc='range', chunk=8) if o]
-    return common_levels(each) if each else None
+    if not each: return None,''
+    levels = common_levels(each)
+    far = sum(low<levels.low or high>levels.high for low,high in each)
+    said = f'{len(deep):,} pictures of more than 8 bits: {levels} become black to white'
+    return levels, said+(f'; {far:,} of {len(each):,} that were looked at reach further, and are clipped' if far else '')
+
+def read_levels(
+    paths # Of image files
+)->Levels|None: # None if none of them is deep
+    "The range of a data set: what becomes black and white in its deep pictures"
+    return _read_levels(paths)[0]
 
 # %% ../../nbs/05_base.image.ipynb #2ef39093
 def parse_levels(
@@ -187,8 +196,8 @@ def levels_of(
     told:str='' # Levels of the recipe
 )->Levels|None: # None if no picture is deep
     "The levels of a table's pictures: told, known already, or read"
-    if told: df.attrs['levels'] = parse_levels(told)
-    if 'levels' not in df.attrs: df.attrs['levels'] = read_levels(df.path)
+    if told: df.attrs |= dict(levels=parse_levels(told), levels_said=f'{parse_levels(told)} become black to white')
+    if 'levels' not in df.attrs: df.attrs['levels'],df.attrs['levels_said'] = _read_levels(df.path)
     found = df.attrs['levels']
     return found and Levels(*found)
 
@@ -322,8 +331,8 @@ DOUBTED = .01 # Share of pixels outside the levels, or no numbers, from which on
 def _doubts(seen, blank, levels, limit): # Yields words
     if seen.get('no_number',0)>DOUBTED: yield f"{seen['no_number']:.0%} of the pixels are no numbers (NaN, infinite)"
     if seen.get('outside',0)>DOUBTED: yield f"{seen['outside']:.0%} of the pixels lie outside {Levels(*levels)}"
-    if blank>limit: yield f'{blank:.0%} of the picture is one value, as if its end were missing'
     if seen.get('deep') and levels==(): yield 'more than 8 bits, and no such picture was in training'
+    if blank>limit: yield f'{blank:.0%} of the picture is one value, as if its end were missing'
 
 def note_of(
     im:Image.Image, # From `open_image`

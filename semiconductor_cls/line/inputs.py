@@ -162,6 +162,7 @@ class Reader:
         try:
             read = self._find(item)
             if read: return io.BytesIO(read())
+        except MemoryError: raise
         except Exception as e: raise ImageError(f'cannot be read from the archive ({_short(e)})') from None
         raise ImageError('cannot be read from the archive any more')
 

@@ -8,6 +8,7 @@ __all__ = ['TAUS', 'MEASURES', 'WAYS', 'WAY_COLOURS', 'box_cover', 'find_peak', 
 
 # %% ../../nbs/72_line.pointing.ipynb #c0002
 import math
+from functools import partial
 from concurrent.futures import ThreadPoolExecutor
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd, torch
@@ -156,9 +157,9 @@ def _fetch(read, item): # What `Reader` gives, or the reason why it gives nothin
     try: return read(item)
     except ImageError as e: return e
 
-def _decode(file): # Pixels, or why there are none, as text
+def _decode(file, levels=None): # Pixels, or why there are none, as text
     if isinstance(file, ImageError): return str(file)
-    try: return load_image(file)
+    try: return load_image(file, levels=levels)
     except ImageError as e: return str(e)
 
 # %% ../../nbs/72_line.pointing.ipynb #c0030
@@ -172,7 +173,8 @@ def iter_maps(
     with ThreadPoolExecutor(n_cpus()) as ex:
         for i in progress(range(0, len(paths), bs), desc='explain'):
             batch = paths[i:i+bs]
-            decoded = [*ex.map(_decode, [_fetch(read, o) for o in batch])]
+            decode = partial(_decode, levels=explain.scorer.levels)
+            decoded = [*ex.map(decode, [_fetch(read, o) for o in batch])]
             good = [o for o in decoded if not isinstance(o, str)]
             results = zip(explain.scores(good), explain.maps(good)) if good else iter(())
             for path,pixels in zip(batch, decoded):

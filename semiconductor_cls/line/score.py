@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENGINES', 'HELD', 'PRED_COLS', 'decide', 'check_fresh', 'open_scorer', 'load_sizes', 'score_pixels', 'iter_scores',
-           'batched', 'final_word', 'table_rows', 'score_images', 'predict_files']
+           'final_word', 'batched', 'table_rows', 'score_images', 'predict_files']
 
 # %% ../../nbs/68_line.score.ipynb #c0002
 import os
@@ -189,6 +189,16 @@ def iter_scores(
                 yield batch
     finally: threads(before)
 
+# %% ../../nbs/68_line.score.ipynb #5af073f2
+def final_word(
+    p:float, # Probability of defect; `None` where there is none
+    note:str, # What may be doubted
+    cuts # As for `decide`
+)->str: # '' without a score
+    "The decision; a part with a doubt never passes"
+    word = decide(p, cuts)
+    return 'look' if word=='pass' and note.startswith('look: ') else word
+
 # %% ../../nbs/68_line.score.ipynb #c0026
 PRED_COLS = 'id path p_defect decision model note'.split()
 
@@ -198,15 +208,6 @@ def batched(
 ): # Yields (None, items)
     "Batches without keys"
     return ((None, items[i:i+bs]) for i in range(0, len(items), bs))
-
-def final_word(
-    p:float, # Probability of defect; `None` where there is none
-    note:str, # What may be doubted
-    cuts # As for `decide`
-)->str: # '' without a score
-    "The decision; a part with a doubt never passes"
-    word = decide(p, cuts)
-    return 'look' if word=='pass' and note.startswith('look: ') else word
 
 def table_rows(
     paths:list, # Of all pictures

@@ -1,5 +1,5 @@
 "Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest."
-import csv, hashlib, json, os, sys
+import csv, hashlib, io, json, os, sys
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
@@ -40,39 +40,116 @@ def load_graph(manifest):
     sys.modules['openvino_telemetry'] = None # It scores, and reports to nobody
     return RUNTIMES[manifest['runtime']](HERE/manifest['graph'])
 
-def to_8bit(im):
-    "Sixteen bits lose their low byte, floats and large integers are stretched, all else stays as it is"
-    deep = im.mode.startswith('I;16')
-    if not deep and im.mode not in ('I','F'): return im
-    values = np.nan_to_num(np.asarray(im))
-    low,high = values.min(),values.max()
-    if deep: values = values//256
-    elif im.mode=='F' or low<0 or high>65535: values = (values-low)*(255/max(np.ptp(values), 1e-9))
-    elif high>255: values = values//256
-    return Image.fromarray(values.astype(np.uint8))
+FORMATS = ('PNG','JPEG','BMP','TIFF','WEBP','JPEG2000','PPM')
 
-def open_picture(path, channels):
-    "A picture, upright, in 8 bits and three channels"
-    with Image.open(path, formats=('PNG','JPEG','BMP','TIFF')) as file: im = ImageOps.exif_transpose(file)
-    im = to_8bit(im)
+def tag_of(im, number, default=None):
+    "A tag of a TIFF; else the default"
+    value = getattr(im, 'tag_v2', {}).get(number, default)
+    return value[0] if isinstance(value, tuple) else value
+
+def numbers_of(im, levels):
+    "The numbers of a picture of more than 8 bits, black the least; None of any other"
+    stored = str(im.tile[0].args) if im.tile else ''
+    signed = im.mode=='L' and tag_of(im, 258)==8 and tag_of(im, 339)==2
+    if not signed and not im.mode.startswith(('I','F')):
+        if ';16' in stored and levels: raise ValueError('16-bit colours: not read here; score it with semicls predict')
+        return None
+    unsigned,bits = 'I;32' in stored and tag_of(im, 339, 1)==1,tag_of(im, 258, 16)
+    numbers = np.asarray(im)
+    if signed: numbers = numbers.view(np.int8)
+    if unsigned: numbers = numbers.view(np.uint32)
+    if tag_of(im, 262)!=0: return numbers
+    if im.mode=='F': return -numbers
+    black_first = 2**bits-1-numbers.astype(np.int64)
+    return black_first.astype(numbers.dtype) if numbers.dtype.kind=='u' else black_first
+
+def to_levels(numbers, levels):
+    "8 bits by the levels of the training pictures"
+    low,high = levels
+    numbers = np.asarray(numbers, np.float64 if numbers.dtype.itemsize>2 else np.float32)
+    gray = (numbers-low)*(255/(high-low))
+    return np.nan_to_num(gray, nan=0.).clip(0, 255).round().astype(np.uint8)
+
+def lone(numbers):
+    "8 bits without levels: sixteen lose their low byte, floats and large integers are stretched"
+    if numbers.dtype==np.uint16: return (numbers>>8).astype(np.uint8)
+    finite = numbers[np.isfinite(numbers)]
+    low,high = (float(finite.min()),float(finite.max())) if finite.size else (0.,1.)
+    if numbers.dtype.kind in 'iu' and low>=0 and high<65536:
+        return (numbers//256 if high>255 else numbers).astype(np.uint8)
+    numbers = np.nan_to_num(numbers.astype(np.float32), nan=low, posinf=high, neginf=low)
+    return ((numbers-low)*np.float32(255/max(high-low, 1e-9))).clip(0, 255).astype(np.uint8)
+
+def on_black(im):
+    "A picture in front of black, where it is transparent"
+    rgba = im.convert('RGBA')
+    if rgba.getchannel('A').getextrema()[0]==255: return im
+    mode = 'L' if im.mode in ('1','LA','La','L') else 'RGB'
+    return Image.alpha_composite(Image.new('RGBA', im.size, 'black'), rgba).convert(mode)
+
+def doubts_of(numbers, levels):
+    "What may be doubted about the numbers of a deep picture"
+    finite = np.isfinite(numbers)
+    if 1-finite.mean()>.01: yield f'{1-finite.mean():.0%} of the pixels are no numbers (NaN, infinite)'
+    if levels:
+        far = np.mean(finite & ((numbers<levels[0])|(numbers>levels[1])))
+        if far>.01: yield f'{far:.0%} of the pixels lie outside levels {levels[0]:,.6g} to {levels[1]:,.6g}'
+    if levels==[]: yield 'more than 8 bits, and no such picture was in training'
+
+def blank_share(a):
+    "Share of a picture that a band of one value along an edge takes"
+    largest = 0
+    for a in (a, a[::-1], a.swapaxes(0, 1), a.swapaxes(0, 1)[::-1]):
+        if not (a[0]==a[0,0]).all(): continue
+        lines = (a==a[0,0]).reshape(len(a), -1).all(1)
+        largest = max(largest, (len(a) if lines.all() else int(lines.argmin()))/len(a))
+    return largest
+
+def open_picture(path, channels, levels=None):
+    "A picture, upright, in 8 bits and three channels; its `info` has `doubts` and `several` pages"
+    content = io.BytesIO(Path(path).read_bytes()) # by its path, Pillow scrambles a TIFF that was turned
+    with Image.open(content, formats=FORMATS) as file:
+        several,stored = getattr(file, 'is_animated', False),str(file.tile[0].args) if file.tile else ''
+        numbers = numbers_of(file, levels)
+        doubts = [] if numbers is None else list(doubts_of(numbers, levels))
+        if numbers is None and ';16' in stored and levels==[]: doubts = list(doubts_of(np.zeros(1), []))
+        turn = file.getexif().get(274)
+        if numbers is None: im = on_black(file) if file.has_transparency_data else file
+        else:
+            im = Image.fromarray(to_levels(numbers, levels) if levels else lone(numbers))
+            if turn: im.getexif()[274] = turn
+        im = ImageOps.exif_transpose(im)
     if im.mode=='LAB': im = im.convert('RGB')
-    return im.convert('L' if channels==1 else 'RGB').convert('RGB')
+    im = im.convert('L' if channels==1 else 'RGB').convert('RGB')
+    im.info.update(doubts=doubts, several=several)
+    return im
 
 def squeeze(im, side):
     "A batch of one picture, squeezed into a square"
     if im.size!=(side,side): im = im.resize((side,side), Image.Resampling.BILINEAR, reducing_gap=2.)
     return np.asarray(im)[None]
 
+def note_of(im, pixels, blank):
+    "What may be doubted about a picture; it begins with look: if a person should look"
+    doubts,share = list(im.info['doubts']),blank_share(pixels)
+    if share>blank: doubts.append(f'{share:.0%} of the picture is one value, as if its end were missing')
+    pages = ['the first of several pages'] if im.info['several'] else []
+    return ('look: ' if doubts else '')+'; '.join(doubts+pages)
+
 def score(graph, manifest, path):
-    "Probability of defect of a picture"
-    im = open_picture(path, manifest['channels'])
+    "Probability of defect of a picture, and what may be doubted"
+    rule = manifest.get('pixels') or dict(levels=None, blank=1., resize='squeeze') # of an older bundle: none
+    if rule['resize']!='squeeze': raise ValueError(f"pixels: resize={rule['resize']} is not known to this script")
+    im = open_picture(path, manifest['channels'], rule['levels'])
     sides = [o['side'] for o in manifest['inputs']]
-    members = graph({f'x{side}':squeeze(im, side) for side in sides})[0].astype(float)
+    squares = {side:squeeze(im, side) for side in sides}
+    note = note_of(im, squares[min(sides)][0], rule['blank'])
+    members = graph({f'x{side}':square for side,square in squares.items()})[0].astype(float)
     weights = np.array([o['weight'] for o in manifest['members']])
-    if manifest['how']=='prob': return members@weights/weights.sum()
+    if manifest['how']=='prob': return members@weights/weights.sum(), note
     members = members.clip(1e-9, 1-1e-9)
     logit = np.log(members/(1-members))@weights/weights.sum()
-    return 1/(1+np.exp(-logit))
+    return 1/(1+np.exp(-logit)), note
 
 def decide(p, low, high):
     "pass, look or reject"
@@ -83,9 +160,12 @@ def row(graph, manifest, path):
     "What the table says about a picture; one that cannot be scored has a note"
     formula = path.startswith(('=','+','-','@','\t','\r')) # A spreadsheet would run it
     name = "'"+path if formula else path
-    try: p = score(graph, manifest, path)
+    try: p,note = score(graph, manifest, path)
+    except MemoryError: raise
     except Exception as e: return [name, '', '', ' '.join(str(e).split()) or type(e).__name__]
-    return [name, f'{p:.9g}', decide(p, *manifest['cuts']), '']
+    word = decide(p, *manifest['cuts'])
+    if word=='pass' and note.startswith('look: '): word = 'look'
+    return [name, f'{p:.9g}', word, note]
 
 def main():
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many

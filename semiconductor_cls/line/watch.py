@@ -96,7 +96,7 @@ def _watch_row(path, scored, scorer, folder, log):
     key = next(o for o in names if o not in log.ids)
     log.ids.add(key)
     p,note = scored
-    return key,str(path),p,decide(p, scorer.cuts),scorer.name,note
+    return key,str(path),p,final_word(p, note, scorer.cuts),scorer.name,note
 
 def _append(log, scored, scorer, folder): # The decisions
     "Rows of files with their (probability, note), into the table"

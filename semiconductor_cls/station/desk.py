@@ -101,8 +101,8 @@ def to_src(
     return 'data:image/jpeg;base64,'+base64.b64encode(file.getvalue()).decode()
 
 # %% ../../nbs/85_station.desk.ipynb #c0021
-def _thumb(path):
-    try: return to_src(open_image(path), 160)
+def _thumb(path, levels=None):
+    try: return to_src(open_image(path, levels or None), 160)
     except ImageError: return ''
 
 def _drawn(st, im):
@@ -112,7 +112,7 @@ def _drawn(st, im):
     with st.lock:
         heat = st.ex.maps([pixels])[0]
         own = features(st.ex, [pixels])[0]
-    near = [row | dict(src=_thumb(row['path'])) for row in nearest_rows(st.index, own)]
+    near = [row | dict(src=_thumb(row['path'], st.ex.scorer.levels)) for row in nearest_rows(st.index, own)]
     like = near[0]['like'] if near else None
     over = overlay(np.asarray(small), heat)
     return dict(plain=to_src(small), heat=to_src(over), near=near, like=like, size=im.size)
@@ -124,7 +124,7 @@ def pictures_of(
 )->dict: # `plain`, `heat` (sources), `near` (rows with `src`), `like` (of the nearest), `size`
     "What there is to be shown of a picture"
     if h in st.shown: return st.shown[h]
-    st.shown[h] = _drawn(st, open_image(image_path(st.v, h)))
+    st.shown[h] = _drawn(st, open_image(image_path(st.v, h), st.ex.scorer.levels or None))
     while len(st.shown)>100: st.shown.pop(next(iter(st.shown)), None)
     return st.shown[h]
 

@@ -66,10 +66,10 @@ def _train_rows(run, n):
 
 def _look_all(ex, paths):
     "The numbers of pictures, and their pixels in the size of the model"
-    size,channels = _heaviest(ex)[1]['size'],ex.scorer.channels
+    size,channels,levels = _heaviest(ex)[1]['size'],ex.scorer.channels,ex.scorer.levels
     def look_at(path):
-        seen = look(path)
-        return seen if seen['reason'] else seen | dict(px=load_image(path, size, channels))
+        seen = look(path, levels=levels or None)
+        return seen if seen['reason'] else seen | dict(px=load_image(path, size, channels, levels))
     return parallel_map(look_at, paths, chunk=4)
 
 # %% ../../nbs/83_station.station.ipynb #c0015

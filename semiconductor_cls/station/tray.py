@@ -55,9 +55,10 @@ def _keep_all(st, files):
 def _keep(st, file):
     "Hash and pixels of a picture that is now in the store"
     content = file if isinstance(file, bytes) else read_limited(file, st.max_mb)
-    im,fmt = check_image(content, st.max_mb)
+    im,fmt = check_image(content, st.max_mb, st.ex.scorer.levels)
     sha = add_image(st.v, content, fmt, numbers_of(im))
-    return sha, load_sizes(im, st.ex.scorer.sizes, st.ex.scorer.channels)
+    scorer = st.ex.scorer
+    return sha, load_sizes(im, scorer.sizes, scorer.channels, scorer.levels, scorer.blank)
 
 # %% ../../nbs/84_station.tray.ipynb #c0013
 def _score_all(st, desk, kept):
@@ -66,9 +67,8 @@ def _score_all(st, desk, kept):
     with st.lock: scored = score_pixels(st.ex.scorer, [pixels for *_,pixels in kept])
     hashes,bad = [],[]
     for (name,sha,_),(score,reason) in zip(kept, scored):
-        if reason:
-            bad.append((base_name(name), reason))
-            continue
+        if reason: bad.append((base_name(name), reason)) # a doubt is said, and the picture is scored
+        if score is None: continue
         add_seen(st.v, sha, st.model, desk, name, score)
         hashes.append(sha)
     return hashes,bad

@@ -21,18 +21,19 @@ from ..base.run import *
 from ..base.image import *
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0005
-EXTS = dict(PNG='png', JPEG='jpg', BMP='bmp', TIFF='tif') # Format → ending in the store
+EXTS = dict(PNG='png', JPEG='jpg', BMP='bmp', TIFF='tif', WEBP='webp', JPEG2000='jp2', PPM='pnm') # Format → ending in the store
 MIN_SIDE = 8 # Pixels; less is no photograph of a part
 MAX_MB = 64 # Of one file
 
 def check_image(
     b:bytes, # A file's content
-    max_mb:float=MAX_MB # Largest file
+    max_mb:float=MAX_MB, # Largest file
+    levels=None # Of the run, see `Run.pixels`
 )->tuple: # Decoded picture, format ('PNG', …)
     "Decode a picture of unknown origin; whatever is wrong is an `ImageError` in a few words"
     if not b: raise ImageError('zero bytes')
     if len(b)>max_mb*1e6: raise ImageError(f'{len(b)/1e6:.0f} MB, over the limit of {max_mb:g} MB')
-    im = open_image(io.BytesIO(b))
+    im = open_image(io.BytesIO(b), levels or None)
     if min(im.size)<MIN_SIDE:
         raise ImageError(f'{im.width} x {im.height} pixels, too small for a picture of a part')
     with Image.open(io.BytesIO(b), formats=FORMATS) as file:

@@ -1,0 +1,299 @@
+"From files to pixels: one scale a data set, the same from a path and from bytes, and no doubt without a word"
+import io, shutil, struct, subprocess, sys, zlib
+from pathlib import Path
+import numpy as np, pandas as pd, pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from conftest import part, tiny
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import write_json
+from semiconductor_cls.base.image import ImageError, load_image, open_image, own_levels, read_levels, to_levels
+from semiconductor_cls.base.run import open_run
+from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.cache import ImageCache
+from semiconductor_cls.inspect import inspect
+from semiconductor_cls.jobs.job import train_job
+from semiconductor_cls.line.export import export_run
+from semiconductor_cls.scan import scan
+from semiconductor_cls.line.score import open_scorer, predict_files, score_images
+
+def saved(a, fmt='TIFF', **kw):
+    f = io.BytesIO()
+    (a if isinstance(a, Image.Image) else Image.fromarray(a)).save(f, fmt, **kw)
+    return f.getvalue()
+
+def camera(y, seed, low=200, high=3600):
+    "A part as a camera of 12 bits gives it; a defect has a dark stroke"
+    rng = np.random.default_rng(seed)
+    a = np.full((40,44), low+.2*(high-low))
+    a[8:32,8:36] = high
+    if y: a[14:26,20:24] = low
+    return (a+rng.normal(0, 20, a.shape)).clip(0, 4095)
+
+# ---- one scale a data set
+
+@pytest.mark.parametrize('kind', [np.uint16, np.int32, np.float32])
+def test_bad_pixels_do_not_decide(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    clean = (1000+rng.normal(0, 40, (4,50,60))).astype(kind)
+    odd = clean.copy()
+    odd[0,5,5],odd[1,7],odd[2,:,9] = 60_000,0,65_000
+    if kind==np.float32: odd[3,8,8],odd[3,20,20],odd[3,30:34] = np.inf,-1e30,np.nan
+    levels = []
+    for name,pictures in dict(clean=clean, odd=odd).items():
+        paths = [tmp_path/f'{name}{i}.tif' for i in range(4)]
+        for path,a in zip(paths, pictures): path.write_bytes(saved(a))
+        levels.append(read_levels(paths))
+    assert np.allclose(*levels, atol=40), levels
+    assert len(np.unique(load_image(tmp_path/'odd0.tif', levels=levels[1])))>150, 'not a few gray levels'
+
+@pytest.mark.parametrize('bits', [10,12,16])
+def test_a_ramp_keeps_its_levels(tmp_path, bits):
+    ramp = np.add.outer(np.arange(64), np.arange(64))/126*(2**bits-1)
+    for name,kind in dict(a=np.uint16, b=np.int32, c=np.float32).items():
+        path = tmp_path/f'{name}.tif'
+        path.write_bytes(saved(ramp.astype(kind)))
+        assert len(np.unique(load_image(path, levels=read_levels([path]))))>=120
+
+@given(arrays(np.float32, (6,7), elements=st.floats(width=32)), st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_any_numbers_become_gray_levels_in_order(a, low, span):
+    with np.errstate(all='ignore'): gray = to_levels(a, (low,low+span))
+    assert gray.dtype==np.uint8
+    flat,order = a.ravel(),np.argsort(a.ravel())
+    order = order[np.isfinite(flat[order])]
+    assert (np.diff(gray.ravel()[order].astype(int))>=0).all()
+    with np.errstate(all='ignore'): own = own_levels(a)
+    assert (own is None) == (not np.isfinite(a).any())
+
+def test_eight_bits_are_left_alone(tmp_path):
+    rng = np.random.default_rng(0)
+    for fmt in ('PNG','BMP','TIFF','JPEG'):
+        for shape in ((20,30),(20,30,3)):
+            path = tmp_path/f'a.{fmt.lower()}'
+            path.write_bytes(saved(rng.integers(0, 256, shape, dtype=np.uint8), fmt))
+            assert read_levels([path]) is None
+            assert (load_image(path, levels=(0,4095))==np.asarray(Image.open(path))).all()
+
+def test_levels_are_told(tmp_path):
+    for i in range(24):
+        path = tmp_path/f"parts/{'defect' if i%2 else 'good'}/{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(saved(camera(i%2, i).astype(np.uint16), 'PNG'))
+    said = []
+    train_job(tmp_path/'parts', tiny(levels='0,4095', frozen_epochs=0), path=tmp_path/'run', weights='none', tell=said.append)
+    assert open_run(tmp_path/'run').info['pixels']['levels']==[0,4095]
+    assert 'levels 0 to 4,095 become black to white' in said
+    with pytest.raises(UserError, match='levels=7,3: two numbers'):
+        train_job(tmp_path/'parts', tiny(levels='7,3'), path=tmp_path/'other', weights='none')
+
+# ---- one way to decode
+
+TURNS = range(1, 9)
+
+@pytest.mark.parametrize('turn', TURNS)
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16, np.float32])
+def test_path_and_bytes_give_the_same_pixels(tmp_path, turn, kind):
+    a = np.arange(20*30).reshape(20, 30).astype(kind)
+    content = saved(a, tiffinfo={274:turn})
+    (tmp_path/'a.tif').write_bytes(content)
+    by_path,by_bytes = load_image(tmp_path/'a.tif', levels=(0,600)),load_image(io.BytesIO(content), levels=(0,600))
+    assert (by_path==by_bytes).all()
+    plain = a if kind==np.uint8 else to_levels(a, (0,600))
+    turned = {1:plain, 2:plain[:,::-1], 3:plain[::-1,::-1], 4:plain[::-1], 5:plain.T, 6:plain[::-1].T, 7:plain[::-1,::-1].T,
+              8:plain[:,::-1].T}
+    assert by_path.shape==turned[turn].shape and (by_path==turned[turn]).all()
+
+@pytest.mark.parametrize('turn', TURNS)
+def test_a_deep_png_is_turned_as_its_8_bits(turn):
+    a = np.arange(20*30).reshape(20, 30)%200
+    exif = Image.Exif()
+    exif[274] = turn
+    deep,plain = (load_image(io.BytesIO(saved(o, 'PNG', exif=exif)), levels=(0,255)) for o in (a.astype(np.uint16), a.astype(np.uint8)))
+    assert (deep==plain).all()
+
+def test_white_first(tmp_path):
+    a = np.arange(600).reshape(20, 30)*100
+    for kind in (np.uint8, np.uint16):
+        black = saved((a%255).astype(kind))
+        white = saved((np.iinfo(kind).max-a%255).astype(kind), tiffinfo={262:0})
+        if kind==np.uint8: white = saved(np.asarray((a%255).astype(kind)), tiffinfo={262:0}) # Pillow inverts while it writes
+        assert (load_image(io.BytesIO(white), levels=(0,254))==load_image(io.BytesIO(black), levels=(0,254))).all()
+
+@pytest.mark.parametrize('mode', ['LA','RGBA','P','L','RGB'])
+def test_what_is_transparent_is_black(mode):
+    gray = np.full((10,12), 200, np.uint8)
+    gray[:5] = 90
+    alpha = Image.fromarray(np.where(gray==90, 0, 255).astype(np.uint8))
+    im,kw = Image.fromarray(gray),{}
+    if mode=='LA': im = Image.merge('LA', [im,alpha])
+    if mode=='RGBA': im = Image.merge('RGBA', [im,im,im,alpha])
+    if mode=='P': im,kw = im.convert('P'),dict(transparency=90)
+    if mode=='L': kw = dict(transparency=90)
+    if mode=='RGB': im,kw = im.convert('RGB'),dict(transparency=(90,90,90))
+    seen = np.asarray(open_image(io.BytesIO(saved(im, 'PNG', **kw))).convert('L'))
+    assert (seen==np.where(gray==90, 0, 200)).all()
+
+def test_lab_is_read():
+    neutral = Image.merge('LAB', [Image.new('L', (8,8), o) for o in (255,128,128)])
+    assert open_image(io.BytesIO(saved(neutral))).getpixel((0,0))==(254,255,254)
+
+def raw_tiff(a, kind):
+    "A TIFF of one strip; `kind` is its sample format"
+    h,w = a.shape
+    tags = [(256,4,w),(257,4,h),(258,3,8*a.itemsize),(259,3,1),(262,3,1),(273,4,8),(277,3,1),(278,4,h),(279,4,a.nbytes),(339,3,kind)]
+    rows = b''.join(struct.pack('<HHII', tag, width, 1, value) for tag,width,value in tags)
+    return struct.pack('<2sHI', b'II', 42, 8+a.nbytes)+a.tobytes()+struct.pack('<H', len(tags))+rows+bytes(4)
+
+@pytest.mark.parametrize('kind,sample,why', [('f8',3,'64 bits a channel, 1 channels, real'), ('f2',3,'16 bits'), ('u8',1,'64 bits')])
+def test_what_is_not_read_is_named(kind, sample, why):
+    with pytest.raises(ImageError, match=why): open_image(io.BytesIO(raw_tiff(np.ones((4,5), kind), sample)))
+
+@pytest.mark.parametrize('kind,sample', [('i1',2), ('i2',2), ('i4',2), ('u4',1), ('f4',3)])
+def test_signs_are_kept(kind, sample):
+    a = np.linspace(-100 if kind[0] in 'if' else 3e9, 100 if kind[0] in 'if' else 4e9, 20).reshape(4, 5).astype(kind)
+    seen = load_image(io.BytesIO(raw_tiff(a, sample)), levels=(a.min(), a.max()))
+    assert (seen==to_levels(a, (a.min(), a.max()))).all()
+
+@settings(max_examples=150)
+@given(st.binary(max_size=60), st.sampled_from([b'\x89PNG\r\n\x1a\n', b'II*\0\x08\0\0\0', b'MM\0*\0\0\0\x08', b'\xff\xd8\xff\xe0', b'BM', b'P5 ', b'RIFF    WEBP', b'']))
+def test_junk_is_an_image_error(rest, start):
+    with pytest.raises(ImageError): open_image(io.BytesIO(start+rest))
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_flipped_byte_is_an_image_or_an_image_error(data):
+    a = np.arange(600).reshape(20, 30)
+    fmt = data.draw(st.sampled_from(['PNG','TIFF','BMP','JPEG','PPM','WEBP','JPEG2000']))
+    kind = data.draw(st.sampled_from([np.uint8]+[np.uint16]*(fmt in ('PNG','TIFF'))))
+    content = bytearray(saved(a.astype(kind), fmt))
+    content[data.draw(st.integers(0, len(content)-1))] = data.draw(st.integers(0, 255))
+    try: assert open_image(io.BytesIO(bytes(content)), (0,600)).mode in ('L','RGB')
+    except ImageError as e: assert str(e)
+
+# ---- doubts
+
+def png_of(rows, w, h):
+    "A PNG whose stream ends where its rows end, with check sums that hold"
+    def chunk(kind, body): return struct.pack('>I', len(body))+kind+body+struct.pack('>I', zlib.crc32(kind+body))
+    head = struct.pack('>IIBBBBB', w, h, 8, 0, 0, 0, 0)
+    return b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR', head)+chunk(b'IDAT', zlib.compress(rows))+chunk(b'IEND', b'')
+
+def damaged(folder):
+    "Six files that can be decoded and are no picture of a part"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    a = rng.integers(40, 220, (60,70), dtype=np.uint8)
+    early = png_of(b''.join(b'\0'+o.tobytes() for o in a[:25]), 70, 60)
+    jpeg = saved(a, 'JPEG')
+    gray,right = a.copy(),a.copy()
+    gray[25:],right[:,30:] = 128,0
+    files = {'early.png':early, 'early.jpg':jpeg[:len(jpeg)//2]+b'\xff\xd9', 'zeros.bmp':saved(right, 'BMP'), 'gray.png':saved(gray, 'PNG'),
+             'nan.tif':saved(np.full((60,70), np.nan, np.float32)), 'black.png':saved(a*0, 'PNG')}
+    for name,content in files.items(): (folder/name).write_bytes(content)
+    (folder/'fine.png').write_bytes(saved(a, 'PNG'))
+    (folder/'pages.tif').write_bytes(saved(Image.fromarray(a), save_all=True, append_images=[Image.fromarray(255-a)]*2))
+    return folder
+
+def test_doubts_are_said_by_predict_and_eda(trained, tmp_path):
+    df = predict_files(trained/'runs/a', [damaged(tmp_path/'parts/good')])
+    df.index = [Path(p).name for p in df.path]
+    bad = df.drop(['fine.png','pages.tif'])
+    assert bad.note.str.startswith('look: ').all(), bad.note
+    assert not (bad.decision=='pass').any()
+    assert df.note['fine.png']=='' and df.note['pages.tif']=='the first of several pages'
+    part(tmp_path/'parts/defect/d.png', 1, 0)
+    found = inspect(tmp_path/'parts')[2]
+    kinds = {Path(o.path).name: o.kind for o in found.itertuples() if o.kind in ('half_picture','no_numbers','several_pages')}
+    halves = 'early.png early.jpg zeros.bmp gray.png black.png'.split()
+    assert kinds.items() >= {**dict.fromkeys(halves, 'half_picture'), 'pages.tif':'several_pages'}.items()
+    assert found[found.kind=='no_numbers'].path.str.endswith('nan.tif').all()
+
+def test_no_memory_stops(tmp_path, monkeypatch, hashed):
+    def none(*_): raise MemoryError
+    monkeypatch.setattr(Image.Image, 'load', none)
+    for say in (lambda: open_image(hashed.path[0]), lambda: ImageCache(hashed, 32, tmp_path/'c'), lambda: scan(hashed)):
+        with pytest.raises(MemoryError): say()
+
+# ---- the cache
+
+def test_the_cache_is_made_again_if_it_is_not_what_was_written(hashed, tmp_path):
+    c = ImageCache(hashed, 32, tmp_path/'c')
+    want,meta = c[5].copy(),c.path.with_suffix('.json')
+    content,said = c.path.read_bytes(),meta.read_text()
+    spoilt = {'bit':lambda: c.path.write_bytes(content[:-9]+bytes([content[-9]^4])+content[-8:]),
+              'short':lambda: c.path.write_bytes(content[:-500]),
+              'other shape':lambda: np.save(c.path, np.zeros((48,16,64), np.uint8)),
+              'other keys':lambda: meta.write_text(said.replace(hashed['hash'][0], 'f'*32)),
+              'no list':lambda: write_json(meta, [1])}
+    for change in spoilt.values():
+        change()
+        assert (ImageCache(hashed, 32, tmp_path/'c')[5]==want).all()
+        assert c.path.read_bytes()==content
+
+# ---- a run, its bundle and its script
+
+@pytest.fixture(scope='module')
+def deep_run(tmp_path_factory):
+    "A run on pictures of 12 bits, exported"
+    p = tmp_path_factory.mktemp('deep')
+    with pytest.MonkeyPatch.context() as mp:
+        mp.setenv('SEMICLS_CACHE', str(p/'cache'))
+        for i in range(64):
+            path = p/f"parts/{'defect' if i%2 else 'good'}/{i:02}.{'png' if i%3 else 'tif'}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(saved(camera(i%2, i).astype(np.uint16), 'PNG' if i%3 else 'TIFF'))
+        train_job(p/'parts', tiny(), path=p/'run', weights='none')
+        pytest.importorskip('onnxruntime')
+        export_run(p/'run')
+        yield p
+
+def test_a_deep_run_scores_alike_everywhere(deep_run, tmp_path):
+    levels = open_run(deep_run/'run').info['pixels']['levels']
+    assert 100<levels[0]<400 and 3500<levels[1]<3800
+    test = read_csv(deep_run/'run/preds_test.csv')
+    half = camera(0, 3).astype(np.uint16)
+    half[15:] = 0
+    (tmp_path/'half.png').write_bytes(saved(half, 'PNG'))
+    (tmp_path/'far.tif').write_bytes(saved(camera(0, 4, 5000, 9000).astype(np.float32)*3))
+    paths = [*test.path, str(tmp_path/'half.png'), str(tmp_path/'far.tif')]
+    torch,graph = (score_images(open_scorer(deep_run/'run', engine), paths) for engine in ('torch','export'))
+    done = subprocess.run([sys.executable, deep_run/'run/export/score.py', *paths], capture_output=True, text=True, check=True)
+    script = pd.read_csv(io.StringIO(done.stdout)).fillna('')
+    n = len(test)
+    for other in (torch.p_defect, graph.p_defect, script.p_defect): assert np.abs(other[:n]-test.p_defect).max()<1e-4
+    assert np.abs(torch.p_defect-script.p_defect).max()<1e-4
+    assert torch.note.tolist()==graph.note.tolist()==script.note.tolist()
+    assert torch.note[n].startswith('look: ') and 'outside levels' in torch.note[n+1]
+    assert script.decision.tolist()==graph.decision.tolist() and (script.decision[n:]!='pass').all()
+
+def test_a_deep_picture_is_doubted_where_training_had_none(trained, tmp_path):
+    (tmp_path/'a.png').write_bytes(saved(camera(0, 1).astype(np.uint16), 'PNG'))
+    row = predict_files(trained/'runs/a', [tmp_path/'a.png']).iloc[0]
+    assert row.p_defect>=0 and row.note.startswith('look: more than 8 bits') and row.decision!='pass'
+
+def test_export_compares_on_the_photographs_of_the_run(deep_run, tmp_path):
+    shutil.copytree(deep_run/'parts', tmp_path/'parts')
+    path = Path(read_csv(deep_run/'run/preds_valid.csv').path[0])
+    kept = path.read_bytes()
+    try:
+        for content in (kept[:40], b'', saved(camera(0, 99).astype(np.uint16), 'PNG')):
+            path.write_bytes(content)
+            with pytest.raises(UserError, match='is not the photograph that the run was made with'):
+                export_run(deep_run/'run', out=tmp_path/'no')
+            assert not (tmp_path/'no').exists()
+    finally: path.write_bytes(kept)
+
+def test_a_run_of_before_scores_as_before(deep_run, tmp_path):
+    run = tmp_path/'old'
+    shutil.copytree(deep_run/'run', run)
+    shutil.rmtree(run/'export')
+    info = {k:v for k,v in open_run(run).info.items() if k!='pixels'}
+    write_json(run/'run.json', info)
+    path = read_csv(run/'preds_test.csv').path[0]
+    old = score_images(open_scorer(run, 'torch'), [path]).iloc[0]
+    eight = tmp_path/'eight.png'
+    Image.fromarray((np.asarray(Image.open(path))>>8).astype(np.uint8)).save(eight)
+    assert old.note=='' and old.p_defect==score_images(open_scorer(run, 'torch'), [str(eight)]).p_defect[0]
+    write_json(run/'run.json', info | dict(pixels=dict(levels=[9,1], blank=.3, resize='squeeze')))
+    with pytest.raises(UserError, match='is no rule that this release knows'): open_scorer(run, 'torch')
