@@ -524,7 +524,7 @@ def main():
     try: code = app(standalone_mode=False) or 0 # typer answers Ctrl-C with 130
     except UserError as e: code = _fail(str(e), 1)
     except (KeyboardInterrupt, typer.Abort): code = _fail('stopped', 130)
-    except MemoryError as e: code = _fail(f'{e or "not enough memory"}; the files are not to blame, close other programs', 1)
+    except MemoryError as e: code = _fail(f'{e or "not enough memory"}; close other programs, and start again', 1)
     except OSError as e:
         known = [str(o) for o in (e.filename, e.strerror or e) if o]
         code = _fail(': '.join(known), 1)

@@ -45,7 +45,7 @@ class Recipe:
     test:float = .25 # Share of the images in the test set, which only reports
     valid:float = .2 # Share of the rest in the validation set, which chooses (thresholds, committees)
     split_seed:int = 0 # Decides the split, so that runs with other seeds stay comparable
-    levels:str = '' # 'low,high': numbers of pictures deeper than 8 bits that become black and white; read from the data if empty
+    levels:str = '' # 'low,high', black and white of pictures of more than 8 bits; read from the data if empty
     group_by:str = '' # Column such as lot: rows with the same value stay on one side of the split
 
 # %% ../nbs/28_recipe.ipynb #c0008

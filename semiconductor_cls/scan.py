@@ -41,8 +41,8 @@ def gray_stats(
 
 # %% ../nbs/14_scan.ipynb #c0014
 _UNREAD = dict(hash='', pixel_hash='', width=0, height=0, mode='',
-               **dict.fromkeys(STATS, np.nan), darkest=0, brightest=0, saturated=0., blank=0., several=False, deep=False,
-               no_number=0., outside=0., top=0, reason=None, also=None) # What `look` knows of a broken file
+               **dict.fromkeys(STATS, np.nan), darkest=0, brightest=0, saturated=0., blank=0., several=False,
+               deep=False, no_number=0., outside=0., top=0, reason=None, also=None) # `look` at a broken file
 
 def _pixel_hash(pixels):
     "sha1 of the shape and the pixels; the shape counts, because a row of pixels is not a column of them"
@@ -102,7 +102,7 @@ def _picture_words(row, limit): # Yields kind, details
     if row.several: yield 'several_pages', 'the first page is taken'
     if row.blank>limit: yield 'half_picture', f'{row.blank:.0%} of it is one value, as if its end were missing'
     if row.no_number>0: yield 'no_numbers', f'{row.no_number:.2g} of its pixels are no numbers (NaN, infinite)'
-    if row.outside>DOUBTED: yield 'outside_levels', f'{row.outside:.0%} of its pixels lie outside the levels of the data set'
+    if row.outside>DOUBTED: yield 'outside_levels', f'{row.outside:.0%} of its pixels lie outside those levels'
 
 SATURATED = .02 # Share of white pixels from which on a picture is called saturated
 
@@ -112,7 +112,8 @@ def _saturated(ok):
     if len(many)<=len(ok)/2:
         return [issue(o.path, 'saturated', detail=f'{o.saturated:.0%} of it is white') for o in many.itertuples()]
     share = many.saturated.median()
-    return [issue(many.path.iloc[0], 'saturated', detail=f'so are {len(many):,} of {len(ok):,} pictures, {share:.0%} white')]
+    words = f'so are {len(many):,} of {len(ok):,} pictures, {share:.0%} white'
+    return [issue(many.path.iloc[0], 'saturated', detail=words)]
 
 # %% ../nbs/14_scan.ipynb #d9918272
 FEW = .25 # Share of a range below which it is hardly used
@@ -122,8 +123,11 @@ def _few_levels(ok, levels):
     deep,plain = ok[ok.top>0],ok[~ok.deep]
     spans = [(deep, *levels, deep.top.max())] if levels and len(deep) else []
     if len(plain): spans.append((plain, plain.darkest.min(), plain.brightest.max(), 255))
-    return [issue(rows.path.iloc[0], 'few_levels', detail=f'{len(rows):,} pictures use levels {low:,.0f} to {high:,.0f}, '
-                  f'{(high-low)/top:.1%} of their range') for rows,low,high,top in spans if (high-low)/top<FEW]
+    found = []
+    for rows,low,high,top in spans:
+        words = f'{len(rows):,} pictures use levels {low:,.0f} to {high:,.0f}, {(high-low)/top:.1%} of their range'
+        if (high-low)/top<FEW: found.append(issue(rows.path.iloc[0], 'few_levels', detail=words))
+    return found
 
 def find_doubts(df:pd.DataFrame)->list: # Findings
     "Pictures of a scanned table that could be decoded and may be none of a part"

@@ -269,10 +269,6 @@ def _asked(df, r, seed):
     return dict(recipe=dataclasses.asdict(r), seed=seed, fingerprint=fingerprint(df), split_fingerprint=sets,
                 commit=git_commit())
 
-def _pixel_rule(learn, df, r):
-    "What `run.json` says about pixels: the levels, and the blank bands that training pictures have"
-    return pixel_rule(levels_of(df, r.levels), blank_limit(learn.dls.cache.blanks(df.index[df.split=='train'])))
-
 def _made(learn, r):
     "What `run.json` says after it"
     channels,stats = 3 if learn.dls.cache.data.ndim==4 else 1,arch_cfg(r.arch)['stats']
@@ -320,7 +316,8 @@ def train_run(
     cbs = [_tensorboard(run)] if track else None
     learn = fit_recipe(df, r, seed, weights, device, folder, log, ckpt, cbs, caches)
     run.update(**_made(learn, r))
-    if not is_old: run.update(pixels=_pixel_rule(learn, df, r))
+    limit = blank_limit(learn.dls.cache.blanks(df.index[df.split=='train']))
+    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), limit))
     save_model(learn.model, run/'model.safetensors')
     _write_preds(run, df, learn, r.tta)
     return learn

@@ -202,7 +202,7 @@ def test_doubts_are_said_by_predict_and_eda(trained, tmp_path):
     assert bad.note.str.startswith('look: ').all(), bad.note
     assert not (bad.decision=='pass').any()
     assert df.note['fine.png']=='' and df.note['pages.tif']=='the first of several pages'
-    part(tmp_path/'parts/defect/d.png', 1, 0)
+    for i in range(60): part(tmp_path/f'parts/defect/d{i}.png', 1, i)
     found = inspect(tmp_path/'parts')[2]
     kinds = {Path(o.path).name: o.kind for o in found.itertuples() if o.kind in ('half_picture','no_numbers','several_pages')}
     halves = 'early.png early.jpg zeros.bmp gray.png black.png'.split()

@@ -73,6 +73,7 @@ def _tag(im, number, default=None): # Of a TIFF; else the default
 
 def _is_signed_byte(im): return im.mode=='L' and _tag(im, 258)==8 and _tag(im, 339)==2
 
+# %% ../../nbs/05_base.image.ipynb #aab18eb4
 def _stored(im): # How its file holds the pixels, such as 'RGB;16B'
     tiles = getattr(im, 'tile', None)
     return str(tiles[0].args) if tiles else ''
@@ -172,7 +173,8 @@ def _read_levels(paths): # Levels or `None`, a sentence about them
     levels = common_levels(each)
     far = sum(low<levels.low or high>levels.high for low,high in each)
     said = f'{len(deep):,} pictures of more than 8 bits: {levels} become black to white'
-    return levels, said+(f'; {far:,} of {len(each):,} that were looked at reach further, and are clipped' if far else '')
+    if far: said += f'; {far:,} of {len(each):,} that were looked at reach further, and are clipped'
+    return levels, said
 
 def read_levels(
     paths # Of image files
@@ -232,7 +234,7 @@ def _from_deep(numbers, levels):
     im = Image.fromarray(to_levels(numbers, levels) if levels else _lone(numbers))
     finite,outside = np.isfinite(numbers),0.
     if levels: outside = float(np.mean(finite & ((numbers<levels[0])|(numbers>levels[1]))))
-    top = np.iinfo(numbers.dtype).max if numbers.dtype==np.uint16 else 0 # What its kind could hold, where that is known
+    top = 65535 if numbers.dtype==np.uint16 else 0 # What its kind could hold, where that is known
     im.info['seen'] = dict(deep=True, no_number=float(1-finite.mean()), outside=outside, top=top)
     return im
 
@@ -321,9 +323,10 @@ BLANK = .25 # A smaller band is never doubted
 def blank_limit(
     shares # `blank_share` of the pictures of a data set
 )->float:
-    "The band that all but one in a hundred pictures keep within, `BLANK` at least"
+    "The largest usual band: `BLANK`, or what 99 in 100 keep within if one picture in ten has a larger band"
     shares = np.asarray(shares, float)
-    return max(BLANK, float(np.quantile(shares, .99, method='lower'))) if shares.size else BLANK
+    if not shares.size or np.quantile(shares, .9)<=BLANK: return BLANK
+    return float(np.quantile(shares, .99, method='lower'))
 
 # %% ../../nbs/05_base.image.ipynb #8c755079
 DOUBTED = .01 # Share of pixels outside the levels, or no numbers, from which on a picture is doubted
@@ -378,7 +381,8 @@ def pixels(self:Run)->tuple: # As `check_rule` gives it
     levels = {name:levels or None for name,(levels,_) in rules.items()}
     if len(set(levels.values()))>1:
         said = '; '.join(f'{name}: {o or "none"}' for name,o in levels.items())
-        raise UserError(f'{self.path}: its members became pixels by other levels ({said[:160]}); train them on one data set')
+        raise UserError(f'{self.path}: its members became pixels by other levels ({said[:160]}); '
+                        'train them on one data set')
     found = list(rules.values())
     return found[0][0] if found else None, max((limit for _,limit in found), default=1.)
 

@@ -138,8 +138,9 @@ def _check_same(rows):
     "Refuse photographs that are not those that the run was trained with"
     if 'hash' not in rows: return
     for path,was,now in zip(rows.path, rows['hash'], parallel_map(_md5, rows.path, desc='hash')):
-        if isinstance(was, str) and was and was!=now: raise UserError(f'{path}: is not the photograph that the run was made with (its hash differs); '
-                                     'put it back, to compare the graph with torch')
+        if not isinstance(was, str) or was in ('',now): continue
+        raise UserError(f'{path}: is not the photograph that the run was made with (its hash differs); '
+                        'put it back, to compare the graph with torch')
 
 def _md5(path): return file_md5(path) if Path(path).is_file() else None
 
@@ -158,9 +159,8 @@ def photographs(
                              'to compare the graph with torch')
     _check_same(df.loc[rows])
     caches = {side:ImageCache(df, side, levels=levels) for side in sides}
-    for i in rows:
-        why = next((cache.broken[i] for cache in caches.values() if i in cache.broken), None)
-        if why: raise UserError(f'{df.path[i]}: {why}; the photographs of the run are needed to compare the graph with torch')
+    for i,why in next(iter(caches.values())).broken.items():
+        if i in rows: raise UserError(f'{df.path[i]}: {why}; so there is nothing to compare the graph with')
     xs = {side:np.stack([cache[i] for i in rows]) for side,cache in caches.items()}
     channels = max(3 if x.ndim==4 else 1 for x in xs.values())
     return (df.label[rows]=='defect').to_numpy(), xs, channels

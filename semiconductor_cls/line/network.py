@@ -38,7 +38,9 @@ class TorchScorer:
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 also fits gray pictures
         self.levels,self.blank = run.pixels
-        self.key = str([run.weights_id, *([self.levels] if self.levels else []), self.how, *((info['recipe'], info['size']) for _,info,_ in self.members)])
+        rule = [self.levels] if self.levels else []
+        members = [(info['recipe'], info['size']) for _,info,_ in self.members]
+        self.key = str([run.weights_id, *rule, self.how, *members])
 
 # %% ../../nbs/64_line.network.ipynb #c0010
 @patch

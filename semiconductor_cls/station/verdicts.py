@@ -21,7 +21,8 @@ from ..base.run import *
 from ..base.image import *
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0005
-EXTS = dict(PNG='png', JPEG='jpg', BMP='bmp', TIFF='tif', WEBP='webp', JPEG2000='jp2', PPM='pnm') # Format → ending in the store
+EXTS = dict( # Format → ending in the store
+    PNG='png', JPEG='jpg', BMP='bmp', TIFF='tif', WEBP='webp', JPEG2000='jp2', PPM='pnm')
 MIN_SIDE = 8 # Pixels; less is no photograph of a part
 MAX_MB = 64 # Of one file
 
