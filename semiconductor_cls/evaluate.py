@@ -341,7 +341,7 @@ def _run_figures(run, df, y, p, t, groups):
     figs = dict(roc=plot_roc(y, p, t, groups=groups).figure,
                 confusion=plot_confusion(y, p, t, groups=groups).figure,
                 calibration=plot_calibration(y, p).figure,
-                mistakes=plot_mistakes(df, t, levels=run.pixels[0]))
+                mistakes=plot_mistakes(df, t, levels=run.shown_levels))
     for name,fig in figs.items(): save_fig(fig, run/f'figures/{name}.png')
 
 # %% ../nbs/32_evaluate.ipynb #c0055

@@ -111,6 +111,6 @@ def labels_run(
     cols = ['rank','id','path','label','suggested','p_defect','quality','issue']
     if 'fold' in s: cols.append('fold')
     write_csv(s[cols], out/'suspects.csv')
-    save_fig(plot_suspects(s, levels=run.pixels[0]), out/'figures/suspects.png')
+    save_fig(plot_suspects(s, levels=run.shown_levels), out/'figures/suspects.png')
     if drop: write_csv(without(read_csv(run.file('table.csv')), s.id[:drop]), out/'without_suspects.csv')
     return s

@@ -386,6 +386,13 @@ def pixels(self:Run)->tuple: # As `check_rule` gives it
     found = list(rules.values())
     return found[0][0] if found else None, max((limit for _,limit in found), default=1.)
 
+# %% ../../nbs/05_base.image.ipynb #e7dbfa0e
+@patch(as_prop=True)
+def shown_levels(self:Run): # `Levels`, or `None`
+    "The levels that figures are drawn with; a committee whose members are away has figures too"
+    try: return self.pixels[0] or None
+    except UserError: return None
+
 # %% ../../nbs/05_base.image.ipynb #c0020
 def load_image(
     f, # Path or binary file
