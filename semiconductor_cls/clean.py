@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from .base.errors import *
 from .base.table import *
+from .base.parts import *
 from .source import *
 from .scan import *
 from .eda import *
@@ -105,4 +106,5 @@ def run_clean(
     write_csv(kept[cols], out/'clean.csv')
     write_csv(removed[['reason','other',*cols]], out/'removed.csv')
     counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=_count_reasons(removed))
-    return counts | dict(seconds=round(time.perf_counter()-start, 1))
+    left = say_left_out(df.attrs.get('issues', ()))
+    return counts | dict(left_out=left, seconds=round(time.perf_counter()-start, 1))
