@@ -24,7 +24,7 @@ def is_image_name(name:str)->bool:
     return not name.startswith('.') and _ext(name).lower() in IMAGE_EXTS
 
 # %% ../../nbs/08_base.parts.ipynb #0efdc2d6
-SIDE_FOLDER = re.compile(r'[.@].*|_*thumb(nail)?s?_*|__macosx|[$#]recycle(\.bin)?|#snapshots?|lost\+found'
+SIDE_FOLDER = re.compile(r'\.(?!\.?$).*|@.*|_*thumb(nail)?s?_*|__macosx|[$#]recycle(\.bin)?|#snapshots?|lost\+found'
                          r'|system volume information', re.I)
 
 def is_side_folder(name:str)->bool:

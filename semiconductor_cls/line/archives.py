@@ -30,6 +30,12 @@ MAX_MEMBERS = 1_000_000 # Members of one archive, images or not
 MAX_RATIO = 200 # An archive may unpack to so many times its own size,
 MIN_TOTAL = 1<<30 # or to so many bytes, whichever is more
 
+# %% ../../nbs/60_line.archives.ipynb #ef0c4335
+def _leads_out(name):
+    "Whether a member's name would leave the folder it is unpacked to"
+    parts = name.replace('\\', '/').split('/')
+    return '..' in parts or name[:1] in '/\\' or ':' in parts[0]
+
 # %% ../../nbs/60_line.archives.ipynb #f00bee01
 _SCRIPTS = {
     'utf-8': r'.*[\u0800-\U0010ffff].*|[\x00-\x7f\u00c0-\u017f\u0300-\u036f]*|[\x00-\x7f\u0370-\u03ff]*'
@@ -71,7 +77,7 @@ def _zip_names(members): # Name or None of each, and its bytes
     names = [o.filename if o.flag_bits&0x800 or raw.isascii() else _second_name(o, raw) for o,raw in zip(members, raws)]
     encoding = name_encoding([raw for raw,name in zip(raws, names) if name is None])
     names = [raw.decode(encoding) if name is None and encoding else name for raw,name in zip(raws, names)]
-    return zip([name and name.replace('\\', '/') for name in names], raws)
+    return zip([name and (name if _leads_out(name) else name.replace('\\', '/')) for name in names], raws)
 
 # %% ../../nbs/60_line.archives.ipynb #c0011
 def _zip_trouble(o):
@@ -141,12 +147,6 @@ def _tar_members(path, limit):
             archive.members = [] # tarfile keeps a kilobyte for each
             if not o.isdir(): yield o.name,o.size,_tar_trouble(o),partial(read, o)
 
-# %% ../../nbs/60_line.archives.ipynb #c0022
-def _leads_out(name):
-    "Whether a member's name would leave the folder it is unpacked to"
-    parts = name.replace('\\', '/').split('/')
-    return '..' in parts or name[:1] in '/\\' or ':' in parts[0]
-
 # %% ../../nbs/60_line.archives.ipynb #c0025
 def iter_members(
     path, # A zip or tar, compressed or not
@@ -161,7 +161,8 @@ def iter_members(
         if ARCHIVE.search(name):
             yield name,'an archive in an archive is not opened',None
             continue
-        if not is_image_name(name.split('/')[-1]):
+        file = name if why==UNSURE else name.replace('\\', '/')
+        if not is_image_name(file.split('/')[-1]):
             if others is not None: others.append(name)
             continue
         total += size

@@ -92,7 +92,7 @@ def _start(pattern):
 def _hit_left_as(hit, start):
     "What a pattern's hit is left out as; '' for a picture, a folder or an archive"
     side = [o for o in PurePath(os.path.relpath(hit, start or '.')).parts if is_side_folder(o)]
-    if side and side[0] not in ('.','..'): return f'in {side[0]}'
+    if side: return f'in {side[0]}'
     return '' if os.path.isdir(hit) or ARCHIVE.search(hit) else _left_as(os.path.basename(hit))
 
 def _matches(pattern, left):
