@@ -156,6 +156,7 @@ def _is_two_valued(a): # All but 2 % of the pixels lie near the darkest or the b
     if high-low<64: return len(np.unique(a))<=2
     return (np.minimum(a-low, high-a)<=(high-low)/4).mean()>.98
 
+# %% ../../nbs/08_base.parts.ipynb #d80b3fd6
 def mask_facts(
     f # Path or binary file
 )->tuple|None: # ((height, width), whether it has two values); None where there are no pixels

@@ -205,7 +205,7 @@ def list_archive(
     except Exception as e: # zipfile and tarfile raise many kinds on damage
         how_far = ' to its end' if items else ''
         damage = [Item(path, f'not readable as an archive{how_far} ({_short(e)})')]
-    left = _sort_out(path, [o for o in items if not ARCHIVE.search(o)], others)
+    left = _sort_out(path, [name for name,item in items.items() if not item.note], others)
     counts = {(path, what):n for what,n in Counter(left.values()).items() if what}
     if issues is not None: issues += left_out_issues(counts)
     return [item for name,item in items.items() if name not in left] + damage
