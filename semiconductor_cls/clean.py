@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from .base.errors import *
 from .base.table import *
+from .base.parts import *
 from .source import *
 from .scan import *
 from .eda import *
@@ -77,8 +78,15 @@ def _count_reasons(removed): # Reason → rows, without the words that follow a 
     return kinds.value_counts().sort_index().to_dict()
 
 # %% ../nbs/18_clean.ipynb #c0019
-_NOT_WRITTEN = {*STATS,'copy_of','copy_kind','pixel_hash','width','height','mode','reason'} # A new scan gives them
+def _apart(df): # The user's own groups out of the way of those of the copies
+    return df.rename(columns=dict(group='group_given', copy_group='copies_given'))
 
+def _as_given(df, columns): # Only these columns, under the names they have in the user's table, and `copy_group`
+    df = df.rename(columns=dict(group='copy_group', group_given='group'))
+    df = df[[o for o in columns if o!='copy_group']+['copy_group']]
+    return df.rename(columns=given_back(df.columns))
+
+# %% ../nbs/18_clean.ipynb #f9e6708d
 def _absolute(df): # The table with paths that hold from any folder
     paths = [os.path.abspath(p) for p in df.path]
     return df.assign(path=pd.Series(paths, index=df.index, dtype=object))
@@ -89,7 +97,7 @@ def _check_clean(out, rules):
     odd = [rule for rule in rules if rule not in RULES]
     if odd: raise UserError(f"{odd[0]}: no such rule (there are: {', '.join(RULES)})")
 
-# %% ../nbs/18_clean.ipynb #b14f6190
+# %% ../nbs/18_clean.ipynb #10a7cd68
 def _list_near(kept, path):
     "Write the near copies that stay, beside what they are copies of; how many there are"
     again = kept.rename(columns=dict(copy_of='other'))
@@ -111,11 +119,17 @@ def run_clean(
     "Clean a source and write both tables"
     start,out = time.perf_counter(),Path(out)
     _check_clean(out, rules)
-    df,_ = find_copies(read_source(src, good, defect), n_workers)
+    source = read_source(src, good, defect)
+    check_words(source, src)
+    df,_ = find_copies(_apart(source), n_workers)
     kept,removed = clean(_absolute(df), near=near, **rules)
-    cols = [col for col in df if col not in _NOT_WRITTEN]
-    write_csv(kept[cols], out/'clean.csv')
-    write_csv(removed[['reason','other',*cols]], out/'removed.csv')
+    write_csv(_as_given(kept, source), out/'clean.csv')
+    why = removed[['reason','other']]
+    gone = _as_given(removed.drop(columns=list(why)), source)
+    gone = gone.rename(columns=dict(reason='own_reason', other='own_other'))
+    write_csv(pd.concat([why, gone], axis=1), out/'removed.csv')
     n_near = _list_near(kept, out/'near.csv')
     counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), n_near=n_near)
-    return counts | dict(reasons=_count_reasons(removed)) | dict(seconds=round(time.perf_counter()-start, 1))
+    counts |= dict(reasons=_count_reasons(removed))
+    left = say_left_out(source.attrs.get('issues', ()))
+    return counts | dict(left_out=left, seconds=round(time.perf_counter()-start, 1))

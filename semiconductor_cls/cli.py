@@ -216,6 +216,7 @@ def eda(
     """
     from semiconductor_cls.inspect import run_eda
     s = run_eda(data, out, good, defect)
+    if s['left_out']: say(s['left_out'])
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(f'{s[k]} {words}' for k,words in _FOUND.items())
     typer.echo(f"{s['n_images']:,} images ({classes}): {found}. Report: {out/'report.html'}")
@@ -243,6 +244,7 @@ def clean(
     from semiconductor_cls.clean import run_clean
     kinds = dict(broken=broken, conflicts=conflicts, leaks=leaks, copies=copies, unboxed=unboxed)
     s = run_clean(data, out, good, defect, near=near, **kinds)
+    if s['left_out']: say(s['left_out'])
     kept = f"{s['n_kept']:,} of {s['n_images']:,} images kept, {s['n_removed']:,} removed"
     listed = f"; {s['n_near']:,} near copies stay, --near removes them: {out/'near.csv'}" if s['n_near'] else ''
     typer.echo(f"{kept}: {out/'clean.csv'}, {out/'removed.csv'}{listed}")
@@ -451,7 +453,7 @@ def explain(
         raise UserError('explain: --out is for images that are named; without any, the pictures go into the run')
     from semiconductor_cls.line.explain import explain_files, explain_run
     if not images: return typer.echo(_where_looked(run, explain_run(run)))
-    df = explain_files(run, images, out)
+    df = explain_files(run, images, out, tell=say)
     bad = df.p_defect.isna()
     for o in df[bad].head(5).itertuples(): say(f'no map: {o.path} ({o.note})')
     rejected = (df.decision=='reject').sum()

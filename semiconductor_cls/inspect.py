@@ -16,6 +16,7 @@ from .base.table import *
 from .base.run import *
 from .base.page import *
 from .base.issues import *
+from .base.parts import *
 from .source import *
 from .scan import *
 from .eda import *
@@ -108,6 +109,7 @@ def inspect(
         issues=found.kind.value_counts().sort_index().to_dict(),
         always_good=always_good(df),
         lacks=lacks(df),
+        left_out=say_left_out(found.itertuples(index=False)),
         source=str(src),
         seconds=round(time.perf_counter()-start, 1))
     return df, summary, found
