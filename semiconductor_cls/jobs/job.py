@@ -15,6 +15,7 @@ from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
 from ..base.issues import *
+from ..base.parts import *
 from ..source import *
 from ..split import *
 from ..cache import *
@@ -27,15 +28,6 @@ from ..evaluate import *
 from .report import *
 
 # %% ../../nbs/51_jobs.job.ipynb #c0005
-def _check_labels(df, data):
-    "Refuse labels that are neither good nor defect"
-    found = issues_of(df)
-    odd = found[found.kind=='unknown_label']
-    if not len(odd): return
-    example = f'such as {odd.path.iloc[0]} ({odd.detail.iloc[0]})'
-    raise UserError(f'{data}: {len(odd):,} labels are neither good nor defect, {example}; '
-                    'name yours with --good and --defect, and leave what is unknown empty')
-
 def _check_readable(df, removed, data):
     "Refuse a source without one readable labelled image"
     if df.label.notna().sum()>0: return
@@ -53,7 +45,7 @@ def prepare(
 )->tuple: # Table ready to train, table of removed images
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
-    _check_labels(df, data)
+    check_words(df, data)
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0])
     df,removed = drop_broken(df, cache)
@@ -92,6 +84,8 @@ def ready(
     df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
     tell(text)
+    left = say_left_out(df.attrs.get('issues', ()))
+    if left: tell(left)
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
 
@@ -200,6 +194,7 @@ def train_table(
             facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
             run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
         if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
+        if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030
