@@ -78,6 +78,18 @@ _SET_OPT = Annotated[Optional[list[str]], typer.Option('--set', help='Override a
 _TRACK = typer.Option('--tensorboard', help='Also write TensorBoard files into the run (extra: track)')
 _TOKEN = typer.Option(envvar='SEMICLS_TOKEN', help='A secret that opens the station')
 
+def _hash_password(asked:bool):
+    "Ask for a name and a password, and print what may be kept of them"
+    if not asked: return
+    from semiconductor_cls.station.passwords import password_line
+    name = typer.prompt('Name', err=True)
+    password = typer.prompt('Password (not shown)', hide_input=True, confirmation_prompt='Once more', err=True)
+    typer.echo(password_line(name, password))
+    raise typer.Exit()
+
+_HASH = typer.Option('--hash-password', is_eager=True, callback=_hash_password,
+                     help='Ask for a name and a password, print a line for the file of --passwords, and stop')
+
 # %% ../nbs/99_cli.ipynb #c0017
 def _check_name(name):
     is_plain = Path(name).name==name and name not in ('','.','..')
@@ -486,14 +498,21 @@ def serve(
     verdicts:Path=Path('verdicts'), # Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv
     # A folder that may be opened from the browser, with all below it (may be repeated)
     folders:Optional[list[Path]]=None,
-    host:str='127.0.0.1', # Address to listen on; anything but this machine needs --token or --user
+    host:str='127.0.0.1', # Address to listen on; anything but this machine needs --passwords, --token or --user
     port:int=7860, # Port
     token:Annotated[str, _TOKEN]='',
-    user:Optional[list[str]]=None, # NAME:PASSWORD of an inspector; verdicts carry the name (may be repeated)
+    user:Optional[list[str]]=None, # NAME:PASSWORD, for a trial: others can see it in the list of processes (may be repeated)
     max_mb:float=32., # Largest picture file, MB
     max_files:int=200, # Pictures that may be dropped at once
     window:int=200, # Pictures in a window of the drift page
     browser:bool=True, # Open a browser
+    # File with a line NAME:scrypt$... of each inspector, as --hash-password prints it; verdicts carry the name
+    passwords:Optional[Path]=None,
+    hash_password:Annotated[bool, _HASH]=False,
+    tls_cert:Optional[Path]=None, # Certificate (PEM); then everything travels encrypted
+    tls_key:Optional[Path]=None, # Its key (PEM)
+    # Address of a proxy before the station, which may say who a visitor is (may be repeated)
+    proxy:Optional[list[str]]=None,
 ):
     """Open the inspection station in a browser: drop pictures, see score and heat map, decide with one key,
     keep the verdicts.
@@ -502,13 +521,16 @@ def serve(
 
       semicls serve runs/line4
 
-      semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --user anna:secret-words --user ben:other-words
+      semicls serve --hash-password >> people
+
+      semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --passwords people --tls-cert c.pem --tls-key k.pem
 
       semicls train verdicts/verdicts.csv --name line5
     """
     from semiconductor_cls.station.page import serve_station
     limits = (max_mb, max_files, window)
-    serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say)
+    more = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
+    serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **more)
 
 # %% ../nbs/99_cli.ipynb #c0061
 def _sigterm(*_): raise KeyboardInterrupt

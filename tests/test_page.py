@@ -244,10 +244,20 @@ def test_a_shift_at_the_station(place, chrome):
 @pytest.fixture
 def ann(locked, chrome):
     "Her page at the station with a password"
-    page = new_page(chrome, http_credentials=dict(username='ann', password='secret-words'))
+    page = new_page(chrome)
     page.goto(locked.url)
+    page.fill('[name=name]', 'ann')
+    page.fill('[name=secret]', 'secret-words')
+    page.press('[name=secret]', 'Enter')
     page.wait_for_selector('#queue .note')
     return page
+
+def test_signing_out_closes_the_page_to_the_next_person(locked, ann):
+    assert ann.url==locked.url, 'no secret is in the address'
+    ann.click('.signout button')
+    ann.wait_for_selector('[name=secret]')
+    ann.goto(locked.url+'verdicts.csv')
+    ann.wait_for_selector('[name=secret]')
 
 def test_a_refusal_of_the_gate_is_said_on_the_page(place, ann):
     def forge(route): route.continue_(post_data=route.request.post_data.replace(str(place/'temp'), '/etc'))
