@@ -1,5 +1,5 @@
 "The page of the station in a real browser: a shift of two inspectors, a restart, a password; who has none gets nothing"
-import base64, shutil, urllib.error, urllib.request
+import base64, shutil, sqlite3, urllib.error, urllib.request
 from types import SimpleNamespace
 import pandas as pd, pytest
 pytest.importorskip('gradio')
@@ -273,3 +273,62 @@ def test_an_inspector_with_a_password(place, locked, ann):
     press(ann, 'p')
     journal = get(locked.url+'journal.csv', authorization=ANN)[1].splitlines()
     assert journal[1].split(',')[1]=='ann'
+
+# ---- what must not be lost
+
+def judged(s): return len(get(s.url+'journal.csv')[1].splitlines())-1
+
+def test_keys_that_are_pressed_fast_are_all_taken(place, chrome):
+    with Server(place, '--verdicts', 'fast', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 8), '8 pictures scored')
+        page.wait_for_function('document.querySelectorAll("#queue li").length==8')
+        order = page.evaluate('[...document.querySelectorAll("#queue li")].map(o => o.dataset.pick)')
+        page.evaluate('document.activeElement.blur()')
+        for key in ('ArrowRight','ArrowRight','ArrowLeft','ArrowRight','ArrowRight'): page.keyboard.press(key)
+        on_desk(page, order[3])
+        for key in ('p','p'): page.keyboard.press(key)
+        page.wait_for_function('document.querySelector("#oops").innerText.includes("not counted")')
+        assert judged(s)==1, 'the picture that nobody has seen is not judged'
+        for _ in range(3): page.click('#reject') # faster than the page is drawn
+        page.wait_for_function('document.querySelectorAll("#queue li").length==6')
+        s.stop()
+
+def test_a_verdict_that_cannot_be_written_is_said_and_its_picture_stays(place, chrome):
+    with Server(place, '--verdicts', 'full', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
+        page.wait_for_selector('#picture img.heat')
+        before = shown(page)
+        other = sqlite3.connect(place/'full/verdicts.db', isolation_level=None)
+        other.execute('begin immediate')
+        page.keyboard.press('p')
+        page.wait_for_function('document.querySelector("#oops").innerText.includes("nothing was saved")')
+        assert 'database is locked' in page.inner_text('#oops') and shown(page)==before
+        other.execute('rollback')
+        other.close()
+        press(page, 'p')
+        assert page.inner_text('#oops')=='' and judged(s)==1
+        out = s.stop()
+    assert 'Traceback' not in out, out
+
+def test_a_station_that_was_started_anew_says_so_on_an_open_page(place, chrome):
+    with Server(place, '--verdicts', 'anew', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
+        page.wait_for_selector('#picture img.heat')
+        s.stop()
+        page.keyboard.press('p')
+        page.wait_for_function('document.body.innerText.includes("does not answer")')
+        with Server(place, '--verdicts', 'anew', run='a', port=s.port) as again:
+            page.wait_for_function('!document.querySelector("#warn") && document.querySelector("#picture img.heat")')
+            assert judged(again)==0, 'the page has loaded itself again, and the key of before is gone'
+            press(page, 'p')
+            assert judged(again)==1
+
+def test_an_open_page_whose_session_has_ended_says_so(locked, ann):
+    ann.context.clear_cookies()
+    ann.get_by_role('tab', name='Verdicts').click()
+    ann.wait_for_function('document.querySelector("#warn")?.innerText.includes("signed out")')
+    ann.click('#warn button')
+    ann.wait_for_selector('[name=secret]')

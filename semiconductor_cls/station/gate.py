@@ -475,7 +475,8 @@ def check_access(
     host:str, # The address that the station listens at
     token:str, # '' if there is none
     users, # 'NAME:PASSWORD' of each
-    passwords=None # A file of hashes
+    passwords=None, # A file of hashes
+    proxy=() # Addresses of proxies before the station
 )->dict: # Name → hash of the password
     "Refuse to listen to the network without a secret"
     if passwords and users: raise UserError('--passwords and --user exclude each other')
@@ -483,7 +484,7 @@ def check_access(
     if token and len(token)<12:
         raise UserError('--token: at least 12 characters; they are all that keeps strangers out')
     if token and named: raise UserError('--token and --user exclude each other')
-    if host not in LOOPBACK and not (token or named):
-        raise UserError(f'--host {host}: everybody on the network could come in; '
+    if (proxy or host not in LOOPBACK) and not (token or named):
+        raise UserError(f"{'--proxy' if proxy else f'--host {host}'}: everybody on the network could come in; "
                         'add --token SECRET or --user NAME:PASSWORD, or --passwords FILE')
     return named

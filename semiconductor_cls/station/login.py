@@ -80,7 +80,21 @@ class Sessions:
         "A session is over"
         self.open.pop(self._key(number), None)
 
-# %% ../../nbs/79_station.login.ipynb #a2a0ffb4
+# %% ../../nbs/79_station.login.ipynb #175d4811
+class _Sparing(logging.StreamHandler):
+    "The error stream, with at most `most` lines a minute"
+    def __init__(self, stream, most=20, clock=time.monotonic):
+        super().__init__(stream)
+        self.most,self.clock,self.since,self.n = most,clock,clock(),0
+
+    def emit(self, record):
+        if self.clock()-self.since>60:
+            more,self.since,self.n = self.n-self.most,self.clock(),0
+            if more>0: self.stream.write(f'{more:,} more lines are in station.log\n')
+        self.n += 1
+        if self.n<=self.most: super().emit(record)
+
+# %% ../../nbs/79_station.login.ipynb #378e3728
 def station_log(
     folder=None # For `station.log`; only the error stream if `None`
 )->logging.Logger:
@@ -89,7 +103,7 @@ def station_log(
     for old in list(log.handlers):
         log.removeHandler(old)
         old.close()
-    handlers = [logging.StreamHandler(sys.stderr)]
+    handlers = [_Sparing(sys.stderr)]
     size = dict(maxBytes=5_000_000, backupCount=4)
     if folder: handlers.append(RotatingFileHandler(Path(folder)/'station.log', encoding='utf-8', **size))
     form = logging.Formatter('%(asctime)s UTC %(message)s', '%Y-%m-%d %H:%M:%S')
