@@ -1,8 +1,10 @@
 "Tell good chips from defective ones in images, with a method people can believe"
-import sys
+import sys, warnings
+from importlib import import_module
+from importlib.machinery import ModuleSpec
 __version__ = "0.2.1"
 
-# Modules of 0.2.1 that are somewhere else now. Whoever imports one is told where, instead of that it is not there.
+# Modules of 0.2.1 that are somewhere else now. Whoever imports one gets its names, and is told where they are.
 _MOVED = dict(
     ablate='jobs.ablate',
     app='station.station station.tray station.desk station.line station.page',
@@ -23,12 +25,22 @@ _MOVED = dict(
 )
 
 class _Moved:
-    "Asked by Python when no module of a name has been found"
-    @staticmethod
-    def find_spec(name, path=None, target=None):
+    "Asked by Python when no module of a name has been found: an old name gives what its new rooms hold"
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
         package,_,module = name.rpartition('.')
-        if package!=__name__ or module not in _MOVED: return None
-        rooms = ', '.join(f'{__name__}.{o}' for o in _MOVED[module].split())
-        raise ModuleNotFoundError(f'{name} has moved; its names are in {rooms}. All of them: {__name__}.all', name=name)
+        if package==__name__ and module in _MOVED: return ModuleSpec(name, cls)
+
+    @staticmethod
+    def create_module(spec): return None
+
+    @staticmethod
+    def exec_module(module):
+        rooms = [f'{__name__}.{o}' for o in _MOVED[module.__name__.rpartition('.')[2]].split()]
+        told = f"{module.__name__} has moved; its names are in {', '.join(rooms)}. All of them: {__name__}.all"
+        warnings.warn(told, FutureWarning, stacklevel=2)
+        for room in rooms:
+            names = vars(import_module(room)).items()
+            vars(module).update((k,v) for k,v in names if not k.startswith('__'))
 
 sys.meta_path.append(_Moved)

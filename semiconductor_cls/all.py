@@ -7,6 +7,7 @@ from .base.run import *
 from .base.image import *
 from .base.page import *
 from .base.issues import *
+from .base.parts import *
 from .draw import *
 from .synth import *
 from .boxes import *
@@ -42,6 +43,7 @@ from .jobs.committee import *
 from .jobs.study import *
 from .jobs.compare import *
 from .jobs.ablate import *
+from .jobs.claims import *
 from .line.archives import *
 from .line.inputs import *
 from .line.runtime import *

@@ -15,6 +15,7 @@ from fastcore.basics import noop
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
+from ..base.parts import say_left_out
 from ..base.table import _cell_out
 from .inputs import *
 from .score import *
@@ -118,11 +119,12 @@ def batch_key(
 
 # %% ../../nbs/69_line.predict.ipynb #c0020
 def open_locked(
-    path # Made if it is not there
+    path, # Made if it is not there
+    own:bool=False # A file of ours such as a journal, which is never opened through a link
 ): # A binary file for reading and appending
     "Open a file that no other process may use meanwhile; the lock ends with the process"
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    f = open(path, 'a+b', buffering=0)
+    f = open_own(path) if own else open(path, 'a+b', buffering=0)
     try: import fcntl
     except ImportError: return f # not on Windows
     try: fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
@@ -150,7 +152,7 @@ class Journal:
     def __init__(self,
         path # Locked while it is in use
     ):
-        self.path,self.f,self.at,self.end = Path(path),open_locked(path),{},0
+        self.path,self.f,self.at,self.end = Path(path),open_locked(path, own=True),{},0
 
     def __enter__(self):
         for line in _read_from(self.f, 0):
@@ -217,6 +219,7 @@ def predict_table(
     out = check_out(out, submission, inputs)
     scorer = open_scorer(run, engine, tell)
     items,keys,new,start = list_inputs(inputs),[],0,time.perf_counter()
+    if say_left_out(items.findings): tell(say_left_out(items.findings))
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         todo = _todo(items, bs, scorer, journal, keys, bar)
