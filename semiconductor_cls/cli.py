@@ -506,7 +506,8 @@ def serve(
     host:str='127.0.0.1', # Address to listen on; anything but this machine needs --passwords, --token or --user
     port:int=7860, # Port
     token:Annotated[str, _TOKEN]='',
-    user:Optional[list[str]]=None, # NAME:PASSWORD, for a trial: others can see it in the list of processes (may be repeated)
+    # NAME:PASSWORD, for a trial, because others can see it in the list of processes (may be repeated)
+    user:Optional[list[str]]=None,
     max_mb:float=32., # Largest picture file, MB
     max_files:int=200, # Pictures that may be dropped at once
     window:int=200, # Pictures in a window of the drift page

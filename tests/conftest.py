@@ -259,8 +259,8 @@ def free_port():
 
 class Server:
     "`semicls serve` in a process of its own"
-    def __init__(self, place, *args, run='both', port=None):
-        self.port,self.place = port or free_port(),place
+    def __init__(self, place, *args, run='both'):
+        self.port,self.place = free_port(),place
         self.url = f'http://127.0.0.1:{self.port}/'
         (place/'temp').mkdir(exist_ok=True)
         limits = ['--no-browser', '--max-mb', '2', '--max-files', '20']

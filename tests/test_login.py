@@ -120,6 +120,11 @@ def test_another_page_cannot_sign_anybody_in_or_out(people, headers, status):
         assert sign_in(c, 'ann', WORDS, headers=headers)==status
         assert c.post(LOGOUT, headers=headers).status_code==status
 
+def test_an_open_page_whose_session_has_ended_gets_words_and_no_dialog(people):
+    with visitor(gate_of(people)) as c:
+        r = c.post('/gradio_api/queue/join', json={}, headers={'origin':'http://station'})
+        assert r.status_code==401 and 'reload the page' in r.json()['detail'] and 'www-authenticate' not in r.headers
+
 def test_an_open_station_has_no_sign_in():
     with visitor(Gate(page)) as c: assert [c.post(o).status_code for o in (LOGIN,LOGOUT)]==[404,404]
 

@@ -262,11 +262,12 @@ def ask(self:Gate,
     why:str='not signed in' # What is written down
 )->Answer:
     "Ask for the secret"
-    if scope['path'] in (JOIN,UPLOAD) and 'cookie' in heads:
+    is_page = bool(heads.keys() & {'cookie','origin','sec-fetch-mode'})
+    if scope['path'] in (JOIN,UPLOAD) and is_page:
         text = json.dumps(dict(detail='You are signed out: reload the page, and sign in.'))
         return Answer(401, text, {'content-type':'application/json'}, why)
     more = {'content-type':'text/html; charset=utf-8'}
-    is_program = 'cookie' not in heads and 'text/html' not in heads.get('accept', '')
+    is_program = not is_page and 'text/html' not in heads.get('accept', '') # On a page it would open a dialog
     if self.users and is_program: more['www-authenticate'] = 'Basic realm="station", charset="UTF-8"'
     return Answer(401, ask_page(bool(self.users), said), more, why)
 

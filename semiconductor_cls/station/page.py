@@ -341,7 +341,8 @@ def make_app(
     closed = dict(_CLOSED) # A copy, because Gradio adds to it
     app = gr.mount_gradio_app(_tables_app(st), ui, path='/', app_kwargs=closed, theme=theme,
                               css=read_static('station.css'), head=page_head(), footer_links=[], run_history=False,
-                              max_file_size=int(limit*1e6), ssr_mode=False, pwa=False, mcp_server=False, show_error=False)
+                              max_file_size=int(limit*1e6), ssr_mode=False, pwa=False, mcp_server=False,
+                              show_error=False)
     return Gate(app, token, users, hosts, max_file=limit, temp=temp)
 
 # %% ../../nbs/87_station.page.ipynb #c0046
