@@ -63,14 +63,15 @@ def _ints(option, text): # Such as '0,1,2'
     try: return [int(o) for o in text.split(',')]
     except ValueError: raise UserError(f'{option} {text}: whole numbers separated by commas') from None
 
-def _recipe(option, name, pairs): # `pairs` such as 'epochs=8'
+def _recipe(option, name, pairs, group=None): # `pairs` such as 'epochs=8'
     from semiconductor_cls.recipe import RECIPES, set_fields
     if name not in RECIPES: raise UserError(f"{option} {name}: no such recipe; one of {', '.join(RECIPES)}")
-    return set_fields(RECIPES[name], pairs or [])
+    return set_fields(RECIPES[name], [*(pairs or []), *([f'group_by={group}'] if group else [])])
 
 def _called(): return ' '.join(['semicls', *sys.argv[1:]])
 
 # %% ../nbs/99_cli.ipynb #c0015
+_GROUP = typer.Option(metavar='REGEX', help='Part of the file name that names the part: its photographs stay together')
 GOOD_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of good parts')]
 DEFECT_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of defective parts')]
 _SET_OPT = Annotated[Optional[list[str]], typer.Option('--set', help='Override a field of the recipe: field=value')]
@@ -116,6 +117,7 @@ def train(
     good:str='good', # Name of the folder of good parts
     defect:str='defect', # Name of the folder of defective parts
     set_:Optional[list[str]]=None, # Override a field of the recipe: field=value (may be repeated)
+    group:Annotated[Optional[str], _GROUP]=None,
     folds:int=0, # Train this many models, each on all folds but one, and predict every training image out of fold
     device:Optional[str]=None, # cpu, cuda or mps; chosen by itself if not given
     overwrite:bool=False, # Replace a run of this name
@@ -132,13 +134,13 @@ def train(
 
       semicls train photos/ --name line4 --resume
 
-      semicls train photos/ --name line4 --folds 5
+      semicls train photos/ --name line4 --folds 5 --group '^(.+)_cam'
     """
     if overwrite and resume: raise UserError('--overwrite and --resume exclude each other')
     _check_name(name)
     from semiconductor_cls.jobs.report import headline
     fields = [f'arch={arch}'] if arch else []
-    chosen = _recipe('--recipe', recipe, fields + (set_ or []))
+    chosen = _recipe('--recipe', recipe, fields + (set_ or []), group)
     again = _go_on(data, name, runs, good, defect)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     m = _train(data, chosen, seed, folds, runs/name, again, **options, tell=say, track=track, command=_called())
@@ -206,6 +208,7 @@ def eda(
     out:Path, # Folder for summary.json, issues.csv, figures/ and report.html
     good:GOOD_OPT='good',
     defect:DEFECT_OPT='defect',
+    group:Annotated[Optional[str], _GROUP]=None,
 ):
     """Look at data before training: balance, boxes, copies, leaks, contradictions, broken files, outliers.
 
@@ -214,7 +217,8 @@ def eda(
       semicls eda photos/ --out eda/
     """
     from semiconductor_cls.inspect import run_eda
-    s = run_eda(data, out, good, defect)
+    s = run_eda(data, out, good, defect, group=group or '')
+    for line in s['told']: say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(f'{s[k]} {words}' for k,words in _FOUND.items())
     typer.echo(f"{s['n_images']:,} images ({classes}): {found}. Report: {out/'report.html'}")
@@ -349,6 +353,7 @@ def committee(
     defect:DEFECT_OPT='defect',
     device:Optional[str]=None, # cpu, cuda or mps
     overwrite:bool=False, # Average again; finished members stay
+    group:Annotated[Optional[str], _GROUP]=None,
 ):
     """Train several backbones by one recipe, resuming what is there, and average them: the study's committee.
 
@@ -359,7 +364,7 @@ def committee(
     from semiconductor_cls.jobs.study import committee_job
     from semiconductor_cls.jobs.report import headline
     archs = [o.strip() for o in arch.split(',') if o.strip()]
-    numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_)
+    numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
     m = committee_job(data, archs, numbers, chosen, out, folds, good, defect, weights, device, say, overwrite)
     typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
 
