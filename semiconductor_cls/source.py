@@ -134,6 +134,7 @@ def _named_folders(path, good, defect):
     df = _check_inside(df, dict(good=path/good, defect=path/defect))
     used = [Path(o).parts[0] for o in (good,defect)]
     unused = sorted(o for o in path.iterdir() if o.is_dir() and o.name not in used)
+    unused = [o for o in unused if plain_word(o.name) not in _ASIDE or list_images(o)]
     why = f"neither '{good}' nor '{defect}'"
     return add_issues(df, [issue(p, 'folder_left_out', detail=why) for p in unused])
 
