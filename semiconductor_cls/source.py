@@ -15,16 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-import numpy as np, pandas as pd
-from scipy import ndimage
+import pandas as pd
 from .base.errors import *
 from .base.table import *
-from .base.image import IMAGE_EXTS, load_image
+from .base.image import IMAGE_EXTS
 from .base.issues import *
 from .base.parts import *
 from .boxes import *
 
-# %% ../nbs/13_source.ipynb #12e1e696
+# %% ../nbs/13_source.ipynb #94b99e08
 _ASIDE = {'ground truth','groundtruth','gt','mask','masks','label','labels','annotation','annotations'}
 _CONTAINERS = {'image','images','imgs','img','data','pictures','photos','bilder','parts'}
 _NO_TYPES = _ASIDE | set('''unknown unsure unclear unsorted unlabelled unlabeled rework review misc other backup old raw
@@ -49,7 +48,7 @@ def folder_words(
         says[name] = known[first]
     return says
 
-# %% ../nbs/13_source.ipynb #cfab905f
+# %% ../nbs/13_source.ipynb #1f3168ec
 @dataclass(frozen=True)
 class Place:
     "What the path of a folder says about the pictures in it"
@@ -71,7 +70,7 @@ def place_of(
     rest = [name for name,word in zip(parts, words) if not word and plain_word(name) not in _CONTAINERS]
     return Place(split, next(iter(labels), None), rest[0] if rest else None)
 
-# %% ../nbs/13_source.ipynb #518531ef
+# %% ../nbs/13_source.ipynb #79053bcb
 def _is_type(place, has_defects):
     return bool(place.kind) and not has_defects and plain_word(place.kind) not in _NO_TYPES
 
@@ -83,7 +82,7 @@ def _row_of(path, place, has_defects):
     if label is None and not (place.split=='test' and place.kind is None): return None
     return dict(path=str(path), label=label, split=place.split or 'train', defect_type=kind)
 
-# %% ../nbs/13_source.ipynb #7b474e38
+# %% ../nbs/13_source.ipynb #9709e74a
 def _left_out(left): # Folder → pictures in it, as findings
     why = 'says neither good nor defect'
     return [issue(folder, 'folder_left_out', detail=f'{why}; {n} pictures') for folder,n in left.items()]
@@ -100,7 +99,7 @@ def _read_tree(path, good, defect):
     left = Counter(str(p.parent) for p,row in rows.items() if row is None)
     return add_issues(make_table([row for row in rows.values() if row]), issues+_left_out(left))
 
-# %% ../nbs/13_source.ipynb #c054ab21
+# %% ../nbs/13_source.ipynb #49e597cf
 def _table_of(path, folders):
     "The table of (label, split, folder) triples"
     issues,rows = [],[]
@@ -123,7 +122,7 @@ def _check_inside(df, tops):
     kinds = [places[p].kind if label=='defect' else None for p,label in zip(folders, df.label)]
     return df.assign(defect_type=pd.Series([None if re.search(r'\d', o or '') else o for o in kinds], dtype=object))
 
-# %% ../nbs/13_source.ipynb #f2207b4e
+# %% ../nbs/13_source.ipynb #7e8e1a0d
 def _named_folders(path, good, defect):
     "The table of the two folders that the user names; other folders are findings"
     _check_apart(path, good, defect)
@@ -138,7 +137,7 @@ def _named_folders(path, good, defect):
     why = f"neither '{good}' nor '{defect}'"
     return add_issues(df, [issue(p, 'folder_left_out', detail=why) for p in unused])
 
-# %% ../nbs/13_source.ipynb #b1a3d832
+# %% ../nbs/13_source.ipynb #d029e5c9
 def read_folder(
     path, # Holds the folders
     good:str='good', # Name of the folder of good parts
@@ -178,7 +177,7 @@ def add_lots(df:pd.DataFrame)->pd.DataFrame: # A table with the column `lot`
     if 'lot' in df: lot = df.lot.where(df.lot.notna(), lot)
     return df.assign(lot=lot)
 
-# %% ../nbs/13_source.ipynb #dd97bd2c
+# %% ../nbs/13_source.ipynb #37769701
 def box_files(path)->list:
     "Files that may hold boxes, in a folder and below"
     files = []
@@ -396,7 +395,7 @@ def propose_group(
         examples = [f"{part}: {', '.join(stems[parts==part][:3])}" for part in sorted(several.index)[:3]]
         return dict(pattern=pattern, parts=len(several), images=int(several.sum()), examples=examples)
 
-# %% ../nbs/13_source.ipynb #b2752166
+# %% ../nbs/13_source.ipynb #46128ede
 def say_groups(
     df:pd.DataFrame, # From `read_source`
     by:str='' # A column, a pattern for the names, or nothing
@@ -461,26 +460,21 @@ def _read_labels(path, good, defect): return read_table(path/'labels.csv', good,
 
 def _read_folders(path, good, defect): return _with_boxes(read_folder(path, good, defect), path)
 
-# %% ../nbs/13_source.ipynb #212d430d
-def _mask_boxes(mask): # A box around each bright spot
-    bright = load_image(mask, channels=1)>127
-    spots,_ = ndimage.label(bright, np.ones((3,3)))
-    return [(x.start, y.start, x.stop-1, y.stop-1) for y,x in ndimage.find_objects(spots)]
-
+# %% ../nbs/13_source.ipynb #70a684c9
 def _is_mvtec(path): return (path/'train/good').is_dir() and (path/'test').is_dir()
 
 def _read_mvtec(path, good, defect):
     "A tree of folders, with a box around each spot of a mask"
     df = _read_tree(path, good, defect)
     masks = [path/'ground_truth'/Path(p).parent.name/f'{Path(p).stem}_mask.png' for p in df.path]
-    boxes = [_mask_boxes(mask) if label=='defect' and mask.exists() else [] for mask,label in zip(masks, df.label)]
+    boxes = [mask_boxes(mask) if label=='defect' and mask.exists() else [] for mask,label in zip(masks, df.label)]
     df['boxes'] = boxes
     return df
 
-# %% ../nbs/13_source.ipynb #8292a7ad
+# %% ../nbs/13_source.ipynb #b85e1437
 def _visa_csv(path): return next((path/o for o in ('split_csv/1cls.csv','image_anno.csv') if (path/o).is_file()), None)
 
-# %% ../nbs/13_source.ipynb #d5ef35d1
+# %% ../nbs/13_source.ipynb #2cfaf959
 LAYOUTS = [
     Layout('table', _is_csv, read_table),
     Layout('ELPV', _has_elpv, lambda path,good,defect: read_elpv(path)),
@@ -522,7 +516,7 @@ def _check_there(path):
     except OSError as error: raise UserError(f'{path}: cannot be opened ({error.strerror})') from None
     if is_empty: raise UserError(f'{path}: the folder is empty')
 
-# %% ../nbs/13_source.ipynb #fedf723b
+# %% ../nbs/13_source.ipynb #1351df86
 def _say_folders(df): # ' in ok', where one folder holds them all
     folders = {Path(p).parent.name for p in df.path}
     return f' in {folders.pop()}' if len(folders)==1 else ''
@@ -548,10 +542,10 @@ def read_as(
     text += ''.join(f'; {what}: {n:,}' for what,n in more.items() if n)
     return f"read as {df.attrs.get('layout', 'table')}: {text}"
 
-# %% ../nbs/13_source.ipynb #34c02b57
+# %% ../nbs/13_source.ipynb #180b0530
 def say_findings(
     df:pd.DataFrame, # From `read_source`
-    without=('not_an_image','not_a_part') # Kinds that another line tells
+    without=('not_an_image','not_a_part','folder_left_out') # Kinds that another line tells
 )->str: # '' where everything fitted
     "How many findings of which kind there are, in one line"
     found = issues_of(df)
@@ -562,7 +556,7 @@ def say_findings(
         said.append(f"{len(some):,} {kind} ({names}{', …' if len(some)>3 else ''})")
     return f"did not fit: {'; '.join(said)}; semicls eda lists them" if said else ''
 
-# %% ../nbs/13_source.ipynb #6ae08ecc
+# %% ../nbs/13_source.ipynb #d1c2cb83
 def _as_read(df, name): # With the lot, and the layout that it was read as
     df = add_lots(df)
     df.attrs['layout'] = name
@@ -579,4 +573,4 @@ def read_source(
     _check_there(path)
     layout = layout_of(path)
     if layout is None: raise UserError(f'{path}: neither a folder nor a CSV')
-    return _as_read(layout.read(path, good, defect), layout.name)
+    return _as_read(masks_to_boxes(layout.read(path, good, defect)), layout.name)

@@ -15,6 +15,7 @@ from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
 from ..base.issues import *
+from ..base.parts import *
 from ..source import *
 from ..split import *
 from ..cache import *
@@ -83,7 +84,8 @@ def ready(
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
     df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
-    for line in filter(None, [*df.attrs.get('told', ()), text]): tell(line)
+    left = say_left_out(df.attrs.get('issues', ()))
+    for line in filter(None, [*df.attrs.get('told', ()), text, left]): tell(line)
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
 
@@ -192,6 +194,7 @@ def train_table(
             facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
             run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
         if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
+        if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030
