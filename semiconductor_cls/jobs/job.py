@@ -28,15 +28,6 @@ from ..evaluate import *
 from .report import *
 
 # %% ../../nbs/51_jobs.job.ipynb #c0005
-def _check_labels(df, data):
-    "Refuse labels that are neither good nor defect"
-    found = issues_of(df)
-    odd = found[found.kind=='unknown_label']
-    if not len(odd): return
-    example = f'such as {odd.path.iloc[0]} ({odd.detail.iloc[0]})'
-    raise UserError(f'{data}: {len(odd):,} labels are neither good nor defect, {example}; '
-                    'name yours with --good and --defect, and leave what is unknown empty')
-
 def _check_readable(df, removed, data):
     "Refuse a source without one readable labelled image"
     if df.label.notna().sum()>0: return
@@ -54,7 +45,7 @@ def prepare(
 )->tuple: # Table ready to train, table of removed images
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
-    _check_labels(df, data)
+    check_words(df, data)
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0])
     df,removed = drop_broken(df, cache)
