@@ -95,7 +95,8 @@ def _called(): return ' '.join(['semicls', *sys.argv[1:]])
 # %% ../nbs/99_cli.ipynb #c0015
 GOOD_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of good parts')]
 DEFECT_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of defective parts')]
-_ROOT_OPT = Annotated[Optional[Path], typer.Option(help='Where the pictures of the run lie now, if they were moved')]
+_MOVED = typer.Option('--root', help='Where the pictures of the run lie now, if they were moved')
+_ROOT_OPT = Annotated[Optional[Path], _MOVED]
 _SET_OPT = Annotated[Optional[list[str]], typer.Option('--set', help='Override a field of the recipe: field=value')]
 
 _TRACK = typer.Option('--tensorboard', help='Also write TensorBoard files into the run (extra: track)')

@@ -123,5 +123,7 @@ def labels_run(
     with hold(out), run.writes(*_OUT):
         write_csv(s[cols], out/'suspects.csv')
         save_fig(plot_suspects(shown), out/'figures/suspects.png')
-        if drop: write_csv(without(run.located(read_csv(run.file('table.csv'))), s.id[:drop]), out/'without_suspects.csv')
+        if drop:
+            table = run.located(read_csv(run.file('table.csv')))
+            write_csv(without(table, s.id[:drop]), out/'without_suspects.csv')
     return s

@@ -19,7 +19,7 @@ from ..base.table import _cell_out
 from .inputs import *
 from .score import *
 
-# %% ../../nbs/69_line.predict.ipynb #c0005
+# %% ../../nbs/69_line.predict.ipynb #a8007ecf
 def _parquet():
     "pyarrow, which only a .parquet table needs"
     try: import pyarrow, pyarrow.parquet
@@ -37,6 +37,7 @@ def _check_parquet(out):
     if names[:3]!=['id','path','p_defect']:
         raise UserError(f'--out {out}: is there already and no table of scores, so it is not written over')
 
+# %% ../../nbs/69_line.predict.ipynb #c0005
 def _is_same(path, out): return os.path.exists(path) and out.exists() and os.path.samefile(path, out)
 
 def check_out(
