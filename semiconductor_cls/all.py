@@ -8,6 +8,7 @@ from .base.image import *
 from .base.page import *
 from .base.issues import *
 from .base.parts import *
+from .base.pictures import *
 from .draw import *
 from .synth import *
 from .boxes import *
@@ -60,6 +61,8 @@ from .line.pointing import *
 from .line.sanity import *
 from .line.explain import *
 from .line.drift import *
+from .station.passwords import *
+from .station.login import *
 from .station.uploads import *
 from .station.gate import *
 from .station.verdicts import *

@@ -16,6 +16,7 @@ from .base.table import *
 from .base.run import *
 from .base.page import *
 from .base.issues import *
+from .base.parts import *
 from .source import *
 from .scan import *
 from .eda import *
@@ -94,19 +95,25 @@ def lacks(
 def inspect(
     src, # What `read_source` takes
     n_workers:int=None, # Threads; the number of cores if `None`
+    group:str='', # See `say_groups`
     **kw # For `read_source`
 )->tuple: # Scanned table with copies; summary; findings as a table
     "Read a source, look at everything, write nothing"
     start = time.perf_counter()
-    df,copies = find_copies(read_source(src, **kw), n_workers)
+    df = read_source(src, **kw)
+    told = [o for o in (read_as(df), say_findings(df), say_groups(df, group)) if o]
+    df,copies = find_copies(df, n_workers)
     found = find_broken(df) + copies + find_unboxed(df) + find_odd(df) + find_doubts(df)
     found = pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)
     found = pd.concat([issues_of(df), found], ignore_index=True)
     summary = count_classes(df) | count_copies(df) | dict(
+        n_not_compared=int((found.kind=='not_compared').sum()),
         n_issues=len(found),
         issues=found.kind.value_counts().sort_index().to_dict(),
         always_good=always_good(df),
         lacks=lacks(df),
+        told=told,
+        left_out=say_left_out(found.itertuples(index=False)),
         source=str(src),
         seconds=round(time.perf_counter()-start, 1))
     return df, summary, found
@@ -144,7 +151,9 @@ _ALWAYS = (' Calling every part good would be right for {accuracy:.1%} of the la
            'and let every defect escape; its AUC is {auc:.1f}. So judge by AUC.')
 _COPIES = ('{n_duplicates:,} files are byte copies of another ({n_duplicate_groups:,} sets), '
            "{n_pixel_duplicates:,} more have another's pixels, {n_near_duplicates:,} more are near copies: "
-           'shifted by up to 4 pixels, relit or recoded. Turned, mirrored or cropped copies are not looked for.')
+           'shifted by up to 4 pixels, turned, mirrored, relit or recoded, and with the noise of the same photograph. '
+           'Cropped copies are not looked for. {n_not_compared:,} pictures were not searched for near copies, '
+           f'because they are blank or under {SMALLEST} pixels on a side.')
 _LEAKS = ('{n_leaks:,} test images have a copy in training; '
           '{n_conflicts:,} groups of copies carry both labels; {n_broken:,} files are no usable image.')
 _BARE = '{n_unboxed_defects:,} of {n_defect:,} defects have no box.'
@@ -171,14 +180,14 @@ def _listing(found, kinds, top=20):
     return [more, first[filled].rename(columns=dict(path='file'))]
 
 # %% ../nbs/17_inspect.ipynb #c0031
-KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect'.split()
+KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect not_compared'.split()
 
 def _copy_sections(df, summary, found, fig):
     "Heading and parts of each section about copies"
     tags = tag_table(df)
     yield 'Copies', [_COPIES.format(**summary), fig('copies'), say_tags(tags), tags]
     parts = [_LEAKS.format(**summary)]
-    for k in ('leak','conflict','broken'): parts += _listing(found, [k])
+    for k in ('leak','conflict','broken','not_compared'): parts += _listing(found, [k])
     yield 'Leaks, contradictions, broken files', parts
 
 def _picture_sections(boxes, summary, found, fig):
@@ -196,7 +205,7 @@ def _sections(df, summary, found, fig):
     "Heading and parts of each section; parts that are missing are `None` or empty"
     boxes = box_table(df)
     numbers = {k[2:].replace('_', ' '):n for k,n in summary.items() if k.startswith('n_')}
-    yield 'In short', [pd.DataFrame(numbers.items(), columns=['what','number'])]
+    yield 'In short', [*summary.get('told', ()), pd.DataFrame(numbers.items(), columns=['what','number'])]
     yield 'What this source lacks', summary['lacks']
     yield 'Balance', [_say_balance(summary), fig('class_balance')]
     if len(boxes): yield 'Defects without a box', [_BARE.format(**summary), fig('defects_without_boxes')]
@@ -228,12 +237,13 @@ def run_eda(
     out, # Folder for summary.json, issues.csv, figures/, report.html
     good:str='good', # Name of the folder (or label) of good parts
     defect:str='defect', # Name of the folder (or label) of defective parts
-    n_workers:int=None # Threads; the number of cores if `None`
+    n_workers:int=None, # Threads; the number of cores if `None`
+    group:str='' # See `say_groups`
 )->dict: # The summary
     "Inspect a source and write down what was found"
     start,out = time.perf_counter(),Path(out)
     if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
-    df,summary,found = inspect(src, n_workers, good=good, defect=defect)
+    df,summary,found = inspect(src, n_workers, group, good=good, defect=defect)
     figures = _figures(df, found, out)
     eda_report(out/'report.html', df, summary, found, figures)
     write_csv(found, out/'issues.csv')

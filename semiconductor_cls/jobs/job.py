@@ -15,7 +15,9 @@ from ..base.parallel import *
 from ..base.table import *
 from ..base.image import levels_of
 from ..base.run import *
+from ..base.pictures import *
 from ..base.issues import *
+from ..base.parts import *
 from ..source import *
 from ..split import *
 from ..cache import *
@@ -46,6 +48,7 @@ def prepare(
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
     check_words(df, data)
+    df.attrs['told'] = [read_as(df), say_findings(df), say_groups(df, r.group_by)]
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0], levels=levels_of(df, r.levels))
     df,removed = drop_broken(df, cache)
@@ -83,8 +86,8 @@ def ready(
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
     df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
-    tell(text)
-    if df.attrs.get('levels_said'): tell(df.attrs['levels_said'])
+    left = say_left_out(df.attrs.get('issues', ()))
+    for line in filter(None, [*df.attrs.get('told', ()), text, df.attrs.get('levels_said'), left]): tell(line)
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
 
@@ -191,8 +194,10 @@ def train_table(
             run.update(status='running')
         else:
             facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
+            facts['pictures'] = picture_places(df, path)
             run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
         if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
+        if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030

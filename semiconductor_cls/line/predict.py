@@ -15,11 +15,12 @@ from fastcore.basics import noop
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
+from ..base.parts import say_left_out
 from ..base.table import _cell_out
 from .inputs import *
 from .score import *
 
-# %% ../../nbs/69_line.predict.ipynb #c0005
+# %% ../../nbs/69_line.predict.ipynb #a8007ecf
 def _parquet():
     "pyarrow, which only a .parquet table needs"
     try: import pyarrow, pyarrow.parquet
@@ -28,6 +29,16 @@ def _parquet():
         raise UserError(f'a .parquet table needs the extra: {hint}') from None
     return pyarrow
 
+def _check_parquet(out):
+    "Refuse to write over a .parquet table that is none of scores"
+    pa = _parquet()
+    if not out.exists(): return
+    try: names = pa.parquet.read_schema(out).names
+    except (OSError, pa.ArrowInvalid): names = []
+    if names[:3]!=['id','path','p_defect']:
+        raise UserError(f'--out {out}: is there already and no table of scores, so it is not written over')
+
+# %% ../../nbs/69_line.predict.ipynb #c0005
 def _is_same(path, out): return os.path.exists(path) and out.exists() and os.path.samefile(path, out)
 
 def check_out(
@@ -43,7 +54,8 @@ def check_out(
     if out.is_dir(): raise UserError(f'--out {out}: is a folder')
     if any(_is_same(o, out) for o in inputs):
         raise UserError(f'--out {out}: is one of the inputs, and would be overwritten')
-    if kind=='.parquet': _parquet()
+    if kind=='.csv': check_own(out, 'id,path,p_defect', 'id,defect_score')
+    else: _check_parquet(out)
     return out
 
 # %% ../../nbs/69_line.predict.ipynb #c0008
@@ -218,6 +230,7 @@ def predict_table(
     out = check_out(out, submission, inputs)
     scorer = open_scorer(run, engine, tell)
     items,keys,new,start = list_inputs(inputs),[],0,time.perf_counter()
+    if say_left_out(items.findings): tell(say_left_out(items.findings))
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         todo = _todo(items, bs, scorer, journal, keys, bar)

@@ -15,6 +15,7 @@ import numpy as np, pandas as pd
 from fastcore.basics import noop
 from PIL import Image, ImageOps
 from ..base.errors import *
+from ..base.issues import add_issues
 from ..base.files import *
 from ..base.parallel import *
 from ..base.run import *
@@ -251,4 +252,5 @@ def predict_files(
 )->pd.DataFrame: # As `score_images`
     "Score files with a run; a file that cannot be decoded has a note and no score"
     path = run.path if isinstance(run, Run) else run
-    return score_images(open_scorer(path), list_inputs(inputs))
+    items = list_inputs(inputs)
+    return add_issues(score_images(open_scorer(path), items), items.findings)
