@@ -76,7 +76,8 @@ def say_copies(
     lines = [f"copies kept in one set with what they are copies of: {', '.join(found)} copies"] if found else []
     conflicts = df.attrs.get('conflicts', ())
     lines += [f'copies with contradicting labels: {path} and {other} ({why})' for path,_,other,why in conflicts[:5]]
-    if len(conflicts)>5: lines.append(f'{len(conflicts)-5:,} more copies with contradicting labels; semicls eda lists all')
+    more = len(conflicts)-5
+    if more>0: lines.append(f'{more:,} more copies with contradicting labels; semicls eda lists all')
     return lines
 
 # %% ../../nbs/51_jobs.job.ipynb #7a618bec
