@@ -39,7 +39,7 @@ def _check_readable(df, removed, data):
     if len(removed): broken = f' ({len(removed)} broken, such as {removed.path.iloc[0]}: {removed.detail.iloc[0]})'
     raise UserError(f'{data}: no readable labelled image{broken}')
 
-# %% ../../nbs/51_jobs.job.ipynb #b0362c16
+# %% ../../nbs/51_jobs.job.ipynb #26939b38
 def _seen(df, cache):
     "The table with `pixel_hash` and `print` of each picture"
     if cache.sz<128: return scan(df, picture_print).rename(columns=dict(also='print'))
@@ -64,7 +64,7 @@ def add_copies(
     df.attrs['conflicts'] = tuple(find_conflicts(seen))
     return df
 
-# %% ../../nbs/51_jobs.job.ipynb #6c017d83
+# %% ../../nbs/51_jobs.job.ipynb #3117f344
 _KINDS = dict(copy='byte', pixel_copy='pixel', near_copy='near') # Kind of copy → word
 
 def say_copies(
@@ -80,7 +80,7 @@ def say_copies(
     if more>0: lines.append(f'{more:,} more copies with contradicting labels; semicls eda lists all')
     return lines
 
-# %% ../../nbs/51_jobs.job.ipynb #7a618bec
+# %% ../../nbs/51_jobs.job.ipynb #2ccc4f8f
 def prepare(
     data, # A path or 'elpv'
     r:Recipe, # Tells the size and the split
@@ -91,6 +91,7 @@ def prepare(
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
     check_words(df, data)
+    df.attrs['told'] = [read_as(df), say_findings(df), say_groups(df, r.group_by)]
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0])
     df,removed = drop_broken(df, cache)
@@ -129,10 +130,9 @@ def ready(
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
     df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
-    tell(text)
-    for line in say_copies(df): tell(line)
     left = say_left_out(df.attrs.get('issues', ()))
-    if left: tell(left)
+    lines = [*df.attrs.get('told', ()), *say_copies(df), text, left]
+    for line in filter(None, lines): tell(line)
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
 
