@@ -250,7 +250,7 @@ def text_encoding(path)->str:
     "The encoding of a text that somebody gave, by the mark at its beginning"
     with open(path, 'rb') as f: head = f.read(4096)
     for mark,encoding in _MARKS:
-        if head.startswith(mark): return encoding
+        if head.startswith(mark) and (encoding=='utf-8-sig' or os.path.getsize(path)%2==0): return encoding
     if head.count(0)>len(head)/4: raise UserError(f'{path}: every other byte is zero, as in UTF-16; save it as UTF-8')
     return 'utf-8'
 

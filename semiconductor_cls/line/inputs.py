@@ -187,7 +187,10 @@ def iter_ids(
     groups,ids = defaultdict(list),{}
     for path,key in zip(paths, hashes.tolist()):
         if key in shared: groups[key].append(path)
-    for group in groups.values(): ids.update(zip(group, unique_ids(group)))
+    taken = set(values.tolist())
+    for group in groups.values():
+        keys = unique_ids(group)
+        ids.update((o, os.path.abspath(o) if hash(key) in taken else key) for o,key in zip(group, keys))
     return (ids.get(o) or file_id(o) for o in paths)
 
 # %% ../../nbs/61_line.inputs.ipynb #c0027
