@@ -187,7 +187,7 @@ def iter_ids(
     groups,ids = defaultdict(list),{}
     for path,key in zip(paths, hashes.tolist()):
         if key in shared: groups[key].append(path)
-    taken = set(values.tolist())
+    taken = set(values[counts==1].tolist())
     for group in groups.values():
         keys = unique_ids(group)
         ids.update((o, os.path.abspath(o) if hash(key) in taken else key) for o,key in zip(group, keys))
