@@ -232,7 +232,7 @@ def predict_table(
     items,keys,new,start = list_inputs(inputs),[],0,time.perf_counter()
     if say_left_out(items.findings): tell(say_left_out(items.findings))
     key = file_id(items[0])
-    if submission and '/' in key: tell(f"ids have their folder in front, such as '{key}', but in the contest's own folders")
+    if submission and '/' in key: tell(f"ids outside of the contest's folders have their folder in front: '{key}'")
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         todo = _todo(items, bs, scorer, journal, keys, bar)
