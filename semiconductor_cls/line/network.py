@@ -14,6 +14,7 @@ from ..views import *
 from ..learner import *
 from ..train import *
 from ..ensemble import *
+from ..unlike import *
 from .runtime import LANES
 from .bundle import refuse_pickles
 
@@ -36,7 +37,9 @@ class TorchScorer:
         for folder in {run.path, *(o.path for _,o,_ in networks)}: refuse_pickles(folder)
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 also fits gray pictures
-        self.key = str([run.weights_id, self.how, *((info['recipe'], info['size']) for _,info,_ in self.members)])
+        self.unlike = open_likeness(run) # What the product looks like; `None` where the run does not know
+        known = self.unlike and likeness_id(likeness_bytes(self.unlike))
+        self.key = str([run.weights_id, self.how, known, *((info['recipe'], info['size']) for _,info,_ in self.members)])
 
 # %% ../../nbs/64_line.network.ipynb #c0010
 @patch

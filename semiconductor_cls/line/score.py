@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENGINES', 'HELD', 'PRED_COLS', 'decide', 'check_fresh', 'open_scorer', 'load_sizes', 'score_pixels', 'iter_scores',
-           'batched', 'table_rows', 'score_images', 'predict_files']
+           'batched', 'is_unlike', 'table_rows', 'score_images', 'predict_files']
 
 # %% ../../nbs/68_line.score.ipynb #c0002
 import os
@@ -19,6 +19,7 @@ from ..base.files import *
 from ..base.parallel import *
 from ..base.run import *
 from ..base.image import ImageError, MAX_PIXELS, open_image, to_8bit
+from ..unlike import *
 from .inputs import *
 from .runtime import *
 from .bundle import *
@@ -28,10 +29,12 @@ ENGINES = ['auto','torch','export']
 
 def decide(
     p:float, # Probability of defect; `None` where there is none
-    cuts # From which score on people look, and from which a part is rejected
+    cuts, # From which score on people look, and from which a part is rejected
+    note:str='' # What is strange about the picture
 )->str: # '' without a score
-    "pass, look or reject"
+    "pass, look or reject; whatever its score, people look at a picture that is unlike training"
     if p is None: return ''
+    if note: return 'look'
     if p>=cuts[1]: return 'reject'
     return 'look' if p>=cuts[0] else 'pass'
 
@@ -64,6 +67,15 @@ def _open_export(bundle, path):
     scorer.lanes = runtime.lanes
     return scorer
 
+def _doubt(path, likeness): # '' where there is none
+    "What cannot be relied on when pictures are compared with training"
+    if likeness is None:
+        return (f'{path}: does not know what its product looks like, so pictures unlike training are not found; '
+                'train again, with 20 pictures or more')
+    if likeness.n>=N_SURE: return ''
+    return (f'{path}: knows its product from {likeness.n} pictures; more than 1 in 100 own pictures may be called '
+            f'unlike training (from {N_SURE} on, hardly ever)')
+
 def _open_torch(path):
     "The networks of a run in torch"
     run = open_run(path)
@@ -89,6 +101,7 @@ def open_scorer(
             tell(f'{e}; scoring with torch instead')
     if not scorer: scorer = _open_torch(path)
     scorer.cuts = Run(path).decision or getattr(scorer, 'cuts', UNDECIDED)
+    if doubt := _doubt(path, scorer.unlike): tell(doubt)
     return scorer
 
 # %% ../../nbs/68_line.score.ipynb #c0015
@@ -103,14 +116,14 @@ def load_sizes(
     f, # Path, binary file or PIL image
     sizes, # Sides in pixels
     channels:int=3 # 1 or 3
-)->dict: # Side → uint8 pixels
+)->dict: # Side → uint8 pixels; 'size' → width and height of the picture
     "Pixels of one picture at several sizes, each as `load_image` gives it"
     mode = 'L' if channels==1 else 'RGB'
     def square(side): return im.resize((side,side), Image.Resampling.BILINEAR, reducing_gap=2.).convert(mode)
     try:
         im = _decoded(f)
         if channels==1: im = im.convert(mode)
-        return {side:np.asarray(square(side)) for side in sizes}
+        return {side:np.asarray(square(side)) for side in sizes} | dict(size=im.size)
     except ImageError: raise
     except Exception as e: # Pillow's plugins raise many kinds on broken files
         raise ImageError(f'cannot be decoded ({type(e).__name__}: {e})') from None
@@ -122,15 +135,23 @@ def _batch_scores(scorer, decoded): # Floats, one a picture
     xs = {side:np.stack([pixels[side] for pixels in decoded]) for side in scorer.sizes}
     return np.asarray(scorer.score(xs), dtype=float).tolist()
 
-def _with_note(p): return (p,'') if np.isfinite(p) else (None,'the model gave no number')
+def _strange(scorer, decoded):
+    "What is strange about pictures that could be decoded, in words"
+    likeness = getattr(scorer, 'unlike', None)
+    if likeness is None or not decoded: return ['']*len(decoded)
+    pixels = np.stack([o[likeness.side] for o in decoded])
+    return unlike_notes(likeness, pixels, [o['size'] for o in decoded])
+
+def _with_note(p, note): return (p,note) if np.isfinite(p) else (None,'the model gave no number')
 
 def score_pixels(
     scorer, # From `open_scorer`
     pixels # What `load_sizes` gave, or a note, for each picture
-)->list: # (probability or None, note) for each
+)->list: # (probability or None, note) for each; a note beside a probability says what is strange
     "Score a batch of which some could not be decoded"
-    scores = iter(_batch_scores(scorer, [o for o in pixels if not isinstance(o, str)]))
-    return [(None,o) if isinstance(o, str) else _with_note(next(scores)) for o in pixels]
+    decoded = [o for o in pixels if not isinstance(o, str)]
+    scored = zip(_batch_scores(scorer, decoded), _strange(scorer, decoded))
+    return [(None,o) if isinstance(o, str) else _with_note(*next(scored)) for o in pixels]
 
 # %% ../../nbs/68_line.score.ipynb #c0020
 HELD = 256<<20 # Bytes of unpacked members that may wait to be decoded
@@ -193,6 +214,12 @@ def batched(
     "Batches without keys"
     return ((None, items[i:i+bs]) for i in range(0, len(items), bs))
 
+def is_unlike(
+    row # In the order of `PRED_COLS`
+)->bool:
+    "Whether people look at a picture because it is unlike training"
+    return row[3]=='look' and row[5].startswith(UNLIKE)
+
 def table_rows(
     paths:list, # Of all pictures
     scored, # (probability or None, note) of each
@@ -200,7 +227,7 @@ def table_rows(
 ): # Yields tuples in the order of `PRED_COLS`
     "Rows of the table from (probability, note) of each path"
     for key,path,(p,note) in zip(iter_ids(paths), paths, scored):
-        yield key,str(path),p,decide(p, scorer.cuts),scorer.name,note
+        yield key,str(path),p,decide(p, scorer.cuts, note),scorer.name,note
 
 # %% ../../nbs/68_line.score.ipynb #c0028
 def _names(files): # One a file; what comes again is numbered

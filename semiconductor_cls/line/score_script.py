@@ -40,6 +40,27 @@ def load_graph(manifest):
     sys.modules['openvino_telemetry'] = None # It scores, and reports to nobody
     return RUNTIMES[manifest['runtime']](HERE/manifest['graph'])
 
+def read_arrays(data):
+    "The arrays of a .safetensors file"
+    end = 8+int.from_bytes(data[:8], 'little')
+    kinds = dict(F16=np.float16, F32=np.float32, I32=np.int32)
+    arrays = {}
+    for name,head in json.loads(data[8:end]).items():
+        if name=='__metadata__': continue
+        first,last = head['data_offsets']
+        arrays[name] = np.frombuffer(data[end+first:end+last], kinds[head['dtype']]).reshape(head['shape'])
+    return arrays
+
+def load_notes(manifest):
+    "A function that says in words what is strange about a picture; nothing of a bundle that does not know its product"
+    if not {'unlike.safetensors','unlike.py'}<=set(manifest['files']):
+        print('This bundle does not know what its product looks like: pictures unlike training are not found; '
+              'export again', file=sys.stderr)
+        return lambda im: ''
+    import unlike # Beside this script, and compared with its hash
+    likeness = unlike.Likeness(read_arrays((HERE/'unlike.safetensors').read_bytes()))
+    return lambda im: unlike.unlike_notes(likeness, squeeze(im, likeness.side), [im.size])[0]
+
 def to_8bit(im):
     "Sixteen bits lose their low byte, floats and large integers are stretched, all else stays as it is"
     deep = im.mode.startswith('I;16')
@@ -63,9 +84,8 @@ def squeeze(im, side):
     if im.size!=(side,side): im = im.resize((side,side), Image.Resampling.BILINEAR, reducing_gap=2.)
     return np.asarray(im)[None]
 
-def score(graph, manifest, path):
+def score(graph, manifest, im):
     "Probability of defect of a picture"
-    im = open_picture(path, manifest['channels'])
     sides = [o['side'] for o in manifest['inputs']]
     members = graph({f'x{side}':squeeze(im, side) for side in sides})[0].astype(float)
     weights = np.array([o['weight'] for o in manifest['members']])
@@ -74,26 +94,29 @@ def score(graph, manifest, path):
     logit = np.log(members/(1-members))@weights/weights.sum()
     return 1/(1+np.exp(-logit))
 
-def decide(p, low, high):
-    "pass, look or reject"
+def decide(p, low, high, note=''):
+    "pass, look or reject; people look at a picture that is unlike training"
+    if note: return 'look'
     if p>=high: return 'reject'
     return 'look' if p>=low else 'pass'
 
-def row(graph, manifest, path):
-    "What the table says about a picture; one that cannot be scored has a note"
+def row(graph, manifest, note_of, path):
+    "What the table says about a picture; one that cannot be scored, or is unlike training, has a note"
     formula = path.startswith(('=','+','-','@','\t','\r')) # A spreadsheet would run it
     name = "'"+path if formula else path
-    try: p = score(graph, manifest, path)
+    try:
+        im = open_picture(path, manifest['channels'])
+        p,note = score(graph, manifest, im),note_of(im)
     except Exception as e: return [name, '', '', ' '.join(str(e).split()) or type(e).__name__]
-    return [name, f'{p:.9g}', decide(p, *manifest['cuts']), '']
+    return [name, f'{p:.9g}', decide(p, *manifest['cuts'], note), note]
 
 def main():
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
     manifest = read_manifest()
-    graph = load_graph(manifest)
+    graph,note_of = load_graph(manifest),load_notes(manifest)
     sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', newline='')
     table = csv.writer(sys.stdout)
     table.writerow(['path','p_defect','decision','note'])
-    for path in sys.argv[1:]: table.writerow(row(graph, manifest, path))
+    for path in sys.argv[1:]: table.writerow(row(graph, manifest, note_of, path))
 
 if __name__=='__main__': main()
