@@ -44,6 +44,7 @@ from .jobs.committee import *
 from .jobs.study import *
 from .jobs.compare import *
 from .jobs.ablate import *
+from .jobs.claims import *
 from .line.archives import *
 from .line.inputs import *
 from .line.runtime import *

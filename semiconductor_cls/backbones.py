@@ -12,20 +12,37 @@ from .base.errors import *
 
 # %% ../nbs/24_backbones.ipynb #c0005
 ALIASES = dict(
-    efficientnet_b5='tf_efficientnet_b5',
-    efficientnet_b7='tf_efficientnet_b7',
+    resnet50='resnet50.tv_in1k',
+    resnet34='resnet34.tv_in1k',
+    densenet121='densenet121.tv_in1k',
+    densenet169='densenet169.tv_in1k',
+    efficientnet_b5='tf_efficientnet_b5.aa_in1k',
+    efficientnet_b7='tf_efficientnet_b7.aa_in1k',
     efficientnet_lite0='tf_efficientnet_lite0',
     efficientnet_lite1='tf_efficientnet_lite1',
     efficientnet_lite2='tf_efficientnet_lite2')
 STUDY_ARCHS = 'resnet50 resnet34 densenet121 densenet169 alexnet efficientnet_b5 efficientnet_b7'.split()
+
+# %% ../nbs/24_backbones.ipynb #7f3b1952
+def _check_tag(full):
+    "Refuse a tag that timm does not know for this network"
+    name = full.partition('.')[0]
+    try: timm.get_pretrained_cfg(full)
+    except RuntimeError:
+        tags = ', '.join(o.partition('.')[2] for o in timm.list_pretrained(f'{name}.*'))
+        raise UserError(f'{full}: timm has no such weights of {name}; it has {tags or "none"}') from None
 
 def arch_name(
     name:str, # Such as 'resnet50'
 )->str: # The name that timm knows
     "Check a backbone's name; an unknown one is a `UserError` with the nearest names"
     full = ALIASES.get(name, name)
-    if full=='alexnet' or timm.is_model(full): return full
-    raise UserError(f"{name}: no such architecture.{nearest(name, [*STUDY_ARCHS, *ALIASES, *timm.list_models()])}")
+    if full=='alexnet': return full
+    if not timm.is_model(full):
+        known = [*STUDY_ARCHS, *ALIASES, *timm.list_models()]
+        raise UserError(f"{name}: no such architecture.{nearest(name, known)}")
+    _check_tag(full)
+    return full
 
 # %% ../nbs/24_backbones.ipynb #c0008
 def arch_cfg(

@@ -75,8 +75,15 @@ def _count_reasons(removed): # Reason → rows, without the words that follow a 
     return kinds.value_counts().sort_index().to_dict()
 
 # %% ../nbs/18_clean.ipynb #c0019
-_NOT_WRITTEN = {*STATS,'copy_of','copy_kind','pixel_hash','width','height','mode','reason'} # A new scan gives them
+def _apart(df): # The user's own groups out of the way of those of the copies
+    return df.rename(columns=dict(group='group_given', copy_group='copies_given'))
 
+def _as_given(df, columns): # Only these columns, under the names they have in the user's table, and `copy_group`
+    df = df.rename(columns=dict(group='copy_group', group_given='group'))
+    df = df[[o for o in columns if o!='copy_group']+['copy_group']]
+    return df.rename(columns=given_back(df.columns))
+
+# %% ../nbs/18_clean.ipynb #f9e6708d
 def _absolute(df): # The table with paths that hold from any folder
     paths = [os.path.abspath(p) for p in df.path]
     return df.assign(path=pd.Series(paths, index=df.index, dtype=object))
@@ -99,10 +106,14 @@ def run_clean(
     "Clean a source and write both tables"
     start,out = time.perf_counter(),Path(out)
     _check_clean(out, rules)
-    df,_ = find_copies(read_source(src, good, defect), n_workers)
+    source = read_source(src, good, defect)
+    check_words(source, src)
+    df,_ = find_copies(_apart(source), n_workers)
     kept,removed = clean(_absolute(df), **rules)
-    cols = [col for col in df if col not in _NOT_WRITTEN]
-    write_csv(kept[cols], out/'clean.csv')
-    write_csv(removed[['reason','other',*cols]], out/'removed.csv')
+    write_csv(_as_given(kept, source), out/'clean.csv')
+    why = removed[['reason','other']]
+    gone = _as_given(removed.drop(columns=list(why)), source)
+    gone = gone.rename(columns=dict(reason='own_reason', other='own_other'))
+    write_csv(pd.concat([why, gone], axis=1), out/'removed.csv')
     counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=_count_reasons(removed))
     return counts | dict(seconds=round(time.perf_counter()-start, 1))

@@ -66,7 +66,7 @@ def join_runs(
             if own!=wanted:
                 raise UserError(f'{name} was trained on {what} than {first} '
                                 f'({key} {own} against {wanted}); a committee needs one')
-    tables = {name:read_csv(run/f'preds_{which}.csv') for name,run in runs.items()}
+    tables = {name:read_csv(run.file(f'preds_{which}.csv')) for name,run in runs.items()}
     return join_preds(tables)
 
 # %% ../nbs/33_ensemble.ipynb #c0014

@@ -106,10 +106,10 @@ def labels_run(
 )->pd.DataFrame: # What `suspects.csv` holds
     "Write `suspects.csv` and the contact sheet `figures/suspects.png`"
     out = Path(out or run.path)
-    s = suspects(read_csv(run/'preds_valid.csv'))
+    s = suspects(read_csv(run.file('preds_valid.csv')))
     cols = ['rank','id','path','label','suggested','p_defect','quality','issue']
     if 'fold' in s: cols.append('fold')
     write_csv(s[cols], out/'suspects.csv')
     save_fig(plot_suspects(s), out/'figures/suspects.png')
-    if drop: write_csv(without(read_csv(run/'table.csv'), s.id[:drop]), out/'without_suspects.csv')
+    if drop: write_csv(without(read_csv(run.file('table.csv')), s.id[:drop]), out/'without_suspects.csv')
     return s

@@ -11,6 +11,7 @@ import dataclasses, random
 from pathlib import Path
 from fastai.vision.all import *
 from .base.errors import *
+from .base.files import *
 from .base.parallel import *
 from .base.table import *
 from .base.run import *
@@ -296,7 +297,7 @@ def train_run(
     caches:dict=None, # See `recipe_dls`
 )->Learner:
     "Train, leave all traces in the run directory, and predict validation and test"
-    for left in run.path.rglob('.*.tmp'): left.unlink(missing_ok=True) # what a killed process was writing
+    sweep(run.path) # what a killed process was writing
     ckpt = load_checkpoint(run/'checkpoint.pt')
     hist,steps = _diary_of(run, r, ckpt)
     def log(learn, row, new, stage, epoch):
@@ -316,11 +317,23 @@ def train_run(
     return learn
 
 # %% ../nbs/29_train.ipynb #c0062
+def _check_made(info, path):
+    "The recipe of a run, if `run.json` says all that its model needs"
+    recipe,stats = info.get('recipe') or {},info.get('stats') or ()
+    missing = [name for name in ('arch','pool','tta') if not isinstance(recipe.get(name), str)]
+    missing += [name for name in ('size','stats') if not info.get(name)]
+    if missing: raise UserError(f"{path}: {', '.join(missing)} missing or no text; copy the run once more")
+    numbers = [o for row in stats for o in (row if isinstance(row, list) else [None])]
+    fine = len(stats)==2 and len(numbers)==6 and all(is_number(o, -1e3, 1e3) for o in numbers)
+    if not fine or recipe['tta'] not in TTAS: raise UserError(f'{path}: stats or tta are none that a model can have')
+    return recipe
+
 def load_run_model(
     run:Run, # Finished
 )->nn.Module: # In evaluation mode
     "The model of a finished run"
-    info,path = run.info,run/'model.safetensors'
-    if not path.exists():
-        raise UserError(f"{run.path}: this run is {info.get('status')} and has no model; go on with --resume")
-    return load_model(path, info['recipe']['arch'], info['recipe']['pool'], info['size'])
+    info,name = run.info,'model.safetensors'
+    if not (run/name).exists():
+        raise UserError(f'{run.path}: this run is {run.status} and has no model; go on with --resume')
+    recipe = _check_made(info, run/'run.json')
+    return load_model(run.file(name), recipe['arch'], recipe['pool'], info['size'])

@@ -221,22 +221,17 @@ def keep_likeness(
 )->None:
     "Write what the product looks like into a run; `run.json` says from how many pictures, or that there were too few"
     if likeness is None: return run.update(unlike=None)
-    data = likeness_bytes(likeness)
-    with atomic_path(run/UNLIKE_FILE) as part: part.write_bytes(data)
-    run.update(unlike=dict(pictures=likeness.n, limit=likeness.limit, sha256=likeness_id(data)))
+    with atomic_path(run/UNLIKE_FILE) as part: part.write_bytes(likeness_bytes(likeness))
+    run.update(unlike=dict(pictures=likeness.n, limit=likeness.limit))
 
 def open_likeness(
     run:Run # Of one model or of a committee
 )->Likeness|None: # `None` where the run knows nothing of it
     "What the product of a run looks like; a committee asks the member with the greatest weight"
     _,network,_ = max(run.networks, key=itemgetter(2))
-    said = network.info.get('unlike')
-    if not said: return None
-    path = network/UNLIKE_FILE
-    try: data = path.read_bytes()
-    except OSError as e: raise UserError(f'{path}: cannot be read ({e.strerror}); train again') from None
-    if likeness_id(data)==said['sha256']: return read_likeness(data, path)
-    raise UserError(f'{path}: differs from what training wrote; train again')
+    if not network.info.get('unlike'): return None
+    path = network.file(UNLIKE_FILE)
+    return read_likeness(path.read_bytes(), path)
 
 # %% ../nbs/38_unlike.ipynb #191401fd
 def unlike_source()->str: # Python

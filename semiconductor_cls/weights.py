@@ -21,7 +21,7 @@ def packaged_weights(
     arch:str, # A backbone
 )->Path|None: # The file, or `None`
     "ImageNet weights that an installed pip package carries"
-    package,pattern = PACKAGED.get(arch_name(arch), (None,None))
+    package,pattern = PACKAGED.get(arch_name(arch).removesuffix('.in1k'), (None,None))
     spec = find_spec(package) if package else None
     if not spec: return None
     return next(Path(spec.origin).parent.glob(pattern), None)
@@ -85,12 +85,18 @@ def fit_weights(
     found = {name:o for (name,_),(_,o) in zip(here, pairs)}
     net.load_state_dict({**{name:sd.get(name, o) for name,o in own.items()}, **found})
 
-# %% ../nbs/25_weights.ipynb #c0021
+# %% ../nbs/25_weights.ipynb #94d16346
 def _from_hub(name):
     "A network with the ImageNet weights of torchvision or timm, without classifier"
-    if name=='alexnet': return torchvision.models.alexnet(weights='DEFAULT').features
+    if name=='alexnet': return torchvision.models.alexnet(weights='IMAGENET1K_V1').features
     return timm.create_model(name, pretrained=True, num_classes=0, global_pool='')
 
+def _hub_source(name):
+    "Which weights of which hub these are, with timm's tag; a run records it"
+    if name=='alexnet': return 'torchvision/alexnet.IMAGENET1K_V1'
+    return f"timm/{name.partition('.')[0]}.{timm.get_pretrained_cfg(name).tag}"
+
+# %% ../nbs/25_weights.ipynb #2cc822b3
 def _no_weights(arch, e):
     "The error when no weights were found, and the hub failed with `e`"
     packages = ', '.join(sorted(name for name,arch in ALIASES.items() if arch in PACKAGED))
@@ -116,4 +122,4 @@ def load_pretrained(
     try: net = _from_hub(name)
     except Exception as e: raise _no_weights(arch, e) from None
     fit_weights(body.net, net.state_dict(), name)
-    return f'timm/{name}'
+    return _hub_source(name)

@@ -14,7 +14,7 @@ from semiconductor_cls.base.image import load_image
 
 for o in ('onnx','onnxscript','onnxruntime','openvino'): pytest.importorskip(o)
 
-PICKLES = [('a.pkl',b''), ('checkpoint.pt',b''), ('figures/w.pth',b''), ('x.joblib',b''), ('table.png',b'PK\x03\x04'),
+PICKLES = [('a.pkl',b''), ('other.pt',b''), ('figures/w.pth',b''), ('x.joblib',b''), ('table.png',b'PK\x03\x04'),
            ('innocent.csv',pickle.dumps({'a':[1]}, 4)), ('innocent.json',pickle.dumps((1,2), 2))]
 
 @pytest.mark.parametrize('name,data', PICKLES, ids=str)
@@ -41,8 +41,8 @@ def test_command(runs, semicls):
 def test_overwrite_and_what_a_killed_export_left(bundles, runs, tmp_path):
     run = runs/'a'
     shutil.copytree(bundles/'both', run/'export')
-    (run/'.export.999999999.tmp').mkdir()
-    (run/'.export.999999999.tmp/half').write_text('x')
+    (run/'.export.new').mkdir()
+    (run/'.export.new/half').write_text('x')
     with pytest.raises(UserError, match='this bundle exists; use --overwrite'): export_run(run, 'openvino')
     export_run(run, 'openvino', overwrite=True)
     assert (run/'export/model.xml').exists() and not (run/'export/model.onnx').exists()

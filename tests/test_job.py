@@ -7,7 +7,7 @@ from semiconductor_cls.all import *
 TINY = tiny()
 
 def test_labels_of_another_name_are_refused_and_not_dropped(tmp_path):
-    rows = [dict(path=picture(tmp_path/f'{i}.png', i), label=('OK','good','defect')[i%3]) for i in range(60)]
+    rows = [dict(path=picture(tmp_path/f'{i}.png', i), label=('perhaps','good','defect')[i%3]) for i in range(60)]
     write_csv(pd.DataFrame(rows), tmp_path/'t.csv')
     with pytest.raises(UserError, match='20 labels are neither good nor defect'): prepare(tmp_path/'t.csv', TINY)
 

@@ -144,6 +144,7 @@ def _part_in(run, o):
     path = _file_in(run, o['file'])
     if path.suffix not in ('.png','.csv'): raise ValueError(f'{path.name} is no picture and no table')
     if not os.path.isfile(path): return None
+    plain_stat(path)
     if path.suffix=='.png': return path
     table = read_csv(path)
     return table if len(table) else None

@@ -13,6 +13,7 @@ import numpy as np, pandas as pd
 from fastcore.basics import noop
 from scipy import stats
 from ..base.errors import *
+from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.page import *
@@ -198,13 +199,15 @@ def ablate(
 )->pd.DataFrame: # What `ablation.csv` holds
     "Train the grid, resuming what is there, and compare each recipe with the baseline"
     recipes,out = variants(base, vary, grid),Path(out)
+    if not seeds or len(set(seeds))<len(seeds): raise UserError(f'seeds {list(seeds)}: give at least one, each once')
     paths = {name:[out/'runs'/f'{name}-s{seed}' for seed in seeds] for name in recipes}
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
-    for i,seed in enumerate(seeds):
-        for name,recipe in recipes.items():
-            _train_one(data, recipe, seed, paths[name][i], folds, tell, **kwargs)
-        finished = {name:list(filter(_is_finished, paths[name])) for name in recipes}
-        df = ablation_table(finished)
-        write_csv(df, out/'ablation.csv')
-    _ablation_report(df, out, command, LICENCES.get(str(data)))
+    with hold(out):
+        for i,seed in enumerate(seeds):
+            for name,recipe in recipes.items():
+                _train_one(data, recipe, seed, paths[name][i], folds, tell, **kwargs)
+            finished = {name:list(filter(_is_finished, paths[name])) for name in recipes}
+            df = ablation_table(finished)
+            write_csv(df, out/'ablation.csv')
+        _ablation_report(df, out, command, LICENCES.get(str(data)))
     return df

@@ -27,7 +27,7 @@ def _members(runs, least=2):
     "Name → run, of finished runs"
     members = {}
     for run in map(open_run, runs):
-        status,name = run.info['status'],run.path.name
+        status,name = run.status,run.path.name
         if status!='finished': raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
         if name in members: raise UserError(f'{run.path}: two members are called {name}')
         members[name] = run
@@ -40,7 +40,7 @@ def groups_of(
     ids # Images
 ): # Array of groups; `None` where the table has none
     "Which images belong together, in the order of `ids`; an image without a group is one by itself"
-    table = read_csv(run/'table.csv')
+    table = read_csv(run.file('table.csv'))
     if 'group' not in table: return None
     groups = table.drop_duplicates('id').set_index('id').group.reindex(ids).astype(object)
     return groups.where(groups.notna(), [f'id {i}' for i in ids]).to_numpy()
@@ -73,7 +73,7 @@ def _luck(y, P, groups, how):
 
 def _gains(run, best, ids, y, P, groups):
     "Write `gain.json`, with the gain over the `best` member, and `members.csv`, with the worth of each"
-    p = read_csv(run/'preds_test.csv').set_index('id').p_defect.reindex(ids).to_numpy()
+    p = read_csv(run.file('preds_test.csv')).set_index('id').p_defect.reindex(ids).to_numpy()
     how = run.info['how']
     gain = dict(best=best) | compare_auc(y, p, P[best].to_numpy(), groups=groups)
     write_json(run/'gain.json', gain | _luck(y, P, groups, how))
@@ -99,7 +99,7 @@ def _worth_parts(run):
     if not (run/'members.csv').exists(): return []
     text = ('Test AUC of the mean of all members less that of all without this one, equal weights, paired: '
             'above zero the member helps; where the interval holds zero, nothing has been shown.')
-    return ['## Does a member lower the result?', text, read_csv(run/'members.csv')]
+    return ['## Does a member lower the result?', text, read_csv(run.file('members.csv'))]
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0017
 _WAYS = '## Ways to form a committee, chosen on validation, reported on test'
@@ -111,7 +111,7 @@ def _combo_parts(run, combos):
     n_shown = f'{len(many):,} of {len(combos)-len(one):,}'
     parts = ['## Members', run.info['summary'], one, *_worth_parts(run)]
     parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
-    return [*parts, _WAYS, read_csv(run/'committees.csv')]
+    return [*parts, _WAYS, read_csv(run.file('committees.csv'))]
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0019
 _FIGURES = ('committees','diversity','roc','confusion','calibration','mistakes')
@@ -120,9 +120,9 @@ def committee_report(
     run:Run # A committee
 )->Path: # `report.html`
     "One page from the files of a committee"
-    combos = read_csv(run/'combinations.csv')
-    figures = [run/f'figures/{name}.png' for name in _FIGURES]
-    own = Section(10, [*_combo_parts(run, combos), *(o for o in figures if o.exists())])
+    combos = read_csv(run.file('combinations.csv'))
+    figures = [f'figures/{name}.png' for name in _FIGURES if (run/f'figures/{name}.png').exists()]
+    own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
     first = [headline(read_json(run/'metrics.json')), *_gain_texts(run, len(combos))]
     parts = [*first, *in_order([own, *run_sections(run).values()]), run.licence or None]
     return write_report(run/'report.html', f'Committee {run.path.name}', parts, now())
@@ -161,16 +161,16 @@ def _new_committee(out, overwrite, members, weights, how):
     places = {name:os.path.relpath(run.path.resolve(), Path(out).resolve()) for name,run in members.items()}
     run = create_run(out, overwrite, kind='ensemble', members=places, weights=weights, how=how,
                      summary=f"a committee of {len(members)} runs: {', '.join(members)}", **same)
-    table = (first/'table.csv').read_text(encoding='utf-8', errors='surrogateescape')
+    table = first.file('table.csv').read_text(encoding='utf-8', errors='surrogateescape')
     write_text(run/'table.csv', table)
     return run
 
 def _write_preds(run, members, weights, how):
     "Predictions of the committee, for each set on which all members have predicted"
     for which in ('valid','test','unlabelled'):
-        files = {name:member/f'preds_{which}.csv' for name,member in members.items()}
-        if not all(map(Path.exists, files.values())): continue
-        tables = {name:read_csv(path) for name,path in files.items()}
+        name_of = f'preds_{which}.csv'
+        if not all((member/name_of).exists() for member in members.values()): continue
+        tables = {name:read_csv(member.file(name_of)) for name,member in members.items()}
         table = committee_table(tables, weights, how)
         table = table[['id','path','label','p_defect']].sort_values('id', kind='stable')
         write_csv(table, run/f'preds_{which}.csv')
@@ -192,6 +192,23 @@ def _invite(runs, out, how, tta, tell):
     raise UserError(f'{len(members)} members: at most 16, whose 65,535 combinations are tabled')
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0028
+def _average(members, out, how, weights, overwrite):
+    "Make the run of a committee; it is finished when all its files are there"
+    (_,yv,Pv),(ids,yt,Pt) = (join_runs(members, which) for which in ('valid','test'))
+    combos = combinations(yv, Pv, yt, Pt, how)
+    chosen = _weights_of(yv, Pv, weights, how)
+    run = _new_committee(out, overwrite, members, {name:float(w) for name,w in chosen.items()}, how)
+    chosen_on = 'nothing: equal weights' if weights=='equal' else 'validation'
+    write_json(run/'weights.json', dict(how=how, chosen_on=chosen_on, weights=chosen.to_dict()))
+    write_csv(combos, run/'combinations.csv')
+    _write_preds(run, members, chosen.to_numpy(), how)
+    measured,groups = evaluate_run(run),groups_of(run, ids)
+    _gains(run, combos.members[0], ids, yt, Pt, groups)
+    _compare_ways(run, yv, Pv, yt, Pt, groups)
+    run.finish()
+    committee_report(run)
+    return measured
+
 def ensemble_run(
     runs, # Run directories of finished runs on the same data and split
     out, # Directory of the new run
@@ -205,21 +222,7 @@ def ensemble_run(
     _check_wish(how, weights)
     members = _invite(runs, out, how, tta, tell)
     check_free(out, overwrite)
-    _,yv,Pv = join_runs(members, 'valid')
-    ids,yt,Pt = join_runs(members, 'test')
-    combos = combinations(yv, Pv, yt, Pt, how)
-    chosen = _weights_of(yv, Pv, weights, how)
-    run = _new_committee(out, overwrite, members, {name:float(w) for name,w in chosen.items()}, how)
-    chosen_on = 'nothing: equal weights' if weights=='equal' else 'validation'
-    write_json(run/'weights.json', dict(how=how, chosen_on=chosen_on, weights=chosen.to_dict()))
-    write_csv(combos, run/'combinations.csv')
-    _write_preds(run, members, chosen.to_numpy(), how)
-    measured,groups = evaluate_run(run),groups_of(run, ids)
-    _gains(run, combos.members[0], ids, yt, Pt, groups)
-    _compare_ways(run, yv, Pv, yt, Pt, groups)
-    run.update(status='finished', finished=now())
-    committee_report(run)
-    return measured
+    with hold(out): return _average(members, out, how, weights, overwrite)
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0031
 def renew_report(

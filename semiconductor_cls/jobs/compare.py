@@ -35,7 +35,7 @@ def _check_unseen(run, table, ids, first):
 # %% ../../nbs/55_jobs.compare.ipynb #c0007
 def _same_test(runs, ids):
     "Refuse runs whose test images are other pictures of the same name, or which trained on one of them"
-    tables = [read_csv(run/'table.csv').drop_duplicates('id').set_index('id') for run in runs]
+    tables = [read_csv(run.file('table.csv')).drop_duplicates('id').set_index('id') for run in runs]
     first = _hashes(tables[0]).reindex(ids)
     for run,table in zip(runs, tables):
         _check_pictures(run, _hashes(table).reindex(ids), runs[0], first)
@@ -46,7 +46,7 @@ def compare_runs(
 )->pd.DataFrame: # One row a run: `auc lo hi`, and the difference to the first with its interval
     "AUC of runs on the same test images, and paired differences to the first"
     runs = [open_run(o) for o in dict.fromkeys(map(str, runs))]
-    ids,y,P = join_preds({str(run.path):read_csv(run/'preds_test.csv') for run in runs})
+    ids,y,P = join_preds({str(run.path):read_csv(run.file('preds_test.csv')) for run in runs})
     _same_test(runs, ids)
     groups,first,rows = groups_of(runs[0], ids),P.iloc[:,0].to_numpy(),[]
     for name in P:

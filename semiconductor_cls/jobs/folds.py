@@ -38,8 +38,8 @@ _SETS = ('valid','test','unlabelled')
 
 def _fold_preds(run, k, which):
     "Predictions of the folds that have any, with their number"
-    files = {i:run/f'fold{i}/preds_{which}.csv' for i in range(k)}
-    return [read_csv(path).assign(fold=i) for i,path in files.items() if path.exists()]
+    folds,name = {i:Run(run/f'fold{i}') for i in range(k)},f'preds_{which}.csv'
+    return [read_csv(o.file(name)).assign(fold=i) for i,o in folds.items() if (o/name).exists()]
 
 def _join_folds(run, k):
     "Out-of-fold predictions, and means of the folds where all have predicted"
@@ -79,10 +79,10 @@ def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
 # %% ../../nbs/52_jobs.folds.ipynb #c0013
 def _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches):
     "Train what is missing of each fold, then judge the set"
-    write_csv(df, run/'table.csv')
-    if len(removed): write_csv(removed, run/'removed.csv')
-    run.update(status='running')
     try:
+        run.update(status='running')
+        write_csv(df, run/'table.csv')
+        if len(removed): write_csv(removed, run/'removed.csv')
         for i in range(k):
             tell(f'fold {i+1} of {k}')
             path = run/f'fold{i}'
@@ -91,7 +91,7 @@ def _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, dat
                         caches=caches, source=str(data), summary=f'{text}; fold {i+1} of {k}')
         _join_folds(run, k)
         measured = evaluate_run(run)
-        run.update(status='finished', finished=now(), classes=CLASSES)
+        run.finish(classes=CLASSES)
     except BaseException as e:
         run.update(**ending(e))
         raise
@@ -120,29 +120,30 @@ def folds_job(
     if k<2: raise UserError(f'--folds {k}: at least two')
     check_device(device)
     if resume:
-        run = open_run(path)
+        run = resume_run(path)
         r,seed,k,weights = _started_with(run, weights)
     else: check_free(path, overwrite)
     caches = {}
     df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     df = add_folds(df, k, r.split_seed)
     own = _identity(df)
-    if resume: _check_same_data(run, own)
-    else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, own)
-    return _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches)
+    with hold(path):
+        if resume: _check_same_data(run, own)
+        else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, own)
+        return _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024
 def _made_before(out, run, tta):
     "Whether `out` is the finished run of the same networks and views"
     if not (out/'run.json').exists(): return False
     old = open_run(out)
-    if old.info['status']!='finished' or old.info.get('recipe', {}).get('tta')!=tta: return False
+    if old.status!='finished' or old.info.get('recipe', {}).get('tta')!=tta: return False
     return old.weights_id==run.weights_id
 
 def _predict_again(run, new, df, tta, device):
     "Copy the network of `run` and predict what it has predicted, with other views"
     for name in ('model.safetensors', UNLIKE_FILE):
-        if (run/name).exists(): shutil.copyfile(run/name, new/name)
+        if (run/name).exists(): shutil.copyfile(run.file(name), new/name)
     dls = recipe_dls(df, saved_recipe(new), new.info['size'], device)
     model = load_run_model(new).to(dls.device)
     for which in _SETS:
@@ -165,16 +166,17 @@ def tta_run(
     if 'recipe' not in info or info.get('kind')=='ensemble' and 'folds' not in info:
         why = 'give runs or sets of folds; the members of a committee are augmented one by one'
         raise UserError(f'{run.path}: {why}')
-    kept = {k:v for k,v in info.items() if k not in ('status','started','versions','finished')}
-    new = create_run(out, True, **kept | dict(recipe={**info['recipe'], 'tta':tta}))
-    df = read_csv(run/'table.csv')
-    write_csv(df, new/'table.csv')
-    if 'folds' in info:
-        for i in range(info['folds']): tta_run(open_run(run/f'fold{i}'), out/f'fold{i}', tta, device)
-        _join_folds(new, info['folds'])
-    else: _predict_again(run, new, df, tta, device)
-    evaluate_run(new)
-    new.update(status='finished', finished=now())
+    kept = {k:v for k,v in info.items() if k not in ('status','started','versions','finished','files')}
+    with hold(out):
+        new = create_run(out, True, **kept | dict(recipe={**info['recipe'], 'tta':tta}))
+        df = read_csv(run.file('table.csv'))
+        write_csv(df, new/'table.csv')
+        if 'folds' in info:
+            for i in range(info['folds']): tta_run(open_run(run/f'fold{i}'), out/f'fold{i}', tta, device)
+            _join_folds(new, info['folds'])
+        else: _predict_again(run, new, df, tta, device)
+        evaluate_run(new)
+        new.finish()
     return new
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0029

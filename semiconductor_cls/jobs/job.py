@@ -30,15 +30,6 @@ from ..unlike import *
 from .report import *
 
 # %% ../../nbs/51_jobs.job.ipynb #c0005
-def _check_labels(df, data):
-    "Refuse labels that are neither good nor defect"
-    found = issues_of(df)
-    odd = found[found.kind=='unknown_label']
-    if not len(odd): return
-    example = f'such as {odd.path.iloc[0]} ({odd.detail.iloc[0]})'
-    raise UserError(f'{data}: {len(odd):,} labels are neither good nor defect, {example}; '
-                    'name yours with --good and --defect, and leave what is unknown empty')
-
 def _check_readable(df, removed, data):
     "Refuse a source without one readable labelled image"
     if df.label.notna().sum()>0: return
@@ -56,7 +47,7 @@ def prepare(
 )->tuple: # Table ready to train, table of removed images
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
-    _check_labels(df, data)
+    check_words(df, data)
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0])
     df,removed = drop_broken(df, cache)
@@ -122,8 +113,13 @@ def saved_recipe(
     run:Run, # Started once
 )->Recipe:
     "The recipe that a run was started with"
-    fields = run.info['recipe'].items()
-    return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields})
+    fields = run.info.get('recipe') or {}
+    known = {f.name for f in dataclasses.fields(Recipe)}
+    odd = set(fields)-known
+    if odd or not fields:
+        why = f"the recipe has a field {min(odd)} that is not known here" if odd else 'there is no recipe'
+        raise UserError(f"{run/'run.json'}: {why}; open the run with the version that made it")
+    return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields.items()})
 
 def ending(
     e:BaseException, # What ended a run
@@ -133,7 +129,7 @@ def ending(
     status,error = ('interrupted','') if stopped else ('failed',f'{type(e).__name__}: {e}')
     return dict(status=status, finished=now(), error=error)
 
-# %% ../../nbs/51_jobs.job.ipynb #83fb3c39
+# %% ../../nbs/51_jobs.job.ipynb #3c6d8127
 def _file_size(path): # Upright
     "Width and height of a picture, from its header"
     with Image.open(path) as im: turned = im.getexif().get(0x112, 1)>4
@@ -168,7 +164,7 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
         keep_product(run, df, learn.dls.cache)
         m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
         write_json(run/'metrics.json', m)
-        run.update(status='finished', finished=now())
+        run.finish()
         (run/'checkpoint.pt').unlink(missing_ok=True)
     except BaseException as e:
         run.update(**ending(e))
@@ -205,18 +201,20 @@ def train_table(
     "From a split table to a finished run with its report"
     start = time.perf_counter()
     check_device(device)
-    if resume:
-        run = _reopen(path, df)
-        if run.info['status']=='finished':
-            tell(f'{path}: this run is finished already')
-            return read_json(run/'metrics.json')
-        weights = given_weights(run, weights)
-        run.update(status='running')
-    else:
-        facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
-        run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
-    if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
-    return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
+    with hold(path):
+        if resume:
+            run = _reopen(path, df)
+            if run.info['status']=='finished':
+                tell(f'{path}: this run is finished already')
+                (run/'checkpoint.pt').unlink(missing_ok=True)
+                return read_json(run/'metrics.json')
+            weights = given_weights(run, weights)
+            run.update(status='running')
+        else:
+            facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
+            run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
+        if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
+        return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030
 def train_job(
@@ -237,7 +235,7 @@ def train_job(
     "From a source to a finished run with its report"
     check_device(device)
     if resume:
-        run = open_run(path)
+        run = resume_run(path)
         r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
     else: check_free(path, overwrite)
     caches = {}

@@ -27,14 +27,14 @@ def headline(
 # %% ../../nbs/50_jobs.report.ipynb #c0009
 def _there(run, name):
     "A file of a run, or `None`"
-    return run/name if (run/name).exists() else None
+    return run.file(name) if (run/name).exists() else None
 
 def _figure(run, name): return _there(run, f'figures/{name}.png')
 
 def _filled(run, name):
     "A table of a run that has rows, or `None`"
     if not _there(run, name): return None
-    df = read_csv(run/name)
+    df = read_csv(run.file(name))
     return df if len(df) else None
 
 # %% ../../nbs/50_jobs.report.ipynb #c0012
@@ -73,7 +73,7 @@ def _data_part(run):
 def _training_part(run):
     "What training did, epoch by epoch"
     if not _there(run, 'history.csv'): return []
-    return ['## Training', _figure(run, 'learning_rate'), _figure(run, 'loss'), pd.read_csv(run/'history.csv')]
+    return ['## Training', _figure(run, 'learning_rate'), _figure(run, 'loss'), pd.read_csv(run.file('history.csv'))]
 
 # %% ../../nbs/50_jobs.report.ipynb #c0020
 def _test_part(run, m, replaced=()):

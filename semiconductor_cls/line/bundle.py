@@ -156,6 +156,7 @@ def refuse_pickles(
         for p in (Path(where)/o for o in sorted(names)):
             if not p.is_file(): continue
             if p.name==INDEX and zipfile.is_zipfile(p): continue
+            if is_leftover(p.name) or p.name=='checkpoint.pt': continue # what a kill left is not loaded
             if is_pickle(p): raise UserError(f'{p}: a pickle can run code when it is read; nothing is exported '
                                              'or loaded from a folder that holds one. Remove it')
 

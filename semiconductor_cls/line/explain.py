@@ -181,7 +181,7 @@ def plot_worst(
 # %% ../../nbs/74_line.explain.ipynb #c0028
 def _write_mistakes(explain, df, threshold, k):
     "`mistakes.csv`, and the worst mistakes with their maps as a figure"
-    table = read_csv(explain.run/'table.csv').drop_duplicates('id').set_index('id')
+    table = read_csv(explain.run.file('table.csv')).drop_duplicates('id').set_index('id')
     for c in ('defect_type','stratum'): df[c] = [table[c].get(i) for i in df.id]
     worst = worst_mistakes(df, threshold, k)
     paths = [path for o in worst.values() for path in o.path]
@@ -239,12 +239,13 @@ def explain_run(
     explain = open_explainer(run)
     run,threshold = explain.run,(explain.run.decision or UNDECIDED).threshold
     on,df,_ = run_preds(run)
-    for o in LEFT: (run/o).unlink(missing_ok=True)
-    boxed = boxed_defects(run, most)
-    _write_mistakes(explain, df, threshold, k)
-    res = dict(reported_on=on, threshold=threshold, n_boxed=len(boxed))
-    if len(boxed): res |= _score_run(explain, boxed)
-    write_json(run/'explain.json', res)
-    _write_section(run)
-    renew_report(run)
+    with run.writes(*LEFT):
+        for o in LEFT: (run/o).unlink(missing_ok=True)
+        boxed = boxed_defects(run, most)
+        _write_mistakes(explain, df, threshold, k)
+        res = dict(reported_on=on, threshold=threshold, n_boxed=len(boxed))
+        if len(boxed): res |= _score_run(explain, boxed)
+        write_json(run/'explain.json', res)
+        _write_section(run)
+        renew_report(run)
     return res

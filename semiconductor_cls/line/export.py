@@ -45,10 +45,6 @@ def check_bundle_out(
         raise UserError(f'{path}: this bundle exists; use --overwrite to replace it, or another --out')
 
 # %% ../../nbs/67_line.export.ipynb #c0007
-def _maker_is_gone(folder): # .NAME.PID.tmp
-    "Whether the process that fills a temporary folder has ended"
-    return Path('/proc/self').exists() and not Path(f'/proc/{folder.suffixes[-2][1:]}').exists()
-
 @contextmanager
 def new_folder(
     path, # Where it will be
@@ -56,18 +52,12 @@ def new_folder(
 ):
     "Give a temporary folder to fill; it becomes `path` if the block succeeds, and disappears if it fails"
     path = own_folder(path)
-    check_bundle_out(path, overwrite)
-    for o in path.parent.glob(f'.{path.name}.*.tmp'):
-        if _maker_is_gone(o): shutil.rmtree(o, ignore_errors=True) # what a killed export left
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if path.exists():
+    with hold(path):
+        mend_folder(path)
+        check_bundle_out(path, overwrite)
+        with whole_folder(path) as folder:
+            yield folder
             check_bundle_out(path, overwrite)
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally: shutil.rmtree(temporary, ignore_errors=True)
 
 # %% ../../nbs/67_line.export.ipynb #c0011
 _OF_RUN = 'fingerprint split_fingerprint source summary seed commit'.split()
@@ -133,7 +123,7 @@ def _eight_bits(run, graph, score, y, xs, m, tell): # Graph, scorer, what the ma
     def check(eight):
         p8 = _committee(runtime.open(eight), xs, len(y), m)
         return check_int8(y, p32, p8, m['cuts'])
-    _,ranges,_ = photographs(read_csv(run/'table.csv'), 'train', list(xs), N_CALIB)
+    _,ranges,_ = photographs(read_csv(run.file('table.csv')), 'train', list(xs), N_CALIB)
     eight,said = quantise_checked(graph, ranges, check, tell)
     return eight,runtime.open(eight),said
 
@@ -191,7 +181,7 @@ def export_run(
     check_bundle_out(out, overwrite)
     members,likeness = run_members(run),open_likeness(run)
     facts,sides = run_facts(run, members),_sides(members)
-    y,xs,channels = photographs(read_csv(run/'table.csv'), 'valid', sides, N_CHECK)
+    y,xs,channels = photographs(read_csv(run.file('table.csv')), 'valid', sides, N_CHECK)
     with new_folder(out, overwrite) as folder:
         models,compared = f"{len(members)} model{'s'*(len(members)>1)}",min(len(y), N_PARITY)
         tell(f'{run.path}: {models} to {fmt}, compared on {compared:,} validation photographs')

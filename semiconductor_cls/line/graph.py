@@ -27,15 +27,15 @@ def _member(name, run, weight):
     "What the graph needs of one network"
     info = run.info
     refuse_pickles(run.path)
-    recipe = info['recipe']
+    recipe,weights = info['recipe'],run.file('model.safetensors')
     return dict(name=name, model=load_run_model(run), arch=recipe['arch'], pool=recipe['pool'], side=info['size'],
-                stats=info['stats'], tta=recipe['tta'], weight=float(weight), md5=file_md5(run/'model.safetensors'))
+                stats=info['stats'], tta=recipe['tta'], weight=float(weight), md5=file_md5(weights))
 
 def run_members(
     run:Run # One model or a committee
 )->list: # Dicts `name model arch pool side stats tta weight md5`
     "The model of a finished run, or those of a committee that have a weight; what cannot be exported is refused"
-    status = run.info.get('status')
+    status = run.status
     if status!='finished': raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
     refuse_pickles(run.path)
     return [_member(*o) for o in run.networks]

@@ -119,11 +119,12 @@ def batch_key(
 
 # %% ../../nbs/69_line.predict.ipynb #c0020
 def open_locked(
-    path # Made if it is not there
+    path, # Made if it is not there
+    own:bool=False # A file of ours such as a journal, which is never opened through a link
 ): # A binary file for reading and appending
     "Open a file that no other process may use meanwhile; the lock ends with the process"
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    f = open(path, 'a+b', buffering=0)
+    f = open_own(path) if own else open(path, 'a+b', buffering=0)
     try: import fcntl
     except ImportError: return f # not on Windows
     try: fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
@@ -151,7 +152,7 @@ class Journal:
     def __init__(self,
         path # Locked while it is in use
     ):
-        self.path,self.f,self.at,self.end = Path(path),open_locked(path),{},0
+        self.path,self.f,self.at,self.end = Path(path),open_locked(path, own=True),{},0
 
     def __enter__(self):
         for line in _read_from(self.f, 0):

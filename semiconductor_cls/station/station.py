@@ -60,7 +60,7 @@ def far_limit(F:np.ndarray)->float: # `features` of all training pictures; a lik
 # %% ../../nbs/83_station.station.ipynb #c0014
 def _train_rows(run, n):
     "At most `n` training pictures, drawn at random"
-    df = read_csv(run/'table.csv')
+    df = read_csv(run.file('table.csv'))
     df = df[(df.split=='train') & df.label.isin(['good','defect'])]
     return df.sample(min(n, len(df)), random_state=0).sort_values('id')
 
@@ -123,7 +123,7 @@ def open_index(
     path = run/INDEX
     index = read_index(path, model_name(run))
     if index is None:
-        index = make_index(run, ex)
+        with run.writes(): index = make_index(run, ex)
         try:
             with atomic_path(path) as temp, open(temp, 'wb') as f: np.savez(f, **index)
         except OSError: pass

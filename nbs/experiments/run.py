@@ -1,0 +1,145 @@
+"""Train what `grid.csv` asks for and `results.csv` lacks; each row of the results names the command that made it.
+
+    python run.py                        # all that is missing, one training at a time
+    python run.py --only 02_pooling      # one experiment
+    python run.py --jobs 2 --device cuda # two at a time, on a GPU
+    python run.py --quick                # every arm once, on drawn chips, a minute in all; writes elsewhere
+
+A stopped grid goes on where it was, and so does the training that was cut off.
+"""
+import argparse, json, os, shlex, shutil, subprocess, sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+from threading import Lock
+import pandas as pd
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+COLUMNS = '''date commit command run data recipe changes arch seed split_seed metric value lower upper
+    n_good n_defect seconds device threads'''.split()
+TINY = 'arch=efficientnet_lite0 sizes=32 epochs=1'
+
+def parse_seeds(text):
+    "Numbers of '0-4' or '0,2,5'"
+    first,_,last = str(text).partition('-')
+    return list(range(int(first), int(last)+1)) if last else [int(o) for o in first.split(',')]
+
+def run_name(data, recipe, changes, seed):
+    "What a training is called: the same training in two experiments is one"
+    parts = [Path(data).stem, recipe, *sorted(changes.split())]
+    return '-'.join(parts).replace('=', '_').replace(',', '.')+f'-s{seed}'
+
+def read_grid(path):
+    "A row a training, with the experiments and arms that use it"
+    grid = pd.read_csv(path, keep_default_na=False)
+    rows = [dict(row, seed=seed) for row in grid.to_dict('records') for seed in parse_seeds(row['seeds'])]
+    for row in rows: row['run'] = run_name(row['data'], row['recipe'], row['changes'], row['seed'])
+    return pd.DataFrame(rows).drop(columns='seeds')
+
+def command_of(row, runs, extra=(), device=None):
+    "The command of one training; the split follows the seed, so that both kinds of luck are in the spread"
+    sets = [*extra, f"split_seed={row['seed']}", *row['changes'].split()]
+    words = ['semicls', 'train', row['data'], '--recipe', row['recipe'], '--seed', str(row['seed'])]
+    for o in sets: words += ['--set', o]
+    if device: words += ['--device', device]
+    return [*words, '--name', row['run'], '--runs', str(runs)]
+
+def write_whole(frame, path):
+    "Write a table beside its place, then put it there"
+    part = path.with_suffix('.part')
+    frame.to_parquet(part) if path.suffix=='.parquet' else frame.to_csv(part, index=False)
+    os.replace(part, path)
+
+def add_row(path, rows):
+    "Rows appended to a CSV"
+    old = pd.read_csv(path) if path.exists() else None
+    write_whole(pd.concat([old, pd.DataFrame(rows)], ignore_index=True), path)
+
+def add_scores(path, run, folder):
+    "A column a run: scores of validation and test images, whose ids differ; and which image was in which set"
+    found = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    preds = pd.concat([pd.read_csv(folder/f'preds_{part}.csv') for part in ('valid','test')])
+    scores = preds.set_index('id').p_defect.astype('float32').rename(run)
+    table = pd.read_csv(folder/'table.csv').set_index('id')
+    where = f"set_{json.loads((folder/'run.json').read_text())['recipe']['split_seed']}"
+    for column in (table.label.rename('label'), table.split.rename(where), scores):
+        found = found.reindex(found.index.union(column.index))
+        known = found.get(column.name, column)
+        found[column.name] = column.combine_first(known)
+    write_whole(found, path)
+
+def result_row(row, folder, command, threads):
+    "What `results.csv` says of a finished run"
+    info = json.loads((folder/'run.json').read_text())
+    found = json.loads((folder/'metrics.json').read_text())
+    test = pd.read_csv(folder/'preds_test.csv').label.value_counts()
+    low,high = found['auc_lo'],found['auc_hi']
+    return dict(
+        date=datetime.now(timezone.utc).isoformat(timespec='seconds'), commit=info['commit'], command=command,
+        run=row['run'], data=row['data'], recipe=row['recipe'], changes=row['changes'], arch=info['recipe']['arch'],
+        seed=row['seed'], split_seed=row['seed'], metric='auc', value=found['auc'], lower=low, upper=high,
+        n_good=test['good'], n_defect=test['defect'], seconds=round(found['seconds'], 1),
+        device=info['device'], threads=threads)
+
+def train(row, args, lock):
+    "One training, and its traces in the three files"
+    folder = args.runs/row['run']
+    words = command_of(row, args.runs, TINY.split() if args.quick else (), args.device)
+    go_on = ['--resume'] if (folder/'run.json').exists() else []
+    env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
+    print(f"{row['run']}: starts", file=sys.stderr, flush=True)
+    with open(args.runs/f"{row['run']}.log", 'a') as log:
+        done = subprocess.run([*words, *go_on], env=env, stdout=log, stderr=log)
+    if done.returncode:
+        print(f"{row['run']}: failed, see {log.name}", file=sys.stderr, flush=True)
+        return False
+    shown = shlex.join(words[:-4]) # name and folder of the run are the reader's own
+    with lock:
+        made = result_row(row, folder, f'OMP_NUM_THREADS={args.threads} {shown}', args.threads)
+        add_scores(args.out/'scores.parquet', row['run'], folder)
+        epochs = pd.read_csv(folder/'history.csv').assign(run=row['run'])
+        keep = ['run','size','stage','epoch','train_loss','valid_loss','auc','seconds']
+        add_row(args.out/'epochs.csv', epochs[keep].round(6).to_dict('records'))
+        add_row(args.out/'results.csv', [{k:made[k] for k in COLUMNS}])
+    print(f"{row['run']}: AUC {made['value']:.4f} ({made['lower']:.4f} to {made['upper']:.4f}), "
+          f"{made['seconds']:.0f} s", file=sys.stderr, flush=True)
+    if not args.keep: shutil.rmtree(folder)
+    return True
+
+def missing(args):
+    "Trainings that no row of the results has, in the order of the grid, the first seeds of all arms first"
+    grid = read_grid(HERE/'grid.csv')
+    if args.only: grid = grid[grid.experiment.str.startswith(args.only)]
+    results = args.out/'results.csv'
+    have = set(pd.read_csv(results).run) if results.exists() else set()
+    wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
+    if args.quick: wanted = wanted[wanted.seed==0].assign(data=str(args.out/'chips'))
+    return wanted.sort_values('seed', kind='stable').to_dict('records')
+
+def parse_args():
+    "What was asked"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--only', default='', help='experiments whose name starts so')
+    parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
+    parser.add_argument('--threads', type=int, default=1, help='threads of each; other numbers give other bytes')
+    parser.add_argument('--device', help='cpu or cuda; chosen by itself if not given')
+    parser.add_argument('--runs', type=Path, default=ROOT/'runs/experiments', help='where runs are made')
+    parser.add_argument('--out', type=Path, default=HERE, help='where the three files of results are')
+    parser.add_argument('--keep', action='store_true', help='keep the runs with their models')
+    parser.add_argument('--quick', action='store_true', help='every arm once, tiny, on drawn chips')
+    args = parser.parse_args()
+    if args.quick: args.runs = args.out = ROOT/'runs/experiments_quick'
+    for folder in (args.runs, args.out): folder.mkdir(parents=True, exist_ok=True)
+    return args
+
+def main():
+    args,lock = parse_args(),Lock()
+    if args.quick and not (args.out/'chips').exists():
+        subprocess.run(['semicls', 'synth', str(args.out/'chips'), '--scale', '0.002'], check=True)
+    rows = missing(args)
+    print(f'{len(rows)} trainings to do', file=sys.stderr, flush=True)
+    with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda row: train(row, args, lock), rows))
+    return ended.count(False)
+
+if __name__=='__main__': sys.exit(main())
