@@ -1,5 +1,5 @@
 "Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest."
-import csv, hashlib, json, os, sys
+import csv, hashlib, json, os, runpy, sys
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
@@ -57,9 +57,9 @@ def load_notes(manifest):
         print('This bundle does not know what its product looks like: pictures unlike training are not found; '
               'export again', file=sys.stderr)
         return lambda im: ''
-    import unlike # Beside this script, and compared with its hash
-    likeness = unlike.Likeness(read_arrays((HERE/'unlike.safetensors').read_bytes()))
-    return lambda im: unlike.unlike_notes(likeness, squeeze(im, likeness.side), [im.size])[0]
+    unlike = runpy.run_path(str(HERE/'unlike.py')) # Compared with its hash
+    likeness = unlike['Likeness'](read_arrays((HERE/'unlike.safetensors').read_bytes()))
+    return lambda im: unlike['unlike_notes'](likeness, squeeze(im, likeness.side), [im.size])[0]
 
 def to_8bit(im):
     "Sixteen bits lose their low byte, floats and large integers are stretched, all else stays as it is"

@@ -65,10 +65,11 @@ def _score_all(st, desk, kept):
     if not kept: return [],[]
     with st.lock: scored = score_pixels(st.ex.scorer, [pixels for *_,pixels in kept])
     hashes,bad = [],[]
-    for (name,sha,_),(score,reason) in zip(kept, scored):
-        if reason:
-            bad.append((base_name(name), reason))
+    for (name,sha,_),(score,note) in zip(kept, scored):
+        if score is None:
+            bad.append((base_name(name), note))
             continue
+        st.strange[sha] = note
         add_seen(st.v, sha, st.model, desk, name, score)
         hashes.append(sha)
     return hashes,bad
