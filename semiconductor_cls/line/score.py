@@ -101,7 +101,8 @@ def open_scorer(
             tell(f'{e}; scoring with torch instead')
     if not scorer: scorer = _open_torch(path)
     scorer.cuts = Run(path).decision or getattr(scorer, 'cuts', UNDECIDED)
-    if doubt := _doubt(path, scorer.unlike): tell(doubt)
+    doubt = _doubt(path, scorer.unlike) if hasattr(scorer, 'unlike') else ''
+    if doubt: tell(doubt)
     return scorer
 
 # %% ../../nbs/68_line.score.ipynb #c0015

@@ -161,7 +161,7 @@ def near_html(
     "The three most similar training pictures"
     if not s['near']: return piece('note', text=_NO_INDEX)
     kind,note = '',''
-    strange = st.ex.scorer.unlike is None and s['like']<float(st.index['far']) # a run made before
+    strange = getattr(st.ex.scorer, 'unlike', None) is None and s['like']<float(st.index['far']) # a run made before
     if s.get('note') or strange: kind,note = 'warn',f"{_STRANGER} {s.get('note', '')}".rstrip()
     elif s['like']>.9999: kind,note = 'note',_TWIN
     return piece('near', rows=s['near'], kind=kind, note=note)

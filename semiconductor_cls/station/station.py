@@ -203,7 +203,7 @@ def note_of(
     h:str # Hash of a picture in the store
 )->str: # '' for a picture that is like training
     "What is strange about a picture, in words"
-    if st.ex.scorer.unlike is None: return ''
+    if getattr(st.ex.scorer, 'unlike', None) is None: return ''
     if h not in st.strange:
         try: pixels = load_sizes(image_path(st.v, h), st.ex.scorer.sizes, st.ex.scorer.channels)
         except (ImageError, UserError) as e: return f'it cannot be read again ({e})'
