@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from .base.errors import *
 from .base.table import *
+from .base.parts import *
 from .source import *
 from .scan import *
 from .eda import *
@@ -54,11 +55,12 @@ def clean(
     broken:bool=True, # Remove files that are no usable image
     conflicts:bool=True, # Remove copies that carry both labels
     leaks:bool=True, # Remove training images that have a copy in test
-    copies:bool=True, # Remove byte, pixel and near copies in training, all but one
-    unboxed:bool=True # Remove defects without a box, where there are boxes
+    copies:bool=True, # Remove byte and pixel copies in training, all but one
+    unboxed:bool=True, # Remove defects without a box, where there are boxes
+    near:bool=False # Count near copies as copies
 )->tuple: # The cleaned table; the removed rows with `reason` and `other`
     "Split a table into what stays and what goes, and why"
-    why,kept = {},df
+    why,kept = {},df if near else exact_groups(df)
     for rule,is_on in zip(RULES, (broken,conflicts,leaks,copies,unboxed)):
         if not is_on: continue
         found = _FINDERS[rule](kept, kept[kept.split!='test'])
@@ -67,6 +69,7 @@ def clean(
     gone = df[df.index.isin(list(why))].drop(columns='reason')
     reasons = [why[i] for i in gone.index]
     reasons = pd.DataFrame(reasons, index=gone.index, columns=['reason','other'], dtype=object)
+    kept = df[df.index.isin(kept.index)]
     return kept.reset_index(drop=True), gone.assign(**reasons).reset_index(drop=True)
 
 # %% ../nbs/18_clean.ipynb #c0017
@@ -94,26 +97,39 @@ def _check_clean(out, rules):
     odd = [rule for rule in rules if rule not in RULES]
     if odd: raise UserError(f"{odd[0]}: no such rule (there are: {', '.join(RULES)})")
 
+# %% ../nbs/18_clean.ipynb #10a7cd68
+def _list_near(kept, path):
+    "Write the near copies that stay, beside what they are copies of; how many there are"
+    again = kept.rename(columns=dict(copy_of='other'))
+    near = again[(kept.copy_kind=='near_copy') & kept.copy_of.isin(kept.path)]
+    path.unlink(missing_ok=True)
+    if len(near): write_csv(near[['path','other','label','split']], path)
+    return len(near)
+
 # %% ../nbs/18_clean.ipynb #c0022
 def run_clean(
     src, # A folder in any known layout, a CSV, or the word 'elpv'
-    out, # Folder for clean.csv and removed.csv
+    out, # Folder for clean.csv, removed.csv, and near.csv if near copies stay
     good:str='good', # Name of the folder (or label) of good parts
     defect:str='defect', # Name of the folder (or label) of defective parts
     n_workers:int=None, # Threads; the number of cores if `None`
+    near:bool=False, # Count near copies as copies
     **rules # Switches of `clean`
-)->dict: # n_images, n_kept, n_removed, reasons, seconds
+)->dict: # n_images, n_kept, n_removed, n_near (near copies that stay), reasons, seconds
     "Clean a source and write both tables"
     start,out = time.perf_counter(),Path(out)
     _check_clean(out, rules)
     source = read_source(src, good, defect)
     check_words(source, src)
     df,_ = find_copies(_apart(source), n_workers)
-    kept,removed = clean(_absolute(df), **rules)
+    kept,removed = clean(_absolute(df), near=near, **rules)
     write_csv(_as_given(kept, source), out/'clean.csv')
     why = removed[['reason','other']]
     gone = _as_given(removed.drop(columns=list(why)), source)
     gone = gone.rename(columns=dict(reason='own_reason', other='own_other'))
     write_csv(pd.concat([why, gone], axis=1), out/'removed.csv')
-    counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), reasons=_count_reasons(removed))
-    return counts | dict(seconds=round(time.perf_counter()-start, 1))
+    n_near = _list_near(kept, out/'near.csv')
+    counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), n_near=n_near)
+    counts |= dict(reasons=_count_reasons(removed))
+    left = say_left_out(source.attrs.get('issues', ()))
+    return counts | dict(left_out=left, seconds=round(time.perf_counter()-start, 1))

@@ -200,7 +200,8 @@ def predict(
 # %% ../nbs/99_cli.ipynb #c0028
 _FOUND = dict(
     n_duplicates='copies', n_pixel_duplicates='pixel copies', n_near_duplicates='near copies',
-    n_leaks='leaks', n_conflicts='conflicts', n_unboxed_defects='defects without a box', n_broken='broken')
+    n_leaks='leaks', n_conflicts='conflicts', n_unboxed_defects='defects without a box', n_broken='broken',
+    n_not_compared='too small or blank to be searched for near copies')
 
 @command('data')
 def eda(
@@ -217,6 +218,7 @@ def eda(
     """
     from semiconductor_cls.inspect import run_eda
     s = run_eda(data, out, good, defect)
+    if s['left_out']: say(s['left_out'])
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(f'{s[k]} {words}' for k,words in _FOUND.items())
     typer.echo(f"{s['n_images']:,} images ({classes}): {found}. Report: {out/'report.html'}")
@@ -225,7 +227,7 @@ def eda(
 @command('data')
 def clean(
     data:str, # A folder in any known layout, a table (.csv), or the word 'elpv'
-    out:Path, # Folder for clean.csv and removed.csv
+    out:Path, # Folder for clean.csv, removed.csv, and near.csv (near copies that stay)
     good:GOOD_OPT='good',
     defect:DEFECT_OPT='defect',
     broken:bool=True, # Remove broken files
@@ -233,6 +235,7 @@ def clean(
     leaks:bool=True, # Remove training images that are copies of test images
     copies:bool=True, # Keep one of each group of copies
     unboxed:bool=True, # Remove defects without a box, as the study did
+    near:bool=False, # Remove near copies too; without it they are listed in near.csv
 ):
     """Write a cleaned table and a table of what was removed and why. The images themselves are never touched.
 
@@ -242,9 +245,11 @@ def clean(
     """
     from semiconductor_cls.clean import run_clean
     kinds = dict(broken=broken, conflicts=conflicts, leaks=leaks, copies=copies, unboxed=unboxed)
-    s = run_clean(data, out, good, defect, **kinds)
+    s = run_clean(data, out, good, defect, near=near, **kinds)
+    if s['left_out']: say(s['left_out'])
     kept = f"{s['n_kept']:,} of {s['n_images']:,} images kept, {s['n_removed']:,} removed"
-    typer.echo(f"{kept}: {out/'clean.csv'}, {out/'removed.csv'}")
+    listed = f"; {s['n_near']:,} near copies stay, --near removes them: {out/'near.csv'}" if s['n_near'] else ''
+    typer.echo(f"{kept}: {out/'clean.csv'}, {out/'removed.csv'}{listed}")
 
 # %% ../nbs/99_cli.ipynb #c0033
 @command('path')
@@ -450,7 +455,7 @@ def explain(
         raise UserError('explain: --out is for images that are named; without any, the pictures go into the run')
     from semiconductor_cls.line.explain import explain_files, explain_run
     if not images: return typer.echo(_where_looked(run, explain_run(run)))
-    df = explain_files(run, images, out)
+    df = explain_files(run, images, out, tell=say)
     bad = df.p_defect.isna()
     for o in df[bad].head(5).itertuples(): say(f'no map: {o.path} ({o.note})')
     rejected = (df.decision=='reject').sum()

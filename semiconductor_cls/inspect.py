@@ -16,6 +16,7 @@ from .base.table import *
 from .base.run import *
 from .base.page import *
 from .base.issues import *
+from .base.parts import *
 from .source import *
 from .scan import *
 from .eda import *
@@ -103,10 +104,12 @@ def inspect(
     found = pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)
     found = pd.concat([issues_of(df), found], ignore_index=True)
     summary = count_classes(df) | count_copies(df) | dict(
+        n_not_compared=int((found.kind=='not_compared').sum()),
         n_issues=len(found),
         issues=found.kind.value_counts().sort_index().to_dict(),
         always_good=always_good(df),
         lacks=lacks(df),
+        left_out=say_left_out(found.itertuples(index=False)),
         source=str(src),
         seconds=round(time.perf_counter()-start, 1))
     return df, summary, found
@@ -144,7 +147,9 @@ _ALWAYS = (' Calling every part good would be right for {accuracy:.1%} of the la
            'and let every defect escape; its AUC is {auc:.1f}. So judge by AUC.')
 _COPIES = ('{n_duplicates:,} files are byte copies of another ({n_duplicate_groups:,} sets), '
            "{n_pixel_duplicates:,} more have another's pixels, {n_near_duplicates:,} more are near copies: "
-           'shifted by up to 4 pixels, relit or recoded. Turned, mirrored or cropped copies are not looked for.')
+           'shifted by up to 4 pixels, turned, mirrored, relit or recoded, and with the noise of the same photograph. '
+           'Cropped copies are not looked for. {n_not_compared:,} pictures were not searched for near copies, '
+           f'because they are blank or under {SMALLEST} pixels on a side.')
 _LEAKS = ('{n_leaks:,} test images have a copy in training; '
           '{n_conflicts:,} groups of copies carry both labels; {n_broken:,} files are no usable image.')
 _BARE = '{n_unboxed_defects:,} of {n_defect:,} defects have no box.'
@@ -171,14 +176,14 @@ def _listing(found, kinds, top=20):
     return [more, first[filled].rename(columns=dict(path='file'))]
 
 # %% ../nbs/17_inspect.ipynb #c0031
-KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect'.split()
+KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect not_compared'.split()
 
 def _copy_sections(df, summary, found, fig):
     "Heading and parts of each section about copies"
     tags = tag_table(df)
     yield 'Copies', [_COPIES.format(**summary), fig('copies'), say_tags(tags), tags]
     parts = [_LEAKS.format(**summary)]
-    for k in ('leak','conflict','broken'): parts += _listing(found, [k])
+    for k in ('leak','conflict','broken','not_compared'): parts += _listing(found, [k])
     yield 'Leaks, contradictions, broken files', parts
 
 def _picture_sections(boxes, summary, found, fig):

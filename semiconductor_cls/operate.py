@@ -186,7 +186,7 @@ def mistakes_allowed(
 def _worst(scores, groups, mask):
     "The lowest score of each group, `scores` being those of the parts in `mask`"
     if groups is None: return scores
-    return pd.Series(scores).groupby(np.asarray(groups)[mask]).min().to_numpy()
+    return pd.Series(scores).groupby(group_codes(groups, len(mask))[mask]).min().to_numpy()
 
 def _passing(p, score):
     "The lowest threshold that still passes `score`"
@@ -327,12 +327,8 @@ def operating_points(
     units = dict(overkill=_units(groups, y), recall=_units(groups, ~y)) # Those that decide the cut
     beyond = {('overkill',at): units['overkill']*(1-at) for at in recalls}
     beyond |= {('recall',at): units['recall']*at for at in overkills}
-    def points(weights):
-        if weights is None: weights = np.ones(len(y))
-        return _points_at(y, p, weights, recalls, overkills)
-    on_logit = {key:parts for key,parts in beyond.items() if parts>=1-1e-9}
-    found = bootstrap(points, y, groups, n, on_logit=on_logit, eps=.5/len(y))
-    rows = []
+    def points(y, p, w): return _points_at(y, p, w, recalls, overkills)
+    found,rows = curve_ci(points, y, p, groups, n),[]
     for (what,at),interval in found.iterrows():
         rows.append(_point(what, at, interval, y, groups, units[what], beyond[what,at]))
     return pd.DataFrame(rows)

@@ -52,9 +52,7 @@ def selection_bias(
     "Choose the best combination on one half, report it on the other, many times"
     rng,y = np.random.default_rng(seed),np.asarray(y, dtype=bool)
     Q = rescale(P, how).T
-    codes = np.arange(len(y))
-    if groups is not None: codes = pd.factorize(pd.Series(groups))[0]
-    _,first,member = np.unique(codes, return_index=True, return_inverse=True)
+    _,first,member = np.unique(group_codes(groups, len(y)), return_index=True, return_inverse=True)
     halves = (_random_half(y, first, member, rng) for _ in range(n))
     return pd.DataFrame([_claimed_and_kept(Q, y, half) for half in halves])
 

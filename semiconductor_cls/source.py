@@ -369,4 +369,4 @@ def read_source(
     _check_there(path)
     layout = layout_of(path)
     if layout is None: raise UserError(f'{path}: neither a folder nor a CSV')
-    return add_lots(layout.read(path, good, defect))
+    return add_lots(masks_to_boxes(layout.read(path, good, defect)))

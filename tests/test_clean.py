@@ -20,7 +20,7 @@ GONE = 'n_duplicates n_pixel_duplicates n_near_duplicates n_leaks n_conflicts n_
 
 def test_clean_csv_is_a_source(replica, tmp_path):
     root,truth = replica
-    res = run_clean(root, tmp_path)
+    res = run_clean(root, tmp_path, near=True)
     _,summary,_ = inspect(tmp_path/'clean.csv')
     assert summary['n_images'] == res['n_kept'] == len(read_csv(tmp_path/'clean.csv'))
     assert not any(summary[k] for k in GONE)

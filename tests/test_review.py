@@ -64,7 +64,7 @@ def test_no_bare_zero_is_told(tmp_path):
     run = run_of(tmp_path/'r', apart(100, 400), apart(100, 400))
     operate_run(run, LINE, looks=.1)
     d = read_json(run/'operating.json')
-    assert d['report']['escape_rate']=='< 3 % (0 of 100)'
+    assert d['report']['escape_rate']=='< 3 % (0 of 100; one-sided 95 %)'
     for k in ('scrapped per million', '€ per million'): assert d['report'][k].startswith('below ')
     for words in (d['report'], d['review_report']):
         for k,v in words.items(): assert not BARE_ZERO.match(str(v)), (k, v)
@@ -79,7 +79,7 @@ def test_groups_reach_the_operating_point(tmp_path):
     for k in ('escape_hi','overkill_hi'):
         assert d[k]==pytest.approx(one[k])
         assert d['review'][k]==pytest.approx(one['review'][k])
-    assert d['report']['escape_rate']=='< 14 % (0 of 200 in 20 groups)'
+    assert d['report']['escape_rate']=='< 14 % (0 of 200 in 20 groups; one-sided 95 %)'
     m = evaluate_run(run_of(tmp_path/'m', many, many, groups), 20)
     assert m['escape_hi']==one['escape_hi']
     assert m['escapes']==d['report']['escape_rate']

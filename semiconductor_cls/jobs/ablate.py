@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from fastcore.basics import noop
 from scipy import stats
+from scipy.optimize import brentq
 from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
@@ -74,36 +75,39 @@ def variants(
     tried = dict.fromkeys(changes(combo) for combo in combos)
     return {','.join(o) or 'base': set_fields(base, o) for o in sorted(tried, key=len)}
 
-# %% ../../nbs/56_jobs.ablate.ipynb #c0012
-def _p_value(diff, se, df):
-    "Two-sided, from Student's t; 1 without a difference, 0 where a difference has no spread"
-    if abs(diff)<1e-12: return 1.
-    if se<1e-12: return 0.
-    return float(2*stats.t.sf(abs(diff)/se, df))
+# %% ../../nbs/56_jobs.ablate.ipynb #79763de9
+def _half_width(level, by_images, by_seeds, k):
+    "Half of the interval of a mean of `k` differences, from the standard errors by images and by seeds"
+    tail = .5+level/2
+    return np.hypot(stats.norm.ppf(tail)*by_images, stats.t.ppf(tail, k-1)*by_seeds)
 
-# %% ../../nbs/56_jobs.ablate.ipynb #c0013
+def _p_value(diff, by_images, by_seeds, k):
+    "Two-sided: one minus the level at which the interval ends at zero; NaN with one seed"
+    if k<2: return np.nan
+    if abs(diff)<1e-12: return 1.
+    def gap(p): return _half_width(1-p, by_images, by_seeds, k)-abs(diff)
+    return float(brentq(gap, 1e-12, 1)) if gap(1e-12)>0 else 0.
+
+# %% ../../nbs/56_jobs.ablate.ipynb #6e05b6fd
 def paired_gain(
     y, # True for a defect, (n,)
     A, # Scores of one recipe, (seeds, n)
     B, # Scores of the other, the same seeds in the same order
     groups=None, # Which parts belong together
     level:float=.95 # Confidence
-)->dict: # `diff lo hi p_value`, of the mean over the seeds of AUC(A) − AUC(B)
+)->dict: # `diff lo hi p_value`, of the mean over the seeds of AUC(A) − AUC(B); only `diff` with one seed
     "Paired difference of two recipes over images and seeds"
     A,B = np.atleast_2d(A),np.atleast_2d(B)
     k = len(A)
     aucs,cov = auc_cov(y, [*A,*B], groups)
     diffs = aucs[:k]-aucs[k:]
     contrast = np.r_[np.full(k, 1/k), np.full(k, -1/k)]
-    by_images = max(contrast@cov@contrast, 0)
-    by_seeds = diffs.var(ddof=1)/k if k>1 else 0.
-    var = by_images+by_seeds
-    df = var**2/(by_seeds**2/(k-1)) if by_seeds>0 else np.inf
-    diff,se = diffs.mean(),np.sqrt(var)
-    half = stats.t.ppf(.5+level/2, df)*se
-    return dict(diff=float(diff), lo=float(diff-half), hi=float(diff+half), p_value=_p_value(diff, se, df))
+    by_images = np.sqrt(max(contrast@cov@contrast, 0))
+    by_seeds = diffs.std(ddof=1)/np.sqrt(k) if k>1 else np.nan
+    diff,half = float(diffs.mean()),float(_half_width(level, by_images, by_seeds, k))
+    return dict(diff=diff, lo=diff-half, hi=diff+half, p_value=_p_value(diff, by_images, by_seeds, k))
 
-# %% ../../nbs/56_jobs.ablate.ipynb #c0017
+# %% ../../nbs/56_jobs.ablate.ipynb #5eff9381
 def _gain_row(y, A, B, groups, which):
     "AUC of one recipe and its gain over the baseline, under names such as 'diff_valid'"
     auc = np.mean([auc_ci(y, scores)[0] for scores in A])
@@ -112,6 +116,7 @@ def _gain_row(y, A, B, groups, which):
     return {f'{name}_{which}':value for name,value in res.items()}
 
 def _verdict(row):
+    if row['seeds']<2: return 'one seed'
     if row['lo_valid']>0: return 'better'
     if row['hi_valid']<0: return 'worse'
     return 'undecided'

@@ -17,6 +17,7 @@ from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
 from ..base.issues import *
+from ..base.parts import *
 from ..source import *
 from ..split import *
 from ..cache import *
@@ -86,6 +87,8 @@ def ready(
     df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
     tell(text)
+    left = say_left_out(df.attrs.get('issues', ()))
+    if left: tell(left)
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
 
@@ -214,6 +217,7 @@ def train_table(
             facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
             run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
         if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
+        if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030

@@ -11,12 +11,14 @@ import os, re, shutil
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from PIL import Image
+from fastcore.basics import noop
 from matplotlib.figure import Figure
 from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.page import *
+from ..base.parts import say_left_out
 from ..evaluate import *
 from ..evaluate import _caption
 from ..jobs.report import *
@@ -108,13 +110,15 @@ def explain_files(
     run, # A run directory or `Run`, of one model or of a committee
     inputs, # Anything that `list_inputs` takes
     out, # A new or empty folder
-    show:int=40 # At most so many pictures in the report
+    show:int=40, # At most so many pictures in the report
+    tell=noop, # Called with each line a person should see
 )->pd.DataFrame: # `explain.csv`
     "Write one picture a file, `explain.csv` and a `report.html`"
     out,explain = own_folder(out),open_explainer(run)
     taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if taken: raise UserError(f'{out}: exists and is not an empty folder; choose a new one')
     files,rows = list_inputs(inputs),[]
+    if say_left_out(files.findings): tell(say_left_out(files.findings))
     part = out.with_name(f'.{out.name}.{os.getpid()}.unfinished')
     try:
         part.mkdir(parents=True)

@@ -17,6 +17,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
+from ..base.pictures import *
 from ..ensemble import committee
 from ..unlike import *
 from .runtime import *
@@ -116,6 +117,12 @@ def _committee(score, xs, n, m):
 # %% ../../nbs/67_line.export.ipynb #c0023
 N_CALIB = 300 # Photographs that set the ranges of eight bits
 
+def _pictures_of(run):
+    "The table of a run, with the places of its pictures; all of them are needed to compare"
+    df = run.located(read_csv(run.file('table.csv')))
+    if (df.lacks=='').all(): return df
+    raise UserError(f'{run.path}: {lacking(df)}'.replace('they are left out', 'all are needed to compare the graph'))
+
 def _eight_bits(run, graph, score, y, xs, m, tell): # Graph, scorer, what the manifest says about it
     "An 8-bit graph that decides as the one in 32 bits"
     runtime = RUNTIMES[format_of(m['runtime'])]
@@ -123,7 +130,7 @@ def _eight_bits(run, graph, score, y, xs, m, tell): # Graph, scorer, what the ma
     def check(eight):
         p8 = _committee(runtime.open(eight), xs, len(y), m)
         return check_int8(y, p32, p8, m['cuts'])
-    _,ranges,_ = photographs(read_csv(run.file('table.csv')), 'train', list(xs), N_CALIB)
+    _,ranges,_ = photographs(_pictures_of(run), 'train', list(xs), N_CALIB)
     eight,said = quantise_checked(graph, ranges, check, tell)
     return eight,runtime.open(eight),said
 
@@ -181,7 +188,7 @@ def export_run(
     check_bundle_out(out, overwrite)
     members,likeness = run_members(run),open_likeness(run)
     facts,sides = run_facts(run, members),_sides(members)
-    y,xs,channels = photographs(read_csv(run.file('table.csv')), 'valid', sides, N_CHECK)
+    y,xs,channels = photographs(_pictures_of(run), 'valid', sides, N_CHECK)
     with new_folder(out, overwrite) as folder:
         models,compared = f"{len(members)} model{'s'*(len(members)>1)}",min(len(y), N_PARITY)
         tell(f'{run.path}: {models} to {fmt}, compared on {compared:,} validation photographs')

@@ -39,7 +39,8 @@ class TorchScorer:
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 also fits gray pictures
         self.unlike = open_likeness(run) # What the product looks like; `None` where the run does not know
         known = self.unlike and likeness_id(likeness_bytes(self.unlike))
-        self.key = str([run.weights_id, self.how, known, *((info['recipe'], info['size']) for _,info,_ in self.members)])
+        asked = [(info['recipe'], info['size']) for _,info,_ in self.members]
+        self.key = str([run.weights_id, self.how, known, *asked])
 
 # %% ../../nbs/64_line.network.ipynb #c0010
 @patch

@@ -15,6 +15,7 @@ from fastcore.basics import noop
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
+from ..base.parts import say_left_out
 from ..base.table import _cell_out
 from .inputs import *
 from .score import *
@@ -220,6 +221,7 @@ def predict_table(
     out = check_out(out, submission, inputs)
     scorer = open_scorer(run, engine, tell)
     items,keys,new,start = list_inputs(inputs),[],0,time.perf_counter()
+    if say_left_out(items.findings): tell(say_left_out(items.findings))
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         todo = _todo(items, bs, scorer, journal, keys, bar)

@@ -15,6 +15,7 @@ import numpy as np, pandas as pd
 from fastcore.basics import noop
 from PIL import Image, ImageOps
 from ..base.errors import *
+from ..base.issues import add_issues
 from ..base.files import *
 from ..base.parallel import *
 from ..base.run import *
@@ -67,6 +68,13 @@ def _open_export(bundle, path):
     scorer.lanes = runtime.lanes
     return scorer
 
+def _open_torch(path):
+    "The networks of a run in torch"
+    run = open_run(path)
+    from semiconductor_cls.line.network import TorchScorer # brings torch, which a bundle does not need
+    return TorchScorer(run)
+
+# %% ../../nbs/68_line.score.ipynb #a4686705
 def _doubt(path, likeness): # '' where there is none
     "What cannot be relied on when pictures are compared with training"
     if likeness is None:
@@ -75,12 +83,6 @@ def _doubt(path, likeness): # '' where there is none
     if likeness.n>=N_SURE: return ''
     return (f'{path}: knows its product from {likeness.n} pictures; more than 1 in 100 own pictures may be called '
             f'unlike training (from {N_SURE} on, hardly ever)')
-
-def _open_torch(path):
-    "The networks of a run in torch"
-    run = open_run(path)
-    from semiconductor_cls.line.network import TorchScorer # brings torch, which a bundle does not need
-    return TorchScorer(run)
 
 # %% ../../nbs/68_line.score.ipynb #c0012
 def open_scorer(
@@ -129,13 +131,7 @@ def load_sizes(
     except Exception as e: # Pillow's plugins raise many kinds on broken files
         raise ImageError(f'cannot be decoded ({type(e).__name__}: {e})') from None
 
-# %% ../../nbs/68_line.score.ipynb #c0017
-def _batch_scores(scorer, decoded): # Floats, one a picture
-    "Scores of pictures that could be decoded"
-    if not decoded: return []
-    xs = {side:np.stack([pixels[side] for pixels in decoded]) for side in scorer.sizes}
-    return np.asarray(scorer.score(xs), dtype=float).tolist()
-
+# %% ../../nbs/68_line.score.ipynb #9cb10b45
 def strange_notes(
     scorer, # From `open_scorer`
     decoded # What `load_sizes` gave for each picture
@@ -145,6 +141,13 @@ def strange_notes(
     if likeness is None or not decoded: return ['']*len(decoded)
     pixels = np.stack([o[likeness.side] for o in decoded])
     return unlike_notes(likeness, pixels, [o['size'] for o in decoded])
+
+# %% ../../nbs/68_line.score.ipynb #c0017
+def _batch_scores(scorer, decoded): # Floats, one a picture
+    "Scores of pictures that could be decoded"
+    if not decoded: return []
+    xs = {side:np.stack([pixels[side] for pixels in decoded]) for side in scorer.sizes}
+    return np.asarray(scorer.score(xs), dtype=float).tolist()
 
 def _with_note(p, note): return (p,note) if np.isfinite(p) else (None,'the model gave no number')
 
@@ -266,4 +269,5 @@ def predict_files(
 )->pd.DataFrame: # As `score_images`
     "Score files with a run; a file that cannot be decoded has a note and no score"
     path = run.path if isinstance(run, Run) else run
-    return score_images(open_scorer(path), list_inputs(inputs))
+    items = list_inputs(inputs)
+    return add_issues(score_images(open_scorer(path), items), items.findings)
