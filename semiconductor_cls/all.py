@@ -8,6 +8,7 @@ from .base.image import *
 from .base.page import *
 from .base.issues import *
 from .base.parts import *
+from .base.pictures import *
 from .draw import *
 from .synth import *
 from .boxes import *

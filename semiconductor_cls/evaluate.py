@@ -8,10 +8,11 @@ __all__ = ['between', 'choose_threshold', 'rate_ci', 'percent_text', 'rate_text'
            'evaluate_run']
 
 # %% ../nbs/32_evaluate.ipynb #c0002
-import textwrap
+import os, textwrap
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
+from fastcore.basics import noop
 from scipy import stats
 from sklearn.metrics import roc_curve
 from .base.errors import *
@@ -20,6 +21,7 @@ from .base.table import *
 from .base.run import *
 from .base.image import *
 from .base.page import *
+from .base.pictures import *
 from .auc import *
 from .auc import _as_arrays
 
@@ -274,10 +276,12 @@ def _caption(s, n=22):
     text = ''.join(char if shown(char) else '?' for char in str(s))
     return text if len(text)<=n else '…'+text[1-n:]
 
-def _show_file(ax, path):
+def _show_file(ax, path, lacks=''):
     "The image, or the reason why it cannot be read"
     ax.set(xticks=[], yticks=[], xlim=(-.5,127.5), ylim=(127.5,-.5), aspect='equal')
-    try: ax.imshow(load_image(path, 128), cmap='gray', vmin=0, vmax=255)
+    try:
+        if lacks: raise ImageError(lacks)
+        ax.imshow(load_image(path, 128), cmap='gray', vmin=0, vmax=255)
     except ImageError as e:
         why = '\n'.join(textwrap.wrap(_caption(e, 60), 18))
         style = dict(ha='center', va='center', color='#777', fontsize=8, parse_math=False)
@@ -297,18 +301,28 @@ def plot_mistakes(
         for ax in row[len(parts):]: ax.axis('off')
         if parts.empty: row[0].text(0, .5, f'no {name}', transform=row[0].transAxes, color='#555')
         for ax,part in zip(row, parts.itertuples()):
-            _show_file(ax, Path(root)/str(part.path))
+            _show_file(ax, Path(root)/str(part.path), getattr(part, 'lacks', ''))
             kind = name.rstrip('s')
             title = f'{_caption(part.id)}\n{kind}, score {part.p_defect:.3f}'
             ax.set_title(title, fontsize=8, color=color, parse_math=False)
     return fig
 
 # %% ../nbs/32_evaluate.ipynb #c0046
-def _group_by_id(run):
-    "Group of each image by its id, from the run's `table.csv`; `None` without groups"
-    path = run/'table.csv'
-    table = read_csv(path) if path.exists() else pd.DataFrame()
+def _group_by_id(table):
+    "Group of each image by its id, from the run's table; `None` without groups"
     return table.drop_duplicates('id').set_index('id').group if 'group' in table else None
+
+def _read_preds(run, name, wanted=()):
+    "Predictions of a run; a table without its columns, or without some of the `wanted` images, is refused"
+    df = read_csv(run.file(name))
+    missing = [column for column in ('id','label','p_defect') if column not in df]
+    if missing:
+        found = ', '.join(map(str, list(df)[:8]))[:120]
+        raise UserError(f"{run/name}: no column {', '.join(missing)}, only {found}; was it saved by another program?")
+    lost = [i for i in wanted if i not in set(df.id)] if len(wanted) else []
+    if not lost: return df
+    raise UserError(f'{run/name}: {len(lost):,} of the {len(wanted):,} images of table.csv have no row here, '
+                    f'the first is {lost[0]}; copy the run once more')
 
 def _with_groups(df, name, group):
     "The labelled rows of a checked table; a part without a group is a group by itself"
@@ -325,11 +339,13 @@ def run_preds(
     run:Run # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
 )->tuple: # Name of the set to report on ('test' or 'valid'), its labelled rows, the labelled rows of validation
     "Predictions of a run, checked, with `group` from its `table.csv`"
-    valid,of_test = read_csv(run/'preds_valid.csv'),run/'preds_test.csv'
-    test = read_csv(of_test) if of_test.exists() else valid[:0]
-    on = 'test' if 'label' in test and test.label.notna().any() else 'valid'
+    table = read_csv(run.file('table.csv')) if (run/'table.csv').exists() else pd.DataFrame()
+    of_test = table.id[table.split=='test'].tolist() if 'split' in table else []
+    valid,there = _read_preds(run, 'preds_valid.csv'),os.path.lexists(run/'preds_test.csv')
+    test = _read_preds(run, 'preds_test.csv', of_test) if there else valid[:0]
+    on = 'test' if test.label.notna().any() else 'valid'
     reported = test if on=='test' else valid
-    group = _group_by_id(run)
+    group = _group_by_id(table)
     return on, _with_groups(reported, on, group), _with_groups(valid, 'valid', group)
 
 # %% ../nbs/32_evaluate.ipynb #c0052
@@ -346,17 +362,24 @@ def _more_metrics(y, p, groups, n_boot, auc_lo, auc_hi):
 # %% ../nbs/32_evaluate.ipynb #c0054
 def _y_and_p(df): return df.label.to_numpy()=='defect', df.p_defect.to_numpy(float)
 
-def _run_figures(run, df, y, p, t, groups):
+def _worst_of(run, df, t, tell):
+    "The rows of the figure of mistakes, with the places of their pictures"
+    rows = run.located(pd.concat(worst_mistakes(df, t).values()))
+    if says := lacking(rows): tell(f'{run.path}: {says}')
+    return rows
+
+def _run_figures(run, df, y, p, t, groups, tell):
     figs = dict(roc=plot_roc(y, p, t, groups=groups).figure,
                 confusion=plot_confusion(y, p, t, groups=groups).figure,
                 calibration=plot_calibration(y, p).figure,
-                mistakes=plot_mistakes(df, t))
+                mistakes=plot_mistakes(_worst_of(run, df, t, tell), t))
     for name,fig in figs.items(): save_fig(fig, run/f'figures/{name}.png')
 
 # %% ../nbs/32_evaluate.ipynb #c0055
 def evaluate_run(
     run:Run, # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
-    n_boot:int=1000 # Draws of the bootstrap
+    n_boot:int=1000, # Draws of the bootstrap
+    tell=noop # Called with each line a person should see
 )->dict: # What `metrics.json` holds
     "Choose the threshold on validation, freeze it, report on test: `metrics.json` and four figures"
     on,df,valid = run_preds(run)
@@ -372,5 +395,5 @@ def evaluate_run(
     res['escapes'] = rate_text(res['n_escapes'], res['n_defect'], group_sizes(groups, y))
     res['overkill'] = rate_text(res['n_overkills'], res['n_good'], group_sizes(groups, ~y))
     write_json(run/'metrics.json', res)
-    _run_figures(run, df, y, p, t, groups)
+    _run_figures(run, df, y, p, t, groups, tell)
     return res

@@ -10,11 +10,14 @@ import os
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
+from fastcore.basics import noop
 from .base.errors import *
+from .base.files import *
 from .base.table import *
 from .base.run import *
 from .base.image import *
 from .base.page import *
+from .base.pictures import *
 from .auc import *
 
 # %% ../nbs/37_labels.ipynb #c0005
@@ -60,7 +63,9 @@ def precision_recall_at(
 # %% ../nbs/37_labels.ipynb #c0015
 def _plot_suspect(ax, row):
     "One suspect: the picture, its name, its label and score"
-    try: ax.imshow(load_image(str(row.path), 128), cmap='gray', vmin=0, vmax=255)
+    try:
+        if lacks := getattr(row, 'lacks', ''): raise ImageError(lacks)
+        ax.imshow(load_image(str(row.path), 128), cmap='gray', vmin=0, vmax=255)
     except ImageError as e:
         why = str(e)[:30]
         ax.text(.5, .5, why, ha='center', fontsize=7, transform=ax.transAxes, parse_math=False)
@@ -93,23 +98,32 @@ def without(
     test = table.split=='test'
     gone = table.id.isin(set(ids)) & ~test
     kept = table[~gone & (table.split!='leak')]
-    kept = kept.assign(
+    kept = kept.drop(columns='lacks', errors='ignore').assign(
         path=[os.path.abspath(p) for p in kept.path],
         split=np.where(kept.split=='test', 'test', 'train'))
     return kept.drop(columns='fold', errors='ignore')
 
 # %% ../nbs/37_labels.ipynb #c0023
+_OUT = ('suspects.csv','without_suspects.csv')
+
 def labels_run(
     run:Run, # With `preds_valid.csv`, best of a set of folds
     out=None, # Folder for the results; the run itself if `None`
-    drop:int=0 # Also write `without_suspects.csv`, the run's table without this many first suspects, to train on
+    drop:int=0, # Also write `without_suspects.csv`, the run's table without this many first suspects, to train on
+    tell=noop # Called with each line a person should see
 )->pd.DataFrame: # What `suspects.csv` holds
     "Write `suspects.csv` and the contact sheet `figures/suspects.png`"
     out = Path(out or run.path)
     s = suspects(read_csv(run.file('preds_valid.csv')))
     cols = ['rank','id','path','label','suggested','p_defect','quality','issue']
     if 'fold' in s: cols.append('fold')
-    write_csv(s[cols], out/'suspects.csv')
-    save_fig(plot_suspects(s), out/'figures/suspects.png')
-    if drop: write_csv(without(read_csv(run.file('table.csv')), s.id[:drop]), out/'without_suspects.csv')
+    shown = run.located(s.head(24))
+    if says := lacking(shown): tell(f'{run.path}: {says}')
+    for name in _OUT: check_own(out/name, 'rank,id,path' if name=='suspects.csv' else 'path,id,label')
+    with hold(out), run.writes(*_OUT):
+        write_csv(s[cols], out/'suspects.csv')
+        save_fig(plot_suspects(shown), out/'figures/suspects.png')
+        if drop:
+            table = run.located(read_csv(run.file('table.csv')))
+            write_csv(without(table, s.id[:drop]), out/'without_suspects.csv')
     return s

@@ -354,6 +354,15 @@ def _check_synth(path, scale, seed, wrong_labels):
         raise UserError(f'{path}: needs {need:.1f} GB, and {free:.1f} GB are free; use a smaller scale')
 
 # %% ../nbs/11_synth.ipynb #c0059
+def _clear(path):
+    "Remove what a killed `synth` left: as long as `.unfinished` is there, all is its own"
+    if not (path/'.unfinished').is_dir(): return
+    names = {name.split('/')[0] for name in FOLDERS.values()} | {'truth.csv','defect_area.csv','submission_sample.csv'}
+    for o in path.iterdir():
+        if o.name not in names: continue
+        shutil.rmtree(o) if o.is_dir() else o.unlink()
+    shutil.rmtree(path/'.unfinished')
+
 def synth(
     path, # A new or empty folder
     scale:float=1., # Share of the contest's 38,289 images, from 0.001
@@ -363,6 +372,7 @@ def synth(
 )->pd.DataFrame: # The truth, as in `truth.csv`
     "Write a replica of the contest's data, and the truth about it"
     path = Path(path)
+    _clear(path)
     _check_synth(path, scale, seed, wrong_labels)
     df = _plan(scale, seed, wrong_labels)
     part = path/'.unfinished'

@@ -71,6 +71,7 @@ def read_plain(
 # %% ../../nbs/04_base.run.ipynb #c0010
 class Run:
     "A run directory: `run / 'file'` is a path in it, `run.info` is its `run.json`"
+    root = None # Where its pictures are sought, if they have been moved
     def __init__(self, path): self.path = Path(path) # The directory
     def __truediv__(self, name): return self.path/name
     def __repr__(self): return f"Run({str(self.path)!r}, status={self.info.get('status')!r})"
@@ -123,6 +124,8 @@ def _claims(info):
     yield is_number(info.get('size') or 16, 16, 1024), 'size is not 16 to 1024 pixels'
     yield info.get('channels') in (None,1,3), 'channels is not 1 or 3'
     yield is_number(info.get('folds') or 2, 2, 100), 'folds is not 2 to 100'
+    places = (info.get('pictures') or {}).values()
+    yield all(isinstance(place, str) for place in places), 'pictures is not a table of paths'
 
 # %% ../../nbs/04_base.run.ipynb #0b8b354e
 def _committee_claims(info):
@@ -147,7 +150,10 @@ def check_info(
         if not holds: raise UserError(f'{path}: {why}; copy the run once more, or make it again')
 
 # %% ../../nbs/04_base.run.ipynb #1b90563e
-def open_run(path)->Run: # An existing run
+def open_run(
+    path, # An existing run
+    root=None # Where its pictures lie now, if they have been moved
+)->Run:
     "An existing run directory; anything else is a `UserError`"
     path = Path(path)
     if not os.path.lexists(path) and path.with_name(f'.{path.name}.old').is_dir(): mend_folder(path)
@@ -156,8 +162,11 @@ def open_run(path)->Run: # An existing run
         raise UserError(f'{path}: no such run directory.{nearest(path.name, there)}')
     if not (path/'run.json').exists(): raise UserError(f'{path}: not a run directory (it has no run.json)')
     _check_tree(path)
-    check_info(Run(path).info, path/'run.json')
-    return Run(path)
+    run = Run(path)
+    check_info(run.info, path/'run.json')
+    if root and not Path(root).is_dir(): raise UserError(f'--root {root}: no such folder')
+    run.root = root
+    return run
 
 def resume_run(path)->Run:
     "An existing run to go on with; one that another process is writing is refused"

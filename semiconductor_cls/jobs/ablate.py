@@ -130,13 +130,15 @@ def ablation_table(
     runs = {name:[open_run(path) for path in paths] for name,paths in runs.items() if paths}
     table = read_csv(runs[base][0]/'table.csv')
     group = table.drop_duplicates('id').set_index('id').group
-    members = {(name,i):run for name,seeds in runs.items() for i,run in enumerate(seeds)}
+    members = {(name,run.info.get('seed', i)):run for name,seeds in runs.items() for i,run in enumerate(seeds)}
     sets,rows = {which:join_runs(members, which) for which in ('valid','test')},[]
     for name in runs:
-        k = min(len(runs[name]), len(runs[base]))
-        row = dict(variant=name, seeds=k)
+        own,others = ([seed for o,seed in members if o==which] for which in (name,base))
+        both = [seed for seed in own if seed in others]    # pairs are of one seed
+        if not both: continue
+        row = dict(variant=name, seeds=len(both))
         for which,(ids,y,P) in sets.items():
-            A,B = (P[[(o,i) for i in range(k)]].to_numpy().T for o in (name,base))
+            A,B = (P[[(o,seed) for seed in both]].to_numpy().T for o in (name,base))
             row |= _gain_row(y, A, B, group.reindex(ids).to_numpy(), which)
         row['verdict'] = 'baseline' if name==base else _verdict(row)
         rows.append(row)
@@ -207,6 +209,7 @@ def ablate(
     if not seeds or len(set(seeds))<len(seeds): raise UserError(f'seeds {list(seeds)}: give at least one, each once')
     paths = {name:[out/'runs'/f'{name}-s{seed}' for seed in seeds] for name in recipes}
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
+    check_own(out/'ablation.csv', 'variant,seeds')
     with hold(out):
         for i,seed in enumerate(seeds):
             for name,recipe in recipes.items():

@@ -158,6 +158,8 @@ def _new_committee(out, overwrite, members, weights, how):
     "The run directory, with the table of the first member"
     first = next(iter(members.values()))
     same = {k:first.info.get(k) for k in ('source','fingerprint','split_fingerprint','classes')}
+    if kept := first.info.get('pictures'):
+        same['pictures'] = kept | dict(from_run=os.path.relpath(kept['root'], os.path.realpath(out)))
     places = {name:os.path.relpath(run.path.resolve(), Path(out).resolve()) for name,run in members.items()}
     run = create_run(out, overwrite, kind='ensemble', members=places, weights=weights, how=how,
                      summary=f"a committee of {len(members)} runs: {', '.join(members)}", **same)

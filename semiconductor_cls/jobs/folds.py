@@ -14,6 +14,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
+from ..base.pictures import *
 from ..split import add_folds
 from ..views import *
 from ..recipe import *
@@ -80,7 +81,7 @@ def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
 def _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches):
     "Train what is missing of each fold, then judge the set"
     try:
-        run.update(status='running')
+        run.update(status='running', pictures=picture_places(df, run.path))
         write_csv(df, run/'table.csv')
         if len(removed): write_csv(removed, run/'removed.csv')
         for i in range(k):
@@ -144,6 +145,8 @@ def _predict_again(run, new, df, tta, device):
     "Copy the network of `run` and predict what it has predicted, with other views"
     for name in ('model.safetensors', UNLIKE_FILE):
         if (run/name).exists(): shutil.copyfile(run.file(name), new/name)
+    df = run.located(df)
+    if says := lacking(df): raise UserError(f'{run.path}: {says}')
     dls = recipe_dls(df, saved_recipe(new), new.info['size'], device)
     model = load_run_model(new).to(dls.device)
     for which in _SETS:

@@ -16,6 +16,7 @@ from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
+from ..base.pictures import *
 from ..base.issues import *
 from ..base.parts import *
 from ..source import *
@@ -215,6 +216,7 @@ def train_table(
             run.update(status='running')
         else:
             facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
+            facts['pictures'] = picture_places(df, path)
             run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
         if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
         if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')

@@ -10,6 +10,7 @@ __all__ = ['DECISIONS', 'CAVEAT', 'LEFT', 'show_map', 'plot_part', 'file_name', 
 import os, re, shutil
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
+from fastcore.basics import noop
 from PIL import Image
 from fastcore.basics import noop
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.page import *
+from ..base.pictures import *
 from ..base.parts import say_left_out
 from ..evaluate import *
 from ..evaluate import _caption
@@ -188,8 +190,11 @@ def _write_mistakes(explain, df, threshold, k):
     table = read_csv(explain.run.file('table.csv')).drop_duplicates('id').set_index('id')
     for c in ('defect_type','stratum'): df[c] = [table[c].get(i) for i in df.id]
     worst = worst_mistakes(df, threshold, k)
-    paths = [path for o in worst.values() for path in o.path]
-    seen = {str(path):(pixels,heat) for path,pixels,_,heat in iter_maps(explain, paths)}
+    shown = explain.run.located(pd.concat(worst.values()))
+    worst = {kind:rows.assign(path=shown.path[rows.index]) for kind,rows in worst.items()}
+    seen = dict(zip(shown.path, zip(shown.lacks, [None]*len(shown))))    # why there is no map, or what it is
+    usable = shown.path[shown.lacks==''].tolist()
+    seen |= {str(path):(pixels,heat) for path,pixels,_,heat in iter_maps(explain, usable)}
     save_fig(plot_worst(worst, seen, table.boxes.to_dict(), k), explain.run/'figures/explain.png')
     write_csv(mistakes_by(df, threshold), explain.run/'mistakes.csv')
 
@@ -238,6 +243,7 @@ def explain_run(
     run, # A run directory or `Run`
     k:int=5, # So many of the worst escapes and of the worst overkills
     most:int=400, # So many boxed defects are scored at most
+    tell=noop # Called with each line a person should see
 )->dict: # `explain.json`
     "Maps of the worst mistakes, rates by type, and where there are boxes the maps' scores, into the run and its report"
     explain = open_explainer(run)
@@ -245,7 +251,9 @@ def explain_run(
     on,df,_ = run_preds(run)
     with run.writes(*LEFT):
         for o in LEFT: (run/o).unlink(missing_ok=True)
-        boxed = boxed_defects(run, most)
+        boxed = run.located(boxed_defects(run, most))
+        if says := lacking(boxed): tell(f'{run.path}: {says}')
+        boxed = boxed[boxed.lacks==''].reset_index(drop=True)
         _write_mistakes(explain, df, threshold, k)
         res = dict(reported_on=on, threshold=threshold, n_boxed=len(boxed))
         if len(boxed): res |= _score_run(explain, boxed)

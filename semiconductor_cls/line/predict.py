@@ -20,7 +20,7 @@ from ..base.table import _cell_out
 from .inputs import *
 from .score import *
 
-# %% ../../nbs/69_line.predict.ipynb #c0005
+# %% ../../nbs/69_line.predict.ipynb #a8007ecf
 def _parquet():
     "pyarrow, which only a .parquet table needs"
     try: import pyarrow, pyarrow.parquet
@@ -29,6 +29,16 @@ def _parquet():
         raise UserError(f'a .parquet table needs the extra: {hint}') from None
     return pyarrow
 
+def _check_parquet(out):
+    "Refuse to write over a .parquet table that is none of scores"
+    pa = _parquet()
+    if not out.exists(): return
+    try: names = pa.parquet.read_schema(out).names
+    except (OSError, pa.ArrowInvalid): names = []
+    if names[:3]!=['id','path','p_defect']:
+        raise UserError(f'--out {out}: is there already and no table of scores, so it is not written over')
+
+# %% ../../nbs/69_line.predict.ipynb #c0005
 def _is_same(path, out): return os.path.exists(path) and out.exists() and os.path.samefile(path, out)
 
 def check_out(
@@ -44,7 +54,8 @@ def check_out(
     if out.is_dir(): raise UserError(f'--out {out}: is a folder')
     if any(_is_same(o, out) for o in inputs):
         raise UserError(f'--out {out}: is one of the inputs, and would be overwritten')
-    if kind=='.parquet': _parquet()
+    if kind=='.csv': check_own(out, 'id,path,p_defect', 'id,defect_score')
+    else: _check_parquet(out)
     return out
 
 # %% ../../nbs/69_line.predict.ipynb #c0008

@@ -18,6 +18,7 @@ from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
+from ..base.pictures import *
 from ..base.image import *
 from ..scan import look, STATS
 from ..views import normalise
@@ -62,7 +63,8 @@ def _train_rows(run, n):
     "At most `n` training pictures, drawn at random"
     df = read_csv(run.file('table.csv'))
     df = df[(df.split=='train') & df.label.isin(['good','defect'])]
-    return df.sample(min(n, len(df)), random_state=0).sort_values('id')
+    df = run.located(df.sample(min(n, len(df)), random_state=0).sort_values('id'))
+    return df[df.lacks=='']
 
 def _look_all(ex, paths):
     "The numbers of pictures, and their pixels in the size of the model"

@@ -1,0 +1,157 @@
+"A run is a closed thing: one writer, written once, found from anywhere, and a stranger's run is refused in a line"
+import json, os, shutil, signal, subprocess, sys, time
+import pytest
+from soak_kills import soak
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import *
+from semiconductor_cls.base.run import *
+from semiconductor_cls.evaluate import evaluate_run, run_preds
+
+HOLD = 'import sys, time\nfrom semiconductor_cls.base.files import *\nwith hold(sys.argv[1]):\n    print("held", flush=True)\n    time.sleep(600)'
+
+@pytest.fixture
+def holder():
+    "Start processes that hold a folder"
+    started = []
+    def start(path):
+        p = subprocess.Popen([sys.executable, '-c', HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+        started.append(p)
+        assert p.stdout.readline()=='held\n'
+        return p
+    yield start
+    for p in started: p.kill()
+
+def test_the_second_writer_is_told_who_holds_the_run_and_a_killed_one_holds_nothing(semicls, holder, stub, tmp_path):
+    run = stub('a')
+    p = holder(run)
+    for args in (['evaluate','a'], ['train','parts','--name','a','--runs','.','--overwrite'], ['ensemble','a','a','--out','a']):
+        second = semicls(*args)
+        assert second.returncode==1 and second.err.count('\n')==1, second.err
+    assert f'process {p.pid} on' in semicls('evaluate', 'a').err
+    p.send_signal(signal.SIGKILL)
+    p.wait()
+    assert (tmp_path/'.a.lock').exists()
+    assert semicls('evaluate', 'a').returncode==0
+    assert not (tmp_path/'.a.lock').exists()
+
+def test_a_kill_at_any_rename_leaves_the_old_run_or_the_new(stub, tmp_path, monkeypatch):
+    "The process ends at the first, the second, … rename of `--overwrite`"
+    class Kill(BaseException): pass
+    for n in range(1, 9):
+        shutil.rmtree(tmp_path/'a', ignore_errors=True)
+        old = stub('a')
+        left = iter(range(n))
+        def rename(a, b, real=os.rename):
+            if next(left, None) is None: raise Kill
+            real(a, b)
+        with monkeypatch.context() as m:
+            for name in ('rename','replace'): m.setattr(f'semiconductor_cls.base.files.os.{name}', rename)
+            m.setattr('semiconductor_cls.base.files.mend_folder', lambda path: None) # a killed process mends nothing
+            try: create_run(old, overwrite=True, seed=7)
+            except Kill: pass
+        info = open_run(old).info
+        assert info['seed'] in (0,7)
+        assert info['status']==('running' if info['seed']==7 else 'finished')
+        create_run(tmp_path/'a', overwrite=True)
+        assert not [o for o in tmp_path.glob('.a*')]
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data)//2] ^= 1
+    path.write_bytes(data)
+
+def cut(path): path.write_text(''.join(path.read_text().splitlines(True)[:-3]))
+
+@pytest.mark.parametrize('hurt', [flip, cut])
+@pytest.mark.parametrize('name', ['preds_test.csv','preds_valid.csv','table.csv'])
+def test_a_table_that_is_not_the_one_written_is_named(stub, name, hurt):
+    run = Run(stub('a'))
+    run.finish()
+    evaluate_run(run, 20)
+    hurt(run/name)
+    with pytest.raises(UserError, match=f'{name}: differs from what was written'): evaluate_run(run, 20)
+
+def test_another_model_is_named(runs):
+    shutil.copy(runs/'b/model.safetensors', runs/'a/model.safetensors')
+    for run in ('a','both'):
+        with pytest.raises(UserError, match='a/model.safetensors: differs from what was written'): open_run(runs/run).weights_id
+
+def test_a_run_without_hashes_opens_as_before(runs):
+    info = json.loads((runs/'a/run.json').read_text())
+    del info['files'], info['pictures']
+    write_json(runs/'a/run.json', info)
+    evaluate_run(open_run(runs/'a'), 20)
+    assert 'files' not in open_run(runs/'a').info
+
+def semicolons(path): path.write_text(path.read_text().replace(',', ';').replace('.', ','))
+
+def no_column(path): path.write_text(path.read_text().replace('label', 'truth', 1))
+
+@pytest.mark.parametrize('hurt', [no_column, cut])
+def test_unreadable_is_not_absent(stub, hurt):
+    "Also without hashes, nothing is reported on validation because the test table cannot be read"
+    run = Run(stub('a'))
+    hurt(run/'preds_test.csv')
+    with pytest.raises(UserError, match='preds_test.csv: '): run_preds(run)
+
+def test_semicolons_are_the_same_table_or_refused(stub):
+    run = Run(stub('a'))
+    want = run_preds(run)
+    semicolons(run/'preds_test.csv')
+    try: found = run_preds(run)
+    except UserError as e: assert 'preds_test.csv' in str(e)
+    else: assert found[0]=='test' and found[1].p_defect.tolist()==want[1].p_defect.tolist()
+
+def link(run): (run/'figures').symlink_to('/etc')
+def file_link(run):
+    (run/'metrics.json').unlink(missing_ok=True)
+    (run/'metrics.json').symlink_to('/etc/passwd')
+def pipe(run): os.mkfifo(run/'operating.json')
+def tera(run):
+    with open(run/'preds_test.csv', 'wb') as f: f.truncate(1<<40)
+def deep(run): (run/'run.json').write_text('['*100_000)
+def many(run):
+    for i in range(20_001): (run/f'{i}').touch()
+def status(run): Run(run).update(status=['finished'])
+def size(run): Run(run).update(size=10**12)
+def threshold(run): write_json(run/'metrics.json', dict(threshold=7))
+def missing(run): write_json(run/'metrics.json', dict(auc=.9))
+
+@pytest.mark.parametrize('hurt', [link, file_link, pipe, tera, deep, many, status, size, threshold, missing],
+                         ids=lambda f: f.__name__)
+def test_a_stranger_s_run_is_refused_in_a_line(stub, hurt, semicls, tmp_path):
+    run = stub('a')
+    before = os.listdir('/etc')
+    hurt(run)
+    start = time.monotonic()
+    with pytest.raises(UserError) as e: (run_preds(open_run(run)), open_run(run).decision)
+    assert '\n' not in str(e.value) and str(run) in str(e.value)
+    assert os.listdir('/etc')==before
+
+@pytest.mark.parametrize('members', [dict(a='../t0'), dict(a='../t1', b='../t1')], ids=['cycle','tower'])
+def test_cycles_and_towers_of_committees_end(tmp_path, members):
+    for i in range(30):
+        own = members if 'b' not in members else {k:f'../t{i+1}' for k in members}
+        create_run(tmp_path/f't{i}', kind='ensemble', how='prob', members=own, weights=dict.fromkeys(own, 1.))
+    with pytest.raises(UserError, match='itself|deep'): open_run(tmp_path/'t0').networks
+
+def test_out_writes_over_its_own_kind_only(tmp_path):
+    labels = tmp_path/'labels.csv'
+    labels.write_text('id,label\n1,good\n')
+    with pytest.raises(UserError, match='not written over'): check_own(labels, 'id,path,p_defect')
+    assert labels.read_text()=='id,label\n1,good\n'
+
+def test_a_full_disk_leaves_a_true_status(stub, monkeypatch):
+    import errno
+    run = Run(stub('a'))
+    run.update(status='running')
+    def full(*_): raise OSError(errno.ENOSPC, 'No space left on device')
+    monkeypatch.setattr('semiconductor_cls.base.files.write_text', full)
+    run.update(status='failed', error='No space left on device')
+    assert run.info['status']=='failed'
+
+@pytest.mark.slow
+def test_twenty_kills_over_all_commands(tmp_path):
+    counts,wrong = soak(tmp_path, 20)
+    assert not wrong, wrong
+    assert sum(counts.values())==20
