@@ -62,6 +62,8 @@ from .line.pointing import *
 from .line.sanity import *
 from .line.explain import *
 from .line.drift import *
+from .station.passwords import *
+from .station.login import *
 from .station.uploads import *
 from .station.gate import *
 from .station.verdicts import *

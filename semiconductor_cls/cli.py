@@ -85,14 +85,15 @@ def _ints(option, text): # Such as '0,1,2'
     for number in numbers: _check_number('--seed', number)
     return numbers
 
-def _recipe(option, name, pairs): # `pairs` such as 'epochs=8'
+def _recipe(option, name, pairs, group=None): # `pairs` such as 'epochs=8'
     from semiconductor_cls.recipe import RECIPES, set_fields
     if name not in RECIPES: raise UserError(f"{option} {name}: no such recipe; one of {', '.join(RECIPES)}")
-    return set_fields(RECIPES[name], pairs or [])
+    return set_fields(RECIPES[name], [*(pairs or []), *([f'group_by={group}'] if group else [])])
 
 def _called(): return ' '.join(['semicls', *sys.argv[1:]])
 
 # %% ../nbs/99_cli.ipynb #c0015
+_GROUP = typer.Option(metavar='REGEX', help='Part of the file name that names the part: its photographs stay together')
 GOOD_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of good parts')]
 DEFECT_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of defective parts')]
 _MOVED = typer.Option('--root', help='Where the pictures of the run lie now, if they were moved')
@@ -101,6 +102,18 @@ _SET_OPT = Annotated[Optional[list[str]], typer.Option('--set', help='Override a
 
 _TRACK = typer.Option('--tensorboard', help='Also write TensorBoard files into the run (extra: track)')
 _TOKEN = typer.Option(envvar='SEMICLS_TOKEN', help='A secret that opens the station')
+
+def _hash_password(asked:bool):
+    "Ask for a name and a password, and print what may be kept of them"
+    if not asked: return
+    from semiconductor_cls.station.passwords import password_line
+    name = typer.prompt('Name', err=True)
+    password = typer.prompt('Password (not shown)', hide_input=True, confirmation_prompt='Once more', err=True)
+    typer.echo(password_line(name, password))
+    raise typer.Exit()
+
+_HASH = typer.Option('--hash-password', is_eager=True, callback=_hash_password,
+                     help='Ask for a name and a password, print a line for the file of --passwords, and stop')
 
 # %% ../nbs/99_cli.ipynb #c0017
 def _check_name(name):
@@ -141,6 +154,7 @@ def train(
     good:str='good', # Name of the folder of good parts
     defect:str='defect', # Name of the folder of defective parts
     set_:Optional[list[str]]=None, # Override a field of the recipe: field=value (may be repeated)
+    group:Annotated[Optional[str], _GROUP]=None,
     folds:int=0, # Train this many models, each on all folds but one, and predict every training image out of fold
     device:Optional[str]=None, # cpu, cuda or mps; chosen by itself if not given
     overwrite:bool=False, # Replace a run of this name
@@ -157,13 +171,13 @@ def train(
 
       semicls train photos/ --name line4 --resume
 
-      semicls train photos/ --name line4 --folds 5
+      semicls train photos/ --name line4 --folds 5 --group '^(.+)_cam'
     """
     if overwrite and resume: raise UserError('--overwrite and --resume exclude each other')
     _check_name(name)
     from semiconductor_cls.jobs.report import headline
     fields = [f'arch={arch}'] if arch else []
-    chosen = _recipe('--recipe', recipe, fields + (set_ or []))
+    chosen = _recipe('--recipe', recipe, fields + (set_ or []), group)
     again = _go_on(data, name, runs, good, defect)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     m = _train(data, chosen, seed, folds, runs/name, again, **options, tell=say, track=track, command=_called())
@@ -234,6 +248,7 @@ def eda(
     out:Path, # Folder for summary.json, issues.csv, figures/ and report.html
     good:GOOD_OPT='good',
     defect:DEFECT_OPT='defect',
+    group:Annotated[Optional[str], _GROUP]=None,
 ):
     """Look at data before training: balance, boxes, copies, leaks, contradictions, broken files, outliers.
 
@@ -242,8 +257,8 @@ def eda(
       semicls eda photos/ --out eda/
     """
     from semiconductor_cls.inspect import run_eda
-    s = run_eda(data, out, good, defect)
-    if s['left_out']: say(s['left_out'])
+    s = run_eda(data, out, good, defect, group=group or '')
+    for line in filter(None, [*s['told'], s['left_out']]): say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(f'{s[k]} {words}' for k,words in _FOUND.items())
     typer.echo(f"{s['n_images']:,} images ({classes}): {found}. Report: {out/'report.html'}")
@@ -385,6 +400,7 @@ def committee(
     defect:DEFECT_OPT='defect',
     device:Optional[str]=None, # cpu, cuda or mps
     overwrite:bool=False, # Average again; finished members stay
+    group:Annotated[Optional[str], _GROUP]=None,
 ):
     """Train several backbones by one recipe, resuming what is there, and average them: the study's committee.
 
@@ -395,7 +411,7 @@ def committee(
     from semiconductor_cls.jobs.study import committee_job
     from semiconductor_cls.jobs.report import headline
     archs = [o.strip() for o in arch.split(',') if o.strip()]
-    numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_)
+    numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
     m = committee_job(data, archs, numbers, chosen, out, folds, good, defect, weights, device, say, overwrite)
     typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
 
@@ -525,14 +541,22 @@ def serve(
     verdicts:Path=Path('verdicts'), # Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv
     # A folder that may be opened from the browser, with all below it (may be repeated)
     folders:Optional[list[Path]]=None,
-    host:str='127.0.0.1', # Address to listen on; anything but this machine needs --token or --user
+    host:str='127.0.0.1', # Address to listen on; anything but this machine needs --passwords, --token or --user
     port:int=7860, # Port
     token:Annotated[str, _TOKEN]='',
-    user:Optional[list[str]]=None, # NAME:PASSWORD of an inspector; verdicts carry the name (may be repeated)
+    # NAME:PASSWORD, for a trial, because others can see it in the list of processes (may be repeated)
+    user:Optional[list[str]]=None,
     max_mb:float=32., # Largest picture file, MB
     max_files:int=200, # Pictures that may be dropped at once
     window:int=200, # Pictures in a window of the drift page
     browser:bool=True, # Open a browser
+    # File with a line NAME:scrypt$... of each inspector, as --hash-password prints it; verdicts carry the name
+    passwords:Optional[Path]=None,
+    hash_password:Annotated[bool, _HASH]=False,
+    tls_cert:Optional[Path]=None, # Certificate (PEM); then everything travels encrypted
+    tls_key:Optional[Path]=None, # Its key (PEM)
+    # Address of a proxy before the station, which may say who a visitor is (may be repeated)
+    proxy:Optional[list[str]]=None,
 ):
     """Open the inspection station in a browser: drop pictures, see score and heat map, decide with one key,
     keep the verdicts.
@@ -541,13 +565,16 @@ def serve(
 
       semicls serve runs/line4
 
-      semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --user anna:secret-words --user ben:other-words
+      semicls serve --hash-password >> people
+
+      semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --passwords people --tls-cert c.pem --tls-key k.pem
 
       semicls train verdicts/verdicts.csv --name line5
     """
     from semiconductor_cls.station.page import serve_station
     limits = (max_mb, max_files, window)
-    serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say)
+    more = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
+    serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **more)
 
 # %% ../nbs/99_cli.ipynb #c0061
 def _sigterm(*_): raise KeyboardInterrupt

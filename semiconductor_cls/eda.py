@@ -39,7 +39,7 @@ def count_classes(df:pd.DataFrame)->dict: # n_images, n_train, … as in the sum
     is_good = ~is_test & (df.label=='good')
     is_defect = ~is_test & (df.label=='defect')
     kinds = dict(n_train=~is_test, n_test=is_test, n_good=is_good, n_defect=is_defect,
-                 n_boxed_defects=is_defect & boxed, n_unboxed_defects=is_defect & ~boxed)
+                 n_boxed_defects=is_defect & boxed, n_unboxed_defects=is_defect & ~boxed & boxed.any())
     counts = {name:int(rows.sum()) for name,rows in kinds.items()}
     return dict(n_images=len(df), **counts)
 
@@ -48,7 +48,8 @@ def _tidy(*axs): # Only the axes that carry numbers
     for ax in axs: ax.spines[['top','right']].set_visible(False)
 
 def _bars(n): # (class, start, length, colour, hatch) of each bar, from `count_classes`
-    boxed,bare = n['n_boxed_defects'],n['n_unboxed_defects']
+    boxed = n['n_boxed_defects']
+    bare = n['n_defect']-boxed
     return [('good', 0, n['n_good'], GOOD, ''),
             ('defect', 0, boxed, DEFECT, ''),
             ('defect', boxed, bare, DEFECT, '////' if boxed else ''),

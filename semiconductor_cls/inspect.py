@@ -95,11 +95,14 @@ def lacks(
 def inspect(
     src, # What `read_source` takes
     n_workers:int=None, # Threads; the number of cores if `None`
+    group:str='', # See `say_groups`
     **kw # For `read_source`
 )->tuple: # Scanned table with copies; summary; findings as a table
     "Read a source, look at everything, write nothing"
     start = time.perf_counter()
-    df,copies = find_copies(read_source(src, **kw), n_workers)
+    df = read_source(src, **kw)
+    told = [o for o in (read_as(df), say_findings(df), say_groups(df, group)) if o]
+    df,copies = find_copies(df, n_workers)
     found = find_broken(df) + copies + find_unboxed(df) + find_odd(df)
     found = pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)
     found = pd.concat([issues_of(df), found], ignore_index=True)
@@ -109,6 +112,7 @@ def inspect(
         issues=found.kind.value_counts().sort_index().to_dict(),
         always_good=always_good(df),
         lacks=lacks(df),
+        told=told,
         left_out=say_left_out(found.itertuples(index=False)),
         source=str(src),
         seconds=round(time.perf_counter()-start, 1))
@@ -201,7 +205,7 @@ def _sections(df, summary, found, fig):
     "Heading and parts of each section; parts that are missing are `None` or empty"
     boxes = box_table(df)
     numbers = {k[2:].replace('_', ' '):n for k,n in summary.items() if k.startswith('n_')}
-    yield 'In short', [pd.DataFrame(numbers.items(), columns=['what','number'])]
+    yield 'In short', [*summary.get('told', ()), pd.DataFrame(numbers.items(), columns=['what','number'])]
     yield 'What this source lacks', summary['lacks']
     yield 'Balance', [_say_balance(summary), fig('class_balance')]
     if len(boxes): yield 'Defects without a box', [_BARE.format(**summary), fig('defects_without_boxes')]
@@ -233,12 +237,13 @@ def run_eda(
     out, # Folder for summary.json, issues.csv, figures/, report.html
     good:str='good', # Name of the folder (or label) of good parts
     defect:str='defect', # Name of the folder (or label) of defective parts
-    n_workers:int=None # Threads; the number of cores if `None`
+    n_workers:int=None, # Threads; the number of cores if `None`
+    group:str='' # See `say_groups`
 )->dict: # The summary
     "Inspect a source and write down what was found"
     start,out = time.perf_counter(),Path(out)
     if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
-    df,summary,found = inspect(src, n_workers, good=good, defect=defect)
+    df,summary,found = inspect(src, n_workers, group, good=good, defect=defect)
     figures = _figures(df, found, out)
     eda_report(out/'report.html', df, summary, found, figures)
     write_csv(found, out/'issues.csv')

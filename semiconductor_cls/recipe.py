@@ -44,7 +44,7 @@ class Recipe:
     test:float = .25 # Share of the images in the test set, which only reports
     valid:float = .2 # Share of the rest in the validation set, which chooses (thresholds, committees)
     split_seed:int = 0 # Decides the split, so that runs with other seeds stay comparable
-    group_by:str = '' # Column such as lot: rows with the same value stay on one side of the split
+    group_by:str = '' # What stays on one side of the split: a column such as lot, or a pattern for file names
 
 # %% ../nbs/28_recipe.ipynb #c0008
 PAPER = Recipe()

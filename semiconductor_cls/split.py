@@ -29,7 +29,7 @@ def _by_values(df, by):
     "The values of a column, or the parts that a pattern finds in the names"
     if by not in df and not by.isidentifier(): return parts_of_names(df.path, by).set_axis(df.index)
     if by not in df:
-        hint = nearest(by, df.columns) or " For names of files give a pattern, such as --group '^(.+)_cam'."
+        hint = f"{nearest(by, df.columns)} For the names of files give a pattern, such as --group '^(.+)_cam'"
         raise UserError(f'{by}: the table has no such column to group by.{hint}')
     if df[by].replace('', None).isna().all():
         raise UserError(f'{by}: no image has a value in this column, so there is nothing to keep together')

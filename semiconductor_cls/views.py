@@ -9,6 +9,7 @@ __all__ = ['FLIPS', 'TTAS', 'tta_views', 'normalise', 'predict_batch', 'predict_
 import numpy as np, torch
 from fastai.data.core import DataLoaders
 from torch import Tensor, nn
+from .base.errors import *
 from .data import *
 
 # %% ../nbs/26_views.ipynb #c0005
@@ -40,10 +41,11 @@ def predict_batch(
     model:nn.Module, # Body and head, in evaluation mode
     xb:Tensor, # (n,3,h,w), normalised
     tta:str='', # Average over `tta_views`
+    column:int=1, # Output that stands for a defect
 )->Tensor: # (n,) probability of defect
     "Probability of defect of a batch"
     xb = xb.as_subclass(Tensor).contiguous(memory_format=torch.channels_last)
-    views = [model(o).float().softmax(1)[:,1] for o in tta_views(xb, tta)]
+    views = [model(o).float().softmax(1)[:,column] for o in tta_views(xb, tta)]
     return torch.stack(views).mean(0)
 
 def predict_rows(
@@ -54,6 +56,8 @@ def predict_rows(
 )->np.ndarray: # Probability of defect of each row, in order
     "Probability of defect of rows of the table"
     model.eval()
+    vocab = list(dls.vocab)
+    if 'defect' not in vocab: raise UserError(f"loaders: no class named defect; they have {', '.join(map(str, vocab))}")
     if not len(rows): return np.zeros(0)
-    probs = [predict_batch(model, xb, tta) for xb,*_ in predict_dl(dls, rows)]
+    probs = [predict_batch(model, xb, tta, vocab.index('defect')) for xb,*_ in predict_dl(dls, rows)]
     return torch.cat(probs).cpu().numpy().astype(np.float64)

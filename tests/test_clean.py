@@ -1,10 +1,14 @@
 "The cleaned table: the same in any order, and a source itself"
+import pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
+from conftest import picture
+from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.clean import clean, RULES, run_clean
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.duplicates import find_copies
 from semiconductor_cls.inspect import inspect
 from semiconductor_cls.source import read_source
+from semiconductor_cls.split import split_table
 
 some_rules = st.fixed_dictionaries({r:st.booleans() for r in RULES})
 
@@ -25,3 +29,22 @@ def test_clean_csv_is_a_source(replica, tmp_path):
     assert summary['n_images'] == res['n_kept'] == len(read_csv(tmp_path/'clean.csv'))
     assert not any(summary[k] for k in GONE)
     assert res['n_kept']+res['n_removed'] == res['n_images'] == len(truth)
+
+def test_groups_and_columns_of_the_user_survive(tmp_path):
+    own = 'hash reason mode fold kind other print'.split()
+    rows = []
+    for i in range(40):
+        path = picture(tmp_path/f'{i}.png', 3*i+60)
+        rows.append(dict(path=path, label='good' if i%2 else 'defect', group=f'wafer{i//5}', **{o:f'{o}{i}' for o in own}))
+    table = pd.DataFrame(rows)
+    table.to_csv(tmp_path/'t.csv', index=False)
+    run_clean(tmp_path/'t.csv', tmp_path/'c', copies=False)
+    kept = read_csv(tmp_path/'c/clean.csv').set_index('path').loc[table.path]
+    for col in ['group',*own]: assert kept[col].tolist()==table[col].tolist(), col
+    again = split_table(read_source(tmp_path/'c/clean.csv'))
+    assert again.groupby('group_given').split.nunique().max()==1
+
+def test_clean_refuses_what_it_does_not_know(tmp_path):
+    rows = [dict(path=picture(tmp_path/f'{i}.png', i), label='perhaps') for i in range(3)]
+    pd.DataFrame(rows).to_csv(tmp_path/'t.csv', index=False)
+    with pytest.raises(UserError, match='3 labels are neither good nor defect'): run_clean(tmp_path/'t.csv', tmp_path/'c')

@@ -7,7 +7,7 @@ pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 import httpx
 from starlette.testclient import TestClient
-from conftest import PATIENCE, Server, tree
+from conftest import PATIENCE, Server, tree, wait_for
 from semiconductor_cls.station.station import Station
 from semiconductor_cls.station.page import GRADIO, make_app
 from semiconductor_cls.station.gate import JOIN, UPLOAD
@@ -198,3 +198,90 @@ def test_the_check_of_the_library_needs_no_gate(place, parts_of, tmp_path, launc
 def test_the_gradio_that_the_station_asks_for_is_the_one_of_the_settings():
     text = (Path(__file__).parent.parent/'settings.ini').read_text(encoding='utf-8')
     assert f'gradio{GRADIO} ' in text
+
+# ---- what an upload may cost
+
+@pytest.fixture
+def door(place, tmp_path):
+    "A gate before the real page, which takes files of up to 2 MB, and the folder of uploads"
+    temp = tmp_path/'temp'
+    temp.mkdir()
+    return make_app(Station(place/'runs/a', tmp_path/'v', max_mb=1), temp=temp),temp
+
+def part(name, data): return f'--x\r\nContent-Disposition: form-data; {name}\r\n\r\n'.encode()+data+b'\r\n'
+FILE,FORM,END = 'name="files"; filename="a.png"','multipart/form-data; boundary=x',b'--x--\r\n'
+
+def post(visitor, *parts, end=END, kind=FORM):
+    return visitor.post(UPLOAD, content=b''.join(parts)+end, headers={'content-type':kind}).status_code
+
+BAD_UPLOADS = dict(
+    field=([part('name="files"', b'0'*5_000_000)], 400), other=([part('name="x"; filename="a.png"', b'0')], 400),
+    large=([part(FILE, b'0'*2_000_001)], 413), many=([part(FILE, b'')]*1001, 413),
+    twice=([part(FILE+'\r\nContent-Disposition: form-data; name="files"', b'0')], 400),
+    no_name=([part('x', b'0')], 400), after_good=([part(FILE, b'0'*9), part('name="files"', b'0'*9)], 400))
+
+@pytest.mark.parametrize('what', BAD_UPLOADS)
+def test_an_upload_that_does_not_fit_is_refused_and_leaves_nothing(door, what):
+    gate,temp = door
+    parts,status = BAD_UPLOADS[what]
+    with TestClient(gate) as c:
+        assert post(c, *parts)==status
+        assert not [o for o in temp.rglob('*') if o.is_file()]
+        assert post(c, part(FILE, b'0'*2_000_000))==200, 'the next one is taken'
+
+HALVES = [(FORM,b''), (FORM,b'--x'), ('multipart/form-data',END), ('text/plain',END), ('',END)]
+
+@pytest.mark.parametrize('kind,end', HALVES)
+def test_half_an_upload_leaves_nothing(door, kind, end):
+    gate,temp = door
+    with TestClient(gate) as c: assert post(c, part(FILE, b'0'*9), end=end, kind=kind)==400
+    assert not list(temp.rglob('*'))
+
+def test_a_form_field_is_not_held_in_memory(place):
+    "A field of 100 MB is refused before the first megabytes of it are in"
+    with Server(place, '--verdicts', 'field', run='a') as s, socket.create_connection(('127.0.0.1', s.port)) as k:
+        head = f'POST {UPLOAD} HTTP/1.1|host: 127.0.0.1:{s.port}|content-type: {FORM}|content-length: 100000000||'
+        k.sendall(head.replace('|', '\r\n').encode()+part('name="files"', b'')[:-2])
+        assert k.recv(99).split()[1]==b'400', 'the answer comes while the field is still to come'
+
+def test_a_flood_of_empty_parts_costs_nobody_else_an_upload(door):
+    gate,_ = door
+    with TestClient(gate) as ann, TestClient(gate) as eve:
+        hers = upload(ann, 'hers.png', HERS)
+        for k in range(101):
+            eve.cookies.clear() # a browser of its own each time
+            names = [part(f'name="files"; filename="{k}-{i}.png"', b'') for i in range(1000)]
+            assert post(eve, *names)==200
+        assert takes(ann, drop_zone(ann.get('/config').json()), hers, 'ann') is True
+
+def test_uploads_go_when_their_page_is_closed(place):
+    with Server(place, '--verdicts', 'closed', run='a') as s:
+        c,ben = (visitor_of(s.url, None) for _ in range(2))
+        c.get('/')
+        with c.stream('GET', '/gradio_api/heartbeat/abc'):
+            mine,same = upload(c, 'mine.png', b'mine'),upload(c, 'same.png', b'the same')
+            assert upload(ben, 'same.png', b'the same')==same
+            assert Path(mine).exists()
+        wait_for(lambda: not Path(mine).exists(), s.p)
+        assert Path(same).exists(), 'somebody else has dropped that one as well'
+
+FORGED = {'x-forwarded-host':'evil.example', 'x-forwarded-proto':'gopher', 'forwarded':'host=evil.example',
+          'x-original-url':'/evil.example', 'x-forwarded-server':'evil.example', 'x-forwarded-prefix':'/evil.example'}
+
+def test_what_a_visitor_says_about_the_host_is_not_on_the_page(door):
+    with TestClient(door[0]) as c:
+        for path in ('/','/config'):
+            text = c.get(path, headers=FORGED).text
+            assert 'evil.example' not in text and 'gopher' not in text
+
+def test_refused_requests_are_written_down(place):
+    with Server(place, '--verdicts', 'noted', run='a') as s, visitor_of(s.url, None) as c:
+        zone = drop_zone(c.get('/config').json())
+        assert takes(c, zone, '/etc/passwd', 's')==403
+        assert c.get('/gradio_api/file=/etc/passwd?key=hidden').status_code==404
+        assert c.post(UPLOAD, content=b'', headers={'content-type':'text/plain'}).status_code==400
+        s.stop()
+    noted = (place/'noted/station.log').read_text()
+    for words in (f'POST {JOIN}: 403 this request names a file', 'GET /gradio_api/file=/etc/passwd: 404',
+                  f'POST {UPLOAD}: 400 this request is no upload'): assert words in noted
+    assert 'hidden' not in noted

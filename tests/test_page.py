@@ -1,5 +1,5 @@
 "The page of the station in a real browser: a shift of two inspectors, a restart, a password; who has none gets nothing"
-import base64, shutil, urllib.error, urllib.request
+import base64, shutil, sqlite3, urllib.error, urllib.request
 from types import SimpleNamespace
 import pandas as pd, pytest
 pytest.importorskip('gradio')
@@ -244,10 +244,20 @@ def test_a_shift_at_the_station(place, chrome):
 @pytest.fixture
 def ann(locked, chrome):
     "Her page at the station with a password"
-    page = new_page(chrome, http_credentials=dict(username='ann', password='secret-words'))
+    page = new_page(chrome)
     page.goto(locked.url)
+    page.fill('[name=name]', 'ann')
+    page.fill('[name=secret]', 'secret-words')
+    page.press('[name=secret]', 'Enter')
     page.wait_for_selector('#queue .note')
     return page
+
+def test_signing_out_closes_the_page_to_the_next_person(locked, ann):
+    assert ann.url==locked.url, 'no secret is in the address'
+    ann.click('.signout button')
+    ann.wait_for_selector('[name=secret]')
+    ann.goto(locked.url+'verdicts.csv')
+    ann.wait_for_selector('[name=secret]')
 
 def test_a_refusal_of_the_gate_is_said_on_the_page(place, ann):
     def forge(route): route.continue_(post_data=route.request.post_data.replace(str(place/'temp'), '/etc'))
@@ -263,3 +273,50 @@ def test_an_inspector_with_a_password(place, locked, ann):
     press(ann, 'p')
     journal = get(locked.url+'journal.csv', authorization=ANN)[1].splitlines()
     assert journal[1].split(',')[1]=='ann'
+
+# ---- what must not be lost
+
+def judged(s): return len(get(s.url+'journal.csv')[1].splitlines())-1
+
+def test_keys_that_are_pressed_fast_are_all_taken(place, chrome):
+    with Server(place, '--verdicts', 'fast', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 8), '8 pictures scored')
+        page.wait_for_function('document.querySelectorAll("#queue li").length==8')
+        order = page.evaluate('[...document.querySelectorAll("#queue li")].map(o => o.dataset.pick)')
+        page.evaluate('document.activeElement.blur()')
+        for key in ('ArrowRight','ArrowRight','ArrowLeft','ArrowRight','ArrowRight'): page.keyboard.press(key)
+        on_desk(page, order[3])
+        for key in ('p','p'): page.keyboard.press(key)
+        page.wait_for_function('document.querySelector("#oops").innerText.includes("not counted")')
+        assert judged(s)==1, 'the picture that nobody has seen is not judged'
+        for _ in range(3): page.click('#reject') # faster than the page is drawn
+        page.wait_for_function('document.querySelectorAll("#queue li").length==6')
+        s.stop()
+
+def test_a_verdict_that_cannot_be_written_is_said_and_its_picture_stays(place, chrome):
+    with Server(place, '--verdicts', 'full', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
+        page.wait_for_selector('#picture img.heat')
+        before = shown(page)
+        other = sqlite3.connect(place/'full/verdicts.db', isolation_level=None)
+        other.execute('begin immediate')
+        page.keyboard.press('p')
+        page.wait_for_function('document.querySelector("#oops").innerText.includes("nothing was saved")')
+        assert 'database is locked' in page.inner_text('#oops') and shown(page)==before
+        other.execute('rollback')
+        other.close()
+        press(page, 'p')
+        assert page.inner_text('#oops')=='' and judged(s)==1
+        out = s.stop()
+    assert 'Traceback' not in out, out
+
+def test_a_station_that_does_not_answer_says_so_on_an_open_page(place, chrome):
+    with Server(place, '--verdicts', 'anew', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
+        page.wait_for_selector('#picture img.heat')
+        s.stop()
+        page.keyboard.press('p')
+        page.wait_for_function('document.body.innerText.includes("does not answer")')

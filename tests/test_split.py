@@ -53,3 +53,21 @@ def test_every_fold_holds_both_classes():
     with pytest.raises(UserError, match='3 folds: fold 1 would hold no good part'): add_folds(df, 3)
     two = add_folds(df, 2)
     assert (pd.crosstab(two.fold, two.label)>0).all(axis=None)
+
+def test_parts_by_their_names_stay_together_and_join_with_groups():
+    rows = [dict(path=f'{i:03}_cam{k}.png', label='good' if i%3 else 'defect') for i in range(90) for k in (1,2)]
+    df = make_table(rows)
+    part = df.path.str[:3]
+    sets = split_table(df, by=r'^(.+)_cam')
+    assert sets.groupby(part).split.nunique().max()==1
+    wafers = df.assign(group='w'+(part.astype(int)//9).astype(str), copy_group=df.index.where(df.index>1, 0))
+    joined = split_table(wafers)
+    assert joined.groupby('group_given').split.nunique().max()==1
+    with pytest.raises(UserError, match='finds a part in none of 180 names'): split_table(df, by='lot(.)')
+
+def test_a_given_test_and_validation_set_stay_and_their_copies_leave_training():
+    words = ['Train']*60+['Validation']*30+['TEST']*30
+    rows = [dict(path=f'{i:03}.png', label='good' if i%3 else 'defect', split=words[i], hash=str(i)) for i in range(120)]
+    rows[0]['hash'],rows[1]['hash'] = '60','90' # copies of a validation and of a test image
+    sets = split_table(make_table(rows))
+    assert sets.split.tolist()==['leak']*2+['train']*58+['valid']*30+['test']*30

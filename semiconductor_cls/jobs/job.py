@@ -50,6 +50,7 @@ def prepare(
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
     check_words(df, data)
+    df.attrs['told'] = [read_as(df), say_findings(df), say_groups(df, r.group_by)]
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0])
     df,removed = drop_broken(df, cache)
@@ -87,9 +88,8 @@ def ready(
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
     df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
-    tell(text)
     left = say_left_out(df.attrs.get('issues', ()))
-    if left: tell(left)
+    for line in filter(None, [*df.attrs.get('told', ()), text, left]): tell(line)
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
 
@@ -133,7 +133,7 @@ def ending(
     status,error = ('interrupted','') if stopped else ('failed',f'{type(e).__name__}: {e}')
     return dict(status=status, finished=now(), error=error)
 
-# %% ../../nbs/51_jobs.job.ipynb #3c6d8127
+# %% ../../nbs/51_jobs.job.ipynb #79588b41
 def _file_size(path): # Upright
     "Width and height of a picture, from its header"
     with Image.open(path) as im: turned = im.getexif().get(0x112, 1)>4

@@ -13,6 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from zipfile import BadZipFile
 import numpy as np, pandas as pd, torch
+from fastcore.basics import noop
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
@@ -117,14 +118,18 @@ def read_index(
     return index if is_whole and str(index.get('model'))==model else None
 
 # %% ../../nbs/83_station.station.ipynb #c0023
+_FIRST = 'the first start looks at the training pictures, which takes a minute for every thousand or two'
+
 def open_index(
     run:Run, # Of one model or of a committee
-    ex:Explainer # Of the same run
+    ex:Explainer, # Of the same run
+    tell=noop # Called with a line if it takes long
 )->dict: # Arrays by name
     "The index beside the run, made where there is none"
     path = run/INDEX
     index = read_index(path, model_name(run))
     if index is None:
+        tell(f'{run.path}: {_FIRST}')
         with run.writes(): index = make_index(run, ex)
         try:
             with atomic_path(path) as temp, open(temp, 'wb') as f: np.savez(f, **index)
@@ -176,12 +181,13 @@ class Station:
         max_mb:float=32, # Largest picture file
         max_files:int=200, # Pictures dropped at once
         window:int=200, # Pictures in a window of the drift page
+        tell=noop # Called with a line if the start takes long
     ):
         self.run = run if isinstance(run, Run) else open_run(run)
         check_window(window)
-        self.ex,self.model = open_explainer(self.run),model_name(self.run)
-        self.index,self.v = open_index(self.run, self.ex),Verdicts(verdicts)
         self.roots = _allowed(folders)
+        self.ex,self.model,self.v = open_explainer(self.run),model_name(self.run),Verdicts(verdicts)
+        self.index = open_index(self.run, self.ex, tell)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
         self.sets = _known_sets(self.run)

@@ -77,6 +77,26 @@ def _make_tables(db)->bool: # Whether the disk can keep the log
     _add_since(db)
     return True
 
+# %% ../../nbs/82_station.verdicts.ipynb #69e15447
+_A_HASH = "(length(hash)=64 and hash not glob '*[^0-9a-f]*')"
+_SOUND = dict( # What holds for each row of a table
+    image=f"{_A_HASH} and ext in ('png','jpg','bmp','tif')",
+    seen=f"""{_A_HASH} and typeof(score)='real' and score between 0 and 1 and typeof(model)='text'
+        and typeof(desk)='text' and typeof(time)='text' and typeof(name) in ('text','null')
+        and hash in (select hash from image)""",
+    verdict=f"""{_A_HASH} and typeof(score)='real' and score between 0 and 1 and typeof(threshold)='real'
+        and typeof(model)='text' and typeof(time)='text' and typeof(who)='text' and trim(who)!=''
+        and hash in (select hash from image)""")
+
+def _check_database(db, path):
+    "Refuse a database that is damaged, or holds what the station has not written"
+    found = db.execute('pragma integrity_check(1)').fetchone()[0]
+    if found!='ok': raise UserError(f'{path}: damaged ({printable(found)}); take a copy of before, or sqlite3 .recover')
+    for table,sound in _SOUND.items():
+        n,first = db.execute(f'select count(*), min(rowid) from {table} where not ifnull({sound}, 0)').fetchone()
+        if n: raise UserError(f'{path}: {n:,} rows of {table} hold what the station does not write '
+                              f'(the first is rowid {first}); mend or delete them')
+
 # %% ../../nbs/82_station.verdicts.ipynb #c0015
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
@@ -85,21 +105,29 @@ class Verdicts:
         try: (self.path/'store').mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise UserError(f'{path}: cannot be used as the folder of verdicts ({e.strerror})') from None
+        file = self.path/'verdicts.db'
         try:
-            with self.db() as db: has_log = _make_tables(db)
-        except sqlite3.DatabaseError as e:
-            raise UserError(f"{self.path/'verdicts.db'}: not readable as a database ({e})") from None
+            with self._connected() as db:
+                has_log = _make_tables(db)
+                _check_database(db, file)
+        except sqlite3.Error as e: raise UserError(f'{file}: not readable as a database ({e})') from None
         if not has_log: raise UserError(f'{path}: this disk cannot keep the log of a database; choose a local one')
 
     @contextmanager
-    def db(self):
-        "A connection of its own for each use, so that threads do not meet; what is written is committed at the end"
-        db = sqlite3.connect(self.path/'verdicts.db', timeout=20, isolation_level=None)
+    def _connected(self):
+        db = sqlite3.connect(self.path/'verdicts.db', timeout=10, isolation_level=None)
         db.row_factory = sqlite3.Row
         try:
             db.execute('pragma synchronous=full')
             yield db
         finally: db.close()
+
+    @contextmanager
+    def db(self):
+        "A connection of its own for each use, so that threads do not meet; what is written is committed at the end"
+        try:
+            with self._connected() as db: yield db
+        except sqlite3.Error as e: raise UserError(f'nothing was saved: verdicts.db: {e}. Try again') from None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0019
 @patch
@@ -206,7 +234,7 @@ WAITS = """s.desk=:desk and not exists
 LOOKS = """s.id=(select max(id) from seen t where t.hash=s.hash and t.model=s.model)
     and 'look'=(select r.verdict from verdict r where r.hash=s.hash and r.model=s.model
                 order by r.id desc limit 1)"""
-_QUEUE = """select s.hash, s.name, s.score, count(*) over () total
+_QUEUE = """select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total
     from seen s where s.model=:model and {}
     order by abs(s.score-:t), s.id limit :n"""
 
@@ -223,7 +251,7 @@ def waiting(
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0047
 _JOURNAL = """select r.time, r.who, r.verdict,
-    (select s.name from seen s where s.hash=r.hash order by s.id desc limit 1) name,
+    coalesce((select s.name from seen s where s.hash=r.hash order by s.id desc limit 1), '') name,
     r.score, r.threshold, r.model, r.hash sha256 from verdict r order by r.id"""
 
 def journal(v:Verdicts)->pd.DataFrame: # `time who verdict name score threshold model sha256`

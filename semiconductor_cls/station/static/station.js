@@ -3,9 +3,94 @@
   const buttons = {p: 'pass', l: 'look', r: 'reject', u: 'undo', arrowright: 'next', arrowleft: 'prev'};
   const choosers = 'input[type=range],input[type=radio]';
   const fields = 'input,textarea,select,[contenteditable=true]';
+  const queued = Object.values(buttons).map(id => '#' + id).join(',');
 
   // A verdict goes with the hash of the picture on the screen when the key went down
   window.stationShown = () => document.querySelector('.part')?.dataset.hash || '';
+  window.stationPressed = () => current?.shown || '';
+
+  // ---- what the station answers
+
+  const ask = window.fetch;
+  let boot = '', joins = 0;
+
+  // A line over the page, which stays until the page is loaded again or the station answers again
+  function warn(text, stays) {
+    let line = document.getElementById('warn');
+    if (line?.dataset.stays) return;
+    line?.remove();
+    if (!text) return;
+    line = document.createElement('div');
+    line.id = 'warn';
+    line.setAttribute('role', 'alert');
+    line.textContent = text;
+    if (stays) line.dataset.stays = 'yes';
+    const button = document.createElement('button');
+    button.textContent = 'Reload';
+    button.onclick = () => location.reload();
+    line.append(button);
+    document.body.append(line);
+  }
+
+  function look(answer) {
+    const now = answer.headers.get('x-station');
+    boot = boot || now;
+    if (now && now !== boot) warn('The station was started anew. Reload the page.', true);
+    else if (answer.status === 401) warn('You are signed out. Reload the page, and sign in.', true);
+    else if (now) warn('');
+  }
+
+  window.fetch = async (...args) => {
+    if (String(args[0]?.url ?? args[0]).includes('/queue/join')) joins++;
+    try {
+      const answer = await ask(...args);
+      look(answer);
+      return answer;
+    } catch (error) {
+      if (error.name !== 'AbortError') warn('The station does not answer. What you do now is not kept.');
+      throw error;
+    }
+  };
+
+  // ---- one thing after the other
+
+  // Gradio drops a click while it is busy. So what was pressed waits until the desk is drawn again.
+  const waiting = [];
+  let current = null, drawn = '', since = 0;
+
+  function enqueue(id, more) {
+    waiting.push({id, shown: window.stationShown(), ...more});
+    step();
+  }
+
+  function click() {
+    since = performance.now();
+    current.joins = joins;
+    if (current.pick) window.stationPick = current.pick;
+    document.getElementById(current.id)?.click();
+  }
+
+  function step() {
+    if (current || !drawn || !waiting.length) return;
+    current = waiting.shift();
+    click();
+  }
+
+  setInterval(() => {
+    const now = document.querySelector('#drawn [data-drawn]')?.dataset.drawn || '';
+    const age = performance.now() - since;
+    if (now !== drawn) {
+      drawn = now;
+      current = null;
+    } else if (current && age > 60000) {
+      waiting.length = 0;
+      current = null;
+      warn('The station has not answered for a minute. Reload the page.', true);
+    } else if (current && joins === current.joins && age > 500) click();
+    step();
+  }, 50);
+
+  // ---- keys and clicks
 
   function toggleHeat() { document.body.classList.toggle('noheat'); }
 
@@ -29,7 +114,7 @@
     const button = id && document.getElementById(id);
     if (!button || button.offsetParent === null) return;
     e.preventDefault();
-    button.click();
+    enqueue(id);
   }
 
   // After a choice the keys belong to the station again
@@ -39,13 +124,20 @@
 
   function onClick(e) {
     const row = e.target.closest?.('[data-pick]');
-    if (row) {
-      window.stationPick = row.dataset.pick;
-      document.getElementById('pick')?.click();
-    }
+    if (row) enqueue('pick', {pick: row.dataset.pick});
     if (e.target.closest?.('#heat')) toggleHeat();
   }
 
+  // A click of a person waits its turn like a key; our own go through
+  function onOwnClick(e) {
+    const button = e.isTrusted && e.target.closest?.(queued);
+    if (!button) return;
+    e.preventDefault();
+    e.stopImmediatePropagation();
+    enqueue(button.id);
+  }
+
+  document.addEventListener('click', onOwnClick, true);
   document.addEventListener('keydown', onKey);
   document.addEventListener('change', onChange);
   document.addEventListener('click', onClick);

@@ -1,0 +1,100 @@
+"Boxes that people and tools draw: on the part they mean, or a finding, or refused by name"
+import json
+import numpy as np, pytest
+from PIL import Image
+from conftest import picture
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.image import load_image
+from semiconductor_cls.base.issues import issues_of
+from semiconductor_cls.source import read_source
+
+BOX = (5,6,14,19)
+
+def tree(root):
+    for i in range(3): picture(root/f'good/g{i}.png', i)
+    picture(root/'defect/7.png', 9)
+    return root
+
+def voc(root):
+    size = ''.join(f'<{k}>{v}</{k}>' for k,v in zip(('xmin','ymin','xmax','ymax'), BOX))
+    (root/'defect/7.xml').write_text(f'<annotation><filename>7.png</filename><object><name>dent</name>'
+                                     f'<bndbox>{size}</bndbox></object></annotation>')
+
+def cvat(root):
+    (root/'annotations.xml').write_text('<annotations><image id="0" name="defect/7.png" width="40" height="30">'
+        '<box label="dent" xtl="5" ytl="6" xbr="15" ybr="20"/></image></annotations>')
+
+def coco(root):
+    images = [dict(id=3, file_name='7.png', width=40, height=30)]
+    drawn = [dict(id=1, image_id=3, category_id=1, bbox=[5,6,10,14])]
+    (root/'instances.json').write_text(json.dumps(dict(images=images, annotations=drawn,
+                                                       categories=[dict(id=1, name='dent')])))
+
+def label_studio(root):
+    value = dict(x=12.5, y=20, width=25, height=100*14/30, rectanglelabels=['dent'])
+    task = dict(data=dict(image='/data/upload/1/0a1b2c3d-7.png'), annotations=[dict(result=[dict(value=value)])])
+    (root/'project-1.json').write_text(json.dumps([task]))
+
+def yolo(root):
+    (root/'labels').mkdir()
+    (root/'labels/7.txt').write_text(f'0 {10/40} {13/30} {10/40} {14/30}\n')
+
+@pytest.mark.parametrize('tool', [voc,cvat,coco,label_studio,yolo], ids=lambda f: f.__name__)
+def test_boxes_of_a_tool_lie_where_they_were_drawn(tmp_path, tool):
+    tool(tree(tmp_path))
+    df = read_source(tmp_path)
+    part = df[df.label=='defect'].iloc[0]
+    assert part.boxes==[BOX]
+    assert part.defect_type==('class 0' if tool is yolo else 'dent')
+    assert not len(issues_of(df))
+
+@pytest.mark.parametrize('name,text,why', [
+    ('via.json', '{"_via_img_metadata": {}}', 'VGG Image Annotator'),
+    ('video.xml', '<annotations><track id="0"/></annotations>', 'tracks of a video'),
+    ('bomb.xml', '<!DOCTYPE a [<!ENTITY b "bb">]><annotation>&b;</annotation>', 'DOCTYPE'),
+    ('coco.json', '{"images": [], "annotations": [{"image_id": 1}]}', 'boxes that cannot be read')])
+def test_a_tool_that_is_not_read_is_refused_by_name(tmp_path, name, text, why):
+    (tree(tmp_path)/name).write_text(text)
+    with pytest.raises(UserError, match=why) as told: read_source(tmp_path)
+    assert name in str(told.value)
+
+@pytest.mark.parametrize('orientation', [5,6,7,8])
+def test_a_box_drawn_in_the_stored_picture_turns_with_it(tmp_path, orientation):
+    tree(tmp_path)
+    stored = np.zeros((30,40), np.uint8)
+    stored[6:20,5:15] = 255
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(stored).save(tmp_path/'defect/7.png', exif=exif)
+    coco(tmp_path)
+    left,top,right,bottom = read_source(tmp_path).set_index('label').boxes['defect'][0]
+    shown = load_image(tmp_path/'defect/7.png')
+    assert shown[top:bottom+1,left:right+1].min()==255
+    assert shown.sum()==stored.sum()
+
+def test_boxes_of_another_picture_and_shares_are_left_out_and_said(tmp_path):
+    tree(tmp_path)
+    (tmp_path/'b.csv').write_text('id,x_1,y_1,x_2,y_2\n7,0.1,0.2,0.5,0.6\n\n7,a,b,c,d\n')
+    images = [dict(id=3, file_name='7.png', width=4000, height=3000)]
+    drawn = [dict(image_id=3, bbox=[500,600,1000,1400])]
+    (tmp_path/'c.json').write_text(json.dumps(dict(images=images, annotations=drawn)))
+    df = read_source(tmp_path)
+    assert not any(df.boxes)
+    found = issues_of(df).set_index('kind').detail
+    assert found['box_not_pixels'].startswith('line 2: ')
+    assert found['box_not_numbers'].startswith('line 4: ')
+    assert 'box_other_size' in found
+
+def test_a_shared_name_needs_its_folder(tmp_path):
+    for kind in ('scratch','crack'): picture(tmp_path/f'defect/{kind}/000.png')
+    picture(tmp_path/'good/1.png')
+    box = ',5,6,14,19\n'
+    (tmp_path/'b.csv').write_text('id,x_1,y_1,x_2,y_2\n000'+box+'scratch/000'+box+'defect\\crack\\000.png'+box)
+    df = read_source(tmp_path)
+    assert df[df.label=='defect'].boxes.tolist()==[[BOX],[BOX]]
+    assert issues_of(df).kind.tolist()==['box_name_shared']
+
+def test_a_part_keeps_all_its_types(tmp_path):
+    tree(tmp_path)
+    (tmp_path/'b.csv').write_text('id,x_1,y_1,x_2,y_2,defect_type\n7,1,1,5,5,dent\n7,6,6,9,9,crack\n7,9,9,12,12,dent\n')
+    assert read_source(tmp_path).set_index('label').defect_type['defect']=='crack, dent'
