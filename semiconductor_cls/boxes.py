@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pandas as pd
 from PIL import ExifTags, Image
 from .base.errors import *
+from .base.files import *
 from .base.parallel import *
 from .base.image import FORMATS, IMAGE_EXTS
 from .base.issues import *
@@ -24,8 +25,9 @@ XY = ['x_1','y_1','x_2','y_2'] # Left, top, right, bottom, in pixels
 def is_box_file(path)->bool:
     "Whether the first row of a CSV is a box file's: `id` with corners, or seven fields with 'rectangle' third"
     try:
-        with open(path, encoding='utf-8-sig', errors='replace') as f: first = f.readline(4096)
-        head = [o.strip() for o in next(csv.reader([first]), [])]
+        sep = csv_format(path)[1]
+        with open_text(path) as f: first = f.readline(4096)
+        head = [o.strip() for o in next(csv.reader([first], delimiter=sep), [])]
     except (OSError, csv.Error) as error: raise UserError(f'{path}: not readable as CSV ({error})') from None
     if {'id',*XY} <= set(head): return True
     return len(head)==7 and head[2]=='rectangle'
@@ -34,8 +36,9 @@ def is_box_file(path)->bool:
 def _rows(path):
     "The rows of a CSV: the line on which each ends, and its cells as texts"
     try:
-        with open(path, newline='', encoding='utf-8-sig', errors='surrogateescape') as f:
-            rows = csv.reader(f)
+        sep = csv_format(path)[1]
+        with open_text(path, newline='') as f:
+            rows = csv.reader(f, delimiter=sep)
             return [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
     except (OSError, csv.Error) as error: raise UserError(f'{path}: not readable as CSV ({error})') from None
 

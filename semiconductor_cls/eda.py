@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['always_good', 'has_boxes', 'count_classes', 'plot_classes', 'find_unboxed', 'short', 'grid', 'plot_unboxed',
-           'plot_stats', 'box_table', 'box_summary', 'heat', 'plot_boxes']
+           'plot_stats', 'shortcuts', 'box_table', 'box_summary', 'heat', 'plot_boxes']
 
 # %% ../nbs/15_eda.ipynb #c0002
 import math
+from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullLocator
 import numpy as np, pandas as pd
@@ -172,6 +173,36 @@ def plot_stats(df:pd.DataFrame)->plt.Figure|None: # None where no file is readab
     _tidy(*axs)
     if len(axs[0].patches): axs[0].legend(frameon=False, fontsize=8)
     return fig
+
+# %% ../nbs/15_eda.ipynb #d7a587d4
+def _by_value(name, values, is_defect):
+    "A sentence on the value that tells the classes best, or nothing"
+    shares = pd.crosstab(values, is_defect, normalize='columns')
+    gap = (shares[True]-shares[False]).abs()
+    value = gap.idxmax()
+    if gap[value]<.8: return []
+    return [f'The {name} alone gives the label away: {shares.loc[value,True]:.0%} of the defects are {value}, '
+            f'and {shares.loc[value,False]:.0%} of the good parts.']
+
+def shortcuts(
+    df:pd.DataFrame, # A scanned table
+    least:int=8 # Pictures of each class below which nothing is said
+)->list: # Sentences; none where nothing gives the label away
+    "What tells the classes without a look at the part"
+    ok = df[df.reason.isna() & df.label.isin(['good','defect'])]
+    is_defect = ok.label=='defect'
+    if min(is_defect.sum(), (~is_defect).sum())<least: return []
+    sizes = ok.width.astype(str)+' x '+ok.height.astype(str)
+    types = ok.path.map(lambda p: Path(p).suffix.lower())
+    said = []
+    for name,values in {'size':sizes, 'colour mode':ok['mode'], 'file type':types}.items():
+        said += _by_value(name, values, is_defect)
+    for stat in STATS:
+        auc = roc_auc_score(is_defect, ok[stat])
+        if max(auc, 1-auc)<.97: continue
+        auc = max(auc, 1-auc)
+        said.append(f'The {stat} alone nearly gives the label away: AUC {auc:.2f}. Is it the part or the camera?')
+    return said
 
 # %% ../nbs/15_eda.ipynb #c0034
 _BOX_COLS = ['id','defect_type','x1','y1','x2','y2','image_width','image_height']

@@ -111,6 +111,7 @@ def inspect(
         n_issues=len(found),
         issues=found.kind.value_counts().sort_index().to_dict(),
         always_good=always_good(df),
+        shortcuts=shortcuts(df),
         lacks=lacks(df),
         told=told,
         left_out=say_left_out(found.itertuples(index=False)),
@@ -195,6 +196,7 @@ def _picture_sections(boxes, summary, found, fig):
     odd = sorted(k for k in summary['issues'] if k.startswith('odd_'))
     verdict = 'No picture is unlike the rest.'
     if odd: verdict = 'Odd pictures lie beyond three times the middle half (Tukey).'
+    yield 'What gives the label away', summary['shortcuts']
     yield 'Image statistics', [fig('statistics'), verdict, fig('odd'), *_listing(found, odd)]
     if len(boxes): yield 'Boxes', [fig('boxes'), box_summary(boxes)]
     rest = [k for k in summary['issues'] if k not in KNOWN+odd]

@@ -117,8 +117,21 @@ def _unlike_most(ok, kind, values):
     "Findings about pictures whose value is not the most common one"
     top = values.value_counts().index[0]
     odd = values!=top
+    if odd.mean()>.1: return []    # they vary; none is unlike most
     words = [f'{v}, most are {top}' for v in values[odd]]
     return [issue(p, f'odd_{kind}', detail=o) for p,o in zip(ok.path[odd], words)]
+
+def _odd_sizes(ok):
+    "Pictures of another size than most, or where sizes vary, of one beyond the fences and rare"
+    sizes = ok.width.astype(str)+' x '+ok.height.astype(str)
+    found = _unlike_most(ok, 'size', sizes)
+    if found or sizes.nunique()==1: return found
+    far = pd.Series(False, ok.index)
+    for side in ('width','height'): far |= ~np.log(ok[side]).between(*fences(np.log(ok[side])))
+    far &= sizes.map(sizes.value_counts())<=.1*len(ok)
+    if far.mean()>.1: return []
+    usual = f'usual {ok.width.median():.0f} x {ok.height.median():.0f}, sizes vary'
+    return [issue(p, 'odd_size', detail=f'{o}, {usual}') for p,o in zip(ok.path[far], sizes[far])]
 
 def _beyond_fences(ok, stat):
     "Findings about pictures with a number far from the others'"
@@ -135,7 +148,6 @@ def find_odd(df:pd.DataFrame)->list: # Findings `odd_size`, `odd_mode`, and `odd
     "Pictures of a scanned table unlike the rest"
     ok = df[df.reason.isna()]
     if not len(ok): return []
-    sizes = ok.width.astype(str)+' x '+ok.height.astype(str)
-    found = _unlike_most(ok, 'size', sizes) + _unlike_most(ok, 'mode', ok['mode'])
+    found = _odd_sizes(ok) + _unlike_most(ok, 'mode', ok['mode'])
     for stat in STATS: found += _beyond_fences(ok, stat)
     return found

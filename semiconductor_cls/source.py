@@ -307,10 +307,9 @@ def _with_paths(raw, path):
     raw = raw[~empty].copy()
     if not len(raw): raise UserError(f'{path}: no rows with a path')
     start = _start_of(path, raw.path)
-    files = [start/str(p) for p in raw.path]
-    files = [start/str(f).replace('\\', '/') if '\\' in f.name and not f.exists() else f for f in files]
-    raw['path'] = pd.Series([str(f) for f in files], index=raw.index, dtype=object)
-    return raw, findings
+    files,hows = zip(*(on_disk(start, str(p)) for p in raw.path))
+    raw['path'] = pd.Series([str(Path(f)) for f in files], index=raw.index, dtype=object)
+    return raw, findings+read_as_issues(path, hows)
 
 # %% ../nbs/13_source.ipynb #ebbf96bd
 def read_table(

@@ -244,6 +244,7 @@ def test_a_form_field_is_not_held_in_memory(place):
         k.sendall(head.replace('|', '\r\n').encode()+part('name="files"', b'')[:-2])
         assert k.recv(99).split()[1]==b'400', 'the answer comes while the field is still to come'
 
+@pytest.mark.slow
 def test_a_flood_of_empty_parts_costs_nobody_else_an_upload(door):
     gate,_ = door
     with TestClient(gate) as ann, TestClient(gate) as eve:

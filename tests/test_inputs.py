@@ -5,8 +5,8 @@ from hypothesis import given, settings, strategies as st
 from conftest import picture, stub_scorer
 from hostile import A, CASES, LEADS_OUT, OK, SOME, all_of, folder, link, png, sibling, watched, write
 from hostile import zipped, zipped_pngs
-from semiconductor_cls.base.table import read_csv, unique_ids
-from semiconductor_cls.line.inputs import iter_ids, list_inputs
+from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.line.inputs import file_id, iter_ids, list_inputs
 from semiconductor_cls.line.score import PRED_COLS
 import semiconductor_cls.line.archives as archives
 import semiconductor_cls.line.inputs as inputs
@@ -139,9 +139,28 @@ def test_no_file_twice_however_it_is_spelt(tmp_path, monkeypatch):
     assert list_inputs(['ph','./ph','ph/a.png'])==list_inputs('ph')==['ph/a.png']
 
 folders,files = st.sampled_from(['a','b','a/b','/a']),st.sampled_from(['x.png','x.bmp','y.png','x','x.y.png'])
+some_paths = st.lists(st.tuples(folders, files), unique=True, min_size=1).map(lambda names: ['/'.join(o) for o in names])
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(folders, files), unique=True, min_size=1))
-def test_ids_of_a_long_list_are_those_of_a_short_one(names):
-    paths = ['/'.join(o) for o in names]
-    assert list(iter_ids(paths))==unique_ids(paths)
+@given(some_paths)
+def test_every_file_has_an_id_of_its_own(paths):
+    ids = list(iter_ids(paths))
+    assert len(set(ids))==len(ids)
+    names = [file_id(o) for o in paths]
+    assert all(key==name for key,name in zip(ids, names) if names.count(name)==1)
+
+def test_the_id_of_a_file_does_not_depend_on_what_else_is_scored(tmp_path, monkeypatch):
+    for lot in ('lot1','lot2'):
+        for i in range(3): picture(tmp_path/lot/f'{i:03d}.png')
+    monkeypatch.chdir(tmp_path/'lot1')
+    calls = ['000.png'],['.'],['../lot1'],[tmp_path/'lot1',tmp_path/'lot2'],[tmp_path],[tmp_path/'lot*']
+    for call in calls:
+        listed = list_inputs(call)
+        ids = {os.path.realpath(path):key for path,key in zip(listed, iter_ids(listed))}
+        assert ids[str(tmp_path/'lot1/000.png')]=='lot1/000', call
+
+def test_the_contest_has_names_as_ids(tmp_path):
+    for folder in ('train/good_0','train/bad_1','test/all_tests'): picture(tmp_path/folder/f'{folder[-1]}.jpg')
+    for call in (tmp_path, tmp_path/'test/all_tests'):
+        listed = list_inputs(call)
+        assert list(iter_ids(listed))==['s']

@@ -1,5 +1,8 @@
 "A folder in, a run and its report out: what is refused before training, and what a resumed job keeps"
+import dataclasses
+from pathlib import Path
 import pandas as pd, pytest
+from PIL import Image
 import semiconductor_cls.jobs.job as job
 from conftest import picture, tiny
 from semiconductor_cls.all import *
@@ -43,3 +46,15 @@ def test_an_evaluation_that_fails_costs_no_training(tmp_path, monkeypatch):
     assert not any('epoch' in o for o in said)
     assert open_run(run).info['status']=='finished'
     assert not (run/'checkpoint.pt').exists()
+
+def test_twins_in_two_formats_and_turned_copies_never_straddle(tmp_path, monkeypatch):
+    monkeypatch.setenv('SEMICLS_CACHE', str(tmp_path/'cache'))
+    parts = synth_folder(tmp_path/'parts', n_good=40, n_defect=20)
+    for i,path in enumerate(parts.path[:20]):
+        im = Image.open(path)
+        twin = im if i%2 else im.transpose(Image.Transpose.ROTATE_90)
+        twin.save(Path(path).with_suffix('.png'))
+    df,_ = prepare(tmp_path/'parts', dataclasses.replace(TINY, sizes=(128,)))
+    assert df.attrs['copies']==dict(pixel_copy=10, near_copy=10) and not df.attrs['conflicts']
+    assert df.groupby(df.path.map(lambda p: Path(p).stem)).split.nunique().max()==1
+    assert say_copies(df)==['copies kept in one set with what they are copies of: 10 pixel, 10 near copies']

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['NO_ROOM', 'atomic_path', 'own_folder', 'write_text', 'write_json', 'read_json', 'renew_json', 'check_own', 'file_md5',
-           'open_own', 'hold', 'is_held', 'mend_folder', 'whole_folder', 'is_leftover', 'sweep']
+           'open_own', 'hold', 'is_held', 'mend_folder', 'whole_folder', 'is_leftover', 'sweep', 'text_encoding',
+           'open_text', 'csv_format']
 
 # %% ../../nbs/01_base.files.ipynb #c0002
-import errno, hashlib, json, math, os, platform, re, shlex, shutil, stat, sys, threading
+import codecs, errno, hashlib, json, math, os, platform, re, shlex, shutil, stat, sys, threading
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -255,3 +256,23 @@ def sweep(
     "Remove what killed processes were writing into a folder, and into those in it"
     for where,_,names in os.walk(folder):
         for name in filter(is_leftover, names): (Path(where)/name).unlink(missing_ok=True)
+
+# %% ../../nbs/01_base.files.ipynb #bde0a300
+_MARKS = [(codecs.BOM_UTF8,'utf-8-sig'), (codecs.BOM_UTF16_LE,'utf-16'), (codecs.BOM_UTF16_BE,'utf-16')]
+
+def text_encoding(path)->str:
+    "The encoding of a text that somebody gave, by the mark at its beginning"
+    with open(path, 'rb') as f: head = f.read(4096)
+    for mark,encoding in _MARKS:
+        if head.startswith(mark) and (encoding=='utf-8-sig' or os.path.getsize(path)%2==0): return encoding
+    if head.count(0)>len(head)/4: raise UserError(f'{path}: every other byte is zero, as in UTF-16; save it as UTF-8')
+    return 'utf-8'
+
+def open_text(path, newline=None):
+    "Open a text that somebody gave; bytes that are no text come through as they are"
+    return open(path, encoding=text_encoding(path), errors='surrogateescape', newline=newline)
+
+def csv_format(path)->tuple: # (encoding, what parts the cells)
+    "How a CSV was written, by its mark and its first line"
+    with open_text(path) as f: first = re.sub('"[^"]*"', '', f.readline(65536))
+    return text_encoding(path), max(',;\t', key=first.count)

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['SIDE_FOLDER', 'OURS', 'MASK_NAME', 'is_image_name', 'is_side_folder', 'own_kind', 'count_images', 'left_out_issues',
-           'say_left_out', 'sift', 'names_left_out', 'mask_pairs', 'mask_facts', 'is_mask_of', 'mask_boxes',
-           'named_masks', 'find_masks', 'without_masks', 'masks_to_boxes', 'list_images']
+           'say_left_out', 'sift', 'names_left_out', 'on_disk', 'read_as_issues', 'mask_pairs', 'mask_facts',
+           'is_mask_of', 'mask_boxes', 'named_masks', 'find_masks', 'without_masks', 'masks_to_boxes', 'list_images']
 
 # %% ../../nbs/08_base.parts.ipynb #df4dec99
 import os, re
 from collections import Counter, defaultdict
 from functools import lru_cache
 from pathlib import Path, PurePath
+from unicodedata import normalize
 import numpy as np
 from .image import IMAGE_EXTS, ImageError, open_image
 from .issues import *
@@ -70,14 +71,16 @@ def left_out_issues(
 def say_left_out(
     findings # Tuples from `issue`, those of other kinds too
 )->str: # '' where nothing was left out
-    "How many files of which kind were left out, in one line"
-    counts = Counter()
+    "How many files of which kind were left out, and how many names read otherwise, in one line"
+    findings,counts = list(findings),Counter()
     for path,kind,what,detail in findings:
         if kind=='folder_left_out': counts[f'in {PurePath(path).name}'] += count_images(path)
         number = re.match(r'([\d,]+) left out', detail)
         if number: counts[what] += int(number[1].replace(',', ''))
     said = [f'{n:,} {what}' for what,n in counts.most_common() if n]
-    return 'left out: ' + ', '.join(said) if said else ''
+    read = [f"{detail.split()[0]} {how}" for _,kind,how,detail in findings if kind=='read_as']
+    lines = [f"{word}: {', '.join(o)}" for word,o in (('left out',said), ('read',read)) if o]
+    return '; '.join(lines)
 
 # %% ../../nbs/08_base.parts.ipynb #28a1f3cc
 def sift(
@@ -120,13 +123,35 @@ def names_left_out(
     @lru_cache(None)
     def folder_left(folder):
         above = folder_left(folder.parent) if folder.name else ''
-        return above or own.get(folder) or (folder.name if is_side_folder(folder.name) else '')
+        return above or (folder.name if is_side_folder(folder.name) else own.get(folder, ''))
     for name in names:
         path = PurePath(name)
         folder = folder_left(path.parent)
         if folder: left[name] = f'in {folder}' if _has_image_ext(name) else ''
         elif not is_image_name(path.name): left[name] = _left_as(path.name)
     return left
+
+# %% ../../nbs/08_base.parts.ipynb #05824ee3
+def on_disk(
+    folder, # Where relative paths start
+    name:str # A path as somebody wrote it
+)->tuple: # The path as text; how it was read, '' where it stands so on the disk
+    "The file that a written path means"
+    plain = os.path.join(folder, name)
+    if os.path.lexists(plain): return plain,''
+    bare = name.strip().strip('"').strip()
+    for text,how in ((name,''), (bare,'without quotes and blanks'), (bare.replace('\\', '/'),'with / for \\')):
+        for form in ('NFC','NFD'):
+            path = os.path.join(folder, normalize(form, text))
+            if os.path.lexists(path): return path, how or 'in another Unicode form'
+    return plain,''
+
+def read_as_issues(
+    source, # The table or list with the names
+    hows # How each name was read, from `on_disk`
+)->list: # Findings
+    "A finding for each way in which names were read otherwise than they stand"
+    return [issue(source, 'read_as', how, f'{n:,} names') for how,n in Counter(hows).items() if how]
 
 # %% ../../nbs/08_base.parts.ipynb #4358dc96
 _WORD = '(?:mask|label|labels|gt|seg|segmentation|ground_?truth|anno|annotation)s?'

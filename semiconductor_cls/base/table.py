@@ -161,13 +161,23 @@ def _text_column(col):
     cells = [None if pd.isna(v) else _cell_in(v) for v in col]
     return pd.Series(cells, index=col.index, dtype=object)
 
+def _decimals(col):
+    "A column with decimal commas as numbers; where `1,500` may be either number it stays text"
+    known = col.dropna()
+    if is_numeric_dtype(col) or not known.str.fullmatch(r'-?\d+(,\d+)?').all(): return col
+    if known.str.fullmatch(r'-?\d{1,3},\d{3}').any(): return col
+    return pd.to_numeric(col.str.replace(',', '.'))
+
 def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
-    try: df = pd.read_csv(path, **_AS_TEXT)
+    try:
+        encoding,sep = csv_format(path)
+        df = pd.read_csv(path, encoding=encoding, sep=sep, **_AS_TEXT)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f'{path}: not readable as CSV ({error})') from None
     for col in df.columns:
+        if sep!=',' and col not in TEXT_COLS: df[col] = _decimals(df[col])
         if col in TEXT_COLS or not is_numeric_dtype(df[col]): df[col] = _text_column(df[col])
     if 'boxes' in df: df['boxes'] = [json.loads(o) if isinstance(o, str) else [] for o in df.boxes]
     return df

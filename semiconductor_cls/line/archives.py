@@ -47,6 +47,7 @@ _ODD = dict(cp932=r'[^\x00-\x7f][a-z]', # A sign amid a word: its second byte wa
 
 def _fits(raw, encoding):
     "Whether bytes are valid text in an encoding, and in one script"
+    if encoding=='cp932' and not raw.isascii() and not re.search(rb'[\x81-\x9f]', raw): return False # Rare kanji only
     try: return re.fullmatch(_SCRIPTS[encoding], raw.decode(encoding), re.S) is not None
     except UnicodeDecodeError: return False
 

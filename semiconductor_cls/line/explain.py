@@ -124,7 +124,7 @@ def explain_files(
     part = out.with_name(f'.{out.name}.{os.getpid()}.unfinished')
     try:
         part.mkdir(parents=True)
-        for i,((path,pixels,score,heat),id) in enumerate(zip(iter_maps(explain, files), unique_ids(files))):
+        for i,((path,pixels,score,heat),id) in enumerate(zip(iter_maps(explain, files), iter_ids(files))):
             name = file_name(i, len(files), id)
             rows.append(_row(part, id, path, pixels, score, heat, decide(score, explain.cuts), name))
         df = pd.DataFrame(rows)

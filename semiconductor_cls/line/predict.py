@@ -233,6 +233,8 @@ def predict_table(
     scorer = open_scorer(run, engine, tell)
     items,keys,new,start = list_inputs(inputs),[],0,time.perf_counter()
     if say_left_out(items.findings): tell(say_left_out(items.findings))
+    key = file_id(items[0])
+    if submission and '/' in key: tell(f"ids outside of the contest's folders have their folder in front: '{key}'")
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         todo = _todo(items, bs, scorer, journal, keys, bar)

@@ -1,0 +1,76 @@
+"What is a picture of a part: the same for a folder and its archive, whatever lies beside"
+import os, zipfile
+import numpy as np, pytest
+from hypothesis import given, settings, strategies as st
+from PIL import Image
+from semiconductor_cls.base.issues import issues_of
+from semiconductor_cls.base.parts import list_images, say_left_out
+from semiconductor_cls.line.inputs import list_inputs
+from semiconductor_cls.source import read_source
+
+def picture(path, seed=0, size=(40,30)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, size[::-1], dtype=np.uint8)).save(path)
+
+def mask(path, box=None, size=(40,30)):
+    marks = Image.new('L', size)
+    if box: marks.paste(255, box)
+    marks.save(path)
+
+folders = st.sampled_from(['','good/','good/@eaDir/1.png/','.thumbs/','lot/Thumbnails/','#recycle/','a.b/','run/','eda/figures/'])
+names = st.sampled_from(['1.png','2.PNG','._1.png','.DS_Store','notes.txt','3.xyz','report.html','run.json','no_ending'])
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(folders, names).map(''.join), unique=True, min_size=1))
+def test_a_folder_and_its_archive_have_the_same_parts(tmp_path_factory, files):
+    root = tmp_path_factory.mktemp('data')/'in'
+    for name in [*files,'sure.png']:
+        if name.lower().endswith('png'): picture(root/name, len(name))
+        else:
+            (root/name).parent.mkdir(parents=True, exist_ok=True)
+            (root/name).touch()
+    packed = root.parent/'in.zip'
+    with zipfile.ZipFile(packed, 'w') as z:
+        for o in sorted(root.rglob('*')):
+            if o.is_file(): z.write(o, o.relative_to(root))
+    def seen(call):
+        try: listed = list_inputs(call)
+        except Exception as e: return str(e).split('; ')[1:]
+        return sorted(os.path.relpath(o, call) for o in listed), sorted(say_left_out(listed.findings)[10:].split(', '))
+    assert seen(root)==seen(packed)
+
+def test_links_give_the_same_list_whatever_their_names(tmp_path):
+    for i,(real,link) in enumerate([('a','z'),('z','a')]):
+        root = tmp_path/f'set{i}'
+        picture(root/real/'1.png')
+        (root/link).symlink_to(real)
+        assert [str(o.relative_to(root)) for o in list_images(root)]==[f'{real}/1.png']
+
+@pytest.mark.parametrize('name', ['{}_label.bmp','{}_mask.png','{}-GT.png','mask_{}.png','{}.bmp'])
+def test_masks_are_no_defects_but_boxes(tmp_path, name):
+    for i in range(4):
+        picture(tmp_path/f'good/{i}.png', i)
+        picture(tmp_path/f'defect/{i}.png', i+9)
+        mask(tmp_path/'defect'/name.format(i), (5,6,11,9))
+    df = read_source(tmp_path)
+    assert df.label.value_counts().to_dict()==dict(good=4, defect=4)
+    assert df.boxes[df.label=='defect'].tolist()==[[(5,6,10,8)]]*4
+    assert say_left_out(df.attrs['issues'])=='left out: 4 as mask'
+    assert len(list_inputs(tmp_path/'defect'))==4
+
+def test_what_is_only_named_like_a_mask_stays(tmp_path):
+    for i in range(4):
+        picture(tmp_path/f'good/{i}.png', i)
+        picture(tmp_path/f'good/{i}_label.png', i+20) # the label of the part, photographed
+        picture(tmp_path/f'defect/{i}.png', i+9)
+        mask(tmp_path/f'defect/{i}_gt.png', size=(9,9)) # of another size
+    df = read_source(tmp_path)
+    assert len(df)==16 and not len(issues_of(df))
+
+def test_boxes_that_people_have_drawn_stay(tmp_path):
+    picture(tmp_path/'good/0.png')
+    picture(tmp_path/'defect/1.png')
+    mask(tmp_path/'defect/1_mask.png', (5,6,11,9))
+    (tmp_path/'boxes.csv').write_text('id,x_1,y_1,x_2,y_2\n1,1,2,3,4\n')
+    df = read_source(tmp_path)
+    assert df.boxes[df.label=='defect'].tolist()==[[(1,2,3,4)]]
