@@ -37,6 +37,7 @@ from .selection import *
 from .operate import *
 from .review import *
 from .labels import *
+from .unlike import *
 from .jobs.report import *
 from .jobs.job import *
 from .jobs.folds import *

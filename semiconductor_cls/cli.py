@@ -192,7 +192,9 @@ def _check_watch(images, watch, settle, submission):
     if settle<=0: raise UserError(f'--settle {settle:g}: a number of seconds above 0')
     if watch and submission: raise UserError('--watch and --submission exclude each other')
 
-def _decided(n, broken): return f"{n['reject']:,} rejected, {n['look']:,} to look at, {broken:,} without a score"
+def _decided(n, broken):
+    why = f" ({n['unlike']:,} because unlike training)" if n['unlike'] else ''
+    return f"{n['reject']:,} rejected, {n['look']:,} to look at{why}, {broken:,} without a score"
 
 # %% ../nbs/99_cli.ipynb #c0025
 @command('run', 'images')
@@ -227,7 +229,7 @@ def predict(
     if watch:
         n = watch_folder(run, watch, out, engine, settle, say)
         broken = n['']
-        say(f'{n.total():,} files scored, {_decided(n, broken)}: {out}')
+        say(f"{n.total()-n['unlike']:,} files scored, {_decided(n, broken)}: {out}")
     else:
         n = predict_table(run, images, out, engine, submission, say)
         broken = n['broken']

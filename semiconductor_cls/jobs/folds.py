@@ -21,6 +21,7 @@ from ..recipe import *
 from ..train import *
 from ..evaluate import *
 from ..ensemble import *
+from ..unlike import UNLIKE_FILE
 from .report import *
 from .job import *
 
@@ -142,7 +143,8 @@ def _made_before(out, run, tta):
 
 def _predict_again(run, new, df, tta, device):
     "Copy the network of `run` and predict what it has predicted, with other views"
-    shutil.copyfile(run.file('model.safetensors'), new/'model.safetensors')
+    for name in ('model.safetensors', UNLIKE_FILE):
+        if (run/name).exists(): shutil.copyfile(run.file(name), new/name)
     df = run.located(df)
     if says := lacking(df): raise UserError(f'{run.path}: {says}')
     dls = recipe_dls(df, saved_recipe(new), new.info['size'], device)

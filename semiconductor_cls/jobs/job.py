@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['add_copies', 'say_copies', 'prepare', 'summary', 'ready', 'check_device', 'given_weights', 'saved_recipe', 'ending',
-           'train_table', 'train_job']
+           'keep_product', 'train_table', 'train_job']
 
 # %% ../../nbs/51_jobs.job.ipynb #c0002
 import dataclasses, hashlib, time
-import pandas as pd, torch
+import numpy as np, pandas as pd, torch
+from PIL import Image
 from fastcore.basics import noop
 from ..base.errors import *
 from ..base.files import *
@@ -30,6 +31,7 @@ from ..recipe import *
 from ..train import *
 from ..curves import *
 from ..evaluate import *
+from ..unlike import *
 from .report import *
 
 # %% ../../nbs/51_jobs.job.ipynb #c0005
@@ -177,6 +179,25 @@ def ending(
     status,error = ('interrupted','') if stopped else ('failed',f'{type(e).__name__}: {e}')
     return dict(status=status, finished=now(), error=error)
 
+# %% ../../nbs/51_jobs.job.ipynb #79588b41
+def _file_size(path): # Upright
+    "Width and height of a picture, from its header"
+    with Image.open(path) as im: turned = im.getexif().get(0x112, 1)>4
+    return im.size[::-1] if turned else im.size
+
+def keep_product(
+    run:Run, # Where `unlike.safetensors` goes
+    df:pd.DataFrame, # The table it was trained on
+    cache:ImageCache, # Its pixels, row for row
+):
+    "Keep what the labelled pictures of training and validation look like; never those of the test set"
+    rows = np.flatnonzero(df.split.isin(['train','valid']) & df.label.notna())
+    rows = rows[np.linspace(0, len(rows)-1, min(len(rows), N_ROWS)).round().astype(int)]
+    own = df.iloc[rows]
+    part = own['hash'] if 'group' not in own else own.group.where(own.group.notna(), own['hash'])
+    sizes = parallel_map(_file_size, own.path, desc='sizes')
+    keep_likeness(run, learn_likeness(np.stack([cache[i] for i in rows]), sizes, part.astype(str).to_numpy()))
+
 # %% ../../nbs/51_jobs.job.ipynb #c0021
 def _line(row):
     "An epoch in one line"
@@ -190,6 +211,7 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
         def tell_row(row): tell(_line(row))
         learn = train_run(df, run, r, seed, weights, device, tell=tell_row, track=track, caches=caches)
         train_figures(run, learn, df)
+        keep_product(run, df, learn.dls.cache)
         m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
         write_json(run/'metrics.json', m)
         run.finish()

@@ -15,6 +15,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.image import check_rule
 from ..base.table import *
+from ..unlike import *
 from .runtime import *
 
 # %% ../../nbs/63_line.bundle.ipynb #c0005
@@ -80,7 +81,7 @@ _NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\.([a-z0-9]+)')
 def _is_known(name):
     "Whether a name is plain, and its ending one that a bundle may have"
     found = _NAME.fullmatch(name)
-    endings = {'md','py'}.union(*(runtime.endings for runtime in RUNTIMES.values()))
+    endings = {'md','py','safetensors'}.union(*(runtime.endings for runtime in RUNTIMES.values()))
     return found is not None and found[1] in endings
 
 # %% ../../nbs/63_line.bundle.ipynb #c0016
@@ -209,6 +210,7 @@ def read_files(
 # %% ../../nbs/63_line.bundle.ipynb #c0036
 class Bundle:
     "A checked bundle: `score` pictures of the given `sizes`"
+    unlike = None # What the product looks like, where it is known
     def __init__(self,
         manifest:dict, # Checked
         run # side → uint8 (n,side,side,3), n ⟶ (n, members)
@@ -291,4 +293,5 @@ def open_bundle(
         graph,why = Path(path)/manifest['graph'],' '.join(str(e).split())[:160]
         raise UserError(f'{graph}: {runtime} cannot run it ({why})') from None
     _check_scores(path, manifest, scores)
+    if UNLIKE_FILE in files: bundle.unlike = read_likeness(files[UNLIKE_FILE], Path(path)/UNLIKE_FILE)
     return bundle

@@ -20,6 +20,7 @@ from ..base.run import *
 from ..base.pictures import *
 from ..base.image import pixel_rule
 from ..ensemble import committee
+from ..unlike import *
 from .runtime import *
 from .bundle import *
 from .bundle import _rgb
@@ -150,13 +151,16 @@ def _write_graph(run, members, folder, m, y, xs, tell): # What the manifest says
     return said | dict(selftest=_committee(score, drawn, 4, m).tolist())
 
 # %% ../../nbs/67_line.export.ipynb #c0026
-def _finish_bundle(folder, m):
+def _finish_bundle(folder, m, likeness=None):
     "Write card, script and the sealed manifest"
     packages = ['onnx', m['runtime']]
     if m['precision']=='int8': packages.append('nncf')
     m['versions'] = versions() | {o:metadata.version(o) for o in packages}
     write_text(folder/'score.py', _packaged('score_script.py'))
     write_text(folder/'MODEL_CARD.md', model_card(m))
+    if likeness:
+        (folder/UNLIKE_FILE).write_bytes(likeness_bytes(likeness))
+        write_text(folder/'unlike.py', unlike_source())
     data = {p.name:p.read_bytes() for p in sorted(folder.iterdir())}
     m['files'] = {name:dict(bytes=len(b), sha256=sha256(b)) for name,b in data.items()}
     m['seal'] = seal(json.loads(json.dumps(m)))
@@ -185,7 +189,7 @@ def export_run(
     run = run if isinstance(run, Run) else open_run(run)
     out = own_folder(out or run/'export')
     check_bundle_out(out, overwrite)
-    members = run_members(run)
+    members,likeness = run_members(run),open_likeness(run)
     facts,sides = run_facts(run, members),_sides(members)
     y,xs,channels = photographs(_pictures_of(run), 'valid', sides, N_CHECK, run.pixels[0])
     with new_folder(out, overwrite) as folder:
@@ -195,6 +199,6 @@ def export_run(
                  precision='int8' if int8 else 'float32', channels=channels,
                  inputs=[dict(name=f'x{side}', side=side) for side in sides])
         m |= _write_graph(run, members, folder, m, y, xs, tell)
-        _finish_bundle(folder, m)
+        _finish_bundle(folder, m, likeness)
         open_bundle(folder) # as a station would
     return m

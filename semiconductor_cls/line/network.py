@@ -15,6 +15,7 @@ from ..views import *
 from ..learner import *
 from ..train import *
 from ..ensemble import *
+from ..unlike import *
 from .runtime import LANES
 from .bundle import refuse_pickles
 
@@ -38,9 +39,11 @@ class TorchScorer:
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 also fits gray pictures
         self.levels,self.blank = run.pixels
+        self.unlike = open_likeness(run) # What the product looks like; `None` where the run does not know
+        known = self.unlike and likeness_id(likeness_bytes(self.unlike))
         rule = [self.levels] if self.levels else []
         members = [(info['recipe'], info['size']) for _,info,_ in self.members]
-        self.key = str([run.weights_id, *rule, self.how, *members])
+        self.key = str([run.weights_id, *rule, self.how, known, *members])
 
 # %% ../../nbs/64_line.network.ipynb #c0010
 @patch

@@ -98,12 +98,13 @@ def write_rows(
     rows, # Tuples in the order of `PRED_COLS`, from any iterator
     out:Path, # .csv or .parquet
     submission:bool=False # Only `id,defect_score`
-)->Counter: # Rows of each decision; '' counts those without a score
+)->Counter: # Rows of each decision; '' counts those without a score, 'unlike' those to look at for that reason
     "Stream rows to a table, atomically"
     counts = Counter()
     def counted():
         for row in rows:
             counts[row[3]] += 1
+            if is_unlike(row): counts['unlike'] += 1
             yield row
     write = _to_submission if submission else _to_csv
     if out.suffix.lower()=='.parquet': write = _to_parquet
@@ -206,12 +207,14 @@ def _todo(items, bs, scorer, journal, keys, bar):
 
 def _score_into(journal, scorer, todo, bar, tell): # Yields how many files each batch has
     "Score what is to do, batch by batch"
-    left = 5 # Broken files that may still be named
+    left = 5 # Broken and strange files that may still be named
     for key,batch,rows in iter_scores(scorer, todo):
         journal.add(key, rows)
         bar.update(len(batch))
         yield len(batch)
-        broken = [f'no score: {path} ({note})' for path,(p,note) in zip(batch, rows) if p is None]
+        words = [decide(p, scorer.cuts, note) for p,note in rows]
+        odd = [(path,word,note) for path,word,(_,note) in zip(batch, words, rows) if note and word in ('','look')]
+        broken = [f"{word or 'no score'}: {path} ({note.removeprefix('look: ')})" for path,word,note in odd]
         for line in broken[:left]: tell(line)
         left -= len(broken[:left])
 
@@ -224,7 +227,7 @@ def predict_table(
     submission:bool=False, # The contest's form
     tell=noop, # Called with each line a person should see
     bs:int=32 # Files scored at once
-)->dict: # Counts: `files pass look reject broken`, and `images_per_s`
+)->dict: # Counts: `files pass look reject broken unlike`, and `images_per_s`
     "Score files into a table, in constant memory; the same command goes on where it was killed"
     inputs = [str(o) for o in inputs]
     out = check_out(out, submission, inputs)
@@ -247,4 +250,4 @@ def predict_table(
         counts = write_rows(table_rows(items, scored, scorer), out, submission)
         journal.path.unlink()
     decisions = {k:counts[k] for k in ('pass','look','reject')}
-    return dict(files=len(items), **decisions, broken=counts[''], images_per_s=rate)
+    return dict(files=len(items), **decisions, broken=counts[''], unlike=counts['unlike'], images_per_s=rate)

@@ -1,5 +1,5 @@
 "Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest."
-import csv, hashlib, io, json, os, sys
+import csv, hashlib, io, json, os, runpy, sys
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
@@ -41,6 +41,27 @@ def load_graph(manifest):
     return RUNTIMES[manifest['runtime']](HERE/manifest['graph'])
 
 FORMATS = ('PNG','JPEG','BMP','TIFF','WEBP','JPEG2000','PPM')
+
+def read_arrays(data):
+    "The arrays of a .safetensors file"
+    end = 8+int.from_bytes(data[:8], 'little')
+    kinds = dict(F16=np.float16, F32=np.float32, I32=np.int32)
+    arrays = {}
+    for name,head in json.loads(data[8:end]).items():
+        if name=='__metadata__': continue
+        first,last = head['data_offsets']
+        arrays[name] = np.frombuffer(data[end+first:end+last], kinds[head['dtype']]).reshape(head['shape'])
+    return arrays
+
+def load_notes(manifest):
+    "A function that says in words what is strange about a picture; nothing of a bundle that does not know its product"
+    if not {'unlike.safetensors','unlike.py'}<=set(manifest['files']):
+        print('This bundle does not know what its product looks like: pictures unlike training are not found; '
+              'export again', file=sys.stderr)
+        return lambda im: ''
+    unlike = runpy.run_path(str(HERE/'unlike.py')) # Compared with its hash
+    likeness = unlike['Likeness'](read_arrays((HERE/'unlike.safetensors').read_bytes()))
+    return lambda im: unlike['unlike_notes'](likeness, squeeze(im, likeness.side), [im.size])[0]
 
 def tag_of(im, number, default=None):
     "A tag of a TIFF; else the default"
@@ -129,21 +150,22 @@ def squeeze(im, side):
     if im.size!=(side,side): im = im.resize((side,side), Image.Resampling.BILINEAR, reducing_gap=2.)
     return np.asarray(im)[None]
 
-def note_of(im, pixels, blank):
+def doubt_of(im, pixels, blank):
     "What may be doubted about a picture; it begins with look: if a person should look"
     doubts,share = list(im.info['doubts']),blank_share(pixels)
     if share>blank: doubts.append(f'{share:.0%} of the picture is one value, as if its end were missing')
     pages = ['the first of several pages'] if im.info['several'] else []
     return ('look: ' if doubts else '')+'; '.join(doubts+pages)
 
-def score(graph, manifest, path):
+def score(graph, manifest, strange_of, path):
     "Probability of defect of a picture, and what may be doubted"
     rule = manifest.get('pixels') or dict(levels=None, blank=1., resize='squeeze') # of an older bundle: none
     if rule['resize']!='squeeze': raise ValueError(f"pixels: resize={rule['resize']} is not known to this script")
     im = open_picture(path, manifest['channels'], rule['levels'])
     sides = [o['side'] for o in manifest['inputs']]
     squares = {side:squeeze(im, side) for side in sides}
-    note = note_of(im, squares[min(sides)][0], rule['blank'])
+    strange,doubt = strange_of(im),doubt_of(im, squares[min(sides)][0], rule['blank'])
+    note = '; '.join(o for o in (strange, doubt.removeprefix('look: ') if strange else doubt) if o)
     members = graph({f'x{side}':square for side,square in squares.items()})[0].astype(float)
     weights = np.array([o['weight'] for o in manifest['members']])
     if manifest['how']=='prob': return members@weights/weights.sum(), note
@@ -151,29 +173,28 @@ def score(graph, manifest, path):
     logit = np.log(members/(1-members))@weights/weights.sum()
     return 1/(1+np.exp(-logit)), note
 
-def decide(p, low, high):
-    "pass, look or reject"
+def decide(p, low, high, note=''):
+    "pass, look or reject; people look at a picture unlike training, and at a doubtful one before it passes"
+    if note.startswith('unlike training'): return 'look'
     if p>=high: return 'reject'
-    return 'look' if p>=low else 'pass'
+    return 'look' if p>=low or note.startswith('look: ') else 'pass'
 
-def row(graph, manifest, path):
-    "What the table says about a picture; one that cannot be scored has a note"
+def row(graph, manifest, strange_of, path):
+    "What the table says about a picture; one that cannot be scored, or is unlike training, has a note"
     formula = path.startswith(('=','+','-','@','\t','\r')) # A spreadsheet would run it
     name = "'"+path if formula else path
-    try: p,note = score(graph, manifest, path)
+    try: p,note = score(graph, manifest, strange_of, path)
     except MemoryError: raise
     except Exception as e: return [name, '', '', ' '.join(str(e).split()) or type(e).__name__]
-    word = decide(p, *manifest['cuts'])
-    if word=='pass' and note.startswith('look: '): word = 'look'
-    return [name, f'{p:.9g}', word, note]
+    return [name, f'{p:.9g}', decide(p, *manifest['cuts'], note), note]
 
 def main():
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
     manifest = read_manifest()
-    graph = load_graph(manifest)
+    graph,strange_of = load_graph(manifest),load_notes(manifest)
     sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', newline='')
     table = csv.writer(sys.stdout)
     table.writerow(['path','p_defect','decision','note'])
-    for path in sys.argv[1:]: table.writerow(row(graph, manifest, path))
+    for path in sys.argv[1:]: table.writerow(row(graph, manifest, strange_of, path))
 
 if __name__=='__main__': main()

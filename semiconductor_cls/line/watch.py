@@ -15,6 +15,7 @@ from ..base.errors import *
 from ..base.parallel import *
 from ..base.table import _cell_in
 from ..base.run import *
+from ..unlike import UNLIKE
 from .inputs import *
 from .score import *
 from .predict import *
@@ -85,7 +86,7 @@ def _arrived(folder, log, waiting, settle):
 
 def _is_final(path, note, waiting, settle):
     "Whether a file has its score, or a note that will not change"
-    if not note or getattr(path, 'note', ''): return True
+    if not note or note.startswith(UNLIKE) or getattr(path, 'note', ''): return True
     return time.monotonic()-waiting[path][1]>=5*settle
 
 # %% ../../nbs/70_line.watch.ipynb #c0019
@@ -96,14 +97,14 @@ def _watch_row(path, scored, scorer, folder, log):
     key = next(o for o in names if o not in log.ids)
     log.ids.add(key)
     p,note = scored
-    return key,str(path),p,final_word(p, note, scorer.cuts),scorer.name,note
+    return key,str(path),p,decide(p, scorer.cuts, note),scorer.name,note
 
 def _append(log, scored, scorer, folder): # The decisions
     "Rows of files with their (probability, note), into the table"
     rows = [_watch_row(path, found, scorer, folder, log) for path,found in scored]
     if rows: log.add(rows)
     log.paths.update(row[1] for row in rows)
-    return [row[3] for row in rows]
+    return [row[3] for row in rows] + ['unlike' for row in rows if is_unlike(row)]
 
 # %% ../../nbs/70_line.watch.ipynb #c0022
 @contextmanager
@@ -128,7 +129,7 @@ def watch_folder(
     settle:float=2., # Seconds that a file must not change
     tell=noop, # Called with each line that a person should see
     bs:int=32 # Files scored at once
-)->Counter: # Rows of each decision; '' counts those without a score
+)->Counter: # Rows of each decision; '' counts those without a score, 'unlike' those to look at for that reason
     "Score files as they arrive, until Ctrl-C"
     out = check_out(out)
     if out.suffix.lower()!='.csv':

@@ -141,10 +141,11 @@ def picture_html(
 def decision_html(
     st:Station, # With the band of its run
     score:float, # From 0 to 1
-    t:float # The threshold on the slider
+    t:float, # The threshold on the slider
+    note:str='' # What is strange about the picture
 )->str: # HTML
     "The machine's word, large, and the score on its scale"
-    decided = word_of(st, score, t)
+    decided = word_of(st, score, t, note)
     word,sign = WORDS[decided]
     return piece('decision', decided=decided, word=word, sign=sign, score=score, threshold=t)
 
@@ -160,7 +161,8 @@ def near_html(
     "The three most similar training pictures"
     if not s['near']: return piece('note', text=_NO_INDEX)
     kind,note = '',''
-    if s['like']<float(st.index['far']): kind,note = 'warn',_STRANGER
+    strange = getattr(st.ex.scorer, 'unlike', None) is None and s['like']<float(st.index['far']) # a run made before
+    if s.get('note') or strange: kind,note = 'warn',f"{_STRANGER} {s.get('note', '')}".rstrip()
     elif s['like']>.9999: kind,note = 'note',_TWIN
     return piece('near', rows=s['near'], kind=kind, note=note)
 
@@ -178,7 +180,7 @@ def queue_html(
     first = max(0, here.argmax()-3) if here.any() else 0
     rows = []
     for part in q.iloc[first:first+n].itertuples():
-        decided = word_of(st, part.score, t)
+        decided = word_of(st, part.score, t, note_of(st, part.hash))
         rows.append(dict(hash=part.hash, here=part.hash==h, decided=decided, sign=WORDS[decided][1],
                          name=part.name or '', score=part.score))
     total = q.total.iloc[0]
@@ -210,7 +212,8 @@ def _waits(st, s, desk, t):
 
 def _part_html(st, part):
     "A part and what is similar, or why it cannot be shown"
-    try: shown = pictures_of(st, part['hash']) | dict(hash=part['hash'])
+    h = part['hash']
+    try: shown = pictures_of(st, h) | dict(hash=h, note=note_of(st, h))
     except ImageError as e: return piece('lost', hash=part['hash'], why=str(e)), ''
     return picture_html(st, shown, part['name'] or ''), near_html(st, shown)
 
@@ -227,7 +230,7 @@ def desk_view(
     if part is None and len(queue): part = queue.iloc[0].to_dict()
     if part is None: return s | dict(hash=None), EMPTY, '', '', queue_html(st, queue, None, t)
     picture,near = _part_html(st, part)
-    decision = decision_html(st, part['score'], t)
+    decision = decision_html(st, part['score'], t, note_of(st, part['hash']))
     return s | dict(hash=part['hash']), picture, decision, near, queue_html(st, queue, part['hash'], t)
 
 # %% ../../nbs/85_station.desk.ipynb #c0046

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['model_name', 'features', 'far_limit', 'make_index', 'read_index', 'open_index', 'nearest_rows', 'y_and_p', 'Station',
-           'word_of']
+           'word_of', 'note_of']
 
 # %% ../../nbs/83_station.station.ipynb #c0002
 import hashlib, threading
@@ -189,7 +189,7 @@ class Station:
         self.ex,self.model,self.v = open_explainer(self.run),model_name(self.run),Verdicts(verdicts)
         self.index = open_index(self.run, self.ex, tell)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
-        self.lock,self.shown = threading.Lock(),OrderedDict()
+        self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
         self.sets = _known_sets(self.run)
         self.lo,self.threshold = self.ex.cuts
         self.trade = trade(*self.sets['valid'])
@@ -198,8 +198,22 @@ class Station:
 def word_of(
     st:Station, # With the band of its run
     score:float, # From 0 to 1
-    t:float # The threshold on the slider
+    t:float, # The threshold on the slider
+    note:str='' # Of `note_of`
 )->str: # 'pass', 'look' or 'reject'
-    "The machine's word about a score"
+    "The machine's word about a score; *look* where the picture is unlike training"
     look_from = min(st.lo, t) if st.lo<st.threshold else t
-    return decide(score, (look_from, t))
+    return decide(score, (look_from, t), note)
+
+# %% ../../nbs/83_station.station.ipynb #add9e9c0
+def note_of(
+    st:Station, # Knows what its product looks like, unless its run was made before
+    h:str # Hash of a picture in the store
+)->str: # '' for a picture that is like training
+    "What is strange about a picture, in words"
+    if getattr(st.ex.scorer, 'unlike', None) is None: return ''
+    if h not in st.strange:
+        try: pixels = load_sizes(image_path(st.v, h), st.ex.scorer.sizes, st.ex.scorer.channels)
+        except (ImageError, UserError) as e: return f'it cannot be read again ({e})'
+        st.strange[h] = strange_notes(st.ex.scorer, [pixels])[0]
+    return st.strange[h]

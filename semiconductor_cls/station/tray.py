@@ -66,9 +66,11 @@ def _score_all(st, desk, kept):
     if not kept: return [],[]
     with st.lock: scored = score_pixels(st.ex.scorer, [pixels for *_,pixels in kept])
     hashes,bad = [],[]
-    for (name,sha,_),(score,reason) in zip(kept, scored):
-        if reason: bad.append((base_name(name), reason)) # a doubt is said, and the picture is scored
+    for (name,sha,_),(score,note) in zip(kept, scored):
+        is_doubt = note.startswith((UNLIKE,'look: '))
+        if note and not is_doubt: bad.append((base_name(name), note)) # said, and scored if it can be
         if score is None: continue
+        st.strange[sha] = note if is_doubt else ''
         add_seen(st.v, sha, st.model, desk, name, score)
         hashes.append(sha)
     return hashes,bad
