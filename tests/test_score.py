@@ -29,7 +29,8 @@ def test_a_picture_scores_alike_however_it_comes(tmp_path, monkeypatch):
     (tmp_path/'m.zip').write_bytes(zipped([('d.png', saved(im))]))
     (tmp_path/'m.tgz').write_bytes(tarred([('e.png', saved(im), b'0')], 'w:gz'))
     predict_table('stub', [tmp_path/n for n in ('in','m.zip','m.tgz')], tmp_path/'o.csv')
-    p = read_csv(tmp_path/'o.csv').set_index('id').p_defect
+    scored = read_csv(tmp_path/'o.csv')
+    p = scored.set_index(scored.path.map(lambda o: Path(o).stem)).p_defect
     assert p[list('abcde')].nunique()==1
     assert abs(p['upright']-p['turned'])<.01
     ways = [im, io.BytesIO(saved(im)), str(tmp_path/'in/a.png')]
@@ -57,6 +58,7 @@ def test_an_export_of_older_weights_is_not_used(runs):
     model = load_run_model(open_run(run))
     model[1][-1].weight.data += 1
     save_model(model, run/'model.safetensors')
+    open_run(run).finish() # trained anew
     said = []
     assert open_scorer(run, tell=said.append).runtime=='torch'
     assert 'made of other weights' in said[0]

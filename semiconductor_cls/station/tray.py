@@ -14,6 +14,7 @@ from ..base.parallel import *
 from ..base.image import *
 from ..scan import gray_stats, pixels_of, to_gray
 from ..line.inputs import walk_images
+from ..unlike import UNLIKE
 from ..line.score import *
 from .verdicts import *
 from .station import *
