@@ -272,8 +272,9 @@ def is_copy_of(
     "`is_copy` of two files"
     both_jpeg = all(str(o).lower().endswith(('.jpg','.jpeg')) for o in (p,q))
     floor = .08 if both_jpeg else .03
-    try: return is_copy(*(load_image(o, channels=1, levels=levels) for o in (p,q)), view, floor)
+    try: one,two = (load_image(o, channels=1, levels=levels) for o in (p,q))
     except ImageError: return False
+    return is_copy(one, two, view, floor)
 
 # %% ../nbs/16_duplicates.ipynb #c0041
 def _stays_first(df):

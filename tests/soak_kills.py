@@ -2,7 +2,8 @@
 
     python tests/soak_kills.py 300 --seed 0
 
-One line a kill, and a table at the end; the exit code is 1 if one result differs, or something of ours is left behind."""
+One line a kill, and a table at the end; the exit code is 1 if one result differs,
+or something of ours is left behind."""
 import argparse, collections, hashlib, os, random, shutil, signal, socket, subprocess, sys, tempfile, time
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,8 @@ class Job(NamedTuple):
     again:str='' # What goes on, where it is not the same command
 
 JOBS = dict(
-    train=Job('train parts.csv --name t {small}', 'runs/t/preds_*.csv runs/t/model.safetensors', again='train parts.csv --name t --resume'),
+    train=Job('train parts.csv --name t {small}', 'runs/t/preds_*.csv runs/t/model.safetensors',
+        again='train parts.csv --name t --resume'),
     overwrite=Job('train parts.csv --name a --overwrite {small}', 'runs/a/preds_*.csv'),
     folds=Job('train parts.csv --name f --folds 2 {small}', 'runs/f/preds_*.csv runs/f/fold*/preds_*.csv',
               again='train parts.csv --name f --resume'),

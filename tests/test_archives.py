@@ -30,7 +30,8 @@ def test_names_are_read_where_one_encoding_makes_sense(tmp_path, encoding, names
     assert [o.split('.zip/')[1] for o in items]==names
     assert [Image.open(read(o)).getpixel((0,0)) for o in items]==[20*i for i in range(len(names))]
 
-@pytest.mark.parametrize('encoding,names', [('gbk',['芯片.png','良品.png']), ('cp437',['öl.png']), ('cp1251',['брак.png'])])
+@pytest.mark.parametrize('encoding,names', [('gbk',['芯片.png','良品.png']), ('cp437',['öl.png']), ('cp1251',
+    ['брак.png'])])
 def test_names_that_could_be_two_are_refused_one_by_one(tmp_path, encoding, names):
     items = list_archive(packed(tmp_path/'lot.zip', encoding, [*names,'plain.png']))
     assert [o.note for o in items]==[UNSURE]*len(names)+['']

@@ -35,7 +35,8 @@ def test_groups_and_columns_of_the_user_survive(tmp_path):
     rows = []
     for i in range(40):
         path = picture(tmp_path/f'{i}.png', 3*i+60)
-        rows.append(dict(path=path, label='good' if i%2 else 'defect', group=f'wafer{i//5}', **{o:f'{o}{i}' for o in own}))
+        rows.append(dict(path=path, label='good' if i%2 else 'defect', group=f'wafer{i//5}',
+            **{o:f'{o}{i}' for o in own}))
     table = pd.DataFrame(rows)
     table.to_csv(tmp_path/'t.csv', index=False)
     run_clean(tmp_path/'t.csv', tmp_path/'c', copies=False)
@@ -47,4 +48,5 @@ def test_groups_and_columns_of_the_user_survive(tmp_path):
 def test_clean_refuses_what_it_does_not_know(tmp_path):
     rows = [dict(path=picture(tmp_path/f'{i}.png', i), label='perhaps') for i in range(3)]
     pd.DataFrame(rows).to_csv(tmp_path/'t.csv', index=False)
-    with pytest.raises(UserError, match='3 labels are neither good nor defect'): run_clean(tmp_path/'t.csv', tmp_path/'c')
+    with pytest.raises(UserError, match='3 labels are neither good nor defect'):
+        run_clean(tmp_path/'t.csv', tmp_path/'c')

@@ -139,7 +139,8 @@ def test_no_file_twice_however_it_is_spelt(tmp_path, monkeypatch):
     assert list_inputs(['ph','./ph','ph/a.png'])==list_inputs('ph')==['ph/a.png']
 
 folders,files = st.sampled_from(['a','b','a/b','/a']),st.sampled_from(['x.png','x.bmp','y.png','x','x.y.png'])
-some_paths = st.lists(st.tuples(folders, files), unique=True, min_size=1).map(lambda names: ['/'.join(o) for o in names])
+some_paths = st.lists(st.tuples(folders, files), unique=True,
+    min_size=1).map(lambda names: ['/'.join(o) for o in names])
 
 @settings(max_examples=60)
 @given(some_paths)

@@ -17,8 +17,10 @@ def mask(path, box=None, size=(40,30)):
     if box: marks.paste(255, box)
     marks.save(path)
 
-folders = st.sampled_from(['','good/','good/@eaDir/1.png/','.thumbs/','lot/Thumbnails/','#recycle/','a.b/','run/','eda/figures/'])
-names = st.sampled_from(['1.png','2.PNG','._1.png','.DS_Store','notes.txt','3.xyz','report.html','run.json','no_ending'])
+folders = st.sampled_from(['','good/','good/@eaDir/1.png/','.thumbs/','lot/Thumbnails/','#recycle/','a.b/',
+    'run/','eda/figures/'])
+names = st.sampled_from(['1.png','2.PNG','._1.png','.DS_Store','notes.txt','3.xyz','report.html','run.json',
+    'no_ending'])
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(folders, names).map(''.join), unique=True, min_size=1))

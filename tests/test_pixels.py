@@ -81,7 +81,8 @@ def test_levels_are_told(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(saved(camera(i%2, i).astype(np.uint16), 'PNG'))
     said = []
-    train_job(tmp_path/'parts', tiny(levels='0,4095', frozen_epochs=0), path=tmp_path/'run', weights='none', tell=said.append)
+    train_job(tmp_path/'parts', tiny(levels='0,4095', frozen_epochs=0), path=tmp_path/'run', weights='none',
+        tell=said.append)
     assert open_run(tmp_path/'run').info['pixels']['levels']==[0,4095]
     assert 'levels 0 to 4,095 become black to white' in said
     with pytest.raises(UserError, match='levels=7,3: two numbers'):
@@ -100,7 +101,8 @@ def test_path_and_bytes_give_the_same_pixels(tmp_path, turn, kind):
     by_path,by_bytes = load_image(tmp_path/'a.tif', levels=(0,600)),load_image(io.BytesIO(content), levels=(0,600))
     assert (by_path==by_bytes).all()
     plain = a if kind==np.uint8 else to_levels(a, (0,600))
-    turned = {1:plain, 2:plain[:,::-1], 3:plain[::-1,::-1], 4:plain[::-1], 5:plain.T, 6:plain[::-1].T, 7:plain[::-1,::-1].T,
+    turned = {1:plain, 2:plain[:,::-1], 3:plain[::-1,::-1], 4:plain[::-1], 5:plain.T, 6:plain[::-1].T,
+        7:plain[::-1,::-1].T,
               8:plain[:,::-1].T}
     assert by_path.shape==turned[turn].shape and (by_path==turned[turn]).all()
 
@@ -109,7 +111,8 @@ def test_a_deep_png_is_turned_as_its_8_bits(turn):
     a = np.arange(20*30).reshape(20, 30)%200
     exif = Image.Exif()
     exif[274] = turn
-    deep,plain = (load_image(io.BytesIO(saved(o, 'PNG', exif=exif)), levels=(0,255)) for o in (a.astype(np.uint16), a.astype(np.uint8)))
+    deep,plain = (load_image(io.BytesIO(saved(o, 'PNG', exif=exif)), levels=(0,
+        255)) for o in (a.astype(np.uint16), a.astype(np.uint8)))
     assert (deep==plain).all()
 
 def test_white_first(tmp_path):
@@ -117,7 +120,8 @@ def test_white_first(tmp_path):
     for kind in (np.uint8, np.uint16):
         black = saved((a%255).astype(kind))
         white = saved((np.iinfo(kind).max-a%255).astype(kind), tiffinfo={262:0})
-        if kind==np.uint8: white = saved(np.asarray((a%255).astype(kind)), tiffinfo={262:0}) # Pillow inverts while it writes
+        if kind==np.uint8: white = saved(np.asarray((a%255).astype(kind)),
+            tiffinfo={262:0}) # Pillow inverts while it writes
         assert (load_image(io.BytesIO(white), levels=(0,254))==load_image(io.BytesIO(black), levels=(0,254))).all()
 
 @pytest.mark.parametrize('mode', ['LA','RGBA','P','L','RGB'])
@@ -141,11 +145,13 @@ def test_lab_is_read():
 def raw_tiff(a, kind):
     "A TIFF of one strip; `kind` is its sample format"
     h,w = a.shape
-    tags = [(256,4,w),(257,4,h),(258,3,8*a.itemsize),(259,3,1),(262,3,1),(273,4,8),(277,3,1),(278,4,h),(279,4,a.nbytes),(339,3,kind)]
+    tags = [(256,4,w),(257,4,h),(258,3,8*a.itemsize),(259,3,1),(262,3,1),(273,4,8),(277,3,1),(278,4,h),(279,4,
+        a.nbytes),(339,3,kind)]
     rows = b''.join(struct.pack('<HHII', tag, width, 1, value) for tag,width,value in tags)
     return struct.pack('<2sHI', b'II', 42, 8+a.nbytes)+a.tobytes()+struct.pack('<H', len(tags))+rows+bytes(4)
 
-@pytest.mark.parametrize('kind,sample,why', [('f8',3,'64 bits a channel, 1 channels, real'), ('f2',3,'16 bits'), ('u8',1,'64 bits')])
+@pytest.mark.parametrize('kind,sample,why', [('f8',3,'64 bits a channel, 1 channels, real'), ('f2',3,'16 bits'),
+    ('u8',1,'64 bits')])
 def test_what_is_not_read_is_named(kind, sample, why):
     with pytest.raises(ImageError, match=why): open_image(io.BytesIO(raw_tiff(np.ones((4,5), kind), sample)))
 
@@ -156,7 +162,8 @@ def test_signs_are_kept(kind, sample):
     assert (seen==to_levels(a, (a.min(), a.max()))).all()
 
 @settings(max_examples=150)
-@given(st.binary(max_size=60), st.sampled_from([b'\x89PNG\r\n\x1a\n', b'II*\0\x08\0\0\0', b'MM\0*\0\0\0\x08', b'\xff\xd8\xff\xe0', b'BM', b'P5 ', b'RIFF    WEBP', b'']))
+@given(st.binary(max_size=60), st.sampled_from([b'\x89PNG\r\n\x1a\n', b'II*\0\x08\0\0\0', b'MM\0*\0\0\0\x08',
+    b'\xff\xd8\xff\xe0', b'BM', b'P5 ', b'RIFF    WEBP', b'']))
 def test_junk_is_an_image_error(rest, start):
     with pytest.raises(ImageError): open_image(io.BytesIO(start+rest))
 
@@ -188,7 +195,8 @@ def damaged(folder):
     jpeg = saved(a, 'JPEG')
     gray,right = a.copy(),a.copy()
     gray[25:],right[:,30:] = 128,0
-    files = {'early.png':early, 'early.jpg':jpeg[:len(jpeg)//2]+b'\xff\xd9', 'zeros.bmp':saved(right, 'BMP'), 'gray.png':saved(gray, 'PNG'),
+    files = {'early.png':early, 'early.jpg':jpeg[:len(jpeg)//2]+b'\xff\xd9', 'zeros.bmp':saved(right, 'BMP'),
+        'gray.png':saved(gray, 'PNG'),
              'nan.tif':saved(np.full((60,70), np.nan, np.float32)), 'black.png':saved(a*0, 'PNG')}
     for name,content in files.items(): (folder/name).write_bytes(content)
     (folder/'fine.png').write_bytes(saved(a, 'PNG'))
@@ -204,7 +212,8 @@ def test_doubts_are_said_by_predict_and_eda(trained, tmp_path):
     assert df.note['fine.png']=='' and df.note['pages.tif']=='the first of several pages'
     for i in range(60): part(tmp_path/f'parts/defect/d{i}.png', 1, i)
     found = inspect(tmp_path/'parts')[2]
-    kinds = {Path(o.path).name: o.kind for o in found.itertuples() if o.kind in ('half_picture','no_numbers','several_pages')}
+    kinds = {Path(o.path).name: o.kind for o in found.itertuples() if o.kind in ('half_picture','no_numbers',
+        'several_pages')}
     halves = 'early.png early.jpg zeros.bmp gray.png black.png'.split()
     assert kinds.items() >= {**dict.fromkeys(halves, 'half_picture'), 'pages.tif':'several_pages'}.items()
     assert found[found.kind=='no_numbers'].path.str.endswith('nan.tif').all()
@@ -258,7 +267,8 @@ def test_a_deep_run_scores_alike_everywhere(deep_run, tmp_path):
     (tmp_path/'far.tif').write_bytes(saved(camera(0, 4, 5000, 9000).astype(np.float32)*3))
     paths = [*test.path, str(tmp_path/'half.png'), str(tmp_path/'far.tif')]
     torch,graph = (score_images(open_scorer(deep_run/'run', engine), paths) for engine in ('torch','export'))
-    done = subprocess.run([sys.executable, deep_run/'run/export/score.py', *paths], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, deep_run/'run/export/score.py', *paths], capture_output=True,
+        text=True, check=True)
     script = pd.read_csv(io.StringIO(done.stdout)).fillna('')
     n = len(test)
     for other in (torch.p_defect, graph.p_defect, script.p_defect): assert np.abs(other[:n]-test.p_defect).max()<1e-4

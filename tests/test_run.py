@@ -7,7 +7,11 @@ from semiconductor_cls.base.files import *
 from semiconductor_cls.base.run import *
 from semiconductor_cls.evaluate import evaluate_run, run_preds
 
-HOLD = 'import sys, time\nfrom semiconductor_cls.base.files import *\nwith hold(sys.argv[1]):\n    print("held", flush=True)\n    time.sleep(600)'
+HOLD = """import sys, time
+from semiconductor_cls.base.files import *
+with hold(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(600)"""
 
 @pytest.fixture
 def holder():
@@ -24,7 +28,8 @@ def holder():
 def test_the_second_writer_is_told_who_holds_the_run_and_a_killed_one_holds_nothing(semicls, holder, stub, tmp_path):
     run = stub('a')
     p = holder(run)
-    for args in (['evaluate','a'], ['train','parts','--name','a','--runs','.','--overwrite'], ['ensemble','a','a','--out','a']):
+    for args in (['evaluate','a'], ['train','parts','--name','a','--runs','.','--overwrite'], ['ensemble','a',
+        'a','--out','a']):
         second = semicls(*args)
         assert second.returncode==1 and second.err.count('\n')==1, second.err
     assert f'process {p.pid} on' in semicls('evaluate', 'a').err
@@ -74,7 +79,8 @@ def test_a_table_that_is_not_the_one_written_is_named(stub, name, hurt):
 def test_another_model_is_named(runs):
     shutil.copy(runs/'b/model.safetensors', runs/'a/model.safetensors')
     for run in ('a','both'):
-        with pytest.raises(UserError, match='a/model.safetensors: differs from what was written'): open_run(runs/run).weights_id
+        with pytest.raises(UserError, match='a/model.safetensors: differs from what was written'):
+            open_run(runs/run).weights_id
 
 def test_a_run_without_hashes_opens_as_before(runs):
     info = json.loads((runs/'a/run.json').read_text())

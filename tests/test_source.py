@@ -29,7 +29,8 @@ def test_an_id_of_two_files_is_refused_and_both_are_named(tmp_path):
     both = r"id 'a' stands for .*0\.png and for .*2\.png"
     with pytest.raises(UserError, match=both): read_source(tmp_path/'t.csv')
 
-LABELS = [('OK','NG'), ('pass','FAIL'), ('Normal','Anomaly'), ('i.O.','n.i.O.'), ('良品','不良品'), ('合格','不合格'), ('0.0','1.0')]
+LABELS = [('OK','NG'), ('pass','FAIL'), ('Normal','Anomaly'), ('i.O.','n.i.O.'), ('良品','不良品'), ('合格','不合格'),
+    ('0.0','1.0')]
 
 @pytest.mark.parametrize('good,bad', LABELS, ids=lambda o: o)
 def test_labels_in_the_words_of_people(tmp_path, good, bad):
@@ -52,7 +53,8 @@ def places(root, *names):
 
 def test_folders_people_have_are_read_without_options(tmp_path):
     both = places(tmp_path/'a', 'train/ok', 'train/NG', 'test/OK', 'test/ng')
-    assert both[['label','split']].value_counts().to_dict()=={(l,s):1 for l in ('good','defect') for s in ('train','test')}
+    assert both[['label','split']].value_counts().to_dict()=={(l,s):1 for l in ('good',
+        'defect') for s in ('train','test')}
     turned = places(tmp_path/'b', 'good/train', 'good/val', 'Bad/train', 'Bad/val')
     assert turned.split.value_counts().to_dict()=={'train':2, 'valid':2}
     types = places(tmp_path/'c', 'normal', 'Scratch', 'bent lead', 'rework')

@@ -67,7 +67,8 @@ def test_parts_by_their_names_stay_together_and_join_with_groups():
 
 def test_a_given_test_and_validation_set_stay_and_their_copies_leave_training():
     words = ['Train']*60+['Validation']*30+['TEST']*30
-    rows = [dict(path=f'{i:03}.png', label='good' if i%3 else 'defect', split=words[i], hash=str(i)) for i in range(120)]
+    rows = [dict(path=f'{i:03}.png', label='good' if i%3 else 'defect', split=words[i],
+        hash=str(i)) for i in range(120)]
     rows[0]['hash'],rows[1]['hash'] = '60','90' # copies of a validation and of a test image
     sets = split_table(make_table(rows))
     assert sets.split.tolist()==['leak']*2+['train']*58+['valid']*30+['test']*30

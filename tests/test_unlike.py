@@ -72,7 +72,8 @@ def test_a_run_made_before_scores_as_before_and_says_so_once(line, tmp_path):
     df,new = predict_files(tmp_path/'old', [line/'other']),predict_files(line/'run', [line/'other'])
     assert df.note.eq('').all() and df.p_defect.tolist()==new.p_defect.tolist()
 
-@pytest.mark.parametrize('damage', [lambda b: b[:-9], lambda b: b[:-1]+bytes([b[-1]^1]), None], ids=['cut','bit','gone'])
+@pytest.mark.parametrize('damage', [lambda b: b[:-9], lambda b: b[:-1]+bytes([b[-1]^1]), None], ids=['cut',
+    'bit','gone'])
 def test_a_damaged_file_is_named(line, tmp_path, damage):
     shutil.copytree(line/'run', tmp_path/'run')
     path = tmp_path/'run'/UNLIKE_FILE

@@ -29,7 +29,8 @@ LABEL_WORDS = dict(
         faulty / not ok / nok / anomaly / anomalies / anomalous / abnormal / reject / rejected / damaged /
         schlecht / schlechtteil / nio / nicht in ordnung / defekt / fehler / fehlerhaft / ausschuss / mangelhaft /
         défaut / défectueux / mauvais / non conforme / defecto / defectuoso / malo /
-        不良 / 不良品 / 不合格 / 不合格品 / 缺陷 / 缺陷品 / 次品 / 坏 / 坏品 / 异常 / 異常 / 瑕疵 / 欠陥 / 欠陥品 / 불량 / 불량품''')
+        不良 / 不良品 / 不合格 / 不合格品 / 缺陷 / 缺陷品 / 次品 / 坏 / 坏品 / 异常 /
+        異常 / 瑕疵 / 欠陥 / 欠陥品 / 불량 / 불량품''')
 SPLIT_WORDS = dict(
     train='0 / train / training / trn / learn / learning / 训练 / 训练集 / 訓練 / 学習 / 학습',
     valid='1 / valid / val / validation / dev / validierung / 验证 / 验证集 / 検証 / 검증',

@@ -35,7 +35,8 @@ def paired_effect(
     mean,most = diffs.mean(),stats.t.ppf(.5+level/2, pairs-1)
     p_value = 2*stats.t.sf(abs(mean)/se, pairs-1) if se>0 else float(mean==0)
     seen = (most+stats.t.ppf(.8, pairs-1))*se
-    return Effect(*map(float, (mean, mean-most*se, mean+most*se, p_value, seen)), pairs)
+    ends = float(mean-most*se),float(mean+most*se)
+    return Effect(float(mean), ends[0], ends[1], float(p_value), float(seen), pairs)
 
 # %% ../../nbs/57_jobs.claims.ipynb #a84795c4
 def holm(

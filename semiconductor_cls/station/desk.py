@@ -180,7 +180,7 @@ def queue_html(
     first = max(0, here.argmax()-3) if here.any() else 0
     rows = []
     for part in q.iloc[first:first+n].itertuples():
-        decided = word_of(st, part.score, t, note_of(st, part.hash))
+        decided = word_of(st, part.score, t, strange_note(st, part.hash))
         rows.append(dict(hash=part.hash, here=part.hash==h, decided=decided, sign=WORDS[decided][1],
                          name=part.name or '', score=part.score))
     total = q.total.iloc[0]
@@ -213,7 +213,7 @@ def _waits(st, s, desk, t):
 def _part_html(st, part):
     "A part and what is similar, or why it cannot be shown"
     h = part['hash']
-    try: shown = pictures_of(st, h) | dict(hash=h, note=note_of(st, h))
+    try: shown = pictures_of(st, h) | dict(hash=h, note=strange_note(st, h))
     except ImageError as e: return piece('lost', hash=part['hash'], why=str(e)), ''
     return picture_html(st, shown, part['name'] or ''), near_html(st, shown)
 
@@ -230,7 +230,7 @@ def desk_view(
     if part is None and len(queue): part = queue.iloc[0].to_dict()
     if part is None: return s | dict(hash=None), EMPTY, '', '', queue_html(st, queue, None, t)
     picture,near = _part_html(st, part)
-    decision = decision_html(st, part['score'], t, note_of(st, part['hash']))
+    decision = decision_html(st, part['score'], t, strange_note(st, part['hash']))
     return s | dict(hash=part['hash']), picture, decision, near, queue_html(st, queue, part['hash'], t)
 
 # %% ../../nbs/85_station.desk.ipynb #c0046

@@ -304,7 +304,7 @@ def visited(self:Gate,
         elif is_upload and not self.uploading: tidy(self.temp)
 
 # %% ../../nbs/81_station.gate.ipynb #5ae59a6f
-def basic_of(auth:str)->tuple: # Of an Authorization header; name and password, or `None`
+def basic_of(auth:str)->tuple|None: # Of an Authorization header; name and password, or `None`
     "The name and password that a program sends"
     kind,_,rest = auth.partition(' ')
     if kind.lower()!='basic': return None

@@ -74,7 +74,8 @@ class Sessions:
     def who(self, number:str)->str|None: # Of a cookie; `None` if nobody is signed in with it
         "Whose session it is"
         who,end = self.open.get(self._key(number), (None,0))
-        return who if self.clock()<end else self.end(number)
+        if self.clock()<end: return who
+        self.end(number)
 
     def end(self, number:str)->None: # Of a cookie
         "A session is over"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['model_name', 'features', 'far_limit', 'make_index', 'read_index', 'open_index', 'nearest_rows', 'y_and_p', 'Station',
-           'word_of', 'note_of']
+           'word_of', 'strange_note']
 
 # %% ../../nbs/83_station.station.ipynb #c0002
 import hashlib, threading
@@ -199,14 +199,14 @@ def word_of(
     st:Station, # With the band of its run
     score:float, # From 0 to 1
     t:float, # The threshold on the slider
-    note:str='' # Of `note_of`
+    note:str='' # Of `strange_note`
 )->str: # 'pass', 'look' or 'reject'
     "The machine's word about a score; *look* where the picture is unlike training"
     look_from = min(st.lo, t) if st.lo<st.threshold else t
     return decide(score, (look_from, t), note)
 
 # %% ../../nbs/83_station.station.ipynb #add9e9c0
-def note_of(
+def strange_note(
     st:Station, # Knows what its product looks like, unless its run was made before
     h:str # Hash of a picture in the store
 )->str: # '' for a picture that is like training
