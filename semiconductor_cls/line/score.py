@@ -139,11 +139,14 @@ def strange_notes(
     scorer, # From `open_scorer`
     decoded # What `load_sizes` gave for each picture
 )->list: # Texts, '' for a picture that is like training
-    "What is strange about pictures that could be decoded, in words"
+    "What is strange about pictures that could be decoded, or may be doubted, in words"
+    doubts = [o.get('note', '') for o in decoded]
     likeness = getattr(scorer, 'unlike', None)
-    if likeness is None or not decoded: return ['']*len(decoded)
+    if likeness is None or not decoded: return doubts
     pixels = np.stack([o[likeness.side] for o in decoded])
-    return unlike_notes(likeness, pixels, [o['size'] for o in decoded])
+    strange = unlike_notes(likeness, pixels, [o['size'] for o in decoded])
+    def both(one, doubt): return '; '.join(o for o in (one, doubt.removeprefix('look: ')) if o) if one else doubt
+    return [both(one, doubt) for one,doubt in zip(strange, doubts)]
 
 # %% ../../nbs/68_line.score.ipynb #c0017
 def _batch_scores(scorer, decoded): # Floats, one a picture
@@ -151,9 +154,6 @@ def _batch_scores(scorer, decoded): # Floats, one a picture
     if not decoded: return []
     xs = {side:np.stack([pixels[side] for pixels in decoded]) for side in scorer.sizes}
     return np.asarray(scorer.score(xs), dtype=float).tolist()
-
-def _all_notes(strange, doubt): # The graver one first
-    return '; '.join(o for o in (strange, doubt.removeprefix('look: ') if strange else doubt) if o)
 
 def _with_note(p, note): return (p,note) if np.isfinite(p) else (None,'the model gave no number')
 
@@ -163,8 +163,7 @@ def score_pixels(
 )->list: # (probability or None, note) for each; a note beside a probability says what is strange
     "Score a batch of which some could not be decoded"
     decoded = [o for o in pixels if not isinstance(o, str)]
-    notes = [_all_notes(strange, o.get('note', '')) for strange,o in zip(strange_notes(scorer, decoded), decoded)]
-    scored = zip(_batch_scores(scorer, decoded), notes)
+    scored = zip(_batch_scores(scorer, decoded), strange_notes(scorer, decoded))
     return [(None,o) if isinstance(o, str) else _with_note(*next(scored)) for o in pixels]
 
 # %% ../../nbs/68_line.score.ipynb #c0020
