@@ -8,7 +8,7 @@ from semiconductor_cls.line.bundle import open_bundle
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json
 from semiconductor_cls.base.table import read_csv, write_csv
-from semiconductor_cls.base.run import Run
+from semiconductor_cls.base.run import Run, open_run
 from semiconductor_cls.line.export import export_run
 from semiconductor_cls.base.image import load_image
 
@@ -33,7 +33,7 @@ def test_command(runs, semicls):
     m = read_json(out/'manifest.json')
     assert m['seal'] in p.out
     there = {o.name for o in out.iterdir()}
-    assert {*m['files'], 'manifest.json'}==there=={'model.onnx','MODEL_CARD.md','score.py','manifest.json'}
+    assert {*m['files'], 'manifest.json'}==there=={*'model.onnx MODEL_CARD.md score.py manifest.json unlike.py unlike.safetensors'.split()}
     again = semicls('export', 'runs/a')
     assert again.returncode==1 and again.err.count('\n')==1
     assert 'runs/a/export: this bundle exists; use --overwrite' in again.err
@@ -61,6 +61,8 @@ def test_refusals(runs):
     df = read_csv(run/'table.csv')
     df.loc[3,'path'] = 'moved/away.bmp'
     write_csv(df, run/'table.csv')
+    with pytest.raises(UserError, match='table.csv: differs from what was written'): export_run(run)
+    open_run(run).finish() # the new table is the run's own
     with pytest.raises(UserError, match='moved/away.bmp: no such file'): export_run(run)
     (run/'model.safetensors').unlink()
     with pytest.raises(UserError, match='has no model'): export_run(run)

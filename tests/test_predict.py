@@ -18,7 +18,7 @@ MISTAKES = {
     'in --out o.csv --engine magic': 'one of auto, torch, export', 'in --out o.csv --engine export': 'semicls export',
     '--out o.csv': 'give the images', 'in --watch in --out o.csv': '--watch takes no further images',
     WATCHED+' o.parquet': ENDS+' .csv', '--watch gone --out o.csv': 'no such folder',
-    WATCHED+' in/l.csv': 'not a table of scores', '--watch in --settle 0 --out o.csv': '--settle', 'in': 'out'}
+    WATCHED+' in/l.csv': 'no table of this kind', '--watch in --settle 0 --out o.csv': '--settle', 'in': 'out'}
 
 def stamps(root): return {p:p.stat().st_mtime_ns for p in root.rglob('*') if p.is_file()}
 

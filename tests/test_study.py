@@ -11,7 +11,7 @@ def test_members_of_another_number_of_folds_are_not_taken(stub, tmp_path):
     with pytest.raises(UserError, match='has 0 folds, not 5'):
         committee_job(source, ['resnet18'], r=TINY, out=tmp_path/'c', folds=5)
     same_job(tmp_path/'c-resnet18-0', source, TINY, 0) # not asked, not compared
-    stub('d-resnet18-0', kind='ensemble', folds=5, how='prob')
+    stub('d-resnet18-0', kind='ensemble', folds=5, how='prob', members={'fold0':'fold0'}, weights={'fold0':1.})
     with pytest.raises(UserError, match='has 5 folds, not 0'):
         committee_job(source, ['resnet18'], r=TINY, out=tmp_path/'d')
 
