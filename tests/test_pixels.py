@@ -207,9 +207,9 @@ def test_doubts_are_said_by_predict_and_eda(trained, tmp_path):
     df = predict_files(trained/'runs/a', [damaged(tmp_path/'parts/good')])
     df.index = [Path(p).name for p in df.path]
     bad = df.drop(['fine.png','pages.tif'])
-    assert bad.note.str.startswith('look: ').all(), bad.note
+    assert bad.note.str.contains('is one value|are no numbers').all(), bad.note
     assert not (bad.decision=='pass').any()
-    assert df.note['fine.png']=='' and df.note['pages.tif']=='the first of several pages'
+    assert 'is one value' not in df.note['fine.png'] and 'the first of several pages' in df.note['pages.tif']
     for i in range(60): part(tmp_path/f'parts/defect/d{i}.png', 1, i)
     found = inspect(tmp_path/'parts')[2]
     kinds = {Path(o.path).name: o.kind for o in found.itertuples() if o.kind in ('half_picture','no_numbers',
@@ -274,13 +274,13 @@ def test_a_deep_run_scores_alike_everywhere(deep_run, tmp_path):
     for other in (torch.p_defect, graph.p_defect, script.p_defect): assert np.abs(other[:n]-test.p_defect).max()<1e-4
     assert np.abs(torch.p_defect-script.p_defect).max()<1e-4
     assert torch.note.tolist()==graph.note.tolist()==script.note.tolist()
-    assert torch.note[n].startswith('look: ') and 'outside levels' in torch.note[n+1]
+    assert 'is one value' in torch.note[n] and 'outside levels' in torch.note[n+1]
     assert script.decision.tolist()==graph.decision.tolist() and (script.decision[n:]!='pass').all()
 
 def test_a_deep_picture_is_doubted_where_training_had_none(trained, tmp_path):
     (tmp_path/'a.png').write_bytes(saved(camera(0, 1).astype(np.uint16), 'PNG'))
     row = predict_files(trained/'runs/a', [tmp_path/'a.png']).iloc[0]
-    assert row.p_defect>=0 and row.note.startswith('look: more than 8 bits') and row.decision!='pass'
+    assert row.p_defect>=0 and 'more than 8 bits' in row.note and row.decision!='pass'
 
 def test_export_compares_on_the_photographs_of_the_run(deep_run, tmp_path):
     shutil.copytree(deep_run/'parts', tmp_path/'parts')
@@ -298,7 +298,7 @@ def test_a_run_of_before_scores_as_before(deep_run, tmp_path):
     run = tmp_path/'old'
     shutil.copytree(deep_run/'run', run)
     shutil.rmtree(run/'export')
-    info = {k:v for k,v in open_run(run).info.items() if k!='pixels'}
+    info = {k:v for k,v in open_run(run).info.items() if k not in ('pixels','unlike')}
     write_json(run/'run.json', info)
     path = read_csv(run/'preds_test.csv').path[0]
     old = score_images(open_scorer(run, 'torch'), [path]).iloc[0]

@@ -288,7 +288,7 @@ def open_bundle(
     try:
         bundle = Bundle(manifest, _graph_runner(manifest, files, threads))
         scores = bundle.score({side:drawn_pictures(side) for side in bundle.sizes})
-    except UserError: raise
+    except UserError as e: raise UserError(str(e) if str(path) in str(e) else f'{path}: {e}') from None
     except Exception as e:
         graph,why = Path(path)/manifest['graph'],' '.join(str(e).split())[:160]
         raise UserError(f'{graph}: {runtime} cannot run it ({why})') from None
