@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed-$(shell (pwd; cat settings.ini setup.py pyproject.t
 export PATH := $(abspath $(BIN)):$(PATH)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: help demo test test-slow lab export clean-nbs readme docs lint hooks sdist release
+.PHONY: help demo test test-slow lab experiments export clean-nbs readme docs lint hooks sdist release
 help:               ## what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
 demo: $(STAMP)      ## train and evaluate on real photographs
@@ -18,6 +18,8 @@ test-slow: $(STAMP) ## the long ones too
 	@bash .ci/check slow
 lab: $(STAMP)       ## JupyterLab on the notebooks
 	@jupyter lab nbs
+experiments: $(STAMP) ## train what results.csv lacks, then run the notebooks that read it (JOBS=2, QUICK=1)
+	@python nbs/experiments/run.py --show $(if $(JOBS),--jobs $(JOBS)) $(if $(QUICK),--quick)
 export: $(STAMP)    ## notebooks to library
 	@nbdev_export
 clean-nbs: $(STAMP) ## strip notebooks of what changes without meaning, make their pictures small

@@ -3,12 +3,13 @@
     python run.py                        # all that is missing, one training at a time
     python run.py --only 02_pooling      # one experiment
     python run.py --jobs 2 --device cuda # two at a time, on a GPU
-    python run.py --quick                # every arm once, on drawn chips, a minute in all; writes elsewhere
+    python run.py --quick                # every arm twice, tiny, on drawn chips; writes elsewhere
 
 A stopped grid goes on where it was, and so does the training that was cut off.
 """
 import argparse, json, os, shlex, shutil, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Lock
@@ -82,6 +83,18 @@ def result_row(row, folder, command, threads):
         n_good=test['good'], n_defect=test['defect'], seconds=round(found['seconds'], 1),
         device=info['device'], threads=threads)
 
+def in_its_own(words, log, env):
+    "Run a command, its talk in a file; the exit status"
+    with open(log, 'a') as f: return subprocess.run(words, env=env, stdout=f, stderr=f).returncode
+
+def in_process(words, log, env):
+    "The same here, which saves some seconds of imports"
+    from semiconductor_cls.cli import app
+    with open(log, 'a') as f, redirect_stdout(f), redirect_stderr(f):
+        try: app(words[1:])
+        except SystemExit as e: return e.code
+    return 0
+
 def train(row, args, lock):
     "One training, and its traces in the three files"
     folder = args.runs/row['run']
@@ -89,10 +102,10 @@ def train(row, args, lock):
     go_on = ['--resume'] if (folder/'run.json').exists() else []
     env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
     print(f"{row['run']}: starts", file=sys.stderr, flush=True)
-    with open(args.runs/f"{row['run']}.log", 'a') as log:
-        done = subprocess.run([*words, *go_on], env=env, stdout=log, stderr=log)
-    if done.returncode:
-        print(f"{row['run']}: failed, see {log.name}", file=sys.stderr, flush=True)
+    log = args.runs/f"{row['run']}.log"
+    call = in_process if args.quick else in_its_own
+    if call([*words, *go_on], log, env):
+        print(f"{row['run']}: failed, see {log}", file=sys.stderr, flush=True)
         return False
     shown = shlex.join(words[:-4]) # name and folder of the run are the reader's own
     with lock:
@@ -107,6 +120,14 @@ def train(row, args, lock):
     if not args.keep: shutil.rmtree(folder)
     return True
 
+def show(args):
+    "Run the notebooks on what is there now: in their place, or beside the stand-ins of `--quick`"
+    notebooks = sorted(HERE.glob(f'{args.only}*.ipynb'))
+    if not notebooks: return 0
+    words = ['jupyter', 'nbconvert', '--to', 'notebook', '--execute', '--log-level', 'WARN', '--output-dir', str(args.out)]
+    env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=str(HERE))
+    return subprocess.run([*words, *map(str, notebooks)], env=env).returncode
+
 def missing(args):
     "Trainings that no row of the results has, in the order of the grid, the first seeds of all arms first"
     grid = read_grid(HERE/'grid.csv')
@@ -114,7 +135,7 @@ def missing(args):
     results = args.out/'results.csv'
     have = set(pd.read_csv(results).run) if results.exists() else set()
     wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
-    if args.quick: wanted = wanted[wanted.seed==0].assign(data=str(args.out/'chips'))
+    if args.quick: wanted = wanted[wanted.seed<2].assign(data=str(args.out/'chips'))
     return wanted.sort_values('seed', kind='stable').to_dict('records')
 
 def parse_args():
@@ -126,10 +147,11 @@ def parse_args():
     parser.add_argument('--device', help='cpu or cuda; chosen by itself if not given')
     parser.add_argument('--runs', type=Path, default=ROOT/'runs/experiments', help='where runs are made')
     parser.add_argument('--out', type=Path, default=HERE, help='where the three files of results are')
+    parser.add_argument('--show', action='store_true', help='then run the notebooks that read the results')
     parser.add_argument('--keep', action='store_true', help='keep the runs with their models')
-    parser.add_argument('--quick', action='store_true', help='every arm once, tiny, on drawn chips')
+    parser.add_argument('--quick', action='store_true', help='every arm twice, tiny, on drawn chips')
     args = parser.parse_args()
-    if args.quick: args.runs = args.out = ROOT/'runs/experiments_quick'
+    if args.quick and args.out==HERE: args.runs = args.out = ROOT/'runs/experiments_quick'
     for folder in (args.runs, args.out): folder.mkdir(parents=True, exist_ok=True)
     return args
 
@@ -140,6 +162,6 @@ def main():
     rows = missing(args)
     print(f'{len(rows)} trainings to do', file=sys.stderr, flush=True)
     with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda row: train(row, args, lock), rows))
-    return ended.count(False)
+    return ended.count(False) or (show(args) if args.show else 0)
 
 if __name__=='__main__': sys.exit(main())

@@ -1,0 +1,30 @@
+"What the notebooks of this folder read: rows of `results.csv` with their arms, scores of every run, epochs"
+import os
+from pathlib import Path
+import pandas as pd
+from run import read_grid
+
+HERE = Path(os.environ.get('SEMICLS_EXPERIMENTS') or Path(__file__).resolve().parent)
+
+def results_of(experiment):
+    "A row a run of an experiment, with its `arm`; what is not trained yet is missing"
+    grid = read_grid(Path(__file__).resolve().parent/'grid.csv')
+    arms = grid.loc[grid.experiment==experiment, ['run','arm','seed']]
+    results = pd.read_csv(HERE/'results.csv').drop(columns='seed')
+    return arms.merge(results, on='run')
+
+def scores_of(run):
+    "A row an image that a run has judged: `label set score`"
+    scores = pd.read_parquet(HERE/'scores.parquet')
+    split_seed = pd.read_csv(HERE/'results.csv').set_index('run').split_seed[run]
+    table = scores[['label',f'set_{split_seed}',run]].set_axis(['label','set','score'], axis=1)
+    return table.dropna(subset='score')
+
+def epochs_of(experiment):
+    "A row an epoch of each run of an experiment, with its `arm`"
+    epochs = pd.read_csv(HERE/'epochs.csv')
+    return results_of(experiment)[['run','arm','split_seed']].merge(epochs, on='run')
+
+def progress(results):
+    "How many runs each arm has"
+    return ', '.join(f'{arm}: {n}' for arm,n in results.arm.value_counts(sort=False).items())
