@@ -13,7 +13,8 @@ def test_comparison_asks_for_the_same_test_images_only(stub):
     a = stub('a')
     dropped = dict(fingerprint='g', split_fingerprint='t', table=lambda t: t[t.id!='r000']) # wrong labels
     fewer = stub('fewer', seed=1, **dropped)
-    folds = stub('folds', seed=2, kind='ensemble', folds=2, how='prob', members={'f0':'f0'}, weights={'f0':1.}, split_fingerprint='u')
+    folds = stub('folds', seed=2, kind='ensemble', folds=2, how='prob',
+        members={'f0':'f0'}, weights={'f0':1.}, split_fingerprint='u')
     c = compare_runs([a, fewer, folds])
     assert len(c)==3 and c['diff'][0]==0 and c.run[1]==str(fewer)
     assert (c.diff_lo<=c['diff']).all()

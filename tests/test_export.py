@@ -33,7 +33,8 @@ def test_command(runs, semicls):
     m = read_json(out/'manifest.json')
     assert m['seal'] in p.out
     there = {o.name for o in out.iterdir()}
-    assert {*m['files'], 'manifest.json'}==there=={*'model.onnx MODEL_CARD.md score.py manifest.json unlike.py unlike.safetensors'.split()}
+    known = 'model.onnx MODEL_CARD.md score.py manifest.json unlike.py unlike.safetensors'.split()
+    assert {*m['files'], 'manifest.json'}==there=={*known}
     again = semicls('export', 'runs/a')
     assert again.returncode==1 and again.err.count('\n')==1
     assert 'runs/a/export: this bundle exists; use --overwrite' in again.err

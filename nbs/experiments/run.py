@@ -124,7 +124,7 @@ def show(args):
     "Run the notebooks on what is there now: in their place, or beside the stand-ins of `--quick`"
     notebooks = sorted(HERE.glob(f'{args.only}*.ipynb'))
     if not notebooks: return 0
-    words = ['jupyter', 'nbconvert', '--to', 'notebook', '--execute', '--log-level', 'WARN', '--output-dir', str(args.out)]
+    words = 'jupyter nbconvert --to notebook --execute --log-level WARN --output-dir'.split()+[str(args.out)]
     env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=str(HERE))
     return subprocess.run([*words, *map(str, notebooks)], env=env).returncode
 
