@@ -170,7 +170,8 @@ def test_passwords_from_a_file_over_tls_with_a_log(place, people_file):
 
 REFUSED = {'--passwords none':'cannot be read', '--passwords parts':'Is a directory',
            '--passwords people --user ben:other-words':'exclude each other', '--tls-cert people':'give both',
-           '--tls-cert people --tls-key people':'no certificate and its key', '--token some-secret-words --proxy everybody':'not an address'}
+           '--tls-cert people --tls-key people':'no certificate and its key',
+           '--token some-secret-words --proxy everybody':'not an address'}
 
 @pytest.mark.parametrize('args', REFUSED)
 def test_what_does_not_fit_is_refused_in_one_line(place, people_file, args, monkeypatch):
