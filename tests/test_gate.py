@@ -149,7 +149,8 @@ def test_texts_that_could_be_read_in_two_ways(place):
         assert held and not any(b'root:' in o for o in held), 'which is the own file'
         for body in ODD_BODIES: assert 400<=raw(body).status_code<500, body[:9]
         for how in ('PUT','DELETE','PATCH','OPTIONS','TRACE','CONNECT'):
-            assert c.request(how, JOIN, content=b'{}').status_code==404, how
+            body = None if how=='CONNECT' else b'{}' # after CONNECT a body would be read as the next request
+            assert c.request(how, JOIN, content=body).status_code==404, how
         for path in OTHER_PATHS:
             r = c.post(path, content=text.encode(), headers={'content-type':'application/json'})
             assert r.status_code==404, path
