@@ -148,7 +148,7 @@ def _yolo(text, path):
         _,x,y,w,h = (float(o) for o in line.split()[:5])
         yield _row(path, folder+path.stem, f'class {line.split()[0]}', (x-w/2,y-h/2,x+w/2,y+h/2), 'share', None, n)
 
-# %% ../nbs/12_boxes.ipynb #636ba80b
+# %% ../nbs/12_boxes.ipynb #7b7bba47
 _YOLO_LINE = re.compile(r'\d+( +[\d.eE+-]+){4,5}\s*')
 
 def _tool_of(path):
@@ -171,6 +171,7 @@ def _tool_of(path):
     if {'images','annotations'} <= set(d): return _coco,d
     return (_labelme,d) if {'shapes','imagePath'} <= set(d) else None
 
+# %% ../nbs/12_boxes.ipynb #636ba80b
 def read_tool(
     path # A file of another tool
 )->pd.DataFrame|None: # Rows as of `read_boxes`, with `unit` and `of`; `None` where the file holds no boxes
@@ -297,13 +298,14 @@ def _pixels(row, size, turn):
     if turn in _TURNED and tuple(of)==size[::-1]: return turn_box(corners, size, turn),None
     return corners,'box_other_size'
 
-# %% ../nbs/12_boxes.ipynb #c0022
+# %% ../nbs/12_boxes.ipynb #81267b2f
 def _place(row, size, turn):
     "The box of a row inside its image, and the kind of finding"
     try: corners,kind = _pixels(row, size, turn)
     except (TypeError, ValueError, OverflowError): return None,'box_not_numbers'
     return (None,kind) if kind else check_box(corners, size)
 
+# %% ../nbs/12_boxes.ipynb #c0022
 def attach_boxes(
     df:pd.DataFrame, # The table
     boxes:pd.DataFrame, # From `read_boxes`

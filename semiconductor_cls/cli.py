@@ -469,7 +469,7 @@ def labels(
     lists = f"{folder/'suspects.csv'}, {folder/'figures/suspects.png'}"
     typer.echo(f'{len(s):,} labels ranked, {s.issue.sum():,} called errors: {lists}')
 
-# %% ../nbs/99_cli.ipynb #c0052
+# %% ../nbs/99_cli.ipynb #eb157def
 def _where_looked(run, m): # One line
     "What `explain_run` found"
     hit = ''
@@ -479,6 +479,7 @@ def _where_looked(run, m): # One line
         hit = f'; the peak is in or near the box in {value} % of {boxed}'
     return f"worst mistakes on {m['reported_on']}: {run/'figures/explain.png'}{hit}. Report: {run/'report.html'}"
 
+# %% ../nbs/99_cli.ipynb #c0052
 @command('run', 'images')
 def explain(
     run:Path, # A finished run directory, of one model or of a committee

@@ -353,7 +353,7 @@ def _check_synth(path, scale, seed, wrong_labels):
     if free < need:
         raise UserError(f'{path}: needs {need:.1f} GB, and {free:.1f} GB are free; use a smaller scale')
 
-# %% ../nbs/11_synth.ipynb #c0059
+# %% ../nbs/11_synth.ipynb #f10e58f7
 def _clear(path):
     "Remove what a killed `synth` left: as long as `.unfinished` is there, all is its own"
     if not (path/'.unfinished').is_dir(): return
@@ -363,6 +363,7 @@ def _clear(path):
         shutil.rmtree(o) if o.is_dir() else o.unlink()
     shutil.rmtree(path/'.unfinished')
 
+# %% ../nbs/11_synth.ipynb #c0059
 def synth(
     path, # A new or empty folder
     scale:float=1., # Share of the contest's 38,289 images, from 0.001

@@ -180,7 +180,7 @@ def _take(folder):
     f.write(_this_process().encode(errors='replace'))
     return f
 
-# %% ../../nbs/01_base.files.ipynb #a5790435
+# %% ../../nbs/01_base.files.ipynb #902e5ade
 _HELD = {} # Folder → [its open lock, how often this process holds it]
 _HOLDING = threading.RLock()
 
@@ -207,6 +207,7 @@ def hold(
     try: yield
     finally: _give_back(folder)
 
+# %% ../../nbs/01_base.files.ipynb #a5790435
 def is_held(folder)->bool:
     "Whether a process, this one or another, writes into a folder"
     folder = Path(os.path.realpath(folder))

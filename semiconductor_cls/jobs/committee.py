@@ -193,7 +193,7 @@ def _invite(runs, out, how, tta, tell):
     if len(members)<=16: return members
     raise UserError(f'{len(members)} members: at most 16, whose 65,535 combinations are tabled')
 
-# %% ../../nbs/53_jobs.committee.ipynb #c0028
+# %% ../../nbs/53_jobs.committee.ipynb #480218d0
 def _average(members, out, how, weights, overwrite):
     "Make the run of a committee; it is finished when all its files are there"
     (_,yv,Pv),(ids,yt,Pt) = (join_runs(members, which) for which in ('valid','test'))
@@ -211,6 +211,7 @@ def _average(members, out, how, weights, overwrite):
     committee_report(run)
     return measured
 
+# %% ../../nbs/53_jobs.committee.ipynb #c0028
 def ensemble_run(
     runs, # Run directories of finished runs on the same data and split
     out, # Directory of the new run

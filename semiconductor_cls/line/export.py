@@ -117,7 +117,7 @@ def _committee(score, xs, n, m):
     weights = [o['weight'] for o in m['members']]
     return committee(np.concatenate(parts).astype(np.float64), weights, m['how'])
 
-# %% ../../nbs/67_line.export.ipynb #c0023
+# %% ../../nbs/67_line.export.ipynb #b36348b0
 N_CALIB = 300 # Photographs that set the ranges of eight bits
 
 def _pictures_of(run):
@@ -137,6 +137,7 @@ def _eight_bits(run, graph, score, y, xs, m, tell): # Graph, scorer, what the ma
     eight,said = quantise_checked(graph, ranges, check, tell)
     return eight,runtime.open(eight),said
 
+# %% ../../nbs/67_line.export.ipynb #c0023
 def _write_graph(run, members, folder, m, y, xs, tell): # What the manifest says about it
     "Write the graph, compare it, and say how it compared"
     path,fmt = folder/'model.onnx',format_of(m['runtime'])

@@ -133,7 +133,7 @@ def spread(
     where = np.linspace(0, len(idx)-1, min(n, len(idx)))
     return idx[np.unique(where.round().astype(int))]
 
-# %% ../../nbs/65_line.graph.ipynb #c0027
+# %% ../../nbs/65_line.graph.ipynb #ebfcea75
 def _check_same(rows):
     "Refuse photographs that are not those that the run was trained with"
     if 'hash' not in rows: return
@@ -144,6 +144,7 @@ def _check_same(rows):
 
 def _md5(path): return file_md5(path) if Path(path).is_file() else None
 
+# %% ../../nbs/65_line.graph.ipynb #c0027
 def photographs(
     df:pd.DataFrame, # The table of a run
     split:str, # 'train' or 'valid'

@@ -219,7 +219,7 @@ async def is_right(self:Gate,
     self.right[name] = mark
     return True
 
-# %% ../../nbs/81_station.gate.ipynb #76e715d6
+# %% ../../nbs/81_station.gate.ipynb #10d51050
 @patch
 def note(self:Gate,
     scope:dict, # The request
@@ -231,6 +231,7 @@ def note(self:Gate,
     line = f"{client or 'unknown'} {where}: {text}"
     self.log.info(line.replace(self.token, '…') if self.token else line)
 
+# %% ../../nbs/81_station.gate.ipynb #76e715d6
 @patch
 async def tried(self:Gate,
     scope:dict, # The request
@@ -437,7 +438,7 @@ async def admitted(self:Gate,
     heads = [(k,v) for k,v in scope['headers'] if k.lower() in passed]
     return {**scope, 'headers':heads+add, 'query_string':known_query(scope.get('query_string', b''))}, receive
 
-# %% ../../nbs/81_station.gate.ipynb #a2523a9d
+# %% ../../nbs/81_station.gate.ipynb #450635cb
 def _why_not(e)->tuple: # Of an error; status and words
     if isinstance(e, PermissionError): return 403, f'this request {e}'
     if isinstance(e, OSError): return 507, f'the upload cannot be kept ({e.strerror or e})'
@@ -457,6 +458,7 @@ async def passed(self:Gate, scope, heads, receive, send, who)->Answer|None:
     if scope['path']==UPLOAD: send = noted(send, lambda paths: self.uploads.add(owner, paths))
     with self.visited(scope, owner): await self.app(scope, receive, send)
 
+# %% ../../nbs/81_station.gate.ipynb #a2523a9d
 @patch
 async def __call__(self:Gate, scope, receive, send)->None:
     "One request"

@@ -149,7 +149,7 @@ def end(self:UploadCheck):
     "The last boundary has come"
     self.is_whole = True
 
-# %% ../../nbs/80_station.uploads.ipynb #c69423e5
+# %% ../../nbs/80_station.uploads.ipynb #19ee5b86
 KEEP_ROOM = 64<<20 # Bytes that uploads leave on the disk
 
 async def whole_upload(
@@ -176,6 +176,7 @@ async def whole_upload(
         file.close()
         raise
 
+# %% ../../nbs/80_station.uploads.ipynb #c69423e5
 def read_again(file, size:int=1<<18): # A file; `receive` that gives its bytes
     "`receive` for an application that comes after the body was read"
     async def receive():
@@ -200,7 +201,7 @@ def tidy(
             elif file.name.startswith('tmp') and file.parent==Path(root): file.unlink()
             elif now-file.lstat().st_ctime>seconds: file.unlink()
 
-# %% ../../nbs/80_station.uploads.ipynb #7c9fc676
+# %% ../../nbs/80_station.uploads.ipynb #66312779
 _PREFIX = 'semicls-station-'
 
 def _lock(folder): # A descriptor that holds the lock; `None` if another process has it, or there are no locks
@@ -223,6 +224,7 @@ def _delete_left(folder):
         shutil.rmtree(folder, ignore_errors=True)
         os.close(held)
 
+# %% ../../nbs/80_station.uploads.ipynb #7c9fc676
 @contextmanager
 def upload_folder():
     "A folder for the uploads of this station; those that killed stations have left are deleted"
