@@ -170,10 +170,10 @@ class Gate:
         hosts=None, # Host names that it answers to; any if `None`
         max_mb:float=1024, # Largest request
         max_file:float=64, # Largest file in it, MB
-        temp=None # Folder of the uploads
+        temp=None # Folder of the uploads, the station's own; nothing is deleted if `None`
     ):
         self.app,self.token,self.users,self.hosts = app,token,users or {},hosts
-        self.max_mb,self.max_file,self.temp = max_mb,max_file,temp or tempfile.gettempdir()
+        self.max_mb,self.max_file,self.temp = max_mb,max_file,temp
         self.uploads,self.sessions,self.attempts = Uploads(),Sessions(),Attempts()
         self.cookie,self.boot,self.ticket = 'station-'+secrets.token_hex(4),secrets.token_hex(8),''
         self.pages,self.uploading = Counter(),0 # Open pages of each owner; uploads that the page reads
@@ -429,7 +429,7 @@ async def admitted(self:Gate,
         passed.remove(b'accept-encoding') # Its answer is read here
         check = UploadCheck(given.get(b'content-type', b'').decode('latin1'), self.max_file*1e6)
         size = int(given.get(b'content-length', 0))
-        receive = read_again(await whole_upload(receive, check, size, self.temp))
+        receive = read_again(await whole_upload(receive, check, size, self.temp or tempfile.gettempdir()))
     if scope['path']==JOIN:
         body = checked_body(await read_body(receive, MAX_BODY), self.uploads, owner)
         receive = replayed(body, receive)

@@ -187,12 +187,14 @@ def read_again(file, size:int=1<<18): # A file; `receive` that gives its bytes
 
 # %% ../../nbs/80_station.uploads.ipynb #b7512a23
 def tidy(
-    folder, # Of the uploads; nobody is uploading
+    folder, # Of the uploads, the station's own; nobody is uploading. `None` deletes nothing
     paths=(), # Uploads to delete, as text
     seconds:float=3600 # Whatever is older goes as well
 )->None:
     "Delete uploads that nobody waits for"
+    if folder is None: return
     root,now = os.path.realpath(folder),time.time()
+    if root==os.path.realpath(tempfile.gettempdir()): raise ValueError(f'{root}: others keep their files here too')
     for path in map(Path, paths):
         if Path(os.path.realpath(path.parent)).is_relative_to(root): path.unlink(missing_ok=True)
     for file in Path(root).rglob('*'):
