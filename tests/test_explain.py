@@ -2,6 +2,7 @@
 import json, os, shutil, signal, sys
 import pytest
 from conftest import PATIENCE, picture, wait_for
+from semiconductor_cls.base.run import open_run
 from semiconductor_cls.base.table import read_csv, write_csv
 from semiconductor_cls.line.explain import explain_run
 
@@ -84,6 +85,7 @@ def test_a_run_without_boxes_or_mistakes_or_files(runs, tmp_path):
     write_csv(table.assign(boxes=[[] for _ in table.index]), run/'table.csv')
     gone = [str(tmp_path/f'gone{i}.bmp') for i in range(len(preds))]
     write_csv(preds.assign(path=gone), run/'preds_test.csv')
+    open_run(run).finish() # the new tables are the run's own
     m = explain_run(run)
     assert m['n_boxed']==0 and 'hit' not in m
     assert (run/'figures/explain.png').exists()
