@@ -297,6 +297,18 @@ def _write_preds(run, df, learn, tta):
         probs = predict_rows(learn.model, learn.dls, rows, tta)
         write_csv(preds_table(df, rows, probs), run/f'preds_{part}.csv')
 
+# %% ../nbs/29_train.ipynb #29e90c51
+def _epoch_log(run, hist, steps, tell):
+    "What is written after each epoch: the diary, then the checkpoint that goes with it"
+    def log(learn, row, new, stage, epoch):
+        hist.append(row)
+        steps.extend(new)
+        write_csv(pd.DataFrame(hist), run/'history.csv')
+        write_csv(pd.DataFrame(steps), run/'steps.csv')
+        save_checkpoint(learn, run/'checkpoint.pt', stage, epoch)
+        tell(row)
+    return log
+
 # %% ../nbs/29_train.ipynb #c0051
 def train_run(
     df:pd.DataFrame, # A table after `split_table`, with `hash`
@@ -314,20 +326,13 @@ def train_run(
     sweep(run.path) # what a killed process was writing
     ckpt = load_checkpoint(run/'checkpoint.pt')
     hist,steps = _diary_of(run, r, ckpt)
-    def log(learn, row, new, stage, epoch):
-        hist.append(row)
-        steps.extend(new)
-        write_csv(pd.DataFrame(hist), run/'history.csv')
-        write_csv(pd.DataFrame(steps), run/'steps.csv')
-        save_checkpoint(learn, run/'checkpoint.pt', stage, epoch)
-        tell(row)
     write_csv(df, run/'table.csv')
     is_old = ckpt is not None and 'pixels' not in run.info # begun by a release that kept no rule of pixels
     if is_old: df.attrs['levels'] = None
     run.update(**_asked(df, r, seed))
     if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels)))
     cbs = [_tensorboard(run)] if track else None
-    learn = fit_recipe(df, r, seed, weights, device, folder, log, ckpt, cbs, caches)
+    learn = fit_recipe(df, r, seed, weights, device, folder, _epoch_log(run, hist, steps, tell), ckpt, cbs, caches)
     run.update(**_made(learn, r))
     limit = blank_limit(learn.dls.cache.blanks(df.index[df.split=='train']))
     if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), limit))
