@@ -49,6 +49,8 @@ def answered(case, tmp_path, monkeypatch, capsys):
     unscored = df.p_defect.isna()
     assert code==(3 if unscored.any() else 0)
     assert df.note[unscored].notna().all() and (unscored==df.decision.isna()).all()
+    doubted = df.path[~unscored & df.note.notna()] # a note beside a score has to be one that was asked for
+    assert all(any(o.endswith(path) and part for path,part in want.items()) for o in doubted), doubted.tolist()
     for path,part_of_note in want.items():
         row = df[df.path.str.endswith(path)]
         assert len(row), (path, df.path.tolist())
