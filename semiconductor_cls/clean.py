@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 import numpy as np, pandas as pd
 from .base.errors import *
+from .base.files import *
 from .base.table import *
 from .base.parts import *
 from .source import *
@@ -123,12 +124,13 @@ def run_clean(
     check_words(source, src)
     df,_ = find_copies(_apart(source), n_workers)
     kept,removed = clean(_absolute(df), near=near, **rules)
-    write_csv(_as_given(kept, source), out/'clean.csv')
     why = removed[['reason','other']]
     gone = _as_given(removed.drop(columns=list(why)), source)
     gone = gone.rename(columns=dict(reason='own_reason', other='own_other'))
-    write_csv(pd.concat([why, gone], axis=1), out/'removed.csv')
-    n_near = _list_near(kept, out/'near.csv')
+    with alone_in(out):
+        write_csv(_as_given(kept, source), out/'clean.csv')
+        write_csv(pd.concat([why, gone], axis=1), out/'removed.csv')
+        n_near = _list_near(kept, out/'near.csv')
     counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), n_near=n_near)
     counts |= dict(reasons=_count_reasons(removed))
     left = say_left_out(source.attrs.get('issues', ()))

@@ -246,9 +246,10 @@ def run_eda(
     start,out = time.perf_counter(),Path(out)
     if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
     df,summary,found = inspect(src, n_workers, group, good=good, defect=defect)
-    figures = _figures(df, found, out)
-    eda_report(out/'report.html', df, summary, found, figures)
-    write_csv(found, out/'issues.csv')
-    summary['seconds'] = round(time.perf_counter()-start, 1)
-    write_json(out/'summary.json', summary)
+    with alone_in(out):
+        figures = _figures(df, found, out)
+        eda_report(out/'report.html', df, summary, found, figures)
+        write_csv(found, out/'issues.csv')
+        summary['seconds'] = round(time.perf_counter()-start, 1)
+        write_json(out/'summary.json', summary)
     return summary

@@ -4,7 +4,7 @@
 
 One line a kill, and a table at the end; the exit code is 1 if one result differs,
 or something of ours is left behind."""
-import argparse, collections, hashlib, os, random, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse, collections, hashlib, json, os, random, shutil, signal, socket, subprocess, sys, tempfile, time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,6 +66,9 @@ def result(folder, job):
     paths = sorted(o for pattern in job.outputs.split() for o in folder.glob(pattern))
     return {str(o.relative_to(folder)):hashlib.md5(o.read_bytes()).hexdigest() for o in paths}
 
+def all_finished(folder): # Runs that a command has made or changed
+    return all(json.loads(o.read_text()).get('status')=='finished' for o in folder.glob('runs/*/run.json'))
+
 def left(folder):
     "What of ours lies about: half-written files and folders, locks, checkpoints of finished runs"
     endings = ('.tmp','.new','.old','.lock','.unfinished')
@@ -91,12 +94,12 @@ def one(home, rng, name, reference):
     seconds,want = reference[name]
     p = start(folder, job.args)
     time.sleep(rng.uniform(0, seconds))
-    came_too_late = p.poll() is not None
     p.kill()
     p.wait()
     begun = job.again and (folder/'runs'/job.args.split('--name ')[1].split()[0]/'run.json').exists()
     _,bad = finish(folder, job, job.again if begun else job.args)
-    if came_too_late and 'use --overwrite' in bad: bad = '' # it was done, and says so
+    was_done = 'use --overwrite' in bad and result(folder, job)==want and all_finished(folder)
+    if was_done: bad = '' # it was killed after that, and says so
     if bad: return f'the command does not go on: {bad}'
     if result(folder, job)!=want: return 'another result'
     return f'left behind: {there}' if (there := left(folder)) else ''
@@ -110,10 +113,11 @@ def soak(home, n, seed=0, names=tuple(JOBS)):
     for i in range(n):
         name = names[i%len(names)]
         if name not in reference:
-            shutil.copytree(home/'base', home/name)
-            seconds,bad = finish(home/name, JOBS[name], JOBS[name].args)
+            shutil.rmtree(home/'work', ignore_errors=True)
+            shutil.copytree(home/'base', home/'work') # the same place, because some tables hold whole paths
+            seconds,bad = finish(home/'work', JOBS[name], JOBS[name].args)
             assert not bad, (name, bad)
-            reference[name] = seconds,result(home/name, JOBS[name])
+            reference[name] = seconds,result(home/'work', JOBS[name])
             assert reference[name][1], f'{name}: nothing to compare'
         why = one(home, rng, name, reference)
         counts[name, 'wrong' if why else 'equal'] += 1

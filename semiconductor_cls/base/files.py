@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NO_ROOM', 'atomic_path', 'own_folder', 'write_text', 'write_json', 'read_json', 'renew_json', 'check_own', 'file_md5',
-           'open_own', 'hold', 'is_held', 'mend_folder', 'whole_folder', 'is_leftover', 'sweep', 'text_encoding',
-           'open_text', 'csv_format']
+           'open_own', 'hold', 'is_held', 'mend_folder', 'whole_folder', 'is_leftover', 'sweep', 'alone_in',
+           'text_encoding', 'open_text', 'csv_format']
 
 # %% ../../nbs/01_base.files.ipynb #c0002
 import codecs, errno, hashlib, json, math, os, platform, re, shlex, shutil, stat, sys, threading
@@ -257,6 +257,15 @@ def sweep(
     "Remove what killed processes were writing into a folder, and into those in it"
     for where,_,names in os.walk(folder):
         for name in filter(is_leftover, names): (Path(where)/name).unlink(missing_ok=True)
+
+@contextmanager
+def alone_in(
+    folder # Of results
+):
+    "`hold` a folder, and `sweep` it first"
+    with hold(folder):
+        sweep(folder)
+        yield
 
 # %% ../../nbs/01_base.files.ipynb #bde0a300
 _MARKS = [(codecs.BOM_UTF8,'utf-8-sig'), (codecs.BOM_UTF16_LE,'utf-16'), (codecs.BOM_UTF16_BE,'utf-16')]
