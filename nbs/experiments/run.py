@@ -39,7 +39,7 @@ def read_grid(path):
     return pd.DataFrame(rows).drop(columns='seeds')
 
 def command_of(row, runs, extra=(), device=None):
-    "The command of one training; the split follows the seed, so that both kinds of luck are in the spread; `extra` wins"
+    "The command of one training; the split follows the seed, so both kinds of luck are in the spread; `extra` wins"
     fixed = {change.partition('=')[0] for change in extra}
     own = [change for change in row['changes'].split() if change.partition('=')[0] not in fixed]
     changes = [*extra, f"split_seed={row['seed']}", *own]
