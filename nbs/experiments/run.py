@@ -127,7 +127,8 @@ def show(args):
     notebooks = sorted(o for o in HERE.glob('*.ipynb') if o.name.startswith(tuple(args.only.split(','))))
     if not notebooks: return 0
     words = 'jupyter nbconvert --to notebook --execute --log-level WARN --output-dir'.split()+[str(args.out)]
-    env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=str(HERE))
+    paths = os.pathsep.join([str(HERE), os.environ.get('PYTHONPATH', '')]).rstrip(os.pathsep)
+    env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=paths)
     return subprocess.run([*words, *map(str, notebooks)], env=env).returncode
 
 def missing(args):
