@@ -138,6 +138,7 @@ def missing(args):
     results = args.out/'results.csv'
     have = set(pd.read_csv(results).run) if results.exists() else set()
     wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
+    if args.seeds: wanted = wanted[wanted.seed.isin(parse_seeds(args.seeds))]
     if args.quick: wanted = wanted[wanted.seed<2].assign(data=str(args.out/'chips'))
     return wanted.sort_values('seed', kind='stable').to_dict('records')
 
@@ -145,6 +146,7 @@ def parse_args():
     "What was asked"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--only', default='', help='experiments whose names start so, separated by commas')
+    parser.add_argument('--seeds', help="only these, such as '0-2'")
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
     parser.add_argument('--threads', type=int, default=1, help='threads of each; other numbers give other bytes')
     parser.add_argument('--device', help='cpu or cuda; chosen by itself if not given')
