@@ -337,7 +337,7 @@ def evaluate(
     with run.writes():
         old = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
         m = evaluate_run(run, tell=say)
-        if 'seconds' in old: write_json(run/'metrics.json', {**m, 'seconds': old['seconds']})
+        if 'seconds' in old: run.write('metrics.json', {**m, 'seconds': old['seconds']})
         operate_run(run, line, max_escape, max_overkill, looks)
         renew_report(run)
     typer.echo(f"{headline(m)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}")
