@@ -396,6 +396,7 @@ def ensemble(
     choose:str='equal', # equal weights; or on validation greedy, or stack (logistic regression, with --how logit)
     # Offer each run with other views (flips, dihedral) as one more member; kept if it helps on validation
     tta:Optional[str]=None,
+    baseline:Optional[str]=None, # The member that the others are measured against; the best one on validation
     overwrite:bool=False, # Replace a run of this name
 ):
     """Average finished runs into one.
@@ -409,7 +410,7 @@ def ensemble(
     from semiconductor_cls.jobs.committee import ensemble_run
     from semiconductor_cls.jobs.report import headline
     check_free(out, overwrite)
-    m = ensemble_run(runs, out, how, choose, overwrite, tta or '', say)
+    m = ensemble_run(runs, out, how, choose, overwrite, tta or '', say, baseline)
     typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #c0043

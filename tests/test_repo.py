@@ -77,6 +77,16 @@ def test_names_of_earlier_releases_are_there_or_told():
     lost = [n for n in names if not hasattr(every, n) and not re.search(rf'`{re.escape(n)}\b', told)]
     assert not lost, f'gone from semiconductor_cls.all, and CHANGELOG.md does not name what replaces them: {lost}'
 
+def test_fastai_and_this_library_do_not_shadow_one_another():
+    first,second = {},{}
+    exec('from fastai.vision.all import *\nfrom semiconductor_cls.all import *', first)
+    exec('from semiconductor_cls.all import *\nfrom fastai.vision.all import *', second)
+    names = {name for name in first.keys() & second.keys() if not name.startswith('_')}
+    assert {'Learner','make_dls','auc_ci'} <= names
+    assert not [name for name in names if first[name] is not second[name]]
+    from semiconductor_cls.all import load_image # By name, as ever
+    assert load_image.__module__=='semiconductor_cls.base.image'
+
 MOVED = '''core image report switches job committee ablate bundle export inputs predict explain drift gate verdicts
     app'''
 

@@ -1,7 +1,7 @@
 """Train what `grid.csv` asks for and `results.csv` lacks; each row of the results names the command that made it.
 
     python run.py                        # all that is missing, one training at a time
-    python run.py --only 02_pooling      # one experiment
+    python run.py --only 02,05           # some experiments, by how their names start
     python run.py --jobs 2 --device cuda # two at a time, on a GPU
     python run.py --quick                # every arm twice, tiny, on drawn chips; writes elsewhere
 
@@ -39,10 +39,12 @@ def read_grid(path):
     return pd.DataFrame(rows).drop(columns='seeds')
 
 def command_of(row, runs, extra=(), device=None):
-    "The command of one training; the split follows the seed, so that both kinds of luck are in the spread"
-    sets = [*extra, f"split_seed={row['seed']}", *row['changes'].split()]
+    "The command of one training; the split follows the seed, so both kinds of luck are in the spread; `extra` wins"
+    fixed = {change.partition('=')[0] for change in extra}
+    own = [change for change in row['changes'].split() if change.partition('=')[0] not in fixed]
+    changes = [*extra, f"split_seed={row['seed']}", *own]
     words = ['semicls', 'train', row['data'], '--recipe', row['recipe'], '--seed', str(row['seed'])]
-    for o in sets: words += ['--set', o]
+    for change in changes: words += ['--weights','none'] if change=='weights=none' else ['--set',change]
     if device: words += ['--device', device]
     return [*words, '--name', row['run'], '--runs', str(runs)]
 
@@ -122,7 +124,7 @@ def train(row, args, lock):
 
 def show(args):
     "Run the notebooks on what is there now: in their place, or beside the stand-ins of `--quick`"
-    notebooks = sorted(HERE.glob(f'{args.only}*.ipynb'))
+    notebooks = sorted(o for o in HERE.glob('*.ipynb') if o.name.startswith(tuple(args.only.split(','))))
     if not notebooks: return 0
     words = 'jupyter nbconvert --to notebook --execute --log-level WARN --output-dir'.split()+[str(args.out)]
     env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=str(HERE))
@@ -131,7 +133,7 @@ def show(args):
 def missing(args):
     "Trainings that no row of the results has, in the order of the grid, the first seeds of all arms first"
     grid = read_grid(HERE/'grid.csv')
-    if args.only: grid = grid[grid.experiment.str.startswith(args.only)]
+    grid = grid[grid.experiment.str.startswith(tuple(args.only.split(',')))]
     results = args.out/'results.csv'
     have = set(pd.read_csv(results).run) if results.exists() else set()
     wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
@@ -141,7 +143,7 @@ def missing(args):
 def parse_args():
     "What was asked"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--only', default='', help='experiments whose name starts so')
+    parser.add_argument('--only', default='', help='experiments whose names start so, separated by commas')
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
     parser.add_argument('--threads', type=int, default=1, help='threads of each; other numbers give other bytes')
     parser.add_argument('--device', help='cpu or cuda; chosen by itself if not given')
