@@ -135,7 +135,8 @@ _FORMULA = re.compile(r"^'*[=+\-@\t\r]") # What a spreadsheet would run, with an
 def _cell_out(v):
     "A cell as it is written"
     if isinstance(v, (list,tuple)): return json.dumps(v)
-    return "'"+v if isinstance(v, str) and _FORMULA.match(v) else v
+    is_formula = isinstance(v, str) and v not in ('+','-') and _FORMULA.match(v)
+    return "'"+v if is_formula else v
 
 def _cell_in(v):
     "A cell as it was before `_cell_out`"
