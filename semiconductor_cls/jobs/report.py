@@ -106,7 +106,7 @@ def run_report(
     sections = [Section(10, _data_part(run)), Section(20, _training_part(run)), Section(90, _repeat_part(info))]
     first = f"This run is {info['status']}; there is no evaluation yet."
     if _there(run, 'metrics.json'):
-        m = read_json(run/'metrics.json')
+        m = run.read('metrics.json')
         first,replaced = headline(m),{name for o in found.values() for name in o.replaces}
         sections += [Section(30, _test_part(run, m, replaced)), Section(80, _numbers_part(m))]
     parts = [first, *in_order([*sections, *found.values()]), run.licence or None]
