@@ -162,6 +162,7 @@ def _train(data, recipe, seed, folds, path, again, **options): # `metrics.json`
 @command('data', who='Train and judge')
 def train(
     data:str, # A folder of images, a table (clean.csv), or the word 'elpv'
+    group:Annotated[Optional[str], _GROUP]=None,
     recipe:str='quick', # quick, paper or strong
     arch:Optional[str]=None, # Backbone, such as resnet50
     seed:int=0, # Decides all chance in training
@@ -171,7 +172,6 @@ def train(
     good:str='good', # Name of the folder of good parts
     defect:str='defect', # Name of the folder of defective parts
     set_:Optional[list[str]]=None, # Override a field of the recipe: field=value (may be repeated)
-    group:Annotated[Optional[str], _GROUP]=None,
     folds:int=0, # Train this many models, each on all folds but one, and predict every training image out of fold
     device:Optional[str]=None, # cpu, cuda or mps; chosen by itself if not given
     overwrite:bool=False, # Replace a run of this name
@@ -180,7 +180,12 @@ def train(
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
+    First of all, --group: several photographs of one part have to stay together, or the test flatters.
+    On a public set with six exposures a part the AUC was 0.936 without it; with it an honest 0.887.
+
     Examples:
+
+      semicls train photos/ --name line4 --group '^(.+)_cam'
 
       semicls train elpv --recipe quick --name demo
 
@@ -188,7 +193,7 @@ def train(
 
       semicls train photos/ --name line4 --resume
 
-      semicls train photos/ --name line4 --folds 5 --group '^(.+)_cam'
+      semicls train photos/ --name line4 --folds 5
     """
     if overwrite and resume: raise UserError('--overwrite and --resume exclude each other')
     _check_name(name)
