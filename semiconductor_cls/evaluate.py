@@ -395,6 +395,6 @@ def evaluate_run(
     res |= _more_metrics(y, p, groups, n_boot, lo, hi)
     res['escapes'] = rate_text(res['n_escapes'], res['n_defect'], group_sizes(groups, y))
     res['overkill'] = rate_text(res['n_overkills'], res['n_good'], group_sizes(groups, ~y))
-    write_json(run/'metrics.json', res)
+    run.write('metrics.json', res)
     _run_figures(run, df, y, p, t, groups, tell)
     return res

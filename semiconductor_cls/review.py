@@ -315,7 +315,7 @@ def operating(
 )->list: # Parts of a page
     "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
     if not (run/'operating.json').exists(): return []
-    found = read_json(run/'operating.json')
+    found = run.read('operating.json')
     points = pd.DataFrame(found['points']).drop(columns='key', errors='ignore')
     parts = ['## Operating point', _line_text(found), pair_table(found['report']), run/'figures/trade.png',
              'What a customer may ask for, with 95 % intervals:', points, run/'figures/reliability.png']
@@ -348,7 +348,7 @@ def operate_run(
     res |= _point_facts(y, p, groups, t, line, on_line) | facts
     res['points'] = operating_points(y, p, groups).to_dict('records')
     res |= _review(valid, test, t, line, looks, escape, human_miss)
-    write_json(run/'operating.json', res)
+    run.write('operating.json', res)
     _draw_operating(run, y, p, calibrated, t, line, groups)
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
     return res

@@ -78,7 +78,7 @@ def _gains(run, best, ids, y, P, groups):
     p = read_csv(run.file('preds_test.csv')).set_index('id').p_defect.reindex(ids).to_numpy()
     how = run.info['how']
     gain = dict(best=best) | compare_auc(y, p, P[best].to_numpy(), groups=groups)
-    write_json(run/'gain.json', gain | _luck(y, P, groups, how))
+    run.write('gain.json', gain | _luck(y, P, groups, how))
     write_csv(member_worth(y, P, how, groups), run/'members.csv')
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0015
@@ -91,7 +91,7 @@ _LUCK = ('Choosing the best of {n_combos:,} combinations on the test set would c
 def _gain_texts(run, n_combos):
     "The gain and the luck of choosing, in words"
     if not (run/'gain.json').exists(): return []
-    gain = {k:np.nan if v is None else v for k,v in read_json(run/'gain.json').items()}
+    gain = {k:np.nan if v is None else v for k,v in run.read('gain.json').items()}
     what = 'the named baseline' if run.info.get('baseline') else 'its best single member by validation'
     texts = [_GAIN.format(what=what, **gain)]
     if 'halvings' in gain: texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
@@ -126,7 +126,7 @@ def committee_report(
     combos = read_csv(run.file('combinations.csv'))
     figures = [f'figures/{name}.png' for name in _FIGURES if (run/f'figures/{name}.png').exists()]
     own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
-    first = [headline(read_json(run/'metrics.json')), *_gain_texts(run, len(combos))]
+    first = [headline(run.read('metrics.json')), *_gain_texts(run, len(combos))]
     parts = [*first, *in_order([own, *run_sections(run).values()]), run.licence or None]
     return write_report(run/'report.html', f'Committee {run.path.name}', parts, now())
 
@@ -207,7 +207,7 @@ def _average(members, out, how, weights, overwrite, baseline):
     share = {name:float(w) for name,w in chosen.items()}
     run = _new_committee(out, overwrite, members, share, how, baseline)
     chosen_on = 'nothing: equal weights' if weights=='equal' else 'validation'
-    write_json(run/'weights.json', dict(how=how, chosen_on=chosen_on, weights=chosen.to_dict()))
+    run.write('weights.json', dict(how=how, chosen_on=chosen_on, weights=chosen.to_dict()))
     write_csv(combos, run/'combinations.csv')
     _write_preds(run, members, chosen.to_numpy(), how)
     measured,groups = evaluate_run(run),groups_of(run, ids)

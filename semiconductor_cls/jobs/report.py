@@ -61,10 +61,11 @@ def run_sections(
                    explain=Section(50, explained(run), ('figures/mistakes.png',)))
     return {name:o for name,o in earlier.items() if o.parts} | read_sections(run)
 
-# %% ../../nbs/50_jobs.report.ipynb #c0017
+# %% ../../nbs/50_jobs.report.ipynb #eb2bb18e
 def _data_part(run):
     "What the data were, and what was left out"
-    parts = ['## Data', run.info.get('summary',''), _figure(run, 'class_balance'), _figure(run, 'training_batch')]
+    told = [run.info.get('summary', ''), *run.info.get('risks', [])]
+    parts = ['## Data', *told, _figure(run, 'class_balance'), _figure(run, 'training_batch')]
     removed = _filled(run, 'removed.csv')
     if removed is None: return parts
     columns = [c for c in ('path','reason','detail') if c in removed]
@@ -105,7 +106,7 @@ def run_report(
     sections = [Section(10, _data_part(run)), Section(20, _training_part(run)), Section(90, _repeat_part(info))]
     first = f"This run is {info['status']}; there is no evaluation yet."
     if _there(run, 'metrics.json'):
-        m = read_json(run/'metrics.json')
+        m = run.read('metrics.json')
         first,replaced = headline(m),{name for o in found.values() for name in o.replaces}
         sections += [Section(30, _test_part(run, m, replaced)), Section(80, _numbers_part(m))]
     parts = [first, *in_order([*sections, *found.values()]), run.licence or None]

@@ -257,7 +257,7 @@ def explain_run(
         _write_mistakes(explain, df, threshold, k)
         res = dict(reported_on=on, threshold=threshold, n_boxed=len(boxed))
         if len(boxed): res |= _score_run(explain, boxed)
-        write_json(run/'explain.json', res)
+        run.write('explain.json', res)
         _write_section(run)
         renew_report(run)
     return res

@@ -73,8 +73,8 @@ def run_facts(
 )->dict: # The part of the manifest that comes from the run
     "What a run knows about itself"
     info,cuts = run.info,run.decision or UNDECIDED
-    files = [run/f'{name}.json' for name in ('metrics','operating')]
-    metrics,operating = (read_json(p) if p.exists() else {} for p in files)
+    names = ('metrics.json','operating.json')
+    metrics,operating = (run.read(name) if (run/name).exists() else {} for name in names)
     levels,blank = run.pixels
     rule = {} if levels is None else dict(pixels=pixel_rule(levels, blank)) # of 0.3 and before: none
     return dict(
