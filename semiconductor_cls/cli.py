@@ -327,7 +327,7 @@ def evaluate(
 
       semicls evaluate runs/line4 --escape-cost 200 --overkill-cost 0.5 --defect-rate 0.002
     """
-    from semiconductor_cls.evaluate import evaluate_run
+    from semiconductor_cls.line.export import restate_bundle
     from semiconductor_cls.operate import Line
     from semiconductor_cls.review import operate_run
     from semiconductor_cls.jobs.committee import renew_report
@@ -336,11 +336,12 @@ def evaluate(
     line = Line(defect_rate, escape_cost, overkill_cost)
     with run.writes():
         old = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
-        m = evaluate_run(run, tell=say)
+        point = operate_run(run, line, max_escape, max_overkill, looks, tell=say, command=_called())
+        m = read_plain(run/'metrics.json')
         if 'seconds' in old: write_json(run/'metrics.json', {**m, 'seconds': old['seconds']})
-        operate_run(run, line, max_escape, max_overkill, looks)
+        restate_bundle(run, say)
         renew_report(run)
-    typer.echo(f"{headline(m)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}")
+    typer.echo(f"{headline(m, point)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #c0038
 def _table_text(df): return df.to_string(index=False, float_format='{:.4f}'.format)
