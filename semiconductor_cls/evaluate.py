@@ -440,6 +440,6 @@ def evaluate_run(
     res |= dict(threshold=cuts.hi, look_from=cuts.lo, threshold_rule=run.decisions[-1]['rule'])
     res |= dict(threshold_from='preds_valid.csv') | _point_entries(y, p, cuts, groups)
     res |= _more_metrics(y, p, groups, n_boot, lo, hi)
-    write_json(run/'metrics.json', res)
+    run.write('metrics.json', res)
     _run_figures(run, df, y, p, cuts, groups, tell)
     return res

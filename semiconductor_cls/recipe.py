@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from .base.errors import *
 from .base.image import parse_levels
+from .data import AUGS
 from .losses import *
 from .callbacks import *
 from .backbones import *
@@ -38,6 +39,7 @@ class Recipe:
     cutmix:float = 0. # The same for CutMix; only one of the two may be on
     balanced:bool = True # Draw the classes one to one
     aug_p:float = .5 # Chance of each augmentation; 0 turns them off
+    augs:tuple = AUGS # Which augmentations happen: flip, rotate, zoom, warp, lighting
     augment:str = 'albumentations' # albumentations (on bytes, for a CPU) or fastai (on batches, for a GPU)
     train_bn:bool = True # Train batch norms of the frozen body, as fastai does
     tta:str = '' # Average predictions over flips (4 views) or dihedral (8); off if empty
@@ -72,6 +74,12 @@ def _check_words(r):
     _need(r.tta in TTAS, f'tta={r.tta}: flips, dihedral, or empty')
     _need(r.augment in ('albumentations','fastai'), f'augment={r.augment}: albumentations or fastai')
     _need(r.precision in ('fp32','bf16','fp16'), f'precision={r.precision}: fp32, bf16 or fp16')
+
+# %% ../nbs/28_recipe.ipynb #2840b507
+def _check_augs(r):
+    "Augmentations of the study, each once"
+    for name in r.augs: _need(name in AUGS, f"augs={name}: one of {', '.join(AUGS)}.{nearest(name, AUGS)}")
+    _need(r.augs and len(set(r.augs))==len(r.augs), f"augs={','.join(r.augs)}: some, each once; aug_p=0 turns all off")
 
 def _check_sizes(r):
     "Picture sides that the backbone can take"
@@ -113,6 +121,7 @@ def check_recipe(
     "Refuse what cannot be trained, before anything is written"
     _check_numbers(r)
     _check_words(r)
+    _check_augs(r)
     _check_sizes(r)
     _need(len(r.lrs)==3, f'lrs={r.lrs}: three positive rates')
     _need(r.frozen_epochs+r.epochs>0, 'at least one epoch')

@@ -372,7 +372,7 @@ def operating(
 )->list: # Parts of a page
     "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
     if not (run/'operating.json').exists(): return []
-    found = read_json(run/'operating.json')
+    found = run.read('operating.json')
     parts = ['## Operating point', _line_text(found), *_decided_parts(found), *_worth_parts(found)]
     points = pd.DataFrame(found['points']).drop(columns='key', errors='ignore')
     parts += [run/'figures/trade.png', 'What a customer may ask for, with 95 % intervals:', points]
@@ -386,7 +386,7 @@ def _keep_decision(run, res, why, command, tell):
     lo,hi = (res['review'][end] for end in ('lo','hi')) if 'review' in res else (res['threshold'],)*2
     made = run.decide(lo, hi, res['rule'], why, command)
     res['decision'] = dict(id=made.id, lo=lo, hi=hi)
-    write_json(run/'operating.json', res)
+    run.write('operating.json', res)
     evaluate_run(run, tell=tell)
 
 # %% ../nbs/36_review.ipynb #c0061

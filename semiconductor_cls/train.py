@@ -162,7 +162,8 @@ def recipe_dls(
 )->DataLoaders:
     "The loaders of a recipe at one size"
     augs = None
-    if r.aug_p: augs = study_augs(r.aug_p) if r.augment=='albumentations' else batch_augs(r.aug_p)
+    on_bytes = r.augment=='albumentations'
+    if r.aug_p: augs = study_augs(r.aug_p, augs=r.augs) if on_bytes else batch_augs(r.aug_p, r.augs)
     cache = _pixels(df, sz, folder, {} if caches is None else caches, levels_of(df, r.levels))
     for i,why in cache.broken.items():
         raise UserError(f'{df.path.iloc[i]}: {why}; the images of this table have to stay where they are')

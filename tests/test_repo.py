@@ -14,7 +14,7 @@ BY_HAND = {'__init__','_modidx','all'}
 def cells(p): return nbformat.read(p, as_version=4).cells
 def module(p): return next(m[1] for c in cells(p) if (m := re.match(r'#\|\s*default_exp ([\w.]+)', c.source)))
 def path_of(m): return PKG/(m.replace('.', '/')+'.py')
-def wing(m): return m.split('.')[0] if '.' in m else 'cli' if m=='cli' else 'spine'
+def wing(m): return m.split('.')[0] if '.' in m else 'cli' if m in ('cli','shell') else 'spine'
 def tracked():
     return subprocess.run(['git','ls-files'], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 def is_export(c): return c.cell_type=='code' and re.match(r'#\|\s*export', c.source)
@@ -62,10 +62,11 @@ def test_no_stale_modules_and_all_is_complete():
     there -= BY_HAND | {f'{w}.__init__' for w in WINGS} | {'line.score_script'}
     assert there==mods
     imported = re.findall(r'from \.([\w.]+) import', (PKG/'all.py').read_text())
-    assert set(imported)==mods-{'cli'} and len(imported)==len(set(imported))
+    assert set(imported)==mods-{'cli','shell'} and len(imported)==len(set(imported))
 
 def test_a_name_stands_once():
-    rooms = [m for m in map(module, LIB) if m not in ('cli','learner')] # learner gives other rooms' names on purpose
+    apart = ('cli','shell','learner') # learner gives other rooms' names on purpose
+    rooms = [m for m in map(module, LIB) if m not in apart]
     names = Counter(n for m in rooms for n in importlib.import_module(f'semiconductor_cls.{m}').__all__)
     assert not [n for n,k in names.items() if k>1], 'one of them is lost in semiconductor_cls.all'
 
@@ -75,6 +76,16 @@ def test_names_of_earlier_releases_are_there_or_told():
     names = (ROOT/'tests/names_0.2.1.txt').read_text().split()
     lost = [n for n in names if not hasattr(every, n) and not re.search(rf'`{re.escape(n)}\b', told)]
     assert not lost, f'gone from semiconductor_cls.all, and CHANGELOG.md does not name what replaces them: {lost}'
+
+def test_fastai_and_this_library_do_not_shadow_one_another():
+    first,second = {},{}
+    exec('from fastai.vision.all import *\nfrom semiconductor_cls.all import *', first)
+    exec('from semiconductor_cls.all import *\nfrom fastai.vision.all import *', second)
+    names = {name for name in first.keys() & second.keys() if not name.startswith('_')}
+    assert {'Learner','make_dls','auc_ci'} <= names
+    assert not [name for name in names if first[name] is not second[name]]
+    from semiconductor_cls.all import load_image # By name, as ever
+    assert load_image.__module__=='semiconductor_cls.base.image'
 
 MOVED = '''core image report switches job committee ablate bundle export inputs predict explain drift gate verdicts
     app'''

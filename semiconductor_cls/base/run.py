@@ -125,7 +125,8 @@ def _claims(info):
     yield is_number(info.get('size') or 16, 16, 1024), 'size is not 16 to 1024 pixels'
     yield info.get('channels') in (None,1,3), 'channels is not 1 or 3'
     yield is_number(info.get('folds') or 2, 2, 100), 'folds is not 2 to 100'
-    places = (info.get('pictures') or {}).values()
+    hashes,places = ((info.get(name) or {}).values() for name in ('files','pictures'))
+    yield all(isinstance(facts, dict) for facts in hashes), 'files is not a table of sizes and hashes'
     yield all(isinstance(place, str) for place in places), 'pictures is not a table of paths'
 
 # %% ../../nbs/04_base.run.ipynb #0b8b354e
@@ -246,9 +247,10 @@ def file(self:Run,
 # %% ../../nbs/04_base.run.ipynb #8d0814aa
 @patch
 def finish(self:Run, **kw):
-    "Say that the run is finished, and keep the hash of its weights and of each table"
-    paths = sorted(o for ending in ('*.csv','*.jsonl','*.safetensors') for o in self.path.glob(ending))
-    facts = {path.name:_facts(path) for path in paths}
+    "Say that the run is finished, and keep the hash of its weights, of each table and of what is measured"
+    endings = '*.csv','*.jsonl','*.safetensors','*.json','sections/*.json'
+    paths = sorted(o for ending in endings for o in self.path.glob(ending) if o.name!='run.json')
+    facts = {path.relative_to(self.path).as_posix():_facts(path) for path in paths}
     self.update(status='finished', finished=now(), files=facts, **kw)
 
 @patch
@@ -265,6 +267,22 @@ def writes(self:Run,
         if not names or kept is None: return
         there = [name for name in names if (self/name).exists()]
         self.update(files=self.info['files'] | {name:_facts(self/name) for name in there})
+
+# %% ../../nbs/04_base.run.ipynb #ee77ae01
+@patch
+def read(self:Run,
+    name:str # Of a JSON file in the run
+)->dict:
+    "Names and values of a JSON file of the run, if it is the one that was written"
+    return read_plain(self.file(name))
+
+@patch
+def write(self:Run,
+    name:str, # Of a JSON file in the run
+    d:dict # What it will hold
+):
+    "Write a JSON file of the run; its hash is renewed where hashes are kept"
+    with self.writes(name): write_json(self/name, d)
 
 # %% ../../nbs/04_base.run.ipynb #4213a63d
 @patch(as_prop=True)
@@ -350,7 +368,7 @@ def _decided_before(run):
     "The decision of a run that keeps no history, as a list of one entry; empty where nothing has been chosen"
     for name in ('operating.json','metrics.json'):
         if not (run/name).exists(): continue
-        chosen = read_plain(run/name)
+        chosen = run.read(name)
         review = chosen.get('review') or dict.fromkeys(('lo','hi'), chosen.get('threshold'))
         lo,hi = (review.get(end) if isinstance(review, dict) else None for end in ('lo','hi'))
         _check_cuts(run/name, run, lo, hi)

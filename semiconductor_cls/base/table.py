@@ -68,7 +68,8 @@ def split_words()->dict: # Plain word → 'train', 'valid' or 'test'
 COLUMN_WORDS = dict(
     path='path / image / file / filename / file name / filepath / file path / image path / img / picture / 图片 / 画像',
     label='label / class / target / verdict / result / quality / choice / 标签 / ラベル',
-    split='split / set / subset', defect_type='defect type / defecttype / fault type / anomaly type / 缺陷类型')
+    split='split / set / subset', mask='mask / mask path / mask file',
+    defect_type='defect type / defecttype / fault type / anomaly type / 缺陷类型')
 
 def own_columns(
     columns, # Names of a table
@@ -79,7 +80,7 @@ def own_columns(
     for col in columns:
         word = plain_word(col)
         taken.setdefault(words.get(word, word.replace(' ', '_')), []).append(col)
-    ours = [*COLS,'group','lot','x_1','y_1','x_2','y_2']
+    ours = [*COLS,'group','lot','mask','x_1','y_1','x_2','y_2']
     names = {}
     for name in ours:
         cols = taken.get(name, [])
@@ -134,7 +135,8 @@ _FORMULA = re.compile(r"^'*[=+\-@\t\r]") # What a spreadsheet would run, with an
 def _cell_out(v):
     "A cell as it is written"
     if isinstance(v, (list,tuple)): return json.dumps(v)
-    return "'"+v if isinstance(v, str) and _FORMULA.match(v) else v
+    is_formula = isinstance(v, str) and v not in ('+','-') and _FORMULA.match(v)
+    return "'"+v if is_formula else v
 
 def _cell_in(v):
     "A cell as it was before `_cell_out`"

@@ -51,10 +51,11 @@ def combinations(
     Pv:pd.DataFrame, # Probabilities on validation (images, members)
     yt, # Truth on test
     Pt:pd.DataFrame, # Probabilities on test
-    how:str='prob' # Average of 'prob', 'logit' or 'rank'
+    how:str='prob', # Average of 'prob', 'logit' or 'rank'
+    baseline:str=None # The member to beat; the best one on validation if `None`
 )->pd.DataFrame: # `members, n, auc_valid, auc_test, plus`
-    "Every combination as in the study's tables; `plus` where it beats the best single member on validation"
-    valid,test = combo_table(yv, Pv, how=how),combo_table(yt, Pt, how=how)
+    "Every combination as in the study's tables; `plus` where it beats the baseline on validation"
+    valid,test = combo_table(yv, Pv, baseline, how),combo_table(yt, Pt, how=how)
     twice = valid.model[valid.model.duplicated()]
     if len(twice):
         mend = "rename the folder of the member whose name holds '+' or is 'all*'"
@@ -72,15 +73,15 @@ def _luck(y, P, groups, how):
     return dict(halvings=len(luck), claimed=luck.claimed.mean(), kept=luck['kept'].mean())
 
 def _gains(run, best, ids, y, P, groups):
-    "Write `gain.json`, with the gain over the `best` member, and `members.csv`, with the worth of each"
+    "Write `gain.json`, with the gain over the baseline `best`, and `members.csv`, with the worth of each"
     p = read_csv(run.file('preds_test.csv')).set_index('id').p_defect.reindex(ids).to_numpy()
     how = run.info['how']
     gain = dict(best=best) | compare_auc(y, p, P[best].to_numpy(), groups=groups)
-    write_json(run/'gain.json', gain | _luck(y, P, groups, how))
+    run.write('gain.json', gain | _luck(y, P, groups, how))
     write_csv(member_worth(y, P, how, groups), run/'members.csv')
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0015
-_GAIN = ('This committee against its best single member by validation, {best}: test AUC {diff:+.4f} '
+_GAIN = ('This committee against {what}, {best}: test AUC {diff:+.4f} '
          '(95 % interval {lo:+.4f} to {hi:+.4f}, paired; p = {p_value:.2g}).')
 _LUCK = ('Choosing the best of {n_combos:,} combinations on the test set would claim an AUC {off:+.4f} off the truth: '
          'chosen on one half of it, it claims {claimed:.4f} there and keeps {kept:.4f} on the other '
@@ -89,8 +90,9 @@ _LUCK = ('Choosing the best of {n_combos:,} combinations on the test set would c
 def _gain_texts(run, n_combos):
     "The gain and the luck of choosing, in words"
     if not (run/'gain.json').exists(): return []
-    gain = {k:np.nan if v is None else v for k,v in read_json(run/'gain.json').items()}
-    texts = [_GAIN.format(**gain)]
+    gain = {k:np.nan if v is None else v for k,v in run.read('gain.json').items()}
+    what = 'the named baseline' if run.info.get('baseline') else 'its best single member by validation'
+    texts = [_GAIN.format(what=what, **gain)]
     if 'halvings' in gain: texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
     return texts
 
@@ -123,7 +125,7 @@ def committee_report(
     combos = read_csv(run.file('combinations.csv'))
     figures = [f'figures/{name}.png' for name in _FIGURES if (run/f'figures/{name}.png').exists()]
     own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
-    first = [headline(read_json(run/'metrics.json'), operating_point(run)), *_gain_texts(run, len(combos))]
+    first = [headline(run.read('metrics.json'), operating_point(run)), *_gain_texts(run, len(combos))]
     parts = [*first, *in_order([own, *run_sections(run).values()]), run.licence or None]
     return write_report(run/'report.html', f'Committee {run.path.name}', parts, now())
 
@@ -154,14 +156,14 @@ def _weights_of(y, P, weights, how):
     if weights=='stack': return stack(y, P)
     return greedy(y, P, how='logit' if how=='logit' else 'prob')
 
-def _new_committee(out, overwrite, members, weights, how):
+def _new_committee(out, overwrite, members, weights, how, baseline):
     "The run directory, with the table of the first member"
     first = next(iter(members.values()))
     same = {k:first.info.get(k) for k in ('source','fingerprint','split_fingerprint','classes')}
     if kept := first.info.get('pictures'):
         same['pictures'] = kept | dict(from_run=os.path.relpath(kept['root'], os.path.realpath(out)))
     places = {name:os.path.relpath(run.path.resolve(), Path(out).resolve()) for name,run in members.items()}
-    run = create_run(out, overwrite, kind='ensemble', members=places, weights=weights, how=how,
+    run = create_run(out, overwrite, kind='ensemble', members=places, weights=weights, how=how, baseline=baseline,
                      summary=f"a committee of {len(members)} runs: {', '.join(members)}", **same)
     table = first.file('table.csv').read_text(encoding='utf-8', errors='surrogateescape')
     write_text(run/'table.csv', table)
@@ -194,18 +196,19 @@ def _invite(runs, out, how, tta, tell):
     raise UserError(f'{len(members)} members: at most 16, whose 65,535 combinations are tabled')
 
 # %% ../../nbs/53_jobs.committee.ipynb #480218d0
-def _average(members, out, how, weights, overwrite):
+def _average(members, out, how, weights, overwrite, baseline):
     "Make the run of a committee; it is finished when all its files are there"
     (_,yv,Pv),(ids,yt,Pt) = (join_runs(members, which) for which in ('valid','test'))
-    combos = combinations(yv, Pv, yt, Pt, how)
+    combos = combinations(yv, Pv, yt, Pt, how, baseline)
     chosen = _weights_of(yv, Pv, weights, how)
-    run = _new_committee(out, overwrite, members, {name:float(w) for name,w in chosen.items()}, how)
+    share = {name:float(w) for name,w in chosen.items()}
+    run = _new_committee(out, overwrite, members, share, how, baseline)
     chosen_on = 'nothing: equal weights' if weights=='equal' else 'validation'
-    write_json(run/'weights.json', dict(how=how, chosen_on=chosen_on, weights=chosen.to_dict()))
+    run.write('weights.json', dict(how=how, chosen_on=chosen_on, weights=chosen.to_dict()))
     write_csv(combos, run/'combinations.csv')
     _write_preds(run, members, chosen.to_numpy(), how)
     measured,groups = evaluate_run(run),groups_of(run, ids)
-    _gains(run, combos.members[0], ids, yt, Pt, groups)
+    _gains(run, baseline or combos.members[0], ids, yt, Pt, groups)
     _compare_ways(run, yv, Pv, yt, Pt, groups)
     run.finish()
     committee_report(run)
@@ -219,13 +222,14 @@ def ensemble_run(
     weights:str='equal', # As in the study; on validation 'greedy' (Caruana 2004), or 'stack' (with 'logit')
     overwrite:bool=False, # Replace a run that is there
     tta:str='', # Other views to offer as members, see `add_tta`
-    tell=noop # Where progress goes
+    tell=noop, # Where progress goes
+    baseline:str=None # The member to beat, by name; the best one on validation if `None`
 )->dict: # `metrics.json` of the committee
     "Average runs into a run directory with `combinations.csv`, `weights.json`, predictions, metrics and a report"
     _check_wish(how, weights)
     members = _invite(runs, out, how, tta, tell)
     check_free(out, overwrite)
-    with hold(out): return _average(members, out, how, weights, overwrite)
+    with hold(out): return _average(members, out, how, weights, overwrite, baseline)
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0031
 def renew_report(

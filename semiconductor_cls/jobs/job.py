@@ -213,7 +213,7 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
         train_figures(run, learn, df)
         keep_product(run, df, learn.dls.cache)
         m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
-        write_json(run/'metrics.json', m)
+        run.write('metrics.json', m)
         run.finish()
         (run/'checkpoint.pt').unlink(missing_ok=True)
     except BaseException as e:
@@ -257,7 +257,7 @@ def train_table(
             if run.info['status']=='finished':
                 tell(f'{path}: this run is finished already')
                 (run/'checkpoint.pt').unlink(missing_ok=True)
-                return read_json(run/'metrics.json')
+                return run.read('metrics.json')
             weights = given_weights(run, weights)
             run.update(status='running')
         else:

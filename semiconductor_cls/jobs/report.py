@@ -49,7 +49,7 @@ def operating_point(
 )->dict|None: # What `operating.json` holds
     "What a run does at the prices that it was given; `None` without prices, or if it has decided anew since"
     if not _there(run, 'operating.json'): return None
-    point = read_plain(run/'operating.json')
+    point = run.read('operating.json')
     made = point.get('decision') or {}
     return point if made.get('id')==getattr(run.decision, 'id', None) else None
 
@@ -72,14 +72,14 @@ def explained(
 def _is_of_before(run):
     "Whether `operating.json` states another decision than the one that stands"
     if not _there(run, 'operating.json') or run.decision is None: return False
-    made = read_plain(run/'operating.json').get('decision')
+    made = run.read('operating.json').get('decision')
     return bool(made) and made.get('id')!=run.decision.id
 
 # %% ../../nbs/50_jobs.report.ipynb #610a0d4d
 def _is_outdated(run):
     "Whether `semicls explain` was given before the decision that stands"
     if not _there(run, 'explain.json') or run.decision is None: return False
-    m = read_plain(run/'explain.json')
+    m = run.read('explain.json')
     made_at = m.get('look_from', m.get('threshold')),m.get('threshold')
     return made_at!=tuple(run.decision)
 
@@ -144,7 +144,7 @@ def run_report(
     sections = [Section(10, _data_part(run)), Section(20, _training_part(run)), Section(90, _repeat_part(info))]
     first = f"This run is {info['status']}; there is no evaluation yet."
     if _there(run, 'metrics.json'):
-        m = read_json(run/'metrics.json')
+        m = run.read('metrics.json')
         first,replaced = headline(m, operating_point(run)),{name for o in found.values() for name in o.replaces}
         sections += [Section(30, _test_part(run, m, replaced)), Section(80, _numbers_part(m))]
     parts = [first, *in_order([*sections, *found.values()]), run.licence or None]

@@ -260,7 +260,7 @@ def explain_run(
         _write_mistakes(explain, df, cuts, k)
         res = dict(reported_on=on, threshold=cuts.hi, look_from=cuts.lo, decision_id=cuts.id, n_boxed=len(boxed))
         if len(boxed): res |= _score_run(explain, boxed)
-        write_json(run/'explain.json', res)
+        run.write('explain.json', res)
         _write_section(run)
         renew_report(run)
     return res

@@ -70,8 +70,8 @@ def decision_facts(
 )->dict: # `cuts threshold decision_id decision temperature metrics`
     "The part of the manifest that states what a run has decided, and what that does"
     cuts,known = run.decision or UNDECIDED,run.decisions
-    files = [run/f'{name}.json' for name in ('metrics','operating')]
-    metrics,operating = (read_json(p) if p.exists() else {} for p in files)
+    names = ('metrics.json','operating.json')
+    metrics,operating = (run.read(name) if (run/name).exists() else {} for name in names)
     said = {k:known[-1][k] for k in ('time','rule','why')} if known else {}
     return dict(cuts=list(cuts), threshold=cuts.hi, decision_id=cuts.id, decision=said,
                 temperature=operating.get('temperature'), metrics=_plain(metrics))
