@@ -277,7 +277,7 @@ def eda(
     """
     from semiconductor_cls.inspect import run_eda
     s = run_eda(data, out, good, defect, group=group or '')
-    for line in filter(None, [*s['told'], s['left_out']]): say(line)
+    for line in filter(None, [*s['told'], s['left_out'], *s['shortcuts'], s['small_defects']]): say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(f'{s[k]} {words}' for k,words in _FOUND.items())
     typer.echo(f"{s['n_images']:,} images ({classes}): {found}. Report: {out/'report.html'}")

@@ -100,10 +100,11 @@ def run_sections(
     if _is_of_before(run): found.pop('operating', None)
     return found | (dict(explain=Section(50, _outdated(run))) if _is_outdated(run) else {})
 
-# %% ../../nbs/50_jobs.report.ipynb #c0017
+# %% ../../nbs/50_jobs.report.ipynb #eb2bb18e
 def _data_part(run):
     "What the data were, and what was left out"
-    parts = ['## Data', run.info.get('summary',''), _figure(run, 'class_balance'), _figure(run, 'training_batch')]
+    told = [run.info.get('summary', ''), *run.info.get('risks', [])]
+    parts = ['## Data', *told, _figure(run, 'class_balance'), _figure(run, 'training_batch')]
     removed = _filled(run, 'removed.csv')
     if removed is None: return parts
     columns = [c for c in ('path','reason','detail') if c in removed]
