@@ -192,6 +192,7 @@ def saved_recipe(
         raise UserError(f"{run/'run.json'}: {why}; open the run with the version that made it")
     return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields.items()})
 
+# %% ../../nbs/51_jobs.job.ipynb #ae155596
 def ending(
     e:BaseException, # What ended a run
 )->dict: # `status`, `finished`, `error`
@@ -219,7 +220,7 @@ def keep_product(
     sizes = parallel_map(_file_size, own.path, desc='sizes')
     keep_likeness(run, learn_likeness(np.stack([cache[i] for i in rows]), sizes, part.astype(str).to_numpy()))
 
-# %% ../../nbs/51_jobs.job.ipynb #c0021
+# %% ../../nbs/51_jobs.job.ipynb #5096b2a0
 def _line(row):
     "An epoch in one line"
     losses = f"training loss {row['train_loss']:.3f}, validation loss {row['valid_loss']:.3f}"
@@ -233,15 +234,15 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
         learn = train_run(df, run, r, seed, weights, device, tell=tell_row, track=track, caches=caches)
         train_figures(run, learn, df)
         keep_product(run, df, learn.dls.cache)
-        m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
-        run.write('metrics.json', m)
+        measured = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
+        run.write('metrics.json', measured)
         run.finish()
         (run/'checkpoint.pt').unlink(missing_ok=True)
     except BaseException as e:
         run.update(**ending(e))
         raise
     finally: run_report(run)
-    return m
+    return measured
 
 # %% ../../nbs/51_jobs.job.ipynb #c0024
 def _reopen(path, df):
@@ -253,7 +254,25 @@ def _reopen(path, df):
     raise UserError(f'{path}: cannot resume, the data have changed since this run was started; '
                     'use --overwrite or another --name')
 
-# %% ../../nbs/51_jobs.job.ipynb #c0027
+# %% ../../nbs/51_jobs.job.ipynb #6d44fb40
+def _new_run(path, overwrite, df, r, seed, weights, info):
+    "A run directory that says what was asked for, and where the pictures lie"
+    facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
+    facts |= dict(pictures=picture_places(df, path), risks=[*df.attrs.get('risks', ())])
+    return create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
+
+def _finished_before(run, tell):
+    "`metrics.json` of a run that was finished before"
+    tell(f'{run.path}: this run is finished already')
+    (run/'checkpoint.pt').unlink(missing_ok=True)
+    return run.read('metrics.json')
+
+def _write_left_out(run, df, removed):
+    "What was removed, and what was found in the source"
+    if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
+    if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')
+
+# %% ../../nbs/51_jobs.job.ipynb #4f4bed2f
 def train_table(
     df:pd.DataFrame, # A table after `split_table`, with `hash`
     r:Recipe, # To be trained
@@ -275,18 +294,11 @@ def train_table(
     with hold(path):
         if resume:
             run = _reopen(path, df)
-            if run.info['status']=='finished':
-                tell(f'{path}: this run is finished already')
-                (run/'checkpoint.pt').unlink(missing_ok=True)
-                return run.read('metrics.json')
+            if run.info['status']=='finished': return _finished_before(run, tell)
             weights = given_weights(run, weights)
             run.update(status='running')
-        else:
-            facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
-            facts |= dict(pictures=picture_places(df, path), risks=[*df.attrs.get('risks', ())])
-            run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
-        if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
-        if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')
+        else: run = _new_run(path, overwrite, df, r, seed, weights, info)
+        _write_left_out(run, df, removed)
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030
