@@ -19,7 +19,7 @@ from .base.table import *
 from .base.run import *
 from .shell import *
 
-# %% ../nbs/99_cli.ipynb #c47eba0d
+# %% ../nbs/99_cli.ipynb #8e1b7f19
 _HELP = """Tell good chips from defective ones in images.
 
 The demo; a first look, a model, its scores, and the page for the desk:
@@ -38,7 +38,7 @@ app = typer.Typer(
     cls=Help, help=_HELP, epilog=_MORE, invoke_without_command=True, rich_markup_mode=None,
     pretty_exceptions_enable=False, context_settings=dict(help_option_names=['-h','--help']))
 
-# %% ../nbs/99_cli.ipynb #3631e5c3
+# %% ../nbs/99_cli.ipynb #4cf84daf
 def _print_version(asked:bool):
     if not asked: return
     typer.echo(f'semicls {semiconductor_cls.__version__}')
@@ -277,7 +277,7 @@ def eda(
     """
     from semiconductor_cls.inspect import run_eda
     s = run_eda(data, out, good, defect, group=group or '')
-    for line in filter(None, [*s['told'], s['left_out']]): say(line)
+    for line in filter(None, [*s['told'], s['left_out'], *s['shortcuts'], s['small_defects']]): say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(f'{s[k]} {words}' for k,words in _FOUND.items())
     typer.echo(f"{s['n_images']:,} images ({classes}): {found}. Report: {out/'report.html'}")
@@ -352,7 +352,7 @@ def evaluate(
 
       semicls evaluate runs/line4 --escape-cost 200 --overkill-cost 0.5 --defect-rate 0.002
     """
-    from semiconductor_cls.evaluate import evaluate_run
+    from semiconductor_cls.line.export import restate_bundle
     from semiconductor_cls.operate import Line
     from semiconductor_cls.review import operate_run
     from semiconductor_cls.jobs.committee import renew_report
@@ -361,11 +361,12 @@ def evaluate(
     line = Line(defect_rate, escape_cost, overkill_cost)
     with run.writes():
         old = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
-        m = evaluate_run(run, tell=say)
+        point = operate_run(run, line, max_escape, max_overkill, looks, tell=say, command=_called())
+        m = run.read('metrics.json')
         if 'seconds' in old: run.write('metrics.json', {**m, 'seconds': old['seconds']})
-        operate_run(run, line, max_escape, max_overkill, looks)
+        restate_bundle(run, say)
         renew_report(run)
-    typer.echo(f"{headline(m)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}")
+    typer.echo(f"{headline(m, point)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #c0038
 def _table_text(df): return df.to_string(index=False, float_format='{:.4f}'.format)
