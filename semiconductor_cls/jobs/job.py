@@ -75,8 +75,9 @@ def say_copies(
 )->list: # Lines; none where there are no copies
     "How many copies are kept together, and which carry the other label"
     counts = df.attrs.get('copies', {})
-    found = [f'{counts[kind]:,} {word}' for kind,word in _KINDS.items() if counts.get(kind)]
-    lines = [f"copies kept in one set with what they are copies of: {', '.join(found)} copies"] if found else []
+    words = [(counts.get(kind), f'{word} copy', f'{word} copies') for kind,word in _KINDS.items()]
+    found = [counted(*o) for o in words if o[0]]
+    lines = [f"copies kept in one set with what they are copies of: {', '.join(found)}"] if found else []
     conflicts = df.attrs.get('conflicts', ())
     lines += [f'copies with contradicting labels: {path} and {other} ({why})' for path,_,other,why in conflicts[:5]]
     more = len(conflicts)-5
@@ -116,7 +117,8 @@ def summary(
     copies = int(df['hash'].duplicated().sum())
     sizes = df.split.value_counts()
     sets = ', '.join(f'{sizes[s]:,} {s}' for s in ('train','valid','test','leak','unlabelled') if s in sizes)
-    return f'{len(df):,} images: {classes}, {copies} byte copies, {len(removed)} broken; {sets}'
+    said = f"{counted(len(df), 'image')}: {classes}, {counted(copies, 'byte copy', 'byte copies')}"
+    return f'{said}, {len(removed):,} broken; {sets}'
 
 # %% ../../nbs/51_jobs.job.ipynb #c0013
 def ready(

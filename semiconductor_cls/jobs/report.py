@@ -8,6 +8,7 @@ __all__ = ['MAPS', 'headline', 'explained', 'run_sections', 'run_report']
 # %% ../../nbs/50_jobs.report.ipynb #c0002
 from pathlib import Path
 import pandas as pd
+from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
@@ -20,7 +21,7 @@ def headline(
 )->str:
     "AUC with its interval, escapes and overkills at the chosen threshold"
     interval = f"95 % interval {m['auc_lo']:.4f} to {m['auc_hi']:.4f}"
-    auc = f"{m['reported_on']} AUC {m['auc']:.4f} ({interval}, {m['n_test']:,} images)"
+    auc = f"{m['reported_on']} AUC {m['auc']:.4f} ({interval}, {counted(m['n_test'], 'image')})"
     threshold = f"at threshold {m['threshold']:.3f}, chosen on validation"
     return f"{auc}; {threshold}: escapes {m['escapes']}, overkill {m['overkill']}"
 
@@ -68,7 +69,7 @@ def _data_part(run):
     removed = _filled(run, 'removed.csv')
     if removed is None: return parts
     columns = [c for c in ('path','reason','detail') if c in removed]
-    return [*parts, f'{len(removed)} images were left out:', removed[columns].head(50)]
+    return [*parts, f"Left out: {counted(len(removed), 'image')}.", removed[columns].head(50)]
 
 def _training_part(run):
     "What training did, epoch by epoch"
@@ -96,7 +97,14 @@ def _repeat_part(info):
     table = pair_table({**info.get('recipe',{}), **facts, **info.get('versions',{})})
     return ['## How to repeat it', f"Command: {info.get('command','')}", table]
 
-# %% ../../nbs/50_jobs.report.ipynb #c0026
+# %% ../../nbs/50_jobs.report.ipynb #a63db22b
+def _when(info): # 'finished 2026-11-26T10:15:00+00:00'
+    "How a run ended, and when; how it stands, and since when, if it has not ended"
+    ended = info.get('finished')
+    if ended: return f"{info['status']} {ended}"
+    return f"{info['status']}, started {info.get('started', 'at an unknown time')}"
+
+# %% ../../nbs/50_jobs.report.ipynb #dc460104
 def run_report(
     run:Run, # Trained, or interrupted
 )->Path: # `report.html`
@@ -109,5 +117,5 @@ def run_report(
         first,replaced = headline(m),{name for o in found.values() for name in o.replaces}
         sections += [Section(30, _test_part(run, m, replaced)), Section(80, _numbers_part(m))]
     parts = [first, *in_order([*sections, *found.values()]), run.licence or None]
-    subtitle = f"{info['status']}, {info.get('started','')}"
+    subtitle = _when(info)
     return write_report(run/'report.html', f'Run {run.path.name}', parts, subtitle)
