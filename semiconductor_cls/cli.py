@@ -373,7 +373,7 @@ def eda(
     if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json)
     from semiconductor_cls.inspect import run_eda
     s = run_eda(data, out, good, defect, group=group or '')
-    for line in filter(None, [*s['told'], s['left_out']]): say(line)
+    for line in filter(None, [*s['told'], s['left_out'], *s['shortcuts'], s['small_defects']]): say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(counted(s[k], *words) for k,words in _FOUND.items())
     said = f"{counted(s['n_images'], 'image')} ({classes}): {found}. Report: {out/'report.html'}"
@@ -467,7 +467,7 @@ def evaluate(
 
       semicls evaluate runs/line4 --escape-cost 200 --overkill-cost 0.5 --defect-rate 0.002
     """
-    from semiconductor_cls.evaluate import evaluate_run
+    from semiconductor_cls.line.export import restate_bundle
     from semiconductor_cls.operate import Line
     from semiconductor_cls.review import operate_run
     from semiconductor_cls.jobs.committee import renew_report
@@ -477,11 +477,12 @@ def evaluate(
     line = Line(defect_rate, escape_cost, overkill_cost)
     with run.writes():
         old = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
-        m = evaluate_run(run, tell=say)
-        if 'seconds' in old: write_json(run/'metrics.json', {**m, 'seconds': old['seconds']})
-        operate_run(run, line, max_escape, max_overkill, looks)
+        point = operate_run(run, line, max_escape, max_overkill, looks, tell=say, command=_called())
+        m = run.read('metrics.json')
+        if 'seconds' in old: run.write('metrics.json', {**m, 'seconds': old['seconds']})
+        restate_bundle(run, say)
         renew_report(run)
-    said = f"{headline(m)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
+    said = f"{headline(m, point)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
     answer(said, {**m, 'operating':read_json(run/'operating.json'), 'run':run.path}, json)
 
 # %% ../nbs/99_cli.ipynb #c0038
@@ -813,7 +814,7 @@ def bench(
 def _sigterm(*_): raise KeyboardInterrupt
 
 def _fail(message, code):
-    say('semicls: ' + ' '.join(message.split('\n')))
+    say('semicls: ' + one_line(message))
     return code
 
 def main():
