@@ -40,7 +40,7 @@ def chapter(path):
     "Key of the chapter that a notebook belongs to"
     if path.parent.name=='experiments': return 'experiments'
     wing,dot,_ = path.stem.split('_', 1)[1].partition('.')
-    return wing if dot or wing=='cli' else 'spine'
+    return wing if dot else 'cli' if wing in ('cli','shell') else 'spine'
 
 def on_config(config):
     "Set the navigation"

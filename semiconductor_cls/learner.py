@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['POOLS', 'study_head', 'body_groups', 'study_splitter', 'create_model', 'chip_learner', 'keep_memory',
-           'atomic_tensors', 'save_model', 'load_model', 'ALIASES', 'STUDY_ARCHS', 'arch_name', 'arch_cfg',
+           'atomic_tensors', 'save_model', 'check_fit', 'load_model', 'ALIASES', 'STUDY_ARCHS', 'arch_name', 'arch_cfg',
            'fixed_size', 'ReLU6Me', 'Body', 'PACKAGED', 'packaged_weights', 'read_weights', 'fit_weights',
            'load_pretrained', 'FLIPS', 'TTAS', 'tta_views', 'normalise', 'predict_batch', 'predict_rows']
 
@@ -123,7 +123,7 @@ def atomic_tensors(
     except (RuntimeError, SafetensorError) as e:
         raise OSError(errno.ENOSPC, 'cannot be written; is the disk full?', str(path)) from e
 
-# %% ../nbs/27_learner.ipynb #c0029
+# %% ../nbs/27_learner.ipynb #0c93cd44
 def save_model(
     model:nn.Module, # Any network
     path, # A .safetensors file
@@ -133,6 +133,22 @@ def save_model(
         tensors = {name:o.detach().cpu().contiguous() for name,o in model.state_dict().items()}
         save_file(tensors, part)
 
+# %% ../nbs/27_learner.ipynb #043fae75
+def check_fit(
+    sd:dict, # Name → tensor
+    arch:str, # Backbone
+    pool:str='concat', # Pooling of the head
+    sz:int=None, # Picture side
+    path='weights', # Named in the error
+):
+    "Refuse weights that are not those of a network, before memory is taken for it"
+    with torch.device('meta'): own = create_model(arch, pool, sz).state_dict()
+    for name in [*own, *(o for o in sd if o not in own)]:
+        here,there = (tuple(o[name].shape) if name in o else 'no such tensor' for o in (own,sd))
+        if here==there: continue
+        raise UserError(f'{path}: does not fit {arch} ({name}: {there} in the file, {here} in the network)')
+
+# %% ../nbs/27_learner.ipynb #beb647b4
 def load_model(
     path, # Written by `save_model`
     arch:str, # Backbone, as given to `create_model`
@@ -140,10 +156,10 @@ def load_model(
     sz:int=None, # Picture side
 )->nn.Sequential: # In evaluation mode, channels last
     "A model with the weights that `save_model` wrote"
-    model,sd = create_model(arch, pool, sz),read_weights(path)
-    try: model.load_state_dict(sd)
-    except RuntimeError as e:
-        raise UserError(f'{path}: does not fit {arch} ({str(e).splitlines()[1].strip()[:120]})') from None
+    sd = read_weights(path)
+    check_fit(sd, arch, pool, sz, path)
+    model = create_model(arch, pool, sz)
+    model.load_state_dict(sd)
     return model.eval().to(memory_format=torch.channels_last)
 
 # %% ../nbs/27_learner.ipynb #c0033

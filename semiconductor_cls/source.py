@@ -4,24 +4,29 @@
 
 # %% auto #0
 __all__ = ['SECOND', 'FIRST', 'RESERVED', 'LAYOUTS', 'SOURCES', 'folder_words', 'Place', 'place_of', 'read_folder', 'contest_of',
-           'add_lots', 'box_files', 'read_contest', 'given_back', 'read_table', 'check_words', 'parts_of_names',
-           'propose_group', 'say_groups', 'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'read_as',
-           'say_findings', 'read_source']
+           'add_lots', 'box_files', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks',
+           'read_table', 'check_words', 'is_label_studio', 'read_label_studio', 'parts_of_names', 'propose_group',
+           'say_groups', 'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'read_as', 'say_findings',
+           'read_source']
 
 # %% ../nbs/13_source.ipynb #c0002
-import os, re
+import difflib, json, os, re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import unquote
 import pandas as pd
 from .base.errors import *
+from .base.files import *
 from .base.table import *
 from .base.image import IMAGE_EXTS
 from .base.issues import *
 from .base.parts import *
 from .boxes import *
+from .base.parts import _named_for
+from .boxes import _label_studio, _local, _rows
 
 # %% ../nbs/13_source.ipynb #94b99e08
 _ASIDE = {'ground truth','groundtruth','gt','mask','masks','label','labels','annotation','annotations'}
@@ -219,20 +224,53 @@ def read_contest(
     if not len(df): raise UserError(f'{path}: the folders of the contest are there, but no images in them')
     return add_lots(_with_boxes(df, path))
 
-# %% ../nbs/13_source.ipynb #234abaaa
+# %% ../nbs/13_source.ipynb #3f33f1a0
+_TYPE_WORDS = set('''
+    scratch scratches scratched crack cracks cracked dent dents chip chipping chipped contamination stain spot
+    hole bent broken break burr void pit pitting bubble blister corrosion rust discoloration discolored particle
+    particles dust foreign solder bridge bridging short open missing misplaced misaligned offset delamination
+    glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
+    bruch grat lunker'''.split())
+_NOBODY_KNOWS = _NO_TYPES | set('''
+    positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
+    undecided check recheck repeat retest pending new test train valid sample image part scrap'''.split())
+
+def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
+    if not re.fullmatch(r'[^\W\d_]{3,}( [^\W\d_]+)*', word) or set(word.split()) & _NOBODY_KNOWS: return False
+    return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
+
+def types_of_labels(
+    words, # Of the labels, those that mean neither good nor defect
+    has_good:bool # Whether others mean good
+)->list: # Sorted; empty where it is not certain that they are types of defects
+    "Which types of defects stand where labels do"
+    found = sorted(set(map(str, words)))
+    plain = [plain_word(o) for o in found]
+    certain = has_good and all(map(_is_plain_type, plain)) and any(set(o.split()) & _TYPE_WORDS for o in plain)
+    return found if certain else []
+
+# %% ../nbs/13_source.ipynb #4f25f17c
 def _translated(raw, col, meaning, kind, src): # What the words of a column mean, and findings about other words
     means = [None if pd.isna(word) else meaning.get(plain_word(word)) for word in raw[col]]
     means = pd.Series(means, index=raw.index, dtype=object)
     odd = raw[means.isna() & raw[col].notna()]
-    findings = [issue(p, kind, src, f"line {n}: '{word}'") for n,p,word in zip(odd.index+2, odd.path, odd[col])]
+    findings = [issue(p, kind, src, f"line {n}: '{word}'") for n,p,word in zip(odd.index, odd.path, odd[col])]
     return means, findings
 
 def _labels(raw, src, good, defect): # Our two words, and findings about other words
-    return _translated(raw, 'label', label_words(good, defect), 'unknown_label', src)
+    means,odd = _translated(raw, 'label', label_words(good, defect), 'unknown_label', src)
+    types = types_of_labels(raw.label[means.isna()].dropna(), (means=='good').any())
+    if not types: return means,odd
+    is_type = means.isna() & raw.label.notna()
+    own = raw['defect_type'] if 'defect_type' in raw else pd.Series(None, raw.index, dtype=object)
+    raw['defect_type'] = own.where(own.notna() | ~is_type, raw.label)
+    return means.mask(is_type, 'defect'), [issue(src, 'label_is_type', word) for word in types]
 
 def _sets(raw, src): # train, valid, test; a word that means none of them stays, so that no step takes it for one
     means,findings = _translated(raw, 'split', split_words(), 'unknown_split', src)
-    return means.where(means.notna() | raw.split.isna(), raw.split), findings
+    means = means.where(means.notna() | raw.split.isna(), raw.split)
+    empty = raw[raw.split.isna()] if raw.split.notna().any() else raw[:0]
+    return means, findings + [issue(p, 'split_empty', src, f'line {n}') for n,p in zip(empty.index, empty.path)]
 
 # %% ../nbs/13_source.ipynb #1c561266
 def _disagreeing(raw, col): # Files whose rows have more than one value in a column
@@ -276,7 +314,7 @@ def _merge_rows(raw, src):
     df = add_issues(make_table(files.drop(columns=XY, errors='ignore')), findings)
     if not set(XY) <= set(raw): return df
     boxes = raw[raw[XY].notna().any(axis=1)]
-    boxes = boxes.assign(file=str(src), line=boxes.index+2, id=boxes.path.astype(str), defect_type=None)
+    boxes = boxes.assign(file=str(src), line=boxes.index, id=boxes.path.astype(str), defect_type=None)
     return attach_boxes(df, boxes[['file','line','id','defect_type',*XY]], by_path=True)
 
 # %% ../nbs/13_source.ipynb #77e09ccd
@@ -294,7 +332,39 @@ def given_back(columns)->dict: # The name here → the name in the user's table
     "The names of columns as the user had them"
     return {col:col[4:] for col in columns if col.startswith('own_') and col[4:] in RESERVED}
 
-# %% ../nbs/13_source.ipynb #4589dc99
+# %% ../nbs/13_source.ipynb #a73b79e7
+def row_lines(
+    path, # A CSV
+    n:int # How many rows were read from it
+)->list: # A number for each
+    "The line on which each row of a CSV ends"
+    try: lines = [line for line,cells in _rows(path) if any(cells) or len(cells)>1][1:]
+    except UserError: lines = [] # a cell that is too large for Python's own reader
+    return lines if len(lines)==n else list(range(2, n+2))
+
+# %% ../nbs/13_source.ipynb #d339a4e0
+def _mask_at(start, cell): # The file that a cell names as a mask; other cells are the user's own
+    is_name = isinstance(cell, str) and is_image_name(Path(cell).name)
+    return str(Path(on_disk(start, cell)[0])) if is_name else cell
+
+def _mask_row(row): # Boxes of a row's mask; a finding, or None
+    if row.boxes or not isinstance(row.mask, str) or not is_image_name(Path(row.mask).name): return [],None
+    spots,kind = mask_spots(row.mask, image_size(row.path))
+    if row.label=='good': kind = 'box_on_good' if spots else kind.replace('mask_empty', '')
+    if spots and not kind: kind = 'boxes_from_mask'
+    return ([] if row.label=='good' else spots), kind and issue(row.path, kind, row.mask, f'{len(spots)} boxes')
+
+def with_masks(
+    df:pd.DataFrame, # A table that may have a column `mask`
+    src # What it was read from
+)->pd.DataFrame:
+    "A box around each spot of the mask that a row names, and a finding for each mask"
+    if 'mask' not in df: return df
+    boxes,findings = zip(*map(_mask_row, df.itertuples()), strict=True)
+    df['boxes'] = [own or spots for own,spots in zip(df.boxes, boxes)]
+    return add_issues(df, [o for o in findings if o])
+
+# %% ../nbs/13_source.ipynb #aa9bd66a
 def _start_of(path, files):
     "The folder from which relative paths start: that of the CSV, or the one above"
     some = [str(o) for o in files[:5]]
@@ -303,15 +373,16 @@ def _start_of(path, files):
 def _with_paths(raw, path):
     "The rows that name a file, with its whole path; findings about the others"
     empty = raw.path.isna()
-    findings = [issue('', 'row_without_path', path, f'line {n}') for n in raw.index[empty]+2]
+    findings = [issue('', 'row_without_path', path, f'line {n}') for n in raw.index[empty]]
     raw = raw[~empty].copy()
     if not len(raw): raise UserError(f'{path}: no rows with a path')
     start = _start_of(path, raw.path)
     files,hows = zip(*(on_disk(start, str(p)) for p in raw.path))
     raw['path'] = pd.Series([str(Path(f)) for f in files], index=raw.index, dtype=object)
+    if 'mask' in raw: raw['mask'] = pd.Series([_mask_at(start, o) for o in raw['mask']], index=raw.index, dtype=object)
     return raw, findings+read_as_issues(path, hows)
 
-# %% ../nbs/13_source.ipynb #ebbf96bd
+# %% ../nbs/13_source.ipynb #4896ef44
 def read_table(
     path, # A CSV with `path,label[,split,group,x_1,y_1,x_2,y_2,defect_type]`, or a table that `write_csv` wrote
     good:str='good', # What a good part's label is
@@ -320,6 +391,8 @@ def read_table(
     "The table from a CSV; relative paths start at the CSV's folder"
     path = Path(path)
     raw,findings = _own(read_csv(path), path)
+    raw.index = row_lines(path, len(raw))
+    if 'label' not in raw and 'defect_type' in raw: raw = raw.rename(columns=dict(defect_type='label'))
     for col in ('path','label'):
         if col in raw: continue
         there = ', '.join(map(str, raw.columns))
@@ -329,7 +402,7 @@ def read_table(
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)
         odd += odd_sets
-    return add_lots(add_issues(_merge_rows(raw, path), findings+lost+odd))
+    return add_lots(with_masks(add_issues(_merge_rows(raw, path), findings+lost+odd), path))
 
 # %% ../nbs/13_source.ipynb #3c7cd0b1
 _REFUSED = dict(
@@ -348,6 +421,82 @@ def check_words(
         if not len(odd): continue
         example = f'such as {odd.path.iloc[0]} ({odd.detail.iloc[0]})'
         raise UserError(f'{data}: {len(odd):,} {what}, {example}; {remedy}')
+
+# %% ../nbs/13_source.ipynb #ecff4aa1
+_STUDIO_COLS = {'annotation_id','lead_time'} # In the first line of its CSV
+
+def is_label_studio(path)->bool:
+    "Whether a file is an export of Label Studio, by its ending and its first line"
+    if not path.is_file() or path.suffix.lower() not in ('.json','.csv'): return False
+    if path.suffix.lower()=='.json': return True
+    with open_text(path) as f: return _STUDIO_COLS <= {o.strip('" \n') for o in f.readline(65536).split(',')}
+
+def _cell_tasks(path): # The tasks of a CSV, as its small JSON has them
+    for row in read_csv(path).to_dict('records'):
+        text = row.get('label')
+        is_json = isinstance(text, str) and text.startswith('[')
+        yield dict(image=row.get('image'), choice=row.get('choice') or (None if is_json else text),
+                   label=json.loads(text) if is_json else [])
+
+def _tasks(path):
+    "The tasks of an export"
+    try: tasks = read_json(path) if path.suffix.lower()=='.json' else [*_cell_tasks(path)]
+    except ValueError as error: raise UserError(f'{path}: a cell is no JSON ({error})') from None
+    is_one = isinstance(tasks, list) and tasks and all(isinstance(o, dict) and {'image','data'} & set(o) for o in tasks)
+    if is_one: return tasks
+    raise UserError(f'{path}: no list of tasks as Label Studio writes it; of another tool, give the folder of its '
+                    'pictures, with this file in it')
+
+# %% ../nbs/13_source.ipynb #7bb90196
+def _choice(task): # The word that a person chose, or None
+    results = [o for a in task.get('annotations') or [] for o in a.get('result', [])]
+    chosen = [o['value']['choices'][0] for o in results if o.get('type')=='choices' and o['value'].get('choices')]
+    said = task.get('choice')
+    if isinstance(said, dict): said = next(iter(said.get('choices') or ()), None)
+    return next(iter(chosen), said if isinstance(said, str) else None)
+
+def _picture_of(task): return task.get('image') or next((o for o in task['data'].values() if isinstance(o, str)), None)
+
+def _read_tasks(path): # Names of pictures, labels, boxes
+    tasks = _tasks(path)
+    try:
+        names,labels = map(_picture_of, tasks),map(_choice, tasks)
+        found = [*names],[*labels],pd.DataFrame([*_label_studio(tasks, path)], columns=BOX_COLS, dtype=object)
+    except Exception as error: # A file of a tool that lacks what the tool writes
+        raise UserError(f'{path}: tasks that cannot be read ({type(error).__name__}: {error})') from None
+    lost = [n for n,name in enumerate(found[0], 1) if not isinstance(name, str) or not name]
+    if lost: raise UserError(f'{path}: task {lost[0]} names no picture')
+    return found
+
+# %% ../nbs/13_source.ipynb #1c24ed26
+def _found_below(top, names):
+    "Where pictures that a server called otherwise lie, by the end of their names"
+    below = {}
+    for p in list_images(top): below.setdefault(p.name, []).append(p)
+    def find(name):
+        asked = unquote(name).split('?d=')[-1].replace('\\', '/')
+        for end in (asked, _local(name)):
+            named = below.get(end.split('/')[-1], [])
+            some = [p for p in named if f'/{p.as_posix()}'.endswith('/'+end.lstrip('/'))] or named
+            if len(some)==1: return str(some[0])
+        return str(top/_local(name))
+    return [find(name) for name in names]
+
+# %% ../nbs/13_source.ipynb #68dfed0b
+def read_label_studio(
+    path, # A JSON or a CSV
+    good:str='good', # What a good part was called
+    defect:str='defect' # What a defective part was called
+)->pd.DataFrame: # The table
+    "Labels and boxes from an export of Label Studio"
+    names,labels,boxes = _read_tasks(path)
+    raw = dict(path=_found_below(path.parent, names), label=labels)
+    raw = pd.DataFrame(raw, index=range(1, len(names)+1), dtype=object)
+    raw['label'],odd = _labels(raw, path, good, defect)
+    at = dict(zip(map(_local, names), raw.path))
+    boxes['id'] = [at.get(o, o) for o in boxes.id]
+    raw.loc[raw.label.isna() & raw.path.isin(boxes.id), 'label'] = 'defect'
+    return attach_boxes(add_issues(_merge_rows(raw, path), odd), boxes, by_path=True)
 
 # %% ../nbs/13_source.ipynb #ac4c9ee7
 def parts_of_names(
@@ -452,29 +601,76 @@ def _has_labels(path): return (path/'labels.csv').exists() and (path/'images').i
 
 def _has_elpv(path): return _has_labels(path) and is_elpv(path/'labels.csv')
 
-# %% ../nbs/13_source.ipynb #c0048
+# %% ../nbs/13_source.ipynb #f7151d36
+_SAY_NOTHING = _ASIDE | _CONTAINERS | set(split_words())
+
+def _mask_folders(top, named):
+    "Folders below `top` that are called like masks, but for those that the user has named"
+    found,named = [],{os.path.realpath(o) for o in named}
+    for place,dirs,_ in os.walk(top):
+        aside = [o for o in dirs if plain_word(o) in _ASIDE]
+        found += [o for o in (Path(place)/name for name in aside) if os.path.realpath(o) not in named]
+        dirs[:] = [o for o in dirs if not is_side_folder(o) and Path(place)/o not in found]
+    return found
+
+def _mask_keys(path, top): # With the folders that say something, and without
+    path = Path(path)
+    folders = [plain_word(o) for o in os.path.relpath(path.parent, top).split(os.sep)]
+    stem = _named_for(path.stem) or path.stem.lower()
+    return '/'.join([*(o for o in folders if o not in _SAY_NOTHING and o!='.'), stem]), stem
+
+def _pictures_of(masks, paths, top):
+    "Picture → its mask, where the names leave no choice"
+    rows = {}
+    for p in paths:
+        for key in {*_mask_keys(p, top)}: rows.setdefault(key, []).append(p)
+    meant = {mask: next((rows[key] for key in _mask_keys(mask, top) if key in rows), []) for mask in masks}
+    return {pictures[0]:mask for mask,pictures in meant.items() if len(pictures)==1}
+
+# %% ../nbs/13_source.ipynb #0af361b3
+def _mask_counts(masks, found): # What became of them, a finding a folder
+    used,left = set(found.values()),Counter()
+    for mask in masks: left[os.path.dirname(mask), 'as mask' if mask in used else 'as mask of no picture'] += 1
+    return left_out_issues(left)
+
+def _with_mask_folders(df, top, named=()):
+    "A table with boxes from the masks in folders of their own, which are no parts and counted"
+    folders = _mask_folders(top, named)
+    masks = [str(o) for folder in folders for o in list_images(folder)]
+    if not masks: return df
+    inside = tuple(f'{o}{os.sep}' for o in folders)
+    kept = make_table(df[~df.path.str.startswith(inside)].drop(columns='id')) # ids as if they had never been there
+    found = _pictures_of(masks, kept.path, top)
+    others = [o for o in df.attrs.get('issues', ()) if not f'{o[0]}{os.sep}'.startswith(inside)]
+    kept.attrs['issues'] = (*others, *_mask_counts(masks, found))
+    return with_masks(kept.assign(mask=[found.get(p) for p in kept.path]), top).drop(columns='mask')
+
+# %% ../nbs/13_source.ipynb #35f0c27b
+def _read_folders(path, good, defect):
+    df = _with_mask_folders(read_folder(path, good, defect), path, (path/good,path/defect))
+    return _with_boxes(df, path)
+
+# %% ../nbs/13_source.ipynb #7d555f10
 def _contest_tests(path): return [folder for _,split,folder in contest_of(path) if split=='test']
 
 def _read_labels(path, good, defect): return read_table(path/'labels.csv', good, defect)
-
-def _read_folders(path, good, defect): return _with_boxes(read_folder(path, good, defect), path)
 
 # %% ../nbs/13_source.ipynb #70a684c9
 def _is_mvtec(path): return (path/'train/good').is_dir() and (path/'test').is_dir()
 
 def _read_mvtec(path, good, defect):
     "A tree of folders, with a box around each spot of a mask"
-    df = _read_tree(path, good, defect)
-    masks = [path/'ground_truth'/Path(p).parent.name/f'{Path(p).stem}_mask.png' for p in df.path]
-    boxes = [mask_boxes(mask) if label=='defect' and mask.exists() else [] for mask,label in zip(masks, df.label)]
-    df['boxes'] = boxes
-    return df
+    df = _with_mask_folders(_read_tree(path, good, defect), path)
+    if not (path/'ground_truth').is_dir(): return df
+    without = df[(df.label=='defect') & (df.boxes.map(len)==0) & ~df.path.isin(issues_of(df).path)]
+    return add_issues(df, [issue(p, 'mask_missing', path/'ground_truth') for p in without.path])
 
 # %% ../nbs/13_source.ipynb #b85e1437
 def _visa_csv(path): return next((path/o for o in ('split_csv/1cls.csv','image_anno.csv') if (path/o).is_file()), None)
 
 # %% ../nbs/13_source.ipynb #2cfaf959
 LAYOUTS = [
+    Layout('Label Studio', is_label_studio, read_label_studio),
     Layout('table', _is_csv, read_table),
     Layout('ELPV', _has_elpv, lambda path,good,defect: read_elpv(path)),
     Layout('labels beside images', _has_labels, _read_labels),
@@ -536,15 +732,18 @@ def read_as(
     boxed = int((df.boxes.map(len)>0).sum())
     if boxed: text += f'; boxes on {boxed:,} images'
     n_judge,n_without = int(test.label.isna().sum()),int(rest.label.isna().sum())
+    n_empty = int((issues_of(df).kind=='split_empty').sum())
     more = {'test set given':len(test)-n_judge, 'validation set given':len(valid), 'to be judged':n_judge,
-            'without a label':n_without}
+            'without a label':n_without, 'rows whose set is empty, taken for training':n_empty}
     text += ''.join(f'; {what}: {n:,}' for what,n in more.items() if n)
+    words = issues_of(df).query("kind=='label_is_type'").other.tolist()
+    if words: text += f"; labels taken for types of defects: {', '.join(words)}"
     return f"read as {df.attrs.get('layout', 'table')}: {text}"
 
 # %% ../nbs/13_source.ipynb #180b0530
 def say_findings(
     df:pd.DataFrame, # From `read_source`
-    without=('not_an_image','not_a_part','folder_left_out') # Kinds that another line tells
+    without=('not_an_image','not_a_part','folder_left_out','split_empty','label_is_type') # Told elsewhere
 )->str: # '' where everything fitted
     "How many findings of which kind there are, in one line"
     found = issues_of(df)

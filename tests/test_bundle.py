@@ -107,7 +107,8 @@ HOSTILE = {
     'another side':with_(inputs=[dict(name='x48', side=48)]),
     'members none':weights(), 'weight':weights(-1), 'weight inf':weights(float('inf')),
     'members text':with_(members='ab'), 'more members':weights(1, 1),
-    'selftest':with_(selftest=[2]), 'selftest long':with_(selftest=[.5]*99),
+    'selftest':with_(selftest=[2]), 'selftest five':with_(selftest=[.5]*5), 'selftest 16':with_(selftest=[.5]*16),
+    'selftest long':with_(selftest=[.5]*99), 'selftest text':with_(selftest=['.5']*4),
     'selftest lies':with_(selftest=[.99,.01,.99,.01]),
     'cuts':with_(cuts='ab'), 'cuts order':with_(cuts=[.9,.1]), 'precision':with_(precision='bf16')}
 

@@ -1,5 +1,5 @@
 "The command line from end to end, in processes of its own"
-import json, signal
+import json, signal, subprocess, sys
 import pytest
 from conftest import part, struck
 from semiconductor_cls.base.table import read_csv
@@ -145,3 +145,24 @@ def test_ctrl_c_leaves_a_run_that_says_so_and_goes_on(semicls, parts, tmp_path):
 def test_help_is_quick_to_reach_and_has_examples(semicls):
     r = semicls('--help')
     assert r.returncode==0 and 'semicls train elpv' in r.out
+
+def test_the_command_alone_shows_what_there_is(semicls):
+    alone,asked = semicls(),semicls('-h')
+    assert (alone.returncode, alone.err, alone.out)==(0, '', asked.out)
+    assert all(len(line)<80 for line in alone.out.splitlines())
+    assert semicls('--version').out.startswith('semicls ')
+
+def test_the_tab_key_completes_commands_and_options(semicls, monkeypatch):
+    monkeypatch.setenv('_SEMICLS_COMPLETE', 'complete_bash')
+    for words,want in {'semicls ev':'evaluate', 'semicls train --ov':'--overwrite'}.items():
+        monkeypatch.setenv('COMP_WORDS', words)
+        monkeypatch.setenv('COMP_CWORD', str(words.count(' ')))
+        assert want in semicls().out
+
+@pytest.mark.parametrize('args', [['train','nowhere'], ['eda','nowhere','--out','eda'], ['evaluate','nowhere']])
+def test_a_command_that_has_to_load_torch_first_is_not_silent(args, tmp_path):
+    code = 'from semiconductor_cls.cli import main; main()'
+    def run(): return subprocess.run([sys.executable,'-c',code,*args], cwd=tmp_path, capture_output=True, text=True)
+    said = run().stderr.splitlines()
+    assert said[-1].startswith('semicls: nowhere')
+    assert said[:-1] in ([], [f'semicls {args[0]}: at work'])

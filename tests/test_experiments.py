@@ -5,7 +5,7 @@ import nbformat, pandas as pd, pytest
 
 HERE = Path(__file__).resolve().parent.parent/'nbs/experiments'
 sys.path.insert(0, str(HERE))
-import run
+import plant, run
 
 def grid(): return run.read_grid(HERE/'grid.csv')
 
@@ -28,8 +28,83 @@ def test_every_row_of_the_results_names_a_command_that_the_grid_would_give():
     results = pd.read_csv(HERE/'results.csv')
     assert results.run.is_unique and results.value.between(results.lower, results.upper).all()
     for row in grid().drop_duplicates('run').merge(results[['run','command','threads']], on='run').to_dict('records'):
-        words = run.command_of(row, 'runs')[:-4]
-        assert row['command']==f"OMP_NUM_THREADS={row['threads']} {' '.join(words)}"
+        words = run.command_of(row, '.')[:-4]
+        first = ' '.join(run.plant_command(row, '.'))
+        train = f"OMP_NUM_THREADS={row['threads']} {' '.join(words)}"
+        assert row['command']==(f'{first} && {train}' if first else train)==run.shown_command(row, row['threads'])
+
+def test_data_with_something_planted_have_a_name_and_two_commands():
+    row = dict(data='elpv+noise=0.05+imbalance=4', recipe='quick', changes='loss=ce', seed=3)
+    row['run'] = run.run_name(row['data'], row['recipe'], row['changes'], row['seed'])
+    assert row['run']=='elpv-noise_0.05-imbalance_4-quick-loss_ce-s3'
+    assert run.run_name('elpv+noise=0.02', 'quick', '', 0)!=run.run_name('elpv+noise=0.05', 'quick', '', 0)
+    table = 'elpv+noise=0.05+imbalance=4-s3.csv'
+    first = f'python nbs/experiments/plant.py elpv --noise 0.05 --imbalance 4 --seed 3 --out {table}'
+    train = f'OMP_NUM_THREADS=1 semicls train {table} --recipe quick --seed 3 --set split_seed=3 --set loss=ce'
+    assert run.shown_command(row, 1)==f'{first} && {train}'
+    plain = dict(row, data='elpv')
+    assert run.plant_command(plain, '.')==[] and run.shown_command(plain, 2).startswith('OMP_NUM_THREADS=2 semicls')
+
+@pytest.fixture(scope='module')
+def chips(tmp_path_factory):
+    from semiconductor_cls.synth import synth_folder
+    folder = tmp_path_factory.mktemp('chips')
+    synth_folder(folder, 60, 40, seed=5)
+    return folder
+
+def split_of(data, seed):
+    from dataclasses import replace
+    from semiconductor_cls.jobs.job import prepare
+    from semiconductor_cls.recipe import QUICK
+    return prepare(data, replace(QUICK, split_seed=seed))[0].set_index('id')
+
+def planted(chips, out, *options):
+    assert plant.main([str(chips), *options, '--seed', '3', '--out', str(out)])==0
+    return split_of(out, 3)
+
+def test_planted_noise_turns_training_labels_alone_and_more_of_it_turns_the_same_ones_and_others(chips, tmp_path):
+    plain = split_of(chips, 3)
+    few,many = (planted(chips, tmp_path/f'{share}.csv', '--noise', share) for share in ('0.1','0.3'))
+    for df in (few,many):
+        assert df.split.equals(plain.split) and df.true_label.equals(plain.label)
+    assert not split_of(chips, 4).split.equals(plain.split)
+    wrong = [set(df.index[df.label!=df.true_label]) for df in (few,many)]
+    train = plain[plain.split=='train'].label.value_counts()
+    assert wrong[0]<wrong[1]<=set(plain.index[plain.split=='train'])
+    assert [len(o) for o in wrong]==[sum(round(share*n) for n in train) for share in (.1,.3)]
+
+def test_planted_imbalance_takes_training_defects_alone_and_fewer_lie_within_more(chips, tmp_path):
+    plain = split_of(chips, 3)
+    few,many = (planted(chips, tmp_path/f'{ratio}.csv', '--imbalance', ratio) for ratio in ('9','3'))
+    n_good = ((plain.split=='train') & (plain.label=='good')).sum()
+    left = []
+    for df,ratio in ((few,9),(many,3)):
+        assert df.split.equals(plain.split[df.index]) and df.label.equals(plain.label[df.index])
+        gone = plain.loc[plain.index.difference(df.index)]
+        assert set(zip(gone.split, gone.label))=={('train','defect')}
+        left.append(set(df.index[(df.split=='train') & (df.label=='defect')]))
+        assert len(left[-1])==round(n_good/ratio)
+    assert left[0]<left[1]
+
+@pytest.mark.parametrize('words,why', [(['--imbalance','0.5'], 'the least is'), (['--noise','0.7'], 'from 0 to 0.5'),
+                                       (['--noise','nan'], 'from 0 to 0.5')])
+def test_what_cannot_be_planted_is_refused_in_a_line(chips, tmp_path, capsys, words, why):
+    assert plant.main([str(chips), *words, '--out', str(tmp_path/'t.csv')])==1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith('plant.py: --') and why in said and not (tmp_path/'t.csv').exists()
+
+def test_scores_keep_the_right_labels_of_a_planted_run(chips, tmp_path):
+    df = planted(chips, tmp_path/'t.csv', '--noise', '0.3')
+    folder = tmp_path/'run'
+    folder.mkdir()
+    df.reset_index().to_csv(folder/'table.csv', index=False)
+    (folder/'run.json').write_text('{"recipe": {"split_seed": 3}}')
+    for part in ('valid','test'):
+        rows = df[df.split==part].reset_index().assign(p_defect=.5)
+        rows.to_csv(folder/f'preds_{part}.csv', index=False)
+    run.add_scores(tmp_path/'scores.parquet', 'r', folder)
+    kept = pd.read_parquet(tmp_path/'scores.parquet')
+    assert kept.label.to_dict()==df.true_label.to_dict()!=df.label.to_dict()
 
 def test_scores_of_every_run_are_kept_and_give_its_auc():
     from semiconductor_cls.auc import auc_ci

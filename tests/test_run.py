@@ -1,11 +1,15 @@
 "A run is a closed thing: one writer, written once, found from anywhere, and a stranger's run is refused in a line"
-import json, os, shutil, signal, subprocess, sys, time
+import json, os, resource, shutil, signal, subprocess, sys, time
 import pytest
 from soak_kills import soak
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import *
 from semiconductor_cls.base.run import *
 from semiconductor_cls.evaluate import evaluate_run, run_preds
+from semiconductor_cls.jobs.committee import renew_report
+from semiconductor_cls.operate import Line
+from semiconductor_cls.review import operate_run
+from semiconductor_cls.train import load_run_model
 
 HOLD = """import sys, time
 from semiconductor_cls.base.files import *
@@ -82,6 +86,24 @@ def test_another_model_is_named(runs):
         with pytest.raises(UserError, match='a/model.safetensors: differs from what was written'):
             open_run(runs/run).weights_id
 
+@pytest.mark.parametrize('name', ['metrics.json','operating.json','sections/operating.json'])
+def test_a_measured_file_that_is_not_the_one_written_is_named(runs, name):
+    "Of a single run and of a committee"
+    for run in map(open_run, (runs/'a', runs/'both')):
+        operate_run(run, Line(.01, 100, 1))
+        assert name in run.info['files']
+        (run/name).write_text((run/name).read_text().replace('0.', '0.0', 1))
+        with pytest.raises(UserError, match=f'{name}: differs from what was written'): renew_report(run)
+
+def test_a_changed_threshold_decides_nothing_and_evaluate_measures_anew(semicls, runs):
+    run = open_run(runs/'a')
+    write_json(run/'metrics.json', run.read('metrics.json') | dict(threshold=.001))
+    out = semicls('predict', 'runs/a', 'runs/a/figures', '--out', 'p.csv')
+    assert out.returncode==1 and 'metrics.json: differs from what was written' in out.err, out.err
+    assert 'Traceback' not in out.err
+    assert semicls('evaluate', 'runs/a').returncode==0
+    assert run.decision.threshold!=.001
+
 def test_a_run_without_hashes_opens_as_before(runs):
     info = json.loads((runs/'a/run.json').read_text())
     del info['files'], info['pictures']
@@ -133,6 +155,22 @@ def test_a_stranger_s_run_is_refused_in_a_line(stub, hurt, semicls, tmp_path):
     with pytest.raises(UserError) as e: (run_preds(open_run(run)), open_run(run).decision)
     assert '\n' not in str(e.value) and str(run) in str(e.value)
     assert os.listdir('/etc')==before
+
+HUGE = [('vit_giant_patch14_dinov2',518), ('efficientnet_b7',600), ('eva02_enormous_patch14_clip_224',224)]
+
+@pytest.mark.parametrize('arch,side', HUGE, ids=[arch for arch,_ in HUGE])
+def test_a_network_that_the_weights_do_not_fill_takes_no_memory(runs, arch, side):
+    "A file of some MB is no network of gigabytes, whatever run.json says"
+    run = open_run(runs/'a')
+    run.update(recipe=run.info['recipe'] | dict(arch=arch), size=side)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=f'does not fit {arch}'): load_run_model(run)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss-before < 300_000 # kB
+
+@pytest.mark.parametrize('files', [[], {'metrics.json':7}], ids=['list','number'])
+def test_hashes_of_another_kind_are_refused(runs, files):
+    write_json(runs/'a/run.json', open_run(runs/'a').info | dict(files=files))
+    with pytest.raises(UserError, match='files is not a'): open_run(runs/'a')
 
 @pytest.mark.parametrize('members', [dict(a='../t0'), dict(a='../t1', b='../t1')], ids=['cycle','tower'])
 def test_cycles_and_towers_of_committees_end(tmp_path, members):

@@ -1,11 +1,13 @@
 "Tables and folders that people have, read as they are meant: guards `source` and `boxes`"
+import json
 from pathlib import Path
 import pandas as pd, pytest
 from PIL import Image
 from conftest import picture
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.issues import issues_of
-from semiconductor_cls.source import check_words, read_as, read_source
+from semiconductor_cls.source import check_words, read_as, read_source, say_findings
+from semiconductor_cls.split import split_table
 
 def test_boxes_of_a_table_go_to_their_path(tmp_path):
     rows = []
@@ -95,3 +97,149 @@ def test_columns_of_the_users_own_never_crash(tmp_path):
     pd.DataFrame(rows).to_csv(tmp_path/'t.csv', index=False)
     df = read_source(tmp_path/'t.csv')
     assert {'own_print','own_also','own_mode','own_kind','Index','row','file'} <= set(df)
+
+# ---- tables and layouts that people have
+
+def table_of(root, text, n=6):
+    "A CSV beside pictures 0.png, 1.png, …, read"
+    for i in range(n): picture(root/f'{i}.png', i)
+    (root/'t.csv').write_text(text)
+    return read_source(root/'t.csv')
+
+def kinds(df): return issues_of(df).kind.tolist()
+
+def mask(path, spots=((5,6,14,9),), turned=False, size=(40,30)):
+    "A mask with bright spots; the corners of each are inclusive"
+    im = Image.new('L', size, 255 if turned else 0)
+    for x,y,right,bottom in spots: im.paste(0 if turned else 255, (x,y,right+1,bottom+1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    im.save(path)
+
+@pytest.mark.parametrize('names', [('0.png','m.png'), ('./0.png','masks/a.png')], ids=lambda o: o[1])
+def test_the_mask_that_a_row_names_becomes_boxes(tmp_path, names):
+    mask(tmp_path/names[1], [(5,6,14,9), (20,1,22,3)])
+    df = table_of(tmp_path, f'object,split,label,image,mask\nx,test,bad,{names[0]},{names[1]}\nx,train,normal,1.png,\n')
+    assert df.boxes.tolist()==[[(5,6,14,9),(20,1,22,3)], []] or df.boxes.tolist()==[[(20,1,22,3),(5,6,14,9)], []]
+    assert 'boxes on 1 images' in read_as(df)
+
+WRONG_MASKS = dict(mask_missing=lambda p: None, mask_inverted=lambda p: mask(p, turned=True),
+    mask_empty=lambda p: mask(p, ()), mask_other_size=lambda p: mask(p, size=(30,40)),
+    mask_unreadable=lambda p: p.write_bytes(b'\x89PNG\r\n'))
+
+@pytest.mark.parametrize('kind', WRONG_MASKS)
+@pytest.mark.parametrize('layout', ['table','mvtec'])
+def test_a_mask_that_offers_no_box_is_counted(tmp_path, kind, layout):
+    WRONG_MASKS[kind](tmp_path/'m.png')
+    if layout=='table': df = table_of(tmp_path, 'path,label,mask\n0.png,ng,m.png\n1.png,ok,\n')
+    else:
+        (tmp_path/'d/ground_truth/dent').mkdir(parents=True)
+        if (tmp_path/'m.png').exists(): (tmp_path/'m.png').rename(tmp_path/'d/ground_truth/dent/2_mask.png')
+        df = places(tmp_path/'d', 'train/good', 'test/good', 'test/dent')
+    assert kinds(df).count(kind)==1
+    assert not any(df.boxes)
+    assert kind in say_findings(df)
+
+@pytest.mark.parametrize('folder', ['masks','defect/masks','ground_truth/defect','annotations'])
+@pytest.mark.parametrize('name', ['{}.png','{}_mask.png'])
+def test_masks_in_a_folder_of_their_own_become_boxes(tmp_path, folder, name):
+    for label,i in (('good',0),('good',1),('defect',2),('defect',3)): picture(tmp_path/label/f'{i}.png', i)
+    for i in (2,9): mask(tmp_path/folder/name.format(i))
+    df = read_source(tmp_path)
+    assert df.label.tolist()==['good']*2+['defect']*2
+    assert df.boxes.map(len).tolist()==[0,0,1,0]
+    left = issues_of(df).query("kind=='not_a_part'")
+    assert sorted(left.other)==['as mask','as mask of no picture']
+
+def test_a_name_that_two_pictures_share_gives_no_mask(tmp_path):
+    for place in ('good/1','defect/a/1','defect/b/1'): picture(tmp_path/f'{place}.png')
+    mask(tmp_path/'masks/1.png')
+    df = read_source(tmp_path)
+    assert not any(df.boxes)
+    assert issues_of(df).other.tolist()==['as mask of no picture']
+
+TYPES = [('good','scratch','crack'), ('OK','bent lead','Chipping'), ('normal','Kratzer','Delle')]
+
+@pytest.mark.parametrize('words', TYPES, ids=lambda o: o[1])
+@pytest.mark.parametrize('column', ['label','class','defect_type'])
+def test_labels_that_are_types_of_defects(tmp_path, words, column):
+    rows = [f'{i}.png,{words[i%3]}' for i in range(6)]
+    df = table_of(tmp_path, '\n'.join([f'image,{column}', *rows]))
+    assert df.label.tolist()==['good','defect','defect']*2
+    assert df.defect_type.tolist()==[None,*words[1:]]*2
+    assert f"labels taken for types of defects: {', '.join(sorted(words[1:]))}" in read_as(df)
+    check_words(df, 't.csv')
+
+@pytest.mark.parametrize('words', [('good','scratch','godo'), ('good','scratch','unclear'), ('good','A7','scratch'),
+    ('scratch','dent','crack'), ('good','cat','dog'), ('good','scratch','recheck')], ids=lambda o: o[2])
+def test_labels_that_may_be_types_are_refused(tmp_path, words):
+    rows = [f'{i}.png,{words[i%3]}' for i in range(6)]
+    df = table_of(tmp_path, '\n'.join(['image,label', *rows]))
+    with pytest.raises(UserError, match='labels are neither good nor defect'): check_words(df, 't.csv')
+
+@pytest.mark.parametrize('sets', [('train','','test'), ('','val','')], ids=str)
+def test_an_empty_cell_of_a_set_is_counted(tmp_path, sets):
+    rows = [f'{i}.png,ok,{o}' for i,o in enumerate(sets)]
+    df = table_of(tmp_path, '\n'.join(['path,label,split', *rows]))
+    n = sets.count('')
+    assert kinds(df)==['split_empty']*n
+    assert f'rows whose set is empty, taken for training: {n}' in read_as(df)
+
+@pytest.mark.parametrize('gap', ['\n', '\n\n   \n', '"\n"\n'], ids=['one','blanks','quoted'])
+def test_a_finding_names_the_line_that_an_editor_shows(tmp_path, gap):
+    text = f'path,label,split\n0.png,ok,\n{gap}1.png,scrap?,dev\n2.png,ok,holdout\n'
+    if gap.startswith('"'): text = text.replace(gap, '3.png,"ok\n",\n')
+    found = issues_of(table_of(tmp_path, text)).set_index('kind').detail
+    lines = text.split('\n')
+    for kind,word in (('unknown_label','scrap?'), ('unknown_split','holdout')):
+        assert f"line {1+next(i for i,o in enumerate(lines) if word in o)}: '{word}'"==found[kind]
+
+def test_boxes_of_a_table_with_gaps_name_their_line(tmp_path):
+    df = table_of(tmp_path, 'path,label,x_1,y_1,x_2,y_2\n\n0.png,ok,,,,\n\n1.png,ng,9,9,1,1\n')
+    assert issues_of(df).detail.tolist()==['line 5: 9.0,9.0,1.0,1.0']
+
+SIZE = dict(original_width=40, original_height=30)
+STUDIO = [dict(x=10, y=20, width=50, height=30, rotation=0, rectanglelabels=['dent'], **SIZE)]
+
+def studio(root, kind):
+    "Three tasks: a dent, a good part, one that nobody has judged"
+    name = '/data/upload/3/1f2e3d4c-{}.png'
+    if kind=='csv':
+        cell = json.dumps(STUDIO).replace('"', '""')
+        cells = (0,'NG',cell),(1,'OK',''),(2,'','')
+        rows = [f'{name.format(i)},{i},{choice},"{boxes}",1,2.5' for i,choice,boxes in cells]
+        (root/'e.csv').write_text('\n'.join(['image,id,choice,label,annotation_id,lead_time', *rows]))
+    else:
+        def chosen(word): return dict(type='choices', value=dict(choices=[word]))
+        box = dict(type='rectanglelabels', value=STUDIO[0], **SIZE)
+        results = [[chosen('NG'), box], [chosen('OK')], []]
+        tasks = [dict(data=dict(image=name.format(i)), annotations=[dict(result=o)]) for i,o in enumerate(results)]
+        (root/'e.json').write_text(json.dumps(tasks))
+    return root/f'e.{kind}'
+
+@pytest.mark.parametrize('kind', ['csv','json'])
+@pytest.mark.parametrize('place', ['{}.png','media/1f2e3d4c-{}.png'])
+def test_label_studio_is_read_with_its_boxes(tmp_path, kind, place):
+    for i in range(3): picture(tmp_path/place.format(i), i)
+    df = read_source(studio(tmp_path, kind))
+    assert df.label.tolist()==['defect','good',None]
+    assert df.boxes.tolist()==[[(4,6,23,14)],[],[]]
+    assert df.defect_type.tolist()==['dent',None,None]
+    assert [Path(p) for p in df.path]==[tmp_path/place.format(i) for i in range(3)]
+    assert 'read as Label Studio: 1 good' in read_as(df) and 'without a label: 1' in read_as(df)
+
+NO_STUDIO = ['{}', '[]', '[1]', '[{"data": {}}]', '[{"image": 7}]', '[{"image": "a.png", "label": 3}]', 'no json',
+    '[{"image": "a.png", "annotations": [{"result": [{"type": "choices", "value": 3}]}]}]', '['*100_000]
+
+@pytest.mark.parametrize('text', NO_STUDIO, ids=range(9))
+def test_what_is_no_export_of_label_studio_is_refused(tmp_path, text):
+    (tmp_path/'e.json').write_text(text)
+    with pytest.raises(UserError, match='e.json: ') as e: read_source(tmp_path/'e.json')
+    assert '\n' not in str(e.value)
+
+def test_a_set_of_good_parts_alone_is_refused_with_a_way_out(tmp_path):
+    "MVTec trains on good parts only, and all its defects are in the test set"
+    for i in range(20):
+        for place in ('train/good','test/good','test/dent'): picture(tmp_path/place/f'{i}.png', i)
+    df = read_source(tmp_path)
+    df = df.assign(hash=df.path)
+    with pytest.raises(UserError, match='no defect images to train on: all 20 .* to deal them anew, '): split_table(df)

@@ -20,6 +20,17 @@ def scores_of(run):
     table = scores[['label',f'set_{split_seed}',run]].set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
 
+def overkill_of(results, recall=.9):
+    "The same rows, with the overkill on the test images at a fixed recall as their value, so less is better"
+    from semiconductor_cls.operate import operating_points
+    rows = []
+    for run in results.run:
+        test = scores_of(run).query("set=='test'")
+        points = operating_points(test.label=='defect', test.score, recalls=(recall,), overkills=())
+        rows.append(points.loc[0, ['value','lo','hi']].tolist())
+    found = pd.DataFrame(rows, results.index, ['value','lower','upper'])
+    return results.assign(metric=f'overkill at recall {recall:g}', **found)
+
 def epochs_of(experiment):
     "A row an epoch of each run of an experiment, with its `arm`"
     epochs = pd.read_csv(HERE/'epochs.csv')

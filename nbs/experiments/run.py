@@ -7,7 +7,7 @@
 
 A stopped grid goes on where it was, and so does the training that was cut off.
 """
-import argparse, json, os, shlex, shutil, subprocess, sys
+import argparse, json, os, re, shlex, shutil, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
@@ -26,9 +26,15 @@ def parse_seeds(text):
     first,_,last = str(text).partition('-')
     return list(range(int(first), int(last)+1)) if last else [int(o) for o in first.split(',')]
 
+def plants_of(data):
+    "`elpv+noise=0.05` taken apart: the source, and what `plant.py` plants in it"
+    source,*plants = re.split(r'\+(?=\w+=)', data)
+    return source,plants
+
 def run_name(data, recipe, changes, seed):
     "What a training is called: the same training in two experiments is one"
-    parts = [Path(data).stem, recipe, *sorted(changes.split())]
+    source,plants = plants_of(data)
+    parts = [Path(source).stem, *plants, recipe, *sorted(changes.split())]
     return '-'.join(parts).replace('=', '_').replace(',', '.')+f'-s{seed}'
 
 def read_grid(path):
@@ -38,15 +44,33 @@ def read_grid(path):
     for row in rows: row['run'] = run_name(row['data'], row['recipe'], row['changes'], row['seed'])
     return pd.DataFrame(rows).drop(columns='seeds')
 
+def table_of(row, runs):
+    "What is trained on: the data of the row, or the table that `plant.py` makes of them"
+    source,plants = plants_of(row['data'])
+    return str(Path(runs)/'+'.join([Path(source).stem, *plants]))+f"-s{row['seed']}.csv" if plants else source
+
+def plant_command(row, runs):
+    "The command that makes the table of a row; none where nothing is planted"
+    source,plants = plants_of(row['data'])
+    options = [word for plant in plants for word in ('--'+plant).split('=')]
+    words = ['python', 'nbs/experiments/plant.py', source, *options, '--seed', str(row['seed'])]
+    return [*words, '--out', table_of(row, runs)] if plants else []
+
 def command_of(row, runs, extra=(), device=None):
     "The command of one training; the split follows the seed, so both kinds of luck are in the spread; `extra` wins"
     fixed = {change.partition('=')[0] for change in extra}
     own = [change for change in row['changes'].split() if change.partition('=')[0] not in fixed]
     changes = [*extra, f"split_seed={row['seed']}", *own]
-    words = ['semicls', 'train', row['data'], '--recipe', row['recipe'], '--seed', str(row['seed'])]
+    words = ['semicls', 'train', table_of(row, runs), '--recipe', row['recipe'], '--seed', str(row['seed'])]
     for change in changes: words += ['--weights','none'] if change=='weights=none' else ['--set',change]
     if device: words += ['--device', device]
     return [*words, '--name', row['run'], '--runs', str(runs)]
+
+def shown_command(row, threads, extra=(), device=None):
+    "What a reader types; name and folder of the run are the reader's own"
+    words = plant_command(row, '.'),command_of(row, '.', extra, device)[:-4]
+    first,second = map(shlex.join, words)
+    return f"{first+' && ' if first else ''}OMP_NUM_THREADS={threads} {second}"
 
 def write_whole(frame, path):
     "Write a table beside its place, then put it there"
@@ -66,7 +90,8 @@ def add_scores(path, run, folder):
     scores = preds.set_index('id').p_defect.astype('float32').rename(run)
     table = pd.read_csv(folder/'table.csv').set_index('id')
     where = f"set_{json.loads((folder/'run.json').read_text())['recipe']['split_seed']}"
-    for column in (table.label.rename('label'), table.split.rename(where), scores):
+    label = table.get('true_label', table.label).rename('label') # not the planted ones
+    for column in (label, table.split.rename(where), scores):
         found = found.reindex(found.index.union(column.index))
         known = found.get(column.name, column)
         found[column.name] = column.combine_first(known)
@@ -87,12 +112,15 @@ def result_row(row, folder, command, threads):
 
 def in_its_own(words, log, env):
     "Run a command, its talk in a file; the exit status"
-    with open(log, 'a') as f: return subprocess.run(words, env=env, stdout=f, stderr=f).returncode
+    words = [sys.executable if words[0]=='python' else words[0], *words[1:]]
+    with open(log, 'a') as f: return subprocess.run(words, cwd=ROOT, env=env, stdout=f, stderr=f).returncode
 
 def in_process(words, log, env):
     "The same here, which saves some seconds of imports"
     from semiconductor_cls.cli import app
+    import plant
     with open(log, 'a') as f, redirect_stdout(f), redirect_stderr(f):
+        if words[0]=='python': return plant.main(words[2:])
         try: app(words[1:])
         except SystemExit as e: return e.code
     return 0
@@ -100,18 +128,18 @@ def in_process(words, log, env):
 def train(row, args, lock):
     "One training, and its traces in the three files"
     folder = args.runs/row['run']
-    words = command_of(row, args.runs, TINY.split() if args.quick else (), args.device)
+    more = TINY.split() if args.quick else (),args.device
+    words,before = command_of(row, args.runs, *more),plant_command(row, args.runs)
     go_on = ['--resume'] if (folder/'run.json').exists() else []
     env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
     print(f"{row['run']}: starts", file=sys.stderr, flush=True)
     log = args.runs/f"{row['run']}.log"
     call = in_process if args.quick else in_its_own
-    if call([*words, *go_on], log, env):
+    if before and call(before, log, env) or call([*words, *go_on], log, env):
         print(f"{row['run']}: failed, see {log}", file=sys.stderr, flush=True)
         return False
-    shown = shlex.join(words[:-4]) # name and folder of the run are the reader's own
     with lock:
-        made = result_row(row, folder, f'OMP_NUM_THREADS={args.threads} {shown}', args.threads)
+        made = result_row(row, folder, shown_command(row, args.threads, *more), args.threads)
         add_scores(args.out/'scores.parquet', row['run'], folder)
         epochs = pd.read_csv(folder/'history.csv').assign(run=row['run'])
         keep = ['run','size','stage','epoch','train_loss','valid_loss','auc','seconds']
@@ -130,6 +158,10 @@ def show(args):
     env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=str(HERE))
     return subprocess.run([*words, *map(str, notebooks)], env=env).returncode
 
+def drawn(data, folder):
+    "The same data for `--quick`: drawn chips, with the same planted in them"
+    return '+'.join([str(folder/'chips'), *plants_of(data)[1]])
+
 def missing(args):
     "Trainings that no row of the results has, in the order of the grid, the first seeds of all arms first"
     grid = read_grid(HERE/'grid.csv')
@@ -137,7 +169,7 @@ def missing(args):
     results = args.out/'results.csv'
     have = set(pd.read_csv(results).run) if results.exists() else set()
     wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
-    if args.quick: wanted = wanted[wanted.seed<2].assign(data=str(args.out/'chips'))
+    if args.quick: wanted = wanted[wanted.seed<2].assign(data=[drawn(o, args.out) for o in wanted.data[wanted.seed<2]])
     return wanted.sort_values('seed', kind='stable').to_dict('records')
 
 def parse_args():

@@ -119,7 +119,7 @@ def write_section(
     "Write a section of a run's page as data, `sections/NAME.json`"
     parts = [_part_out(run, o) for o in parts]
     found = dict(order=order, needs=needs, replaces=list(replaces), parts=parts)
-    write_json(run/f'sections/{name}.json', found)
+    run.write(f'sections/{name}.json', found)
 
 # %% ../../nbs/06_base.page.ipynb #c0030
 _INSIDE = re.compile(r'(\w[\w.-]*/)*\w[\w.-]*') # No name in it begins with a dot
@@ -162,7 +162,7 @@ def read_sections(
     "The sections in a run, checked; what is not a section is a `UserError`"
     found = {}
     for path in sorted((run/'sections').glob('*.json')):
-        try: found[path.stem] = _section(run, read_json(path))
+        try: found[path.stem] = _section(run, read_json(run.file(f'sections/{path.name}')))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f'{path}: not a section of a page ({error}); delete it') from None
     return {name:o for name,o in found.items() if o}

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['SIDE_FOLDER', 'OURS', 'MASK_NAME', 'is_image_name', 'is_side_folder', 'own_kind', 'count_images', 'left_out_issues',
            'say_left_out', 'sift', 'names_left_out', 'on_disk', 'read_as_issues', 'mask_pairs', 'mask_facts',
-           'is_mask_of', 'mask_boxes', 'named_masks', 'find_masks', 'without_masks', 'masks_to_boxes', 'list_images']
+           'is_mask_of', 'mask_boxes', 'mask_spots', 'named_masks', 'find_masks', 'without_masks', 'masks_to_boxes',
+           'list_images']
 
 # %% ../../nbs/08_base.parts.ipynb #df4dec99
 import os, re
@@ -204,10 +205,26 @@ def mask_boxes(
     from scipy import ndimage
     marks = _pixels(mask)
     if marks is None: return []
-    bright = marks>(int(marks.min())+int(marks.max()))/2
+    low,high = int(marks.min()),int(marks.max())
+    bright = marks>(low if high-low<64 else (low+high)/2) # small numbers are classes, all of them defects
     if bright.mean()>.5: return []
     spots,_ = ndimage.label(bright, np.ones((3,3)))
     return [(x.start, y.start, x.stop-1, y.stop-1) for y,x in ndimage.find_objects(spots)]
+
+# %% ../../nbs/08_base.parts.ipynb #e7996172
+def mask_spots(
+    mask, # Path of what should be a mask
+    size=None # (width, height) of its picture, if that is known
+)->tuple: # Boxes; what is wrong with the mask, or ''
+    "The boxes that a mask offers, or why it offers none"
+    if not os.path.isfile(mask): return [],'mask_missing'
+    marks = _pixels(mask)
+    if marks is None: return [],'mask_unreadable'
+    if size and marks.shape[::-1]!=tuple(size): return [],'mask_other_size'
+    if len(np.unique(marks))>16 and not _is_two_valued(marks): return [],'mask_not_two_valued'
+    spots = mask_boxes(mask)
+    if spots: return spots,''
+    return [], 'mask_empty' if marks.max()==marks.min() else 'mask_inverted'
 
 # %% ../../nbs/08_base.parts.ipynb #a7e7f078
 @lru_cache(100_000)

@@ -49,6 +49,9 @@ def _meanings(words): # Plain word → what it means
     return {plain_word(word):meaning for meaning,text in words.items() for word in text.split('/')}
 
 # %% ../../nbs/03_base.table.ipynb #dd20d39c
+_PAIR = {'0':'1', '1':'0'} # Words of which one means the opposite of the other
+_OTHER = dict(good='defect', defect='good')
+
 def label_words(
     good:str='good', # The user's own word for a good part
     defect:str='defect' # … and for a defective one
@@ -57,8 +60,10 @@ def label_words(
     own = {plain_word(good):'good', plain_word(defect):'defect'}
     if len(own)<2: raise UserError(f"'{good}' and '{defect}': one word for good and defective parts; give two")
     table = _meanings(LABEL_WORDS)
-    turned = any(table.get(word, label)!=label for word,label in own.items())
-    return own if turned else table | own
+    turned = [word for word,label in own.items() if table.get(word, label)!=label]
+    if not turned: return table | own
+    paired = {_PAIR[word]:_OTHER[own[word]] for word in turned if word in _PAIR}
+    return paired | own
 
 def split_words()->dict: # Plain word → 'train', 'valid' or 'test'
     "What each known word means as a set; those that `split_table` writes mean what they meant there"
@@ -68,7 +73,8 @@ def split_words()->dict: # Plain word → 'train', 'valid' or 'test'
 COLUMN_WORDS = dict(
     path='path / image / file / filename / file name / filepath / file path / image path / img / picture / 图片 / 画像',
     label='label / class / target / verdict / result / quality / choice / 标签 / ラベル',
-    split='split / set / subset', defect_type='defect type / defecttype / fault type / anomaly type / 缺陷类型')
+    split='split / set / subset', mask='mask / mask path / mask file',
+    defect_type='defect type / defecttype / fault type / anomaly type / 缺陷类型')
 
 def own_columns(
     columns, # Names of a table
@@ -79,7 +85,7 @@ def own_columns(
     for col in columns:
         word = plain_word(col)
         taken.setdefault(words.get(word, word.replace(' ', '_')), []).append(col)
-    ours = [*COLS,'group','lot','x_1','y_1','x_2','y_2']
+    ours = [*COLS,'group','lot','mask','x_1','y_1','x_2','y_2']
     names = {}
     for name in ours:
         cols = taken.get(name, [])
