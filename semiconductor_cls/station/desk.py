@@ -216,7 +216,7 @@ def find_seen(
 )->dict|None: # `hash name score known`, or `None`
     "What is known of a scored picture, and the number of the last verdict about it"
     if not HASH.fullmatch(str(h)): return None
-    query = f'select hash, name, score, {KNOWN} from seen s where hash=? and model=? order by id desc limit 1'
+    query = f'select hash, name, score, {LAST_SAID} from seen s where hash=? and model=? order by id desc limit 1'
     found = st.v.read(query, [h, st.model])
     return found.iloc[0].to_dict() if len(found) else None
 
