@@ -620,7 +620,7 @@ def serve(
 def _sigterm(*_): raise KeyboardInterrupt
 
 def _fail(message, code):
-    say('semicls: ' + ' '.join(message.split('\n')))
+    say('semicls: ' + one_line(message))
     return code
 
 def main():
