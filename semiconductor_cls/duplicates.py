@@ -102,14 +102,8 @@ def _neighbours(keys, reach):
         yield before[same], after[same]
 
 # %% ../nbs/16_duplicates.ipynb #c0025
-def propose(
-    x:np.ndarray, # (n, 256), from `whiten`
-    views=(), # More such arrays, of the same pictures in other views
-    limit:float=.7, # Smallest cosine of a pair
-    n_tables:int=64, # Sorted tables, each by other bits
-    reach:int=16 # How far a neighbour is looked for in a table
-)->np.ndarray: # (m, 3): row numbers of a pair, the smaller first, and the view of the second: 0 as it is, then `views`
-    "Pairs that may be copies: equal in all bits of at least one table, and alike beyond `limit`"
+def _by_tables(x, views, limit, n_tables, reach):
+    "Pairs beyond `limit` that are neighbours in a table: rows (i, j of all views)"
     n,found = len(x),[np.empty((0,2), int)]
     x = np.concatenate([x,*views])
     rng,bits = np.random.default_rng(0),x>0
@@ -122,7 +116,38 @@ def propose(
             i,j = np.stack([i,j])[:,(i<n) & (i!=j%n)]
             alike = np.einsum('ij,ij->i', x[i], x[j])>limit
             found.append(np.stack([i[alike],j[alike]], 1))
-    i,j = np.unique(np.concatenate(found), axis=0).T
+    return np.concatenate(found)
+
+# %% ../nbs/16_duplicates.ipynb #d7e6690e
+_FEW = 2048 # Pictures up to which all pairs are compared
+
+def _by_all(x, views, limit, more, least=.4):
+    "Pairs beyond `limit`, and the `more` best below it: rows (i, j of all views)"
+    n,found,scores = len(x),[],[]
+    for view,seen in enumerate([x,*views]):
+        alike = np.triu(x@seen.T, 1)
+        i,j = np.nonzero(alike>least)
+        found.append(np.stack([i,j+view*n], 1))
+        scores.append(alike[i,j])
+    scores = np.concatenate(scores)
+    order = np.argsort(-scores, kind='stable')
+    n_kept = int((scores>limit).sum())+more
+    return np.concatenate(found)[order[:n_kept]]
+
+# %% ../nbs/16_duplicates.ipynb #cf41341a
+def propose(
+    x:np.ndarray, # (n, 256), from `whiten`
+    views=(), # More such arrays, of the same pictures in other views
+    limit:float=.7, # Smallest cosine of a pair
+    n_tables:int=64, # Sorted tables, each by other bits
+    reach:int=16, # How far a neighbour is looked for in a table
+    effort:int=50_000 # Of a set of up to 2,048: further pairs below the limit, times pictures
+)->np.ndarray: # (m, 3): row numbers of a pair, the smaller first, and the view of the second: 0 as it is, then `views`
+    "Pairs that may be copies: alike beyond `limit`, and in a small set the next best"
+    n = len(x)
+    more = min(n, effort//max(n, 1))
+    found = _by_all(x, views, limit, more) if n<=_FEW else _by_tables(x, views, limit, n_tables, reach)
+    i,j = np.unique(found.reshape(-1, 2), axis=0).T
     pairs = np.sort(np.stack([i,j%n], 1), axis=1)
     return np.unique(np.column_stack([pairs,j//n]), axis=0)
 
@@ -159,19 +184,22 @@ def _matched(a, b, reach):
 # %% ../nbs/16_duplicates.ipynb #c0033
 def _noise(a):
     "Standard deviation of what differs between neighbouring pixels, edges left aside"
-    rough = a[1:,1:]-a[1:,:-1]
-    rough = rough-a[:-1,1:]+a[:-1,:-1]
+    rough = a[1::3,1:]-a[1::3,:-1]
+    rough = rough-a[:-1:3,1:]+a[:-1:3,:-1]
     middle = float(np.median(np.abs(rough)))
     return middle/.6745/2
 
-def _light_terms(a):
+def _light_terms(a, some):
     "What a relit picture is a sum of: gain and offset, each with a slope, (pixels, 6)"
     high,wide = a.shape
-    places = np.mgrid[-1:1:high*1j,-1:1:wide*1j]
-    y,x = places.astype(np.float32)
-    one = np.ones_like(a)
-    terms = np.stack([a, a*x, a*y, one, x, y], -1)
-    return terms.reshape(-1, 6)
+    y,x = np.divmod(some, wide)
+    y,x,one = 2*y/high-1,2*x/wide-1,np.ones(len(some))
+    gray = a.ravel()[some].astype(np.float64)
+    return np.stack([gray, gray*x, gray*y, one, x, y], -1)
+
+def _least_squares(terms, target):
+    "Weights of the six terms; from sums of products, which takes a tenth of the time"
+    return np.linalg.lstsq(terms.T@terms, terms.T@target, rcond=None)[0]
 
 def _unclipped(a, b):
     "Pixels that say something: neither picture is cut off there at black or white"
@@ -188,48 +216,62 @@ def mismatch(
     "How much of `b` is not `a` shifted and relit, in units of what rounding and recoding may leave"
     a,b = _matched(a, b, reach)
     if a.std()<b.std(): a,b = b,a
-    ok = _unclipped(a, b)
-    if len(ok)<1000: return np.inf
-    terms,target = _light_terms(a),b.ravel()
-    some = ok[::7]
-    weights = np.linalg.lstsq(terms[some], target[some], rcond=None)[0]
-    fit = terms[ok]@weights
-    rest = np.sqrt(np.mean((fit-target[ok])**2))
+    some = _unclipped(a, b)[::7]    # they tell as much as all
+    if len(some)<150: return np.inf
+    terms,target = _light_terms(a, some),b.ravel()[some]
+    weights = _least_squares(terms, target)
+    fit = terms@weights
+    rest = np.sqrt(np.mean((fit-target)**2))
     noise = max(_noise(b), _noise(a)*abs(weights[0]))
     allowed = np.hypot(.09*fit.std(), 1.1*noise)
     return float(rest/(allowed+.1))
 
 # %% ../nbs/16_duplicates.ipynb #e1c87576
-def _smooth_places(a, b, share=.3, margin=8):
-    "Where neither picture has an edge, as a mask"
+def _smooth_places(a, b, share=.6, margin=5):
+    "Where neither picture has an edge: places in the row of all pixels"
     blurred = cv2.GaussianBlur(a+b, (0,0), 2)
     steep = np.hypot(cv2.Sobel(blurred, cv2.CV_32F, 1, 0), cv2.Sobel(blurred, cv2.CV_32F, 0, 1))
     steep = cv2.dilate(steep, np.ones((2*margin+1,2*margin+1))).ravel()
     ok = _unclipped(a, b)
     if not len(ok): return ok
     limit,silent = np.quantile(steep[ok], [share,.02])
-    return ok[steep[ok]<=min(limit, 3*silent)]
+    return ok[steep[ok]<=min(limit, 4*silent)]
 
 def _noise_at(a, places):
-    "What a blurred picture lacks, at some places"
+    "What a blurred picture lacks at some places, 0 elsewhere; and its typical size"
+    noise = np.zeros(a.size, np.float32)
+    if not len(places): return noise, 0.
     rough = (a-cv2.GaussianBlur(a, (0,0), 2)).ravel()[places]
-    return rough-rough.mean() if len(rough) else rough
+    rough -= rough.mean()
+    noise[places] = rough
+    return noise, float(np.median(np.abs(rough)))/.6745
 
-# %% ../nbs/16_duplicates.ipynb #7a929896
+# %% ../nbs/16_duplicates.ipynb #fcde5d03
+_AWAY = [-12,-8,-6,0,6,8,12]
+_AWAY = [(down,right) for down in _AWAY for right in _AWAY if down or right] # Wrong places, in pixels
+
+def _correlations(one, two, wide):
+    "Correlation of two rows of noise where they belong, and at the wrong places"
+    steps = [down*wide+right for down,right in _AWAY]
+    away = [one[:-step]@two[step:] if step>0 else one[-step:]@two[:step] for step in steps]
+    size = float(np.sqrt((one@one)*(two@two)))+1e-9
+    return float(one@two)/size, np.array(away)/size
+
+# %% ../nbs/16_duplicates.ipynb #e21a3a2a
 def shared_noise(
     a:np.ndarray, # Gray pixels
     b:np.ndarray, # Gray pixels
-    floor:float=.03, # Smallest limit
+    floor:float=.02, # Smallest limit
     reach:int=4 # Largest shift, pixels
 )->tuple: # Correlation, and the limit above which the two share their noise; nan where neither has noise
     "Whether two pictures that look alike have the noise of one photograph"
     a,b = _matched(a, b, reach)
     places = _smooth_places(a, b)
-    noises = [_noise_at(o, places) for o in (a,b)]
-    stds = [float(np.sqrt(np.mean(o**2))) if len(o) else 0. for o in noises]
-    limit = max(floor, 4/np.sqrt(len(places)+1))
-    if max(stds)<.5 or min(stds)==0: return (0. if max(stds)>=.5 else np.nan), limit
-    return float(np.mean(noises[0]*noises[1])/np.prod(stds)), limit
+    (one,size),(two,other) = _noise_at(a, places),_noise_at(b, places)
+    top = 4*max(size, other)    # what is larger is a speck or a ring, and counts no more than this
+    here,away = _correlations(one.clip(-top, top), two.clip(-top, top), a.shape[1])
+    limit = max(floor, 4/np.sqrt(len(places)+1), 6*float(np.sqrt(np.mean(away**2))))
+    return (here if max(size, other)>=.5 else np.nan), limit
 
 # %% ../nbs/16_duplicates.ipynb #388badb9
 _WAYS = [(lambda a: a, lambda a: a[::-1,::-1]), (lambda a: a[:,::-1], lambda a: a[::-1]),
@@ -253,14 +295,13 @@ def upright(
 def is_copy(
     a:np.ndarray, # Gray pixels
     b:np.ndarray, # Gray pixels
-    view:int=0, # From `propose`
-    floor:float=.03 # See `shared_noise`
+    view:int=0 # From `propose`
 )->bool: # Whether both come from one photograph
     "Alike as copies are, and with the noise of one photograph"
     b = upright(a, b, view)
     left = mismatch(a, b)
     if left>=1.1: return False
-    noise,limit = shared_noise(a, b, floor)
+    noise,limit = shared_noise(a, b)
     return left<.1 if np.isnan(noise) else noise>limit
 
 def is_copy_of(
@@ -270,11 +311,9 @@ def is_copy_of(
     levels=None # Of the data set, see `read_levels`
 )->bool: # False where one cannot be read
     "`is_copy` of two files"
-    both_jpeg = all(str(o).lower().endswith(('.jpg','.jpeg')) for o in (p,q))
-    floor = .08 if both_jpeg else .03
     try: one,two = (load_image(o, channels=1, levels=levels) for o in (p,q))
     except ImageError: return False
-    return is_copy(one, two, view, floor)
+    return is_copy(one, two, view)
 
 # %% ../nbs/16_duplicates.ipynb #c0041
 def _stays_first(df):

@@ -96,6 +96,7 @@ def inspect(
     src, # What `read_source` takes
     n_workers:int=None, # Threads; the number of cores if `None`
     group:str='', # See `say_groups`
+    size:int=128, # Side of the square that a network will see, pixels: that of the recipe `quick`
     **kw # For `read_source`
 )->tuple: # Scanned table with copies; summary; findings as a table
     "Read a source, look at everything, write nothing"
@@ -106,12 +107,15 @@ def inspect(
     found = find_broken(df) + copies + find_unboxed(df) + find_odd(df) + find_doubts(df)
     found = pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)
     found = pd.concat([issues_of(df), found], ignore_index=True)
+    small = small_defects(df[df.reason.isna()], size)
+    if small: found.loc[len(found)] = issue(df.path[has_boxes(df)].iloc[0], 'small_defects', detail=small)
     summary = count_classes(df) | count_copies(df) | dict(
         n_not_compared=int((found.kind=='not_compared').sum()),
         n_issues=len(found),
         issues=found.kind.value_counts().sort_index().to_dict(),
         always_good=always_good(df),
         shortcuts=shortcuts(df),
+        small_defects=small,
         lacks=lacks(df),
         told=told,
         left_out=say_left_out(found.itertuples(index=False)),
@@ -181,7 +185,7 @@ def _listing(found, kinds, top=20):
     return [more, first[filled].rename(columns=dict(path='file'))]
 
 # %% ../nbs/17_inspect.ipynb #c0031
-KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect not_compared'.split()
+KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect not_compared small_defects'.split()
 
 def _copy_sections(df, summary, found, fig):
     "Heading and parts of each section about copies"
@@ -198,7 +202,7 @@ def _picture_sections(boxes, summary, found, fig):
     if odd: verdict = 'Odd pictures lie beyond three times the middle half (Tukey).'
     yield 'What gives the label away', summary['shortcuts']
     yield 'Image statistics', [fig('statistics'), verdict, fig('odd'), *_listing(found, odd)]
-    if len(boxes): yield 'Boxes', [fig('boxes'), box_summary(boxes)]
+    if len(boxes): yield 'Boxes', [summary['small_defects'], fig('boxes'), box_summary(boxes)]
     rest = [k for k in summary['issues'] if k not in KNOWN+odd]
     yield 'What did not fit while reading', _listing(found, rest, 50)
 

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['calibrate', 'fit_temperature', 'escape_bound', 'band_rates', 'review_band', 'band_saves', 'report_band',
-           'train_share', 'operating', 'operate_run']
+           'train_share', 'calibration_text', 'cost_table', 'operating', 'operate_run']
 
 # %% ../nbs/36_review.ipynb #c0002
 from dataclasses import asdict
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
+from fastcore.basics import noop
 from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
@@ -23,6 +24,7 @@ from .base.page import *
 from .auc import *
 from .evaluate import *
 from .operate import *
+from .evaluate import _named_cuts
 from .operate import _arrays, _per_million, _worst
 
 # %% ../nbs/36_review.ipynb #c0005
@@ -267,11 +269,24 @@ def _point_facts(y, p, groups, t, line, on_line):
     ppm = measured | {f'{k}_hi':bound[k] for k in ('escapes','scrapped','cost')}
     return dict(threshold=t, threshold_on_line=on_line, **seen, report=report, per_million=ppm)
 
+# %% ../nbs/36_review.ipynb #bd541b8e
+def _line_words(line):
+    "A line in words: its share of defects, and its prices"
+    unit = line.currency
+    return (f'a line with {100*line.defect_rate:g} % defects, where an escape costs {line.escape_price:g} {unit} '
+            f'and an overkill {line.overkill_price:g} {unit}')
+
+def _why(line, rule, looks):
+    "Why a decision was made, in a sentence"
+    by = 'the cheapest' if rule=='cost' else f'kept on new parts with 95 % confidence: {rule};'
+    people = '' if looks is None else f', with people looking at up to {100*looks:g} % of the parts'
+    return f'{by} on validation, for {_line_words(line)}{people}'
+
 # %% ../nbs/36_review.ipynb #c0052
-def _draw_operating(run, y, p, calibrated, t, line, groups):
+def _draw_operating(run, y, p, calibrated, cuts, line, groups):
     "Write `trade.png` and `reliability.png`"
     fig,axs = plt.subplots(1, 2, figsize=(10.5,4), layout='constrained')
-    marks = {f'threshold {t:.3g}': t}
+    marks = {f'{name} {cut:.3g}': cut for name,_,cut in _named_cuts(*cuts[::-1])}
     plot_trade(y, p, line, marks, axs[0], groups)
     plot_cost(y, p, line, marks, axs[1], groups)
     save_fig(fig, run/'figures/trade.png')
@@ -301,6 +316,33 @@ def _review(valid, test, t, line, looks, escape, human_miss):
     does |= band_saves(y, p, t, lo, hi, line, human_miss, groups)
     return dict(review=does, review_report=report_band(does, line.currency))
 
+# %% ../nbs/36_review.ipynb #5d3ce0c2
+def calibration_text(
+    log_loss:dict # `before` and `after`, on the set that is reported on
+)->str:
+    "Whether calibration made probabilities better, in a sentence"
+    before,after = log_loss['before'],log_loss['after']
+    numbers = f'log loss {before:.4f} as trained, {after:.4f} calibrated (lower is better)'
+    if after<=before: return f'Calibration makes the scores better probabilities: {numbers}.'
+    return (f'Calibration makes the probabilities worse here: {numbers}. '
+            'Do not rely on probabilities of this run; the decision, which only needs the order, is not touched.')
+
+# %% ../nbs/36_review.ipynb #65a056cb
+def _cost_entries(found, line, human_miss):
+    "The cost of the decision beside the ways without a model, as entries of `operating.json`"
+    cost = found.get('review', found['per_million'])['cost']
+    without = line.baselines(human_miss)
+    return dict(cost=cost, baselines=without, worth=against_baselines(cost, line, human_miss),
+                pays=bool(cost<=min(without.values())))
+
+def cost_table(
+    found:dict # What `operating.json` holds
+)->pd.DataFrame: # `way`, and the cost in a million parts
+    "The cost of the decision, and of the ways without a model"
+    ways = {'with this model': found['cost']} | found['baselines']
+    ways = {name:f'{cost:,.0f}' for name,cost in ways.items()}
+    return pair_table(ways, ['way', f"{found['line']['currency']} per million parts"])
+
 # %% ../nbs/36_review.ipynb #c0055
 def _line_text(found):
     "What an operating point was chosen by, and for which line"
@@ -309,6 +351,21 @@ def _line_text(found):
     prices = f"an escape costs {line['escape_price']:g}, an overkill {line['overkill_price']:g}"
     return f"{chosen} The line: {100*line['defect_rate']:g} % defects, {prices}."
 
+# %% ../nbs/36_review.ipynb #49bd65a3
+_INSTEAD = 'For comparison only, one threshold without people, which was not chosen:'
+
+def _decided_parts(found):
+    "The decision as parts of a page"
+    if not found.get('review'): return [pair_table(found['report'])]
+    band = found.get('review_report', found['review'])
+    says = 'Review band: parts between the two thresholds are looked at by a person.'
+    return [says, pair_table(band, as_text=False), _INSTEAD, pair_table(found['report'])]
+
+def _worth_parts(found):
+    "What the decision costs beside the ways without a model; nothing of an older version, which did not reckon it"
+    if 'worth' not in found: return []
+    return [f"In a million parts this model {found['worth']}.", cost_table(found)]
+
 # %% ../nbs/36_review.ipynb #c0058
 def operating(
     run:Run, # Trained
@@ -316,14 +373,21 @@ def operating(
     "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
     if not (run/'operating.json').exists(): return []
     found = run.read('operating.json')
+    parts = ['## Operating point', _line_text(found), *_decided_parts(found), *_worth_parts(found)]
     points = pd.DataFrame(found['points']).drop(columns='key', errors='ignore')
-    parts = ['## Operating point', _line_text(found), pair_table(found['report']), run/'figures/trade.png',
-             'What a customer may ask for, with 95 % intervals:', points, run/'figures/reliability.png']
-    if found.get('review'):
-        band = found.get('review_report', found['review'])
-        says = 'Review band: parts between the two thresholds are looked at by a person.'
-        parts += [says, pair_table(band, as_text=False)]
+    parts += [run/'figures/trade.png', 'What a customer may ask for, with 95 % intervals:', points]
+    if 'log_loss' in found: parts.append(calibration_text(found['log_loss']))
+    parts.append(run/'figures/reliability.png')
     return [o for o in parts if not isinstance(o, Path) or o.exists()]
+
+# %% ../nbs/36_review.ipynb #f0b4fc0c
+def _keep_decision(run, res, why, command, tell):
+    "Make what was chosen the decision of the run, and write all that states it"
+    lo,hi = (res['review'][end] for end in ('lo','hi')) if 'review' in res else (res['threshold'],)*2
+    made = run.decide(lo, hi, res['rule'], why, command)
+    res['decision'] = dict(id=made.id, lo=lo, hi=hi)
+    run.write('operating.json', res)
+    evaluate_run(run, tell=tell)
 
 # %% ../nbs/36_review.ipynb #c0061
 def operate_run(
@@ -333,22 +397,24 @@ def operate_run(
     overkill:float=None, # Or limit of overkill
     looks:float=None, # Share of parts that people may look at; no review band if `None`
     trained_rate:float=None, # Share of defects in the training batches; what the run says if `None`
-    human_miss:float=.1 # Share of defects that a person waves through, an assumption
+    human_miss:float=.1, # Share of defects that a person waves through, an assumption
+    tell=noop, # Called with each line a person should see
+    command:str='' # How it was called, kept in the history of decisions
 )->dict: # What `operating.json` holds
-    "Choose the operating point on validation, freeze it, report on test"
+    "Decide on validation, freeze it, report on test: this becomes the decision of the run, and all its figures"
     if trained_rate is None: trained_rate = train_share(run)
     reported_on,test,valid = run_preds(run)
     test,valid = _parts(test),_parts(valid)
-    y,p,groups = valid
-    rule,t = _choose(y, p, groups, line, escape, overkill)
+    rule,t = _choose(*valid, line, escape, overkill)
     calibrated,facts = _calibration(valid, test, trained_rate)
     on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
-    y,p,groups = test
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule)
-    res |= _point_facts(y, p, groups, t, line, on_line) | facts
-    res['points'] = operating_points(y, p, groups).to_dict('records')
+    res |= _point_facts(*test, t, line, on_line) | facts
+    res['points'] = operating_points(*test).to_dict('records')
     res |= _review(valid, test, t, line, looks, escape, human_miss)
-    run.write('operating.json', res)
-    _draw_operating(run, y, p, calibrated, t, line, groups)
+    res |= _cost_entries(res, line, human_miss)
+    _keep_decision(run, res, _why(line, rule, looks), command, tell)
+    y,p,groups = test
+    _draw_operating(run, y, p, calibrated, run.decision, line, groups)
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
     return res

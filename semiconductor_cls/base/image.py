@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'MAX_BYTES', 'N_LEVELS', 'BLANK', 'DOUBTED', 'RESIZE', 'ImageError',
            'read_image_bytes', 'Levels', 'to_levels', 'is_deep', 'deep_numbers', 'own_levels', 'common_levels',
-           'read_levels', 'parse_levels', 'levels_of', 'to_8bit', 'open_image', 'blank_share', 'blank_limit', 'note_of',
-           'pixel_rule', 'check_rule', 'load_image']
+           'read_levels', 'parse_levels', 'levels_of', 'to_8bit', 'head_of', 'open_image', 'blank_share', 'blank_limit',
+           'note_of', 'pixel_rule', 'check_rule', 'load_image']
 
 # %% ../../nbs/05_base.image.ipynb #98dabcc8
 import io, os, warnings
@@ -219,6 +219,14 @@ def _on_black(im):
     return Image.alpha_composite(Image.new('RGBA', im.size, 'black'), rgba).convert(mode)
 
 # %% ../../nbs/05_base.image.ipynb #ac248e2d
+def _assumed(numbers):
+    "The `Levels` that `_lone` takes"
+    if numbers.dtype==np.uint16: return Levels(0, 65535)
+    finite = numbers[np.isfinite(numbers)]
+    low,high = (float(finite.min()),float(finite.max())) if finite.size else (0.,1.)
+    is_whole = numbers.dtype.kind in 'iu' and low>=0 and high<65536
+    return Levels(0, 65535 if high>255 else 255) if is_whole else Levels(low, high)
+
 def _lone(numbers):
     "uint8 of a deep picture without `Levels`"
     if numbers.dtype==np.uint16: return (numbers>>8).astype(np.uint8)
@@ -234,6 +242,7 @@ def _from_deep(numbers, levels):
     im = Image.fromarray(to_levels(numbers, levels) if levels else _lone(numbers))
     finite,outside = np.isfinite(numbers),0.
     if levels: outside = float(np.mean(finite & ((numbers<levels[0])|(numbers>levels[1]))))
+    else: im.info['assumed'] = _assumed(numbers)
     top = 65535 if numbers.dtype==np.uint16 else 0 # What its kind could hold, where that is known
     im.info['seen'] = dict(deep=True, no_number=float(1-finite.mean()), outside=outside, top=top)
     return im
@@ -275,17 +284,33 @@ def _unidentified(content):
     except Exception: pass # its list of tags is damaged
     return f'cannot be decoded (a {kind} that is damaged, or of a kind that is not read here)'
 
-# %% ../../nbs/05_base.image.ipynb #97c7fc6d
+# %% ../../nbs/05_base.image.ipynb #1deabd03
+def _word(o):
+    "A short text out of EXIF, which may hold anything"
+    text = o.decode('ascii', 'ignore') if isinstance(o, bytes) else str(o or '')
+    return ' '.join(''.join(c for c in text if c.isprintable()).split())[:40]
+
+def head_of(
+    im:Image.Image # As Pillow opened it
+)->dict: # `file_format`, such as PNG; `file_mode`, such as RGB; `exif_camera`, '' where none is named
+    "What a file tells about its origin without its pixels"
+    late = im.format=='PNG' and 'exif' not in im.info    # what follows the pixels is not waited for
+    exif = {} if late else im.getexif()
+    make,model = _word(exif.get(271)),_word(exif.get(272))
+    camera = model if model.startswith(make) else f'{make} {model}'
+    return dict(file_format=im.format or '', file_mode=im.mode, exif_camera=camera)
+
+# %% ../../nbs/05_base.image.ipynb #7be6d616
 def _decode(content, levels):
     "The picture, turned upright as the camera noted (EXIF); `seen` of its `info` says what may be doubted"
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         with _open(content) as im:
-            several = bool(getattr(im, 'is_animated', False))
+            several,head = bool(getattr(im, 'is_animated', False)),head_of(im)
             eight,turn = to_8bit(im, levels, content),im.getexif().get(274) # Pillow turns a TIFF while decoding it
             if turn and 'seen' in eight.info: eight.getexif()[274] = turn
             upright = ImageOps.exif_transpose(eight)
-    upright.info['seen'] = upright.info.get('seen', {}) | dict(several=several)
+    upright.info['seen'] = upright.info.get('seen', {}) | dict(several=several, **head)
     return upright
 
 # %% ../../nbs/05_base.image.ipynb #dd3df3ff
@@ -394,14 +419,18 @@ def shown_levels(self:Run): # `Levels`, or `None`
     except UserError: return None
 
 # %% ../../nbs/05_base.image.ipynb #c0020
+_ALONE = ('a picture of more than 8 bits was read without a data set: {} were assumed as black to white; '
+          'read_levels(paths) finds those of a data set, and levels=(low,high) tells them')
+
 def load_image(
     f, # Path or binary file
     sz:int=None, # Side of the square in pixels; the picture's own size if `None`
     channels:int=None, # 1 or 3; the picture's own if `None`
-    levels=None, # `Levels` of the data set, for deep pictures
+    levels=None, # `Levels` of the data set, for deep pictures; an empty tuple if it has none
 )->np.ndarray: # uint8, (h, w) for one channel, (h, w, 3) for three
     "Pixels of an image, squeezed into a square of side `sz`"
     im = open_image(f, levels or None)
+    if levels is None and 'assumed' in im.info: warnings.warn(_ALONE.format(im.info['assumed']), stacklevel=2)
     if channels: im = im.convert('L' if channels==1 else 'RGB')
     if sz and im.size!=(sz,sz): im = im.resize((sz,sz), Image.Resampling.BILINEAR, reducing_gap=2.)
     return np.asarray(im)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['UNDECIDED', 'LICENCES', 'now', 'versions', 'git_commit', 'plain_stat', 'read_plain', 'Run', 'is_number', 'check_info',
-           'open_run', 'resume_run', 'check_free', 'create_run', 'Decision']
+           'open_run', 'resume_run', 'check_free', 'create_run', 'Decision', 'weights_or_none']
 
 # %% ../../nbs/04_base.run.ipynb #c0002
-import hashlib, itertools, math, os, platform, re, stat, subprocess
+import getpass, hashlib, itertools, json, math, os, platform, re, stat, subprocess
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib import metadata
@@ -45,7 +45,8 @@ def git_commit(
     except (OSError, subprocess.CalledProcessError): return None
 
 # %% ../../nbs/04_base.run.ipynb #adca305a
-_LIMITS = {'.json':16<<20, '.csv':1<<30, '.png':64<<20, '.html':256<<20} # Bytes that a file of a run may have
+_LIMITS = { # Bytes that a file of a run may have
+    '.json':16<<20, '.jsonl':16<<20, '.csv':1<<30, '.png':64<<20, '.html':256<<20}
 
 def plain_stat(
     path # A file of a run
@@ -247,7 +248,7 @@ def file(self:Run,
 @patch
 def finish(self:Run, **kw):
     "Say that the run is finished, and keep the hash of its weights, of each table and of what is measured"
-    endings = '*.csv','*.safetensors','*.json','sections/*.json'
+    endings = '*.csv','*.jsonl','*.safetensors','*.json','sections/*.json'
     paths = sorted(o for ending in endings for o in self.path.glob(ending) if o.name!='run.json')
     facts = {path.relative_to(self.path).as_posix():_facts(path) for path in paths}
     self.update(status='finished', finished=now(), files=facts, **kw)
@@ -267,7 +268,7 @@ def writes(self:Run,
         there = [name for name in names if (self/name).exists()]
         self.update(files=self.info['files'] | {name:_facts(self/name) for name in there})
 
-# %% ../../nbs/04_base.run.ipynb #1d367aa1
+# %% ../../nbs/04_base.run.ipynb #ee77ae01
 @patch
 def read(self:Run,
     name:str # Of a JSON file in the run
@@ -334,10 +335,13 @@ def weights_id(self:Run)->str: # 10 hex digits
     return digest.hexdigest()[:10]
 
 # %% ../../nbs/04_base.run.ipynb #c0029
-class Decision(NamedTuple):
-    "Below `lo` a part passes, from `hi` on it is rejected, and between them people look"
+class _Cuts(NamedTuple):
     lo:float # In 0..1
     hi:float # Not below `lo`
+
+class Decision(_Cuts):
+    "Below `lo` a part passes, from `hi` on it is rejected, and between them people look"
+    id = '' # Of its entry in `Run.decisions`
 
     @property
     def threshold(self)->float:
@@ -347,17 +351,107 @@ class Decision(NamedTuple):
 _TOP = 1.001 # A threshold above all scores rejects nothing
 UNDECIDED = Decision(.5, .5) # For a run that nobody has evaluated
 
+# %% ../../nbs/04_base.run.ipynb #c93931a4
+def _entry_id(entry):
+    "A `d` and ten digits of the hash of an entry without its id; no spreadsheet takes that for a number"
+    rest = {name:value for name,value in entry.items() if name!='id'}
+    return 'd'+hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:10]
+
+def _check_cuts(path, run, lo, hi):
+    "Refuse limits that are no scores"
+    if is_number(lo, 0, _TOP) and is_number(hi, lo, _TOP): return
+    raise UserError(f'{path}: threshold {lo} or {hi} is not from 0 to 1; '
+                    f'choose it anew with: semicls evaluate {run.path}')
+
+# %% ../../nbs/04_base.run.ipynb #32310a52
+def _decided_before(run):
+    "The decision of a run that keeps no history, as a list of one entry; empty where nothing has been chosen"
+    for name in ('operating.json','metrics.json'):
+        if not (run/name).exists(): continue
+        chosen = run.read(name)
+        review = chosen.get('review') or dict.fromkeys(('lo','hi'), chosen.get('threshold'))
+        lo,hi = (review.get(end) if isinstance(review, dict) else None for end in ('lo','hi'))
+        _check_cuts(run/name, run, lo, hi)
+        rule = chosen.get('rule') or chosen.get('threshold_rule') or ''
+        return [dict(id='', time='', who='', command='', lo=lo, hi=hi, rule=str(rule), why='', model=None, after='')]
+    return []
+
+# %% ../../nbs/04_base.run.ipynb #a78e7a43
+_TEXTS = ('id','time','who','command','rule','why','after')
+
+def _read_entry(run, path, i, line, after):
+    "An entry of the history, if it is the one that was written"
+    try: entry = json.loads(line)
+    except (ValueError, RecursionError): entry = None
+    whole = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in _TEXTS)
+    if whole and entry['id']==_entry_id(entry) and entry['after']==after:
+        _check_cuts(path, run, entry.get('lo'), entry.get('hi'))
+        return entry
+    raise UserError(f'{path}: line {i} is not the decision that was written there; copy the run once more, '
+                    f'or delete this file and choose anew with: semicls evaluate {run.path}')
+
+@patch(as_prop=True)
+def decisions(self:Run)->list: # Dicts: `id time who command lo hi rule why model after`
+    "All decisions of a run, the oldest first; the last one stands"
+    path,found,after = self/'decisions.jsonl',[],''
+    if not path.exists(): return _decided_before(self)
+    for i,line in enumerate(self.file(path.name).read_bytes().splitlines(), 1):
+        found.append(_read_entry(self, path, i, line, after))
+        after = found[-1]['id']
+    return found
+
+# %% ../../nbs/04_base.run.ipynb #b41a33db
 @patch(as_prop=True)
 def decision(self:Run)->Decision: # `None` where nothing has been chosen
     "The threshold, or the review band, of a run"
-    for name in ('operating.json','metrics.json'):
-        if not (self/name).exists(): continue
-        chosen = self.read(name)
-        review = chosen.get('review') or dict.fromkeys(('lo','hi'), chosen.get('threshold'))
-        lo,hi = (review.get(end) if isinstance(review, dict) else None for end in ('lo','hi'))
-        if is_number(lo, 0, _TOP) and is_number(hi, lo, _TOP): return Decision(lo, hi)
-        raise UserError(f'{self/name}: threshold {lo} or {hi} is not from 0 to 1; '
-                        f'choose it anew with: semicls evaluate {self.path}')
+    known = self.decisions
+    if not known: return None
+    standing = Decision(known[-1]['lo'], known[-1]['hi'])
+    standing.id = known[-1]['id']
+    return standing
+
+# %% ../../nbs/04_base.run.ipynb #4c5cc412
+def _user():
+    "Who gives the command, by the operating system"
+    try: return getpass.getuser()
+    except (OSError, KeyError, ImportError): return 'unknown'
+
+def weights_or_none(
+    run:Run # Perhaps a table of scores only, or a committee of ranks
+)->str|None:
+    "`Run.weights_id`, or `None` where a run has no weights of its own to name"
+    try: return run.weights_id
+    except UserError: return None
+
+def _write_history(run, entries):
+    "Write all entries, each with the id of the one before"
+    after,lines = '',[]
+    for entry in entries:
+        entry = {**entry, 'after':after}
+        after = entry['id'] = _entry_id(entry)
+        lines.append(json.dumps(entry, sort_keys=True)+'\n')
+    with run.writes('decisions.jsonl'): write_text(run/'decisions.jsonl', ''.join(lines))
+
+# %% ../../nbs/04_base.run.ipynb #f4a17e36
+_SAME = ('lo','hi','rule','why','model') # What makes a decision the same one
+
+@patch
+def decide(self:Run,
+    lo:float, # Below it a part passes
+    hi:float, # From it on a part is rejected
+    rule:str, # How it was chosen, in a word or two
+    why:str='', # In a sentence
+    command:str='' # How it was called; what made the run if empty
+)->Decision:
+    "Make a decision the one that stands, and keep those before it"
+    made = dict(lo=float(lo), hi=float(hi), rule=rule, why=why, model=weights_or_none(self))
+    _check_cuts(self/'decisions.jsonl', self, made['lo'], made['hi'])
+    with hold(self.path):
+        known = self.decisions if (self/'run.json').exists() else []
+        if not known or not known[-1]['id'] or any(known[-1][name]!=made[name] for name in _SAME):
+            who = dict(time=now(), who=_user(), command=command or self.info.get('command') or '')
+            _write_history(self, [*known, who|made])
+    return self.decision
 
 # %% ../../nbs/04_base.run.ipynb #c0032
 LICENCES = dict(elpv='Photographs: ELPV data set (Deitsch et al., Solar Energy 185, 2019), CC BY-NC-SA 4.0; '

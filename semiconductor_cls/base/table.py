@@ -49,6 +49,9 @@ def _meanings(words): # Plain word → what it means
     return {plain_word(word):meaning for meaning,text in words.items() for word in text.split('/')}
 
 # %% ../../nbs/03_base.table.ipynb #dd20d39c
+_PAIR = {'0':'1', '1':'0'} # Words of which one means the opposite of the other
+_OTHER = dict(good='defect', defect='good')
+
 def label_words(
     good:str='good', # The user's own word for a good part
     defect:str='defect' # … and for a defective one
@@ -57,8 +60,10 @@ def label_words(
     own = {plain_word(good):'good', plain_word(defect):'defect'}
     if len(own)<2: raise UserError(f"'{good}' and '{defect}': one word for good and defective parts; give two")
     table = _meanings(LABEL_WORDS)
-    turned = any(table.get(word, label)!=label for word,label in own.items())
-    return own if turned else table | own
+    turned = [word for word,label in own.items() if table.get(word, label)!=label]
+    if not turned: return table | own
+    paired = {_PAIR[word]:_OTHER[own[word]] for word in turned if word in _PAIR}
+    return paired | own
 
 def split_words()->dict: # Plain word → 'train', 'valid' or 'test'
     "What each known word means as a set; those that `split_table` writes mean what they meant there"
@@ -171,6 +176,19 @@ def _decimals(col):
     if known.str.fullmatch(r'-?\d{1,3},\d{3}').any(): return col
     return pd.to_numeric(col.str.replace(',', '.'))
 
+def _is_box(o): # Left, top, right, bottom
+    numbers = isinstance(o, list) and len(o)==4 and all(type(v) in (int,float) and 0<=v<1e9 for v in o)
+    return numbers and o[0]<=o[2] and o[1]<=o[3]
+
+def _boxes_in(cell):
+    "The boxes in a cell, none in an empty one; `ValueError` where it holds anything else"
+    if not isinstance(cell, str): return []
+    try: boxes = json.loads(cell)
+    except (ValueError, RecursionError): boxes = None
+    if isinstance(boxes, list) and all(map(_is_box, boxes)): return boxes
+    raise ValueError(f"boxes '{cell[:40]}' are none such as '[[1, 2, 30, 40]]'")
+
+# %% ../../nbs/03_base.table.ipynb #ca0c8555
 def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
     try:
@@ -182,5 +200,7 @@ def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     for col in df.columns:
         if sep!=',' and col not in TEXT_COLS: df[col] = _decimals(df[col])
         if col in TEXT_COLS or not is_numeric_dtype(df[col]): df[col] = _text_column(df[col])
-    if 'boxes' in df: df['boxes'] = [json.loads(o) if isinstance(o, str) else [] for o in df.boxes]
+    try:
+        if 'boxes' in df: df['boxes'] = [_boxes_in(o) for o in df.boxes]
+    except ValueError as error: raise UserError(f'{path}: {error}') from None
     return df

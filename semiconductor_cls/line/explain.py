@@ -135,23 +135,26 @@ def explain_files(
     return df
 
 # %% ../../nbs/74_line.explain.ipynb #c0021
-def _mistakes_of(df, t, column):
+def _mistakes_of(df, t, lo, column):
     "Rows of `mistakes_by` for one column"
     if column not in df: return
     known = df[df[column].notna() & df.label.notna()]
     for (value,label),o in known.groupby([column,'label']):
         if value==label: continue
-        wrong = int(((o.p_defect>=t)!=(label=='defect')).sum())
-        kind = 'escapes' if label=='defect' else 'overkill'
-        yield column,value,kind,len(o),wrong,wrong/len(o),*rate_ci(wrong, len(o))
+        is_defect = label=='defect'
+        wrong = int((o.p_defect<lo if is_defect else o.p_defect>=t).sum())
+        ends = rate_ci(wrong, len(o), sizes=group_sizes(o.get('group')))
+        yield column,value,'escapes' if is_defect else 'overkill',len(o),wrong,wrong/len(o),*ends
 
 def mistakes_by(
     df:pd.DataFrame, # Predictions with `label`, `p_defect` and columns to group by
     t:float, # Threshold
+    lo:float=None, # Where people look from here to `t`, a defect escapes below it
     cols=('defect_type','stratum'), # Columns to group by
-)->pd.DataFrame: # One row a group: `by value kind parts mistakes rate lo hi`
-    "Escapes and overkill of groups, with exact intervals"
-    rows = [o for column in cols for o in _mistakes_of(df, t, column)]
+)->pd.DataFrame: # One row a type or stratum: `by value kind parts mistakes rate lo hi`
+    "Escapes and overkill by type and stratum, with exact intervals over groups of parts where `group` names them"
+    lo = t if lo is None else lo
+    rows = [o for column in cols for o in _mistakes_of(df, t, lo, column)]
     res = pd.DataFrame(rows, columns='by value kind parts mistakes rate lo hi'.split())
     return res.sort_values(['kind','rate'], ascending=[True,False], kind='stable').reset_index(drop=True)
 
@@ -185,18 +188,18 @@ def plot_worst(
     return fig
 
 # %% ../../nbs/74_line.explain.ipynb #c0028
-def _write_mistakes(explain, df, threshold, k):
+def _write_mistakes(explain, df, cuts, k):
     "`mistakes.csv`, and the worst mistakes with their maps as a figure"
     table = read_csv(explain.run.file('table.csv')).drop_duplicates('id').set_index('id')
     for c in ('defect_type','stratum'): df[c] = [table[c].get(i) for i in df.id]
-    worst = worst_mistakes(df, threshold, k)
+    worst = worst_mistakes(df, cuts.hi, k, cuts.lo)
     shown = explain.run.located(pd.concat(worst.values()))
     worst = {kind:rows.assign(path=shown.path[rows.index]) for kind,rows in worst.items()}
     seen = dict(zip(shown.path, zip(shown.lacks, [None]*len(shown))))    # why there is no map, or what it is
     usable = shown.path[shown.lacks==''].tolist()
     seen |= {str(path):(pixels,heat) for path,pixels,_,heat in iter_maps(explain, usable)}
     save_fig(plot_worst(worst, seen, table.boxes.to_dict(), k), explain.run/'figures/explain.png')
-    write_csv(mistakes_by(df, threshold), explain.run/'mistakes.csv')
+    write_csv(mistakes_by(df, *cuts[::-1]), explain.run/'mistakes.csv')
 
 # %% ../../nbs/74_line.explain.ipynb #c0030
 def _write_types(run, scores):
@@ -247,15 +250,15 @@ def explain_run(
 )->dict: # `explain.json`
     "Maps of the worst mistakes, rates by type, and where there are boxes the maps' scores, into the run and its report"
     explain = open_explainer(run)
-    run,threshold = explain.run,(explain.run.decision or UNDECIDED).threshold
+    run,cuts = explain.run,explain.run.decision or UNDECIDED
     on,df,_ = run_preds(run)
     with run.writes(*LEFT):
         for o in LEFT: (run/o).unlink(missing_ok=True)
         boxed = run.located(boxed_defects(run, most))
         if says := lacking(boxed): tell(f'{run.path}: {says}')
         boxed = boxed[boxed.lacks==''].reset_index(drop=True)
-        _write_mistakes(explain, df, threshold, k)
-        res = dict(reported_on=on, threshold=threshold, n_boxed=len(boxed))
+        _write_mistakes(explain, df, cuts, k)
+        res = dict(reported_on=on, threshold=cuts.hi, look_from=cuts.lo, decision_id=cuts.id, n_boxed=len(boxed))
         if len(boxed): res |= _score_run(explain, boxed)
         run.write('explain.json', res)
         _write_section(run)

@@ -1,5 +1,6 @@
 "Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest."
 import csv, hashlib, io, json, os, runpy, sys
+from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
@@ -188,13 +189,22 @@ def row(graph, manifest, strange_of, path):
     except Exception as e: return [name, '', '', ' '.join(str(e).split()) or type(e).__name__]
     return [name, f'{p:.9g}', decide(p, *manifest['cuts'], note), note]
 
+def trace(manifest):
+    "What every row says of its origin: threshold, model with the digits of its weights, engine, time, decision"
+    digits = manifest.get('weights_id')
+    model = f"{manifest['name']}@{digits}" if digits else manifest['name']
+    engine = manifest['runtime']+(' int8' if manifest['precision']=='int8' else '')
+    now = datetime.now(timezone.utc).isoformat(timespec='seconds')
+    return [manifest['threshold'], model, engine, now, manifest.get('decision_id') or '']
+
 def main():
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
     manifest = read_manifest()
     graph,strange_of = load_graph(manifest),load_notes(manifest)
     sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', newline='')
     table = csv.writer(sys.stdout)
-    table.writerow(['path','p_defect','decision','note'])
-    for path in sys.argv[1:]: table.writerow(row(graph, manifest, strange_of, path))
+    table.writerow(['path','p_defect','decision','note','threshold','model','engine','scored_at','decision_id'])
+    origin = trace(manifest)
+    for path in sys.argv[1:]: table.writerow(row(graph, manifest, strange_of, path)+origin)
 
 if __name__=='__main__': main()

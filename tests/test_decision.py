@@ -1,0 +1,134 @@
+"One decision: report, card, table of scores, bundle, station and maps state the same one, however often it is made"
+import re
+import numpy as np, pytest
+from conftest import draw, score_table, scored_run
+from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import read_json
+from semiconductor_cls.base.run import open_run
+from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.evaluate import evaluate_run, rates
+from semiconductor_cls.operate import Line
+from semiconductor_cls.review import operate_run
+
+EVALUATIONS = [['--escape-cost','1','--overkill-cost','1','--defect-rate','.4'],
+               ['--escape-cost','3','--overkill-cost','1','--defect-rate','.3','--looks','.3'],
+               ['--escape-cost','200','--overkill-cost','.5','--defect-rate','.02']]
+PRINTED = r'at threshold ([\d.]+)|rejected from ([\d.]+), looked at from ([\d.]+)'
+
+def printed(text):
+    "The decision in a headline, (look from, reject from), as it is rounded there"
+    one,hi,lo = re.search(PRINTED, text).groups()
+    return (one,one) if one else (lo,hi)
+
+def on_card(text):
+    "The decision in the table of a model card, as it is rounded there"
+    hi,lo = re.search(r'`reject` from ([\d.e-]+)(?:, `look` from ([\d.e-]+))?, else', text).groups()
+    return float(lo or hi),float(hi)
+
+@pytest.fixture
+def told(monkeypatch, capsys):
+    "Run `semicls ARGS` in this process; what it printed as its result"
+    from semiconductor_cls.cli import main
+    def run(*args):
+        monkeypatch.setattr('sys.argv', ['semicls', *map(str, args)])
+        with pytest.raises(SystemExit) as done: main()
+        said = capsys.readouterr()
+        assert not done.value.code, said.err
+        return said.out
+    return run
+
+def test_everything_states_the_last_decision(runs, trained, told, tmp_path):
+    for package in ('onnx','onnxscript','onnxruntime'): pytest.importorskip(package)
+    from semiconductor_cls.line.explain import explain_run
+    from semiconductor_cls.line.export import export_run
+    from semiconductor_cls.line.score import open_scorer
+    from semiconductor_cls.station.station import Station
+    run = open_run(runs/'a', trained/'parts')
+    export_run(run)
+    test = read_csv(run/'preds_test.csv')
+    (tmp_path/'in.txt').write_text('\n'.join(map(str, run.located(test).path)))
+    seen = []
+    for options in EVALUATIONS:
+        out = told('evaluate', runs/'a', *options)
+        cuts = run.decision
+        seen.append(cuts.id)
+        rounded = tuple(f'{o:.3f}' for o in cuts)
+        page,card = ((run/name).read_text() for name in ('report.html','export/MODEL_CARD.md'))
+        assert printed(out)==printed(page)==rounded
+        # the numbers of the decision, counted once more from the scores
+        want = rates(test.label=='defect', test.p_defect, cuts.hi, lo=cuts.lo)
+        m,manifest = read_json(run/'metrics.json'),read_json(run/'export/manifest.json')
+        assert (m['look_from'], m['threshold'])==tuple(manifest['cuts'])==cuts
+        for k in ('n_escapes','n_overkills'): assert m[k]==manifest['metrics'][k]==want[k]
+        for k in ('escapes','overkill'):
+            assert m[k] in card and m[k].replace('<','&lt;').replace('>','&gt;') in page and m[k] in out
+        assert on_card(card)==tuple(float(f'{o:.4g}') for o in cuts)
+        assert cuts.id in card and manifest['decision_id']==cuts.id
+        # who scores
+        for o in (open_scorer(runs/'a', 'torch'), open_scorer(runs/'a', 'export'), open_scorer(runs/'a/export')):
+            assert tuple(o.cuts)==cuts
+        station = Station(runs/'a', tmp_path/'verdicts')
+        assert (station.lo, station.threshold)==cuts
+        told('predict', runs/'a', tmp_path/'in.txt', '--out', tmp_path/'scores.csv')
+        scores = read_csv(tmp_path/'scores.csv')
+        words = np.select([scores.p_defect>=cuts.hi, scores.p_defect>=cuts.lo], ['reject','look'], 'pass')
+        judged = scores.note.isna()
+        assert judged.any() and (scores.decision==words)[judged].all()
+        said = explain_run(run)
+        assert (said['look_from'], said['threshold'], said['decision_id'])==(*cuts, cuts.id)
+    assert len(set(seen))==3
+    history = run.decisions
+    assert [o['id'] for o in history][-3:]==seen and history[0]['rule']=='youden'
+    assert all(o['who'] and o['time'] and o['why'] for o in history)
+    assert 'semicls evaluate' in history[-1]['command'] and '--escape-cost 200' in history[-1]['command']
+    # maps of an earlier decision are not shown
+    assert 'were made at an earlier decision' not in (run/'report.html').read_text()
+    told('evaluate', runs/'a', *EVALUATIONS[0])
+    assert 'were made at an earlier decision' in (run/'report.html').read_text()
+
+def decided(tmp_path, n=1):
+    "A run of scores that has decided `n` times"
+    run = scored_run(tmp_path/'r', *(score_table(*draw(60, 240, seed=i), pre) for i,pre in enumerate('vt')))
+    for i in range(n): operate_run(run, Line(.01, 10*(i+1), 1), command=f'the {i+1}. time')
+    return run
+
+def test_a_person_s_decision_outlives_an_evaluation(tmp_path):
+    run = decided(tmp_path)
+    made = run.decision
+    m = evaluate_run(run, 20)
+    assert (run.decision.id, m['threshold'], m['threshold_rule'])==(made.id, made.hi, 'cost')
+
+def test_a_run_of_before_opens_and_its_decision_becomes_the_first(tmp_path):
+    run = decided(tmp_path)
+    (run/'decisions.jsonl').unlink()
+    old = read_json(run/'operating.json')['threshold']
+    assert run.decision==(old,old) and run.decision.id==''
+    operate_run(run, Line(.2, 1, 1))
+    assert [o['hi'] for o in run.decisions]==[old, run.decision.hi] and run.decision.id
+
+@pytest.mark.parametrize('hurt', ['line','order','word','cut'])
+def test_a_history_that_was_changed_is_refused(tmp_path, hurt):
+    run = decided(tmp_path, 3)
+    path = run/'decisions.jsonl'
+    lines = path.read_text().splitlines(keepends=True)
+    changed = dict(line=lines[:1]+lines[2:], order=lines[::-1], cut=[*lines[:2], lines[2][:20]],
+                   word=[lines[0], lines[1].replace('the 2. time', 'the 5. time'), lines[2]])
+    path.write_text(''.join(changed[hurt]))
+    with pytest.raises(UserError, match=r'decisions.jsonl: line \d is not the decision that was written'): run.decision
+
+def test_a_finished_run_knows_the_hash_of_its_history(tmp_path):
+    run = decided(tmp_path, 3)
+    run.finish()
+    path = run/'decisions.jsonl'
+    path.write_text(''.join(path.read_text().splitlines(keepends=True)[:2])) # each line is whole, the last is gone
+    with pytest.raises(UserError, match='decisions.jsonl: differs from what was written'): run.decision
+
+def test_a_model_that_costs_more_than_none_says_so_first(tmp_path):
+    from semiconductor_cls.jobs.report import headline, run_report
+    y,p = draw(60, 240, gap=.1, seed=3)
+    run = scored_run(tmp_path/'r', score_table(y, p, 'v'), score_table(*draw(60, 240, gap=-2., seed=4), 't'))
+    point = operate_run(run, Line(.5, 1, 1))
+    assert point['cost']>min(point['baselines'].values()) and not point['pays']
+    assert headline(read_json(run/'metrics.json'), point).startswith('This model costs ')
+    assert set(point['baselines'])=={'pass all','scrap all','look at all'}
+    assert 'This model costs ' in run_report(run).read_text()
