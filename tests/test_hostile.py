@@ -30,7 +30,7 @@ def in_use():
 
 @contextmanager
 def bounded(inside):
-    "Twenty seconds of work (or `PATIENCE` on a busy machine), a gigabyte more than there is, and nothing opened for writing but below `inside`"
+    "Twenty seconds of work, a gigabyte more than there is, nothing opened for writing but below `inside`"
     soft,hard = resource.getrlimit(resource.RLIMIT_AS)
     for sig in (signal.SIGPROF,signal.SIGALRM): signal.signal(sig, _late)
     resource.setrlimit(resource.RLIMIT_AS, (in_use()+MEMORY, hard))
