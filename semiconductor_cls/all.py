@@ -46,6 +46,7 @@ from .jobs.study import *
 from .jobs.compare import *
 from .jobs.ablate import *
 from .jobs.claims import *
+from .jobs.curve import *
 from .line.archives import *
 from .line.inputs import *
 from .line.runtime import *
@@ -62,6 +63,7 @@ from .line.pointing import *
 from .line.sanity import *
 from .line.explain import *
 from .line.drift import *
+from .line.machine import *
 from .station.passwords import *
 from .station.login import *
 from .station.uploads import *

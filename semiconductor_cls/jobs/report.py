@@ -8,6 +8,7 @@ __all__ = ['MAPS', 'headline', 'operating_point', 'explained', 'run_sections', '
 # %% ../../nbs/50_jobs.report.ipynb #c0002
 from pathlib import Path
 import pandas as pd
+from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
@@ -21,7 +22,7 @@ def headline(
 )->str:
     "AUC with its interval, escapes and overkills at the chosen threshold; first, if the model is not worth its money"
     interval = f"95 % interval {m['auc_lo']:.4f} to {m['auc_hi']:.4f}"
-    auc = f"{m['reported_on']} AUC {m['auc']:.4f} ({interval}, {m['n_test']:,} images)"
+    auc = f"{m['reported_on']} AUC {m['auc']:.4f} ({interval}, {counted(m['n_test'], 'image')})"
     threshold = f"at threshold {m['threshold']:.3f}, chosen on validation"
     if m.get('look_from', m['threshold'])<m['threshold']:
         threshold = (f"rejected from {m['threshold']:.3f}, looked at from {m['look_from']:.3f} "
@@ -43,7 +44,7 @@ def _filled(run, name):
     df = read_csv(run.file(name))
     return df if len(df) else None
 
-# %% ../../nbs/50_jobs.report.ipynb #8969a8b1
+# %% ../../nbs/50_jobs.report.ipynb #3e7ffb9f
 def operating_point(
     run:Run # Trained
 )->dict|None: # What `operating.json` holds
@@ -68,14 +69,14 @@ def explained(
     types = [_figure(run, 'explain_types'), _filled(run, 'explain_summary.csv')]
     return ['## Mistakes, and where the network looked', *mistakes, *types, _figure(run, 'explain_sanity')]
 
-# %% ../../nbs/50_jobs.report.ipynb #360a86e9
+# %% ../../nbs/50_jobs.report.ipynb #987b1230
 def _is_of_before(run):
     "Whether `operating.json` states another decision than the one that stands"
     if not _there(run, 'operating.json') or run.decision is None: return False
     made = run.read('operating.json').get('decision')
     return bool(made) and made.get('id')!=run.decision.id
 
-# %% ../../nbs/50_jobs.report.ipynb #610a0d4d
+# %% ../../nbs/50_jobs.report.ipynb #584d4524
 def _is_outdated(run):
     "Whether `semicls explain` was given before the decision that stands"
     if not _there(run, 'explain.json') or run.decision is None: return False
@@ -89,7 +90,7 @@ def _outdated(run):
             f'The maps of the worst mistakes were made at an earlier decision. Make them anew with: '
             f'semicls explain {run.path.name}']
 
-# %% ../../nbs/50_jobs.report.ipynb #e8eec541
+# %% ../../nbs/50_jobs.report.ipynb #4cf2efaa
 def run_sections(
     run:Run # A single run, a set of folds, or a committee
 )->dict: # Name → `Section`
@@ -100,7 +101,7 @@ def run_sections(
     if _is_of_before(run): found.pop('operating', None)
     return found | (dict(explain=Section(50, _outdated(run))) if _is_outdated(run) else {})
 
-# %% ../../nbs/50_jobs.report.ipynb #eb2bb18e
+# %% ../../nbs/50_jobs.report.ipynb #c0017
 def _data_part(run):
     "What the data were, and what was left out"
     told = [run.info.get('summary', ''), *run.info.get('risks', [])]
@@ -108,7 +109,7 @@ def _data_part(run):
     removed = _filled(run, 'removed.csv')
     if removed is None: return parts
     columns = [c for c in ('path','reason','detail') if c in removed]
-    return [*parts, f'{len(removed)} images were left out:', removed[columns].head(50)]
+    return [*parts, f"Left out: {counted(len(removed), 'image')}.", removed[columns].head(50)]
 
 def _training_part(run):
     "What training did, epoch by epoch"
@@ -136,7 +137,14 @@ def _repeat_part(info):
     table = pair_table({**info.get('recipe',{}), **facts, **info.get('versions',{})})
     return ['## How to repeat it', f"Command: {info.get('command','')}", table]
 
-# %% ../../nbs/50_jobs.report.ipynb #c0026
+# %% ../../nbs/50_jobs.report.ipynb #a63db22b
+def _when(info): # 'finished 2026-11-26T10:15:00+00:00'
+    "How a run ended, and when; how it stands, and since when, if it has not ended"
+    ended = info.get('finished')
+    if ended: return f"{info['status']} {ended}"
+    return f"{info['status']}, started {info.get('started', 'at an unknown time')}"
+
+# %% ../../nbs/50_jobs.report.ipynb #dc460104
 def run_report(
     run:Run, # Trained, or interrupted
 )->Path: # `report.html`
@@ -149,5 +157,5 @@ def run_report(
         first,replaced = headline(m, operating_point(run)),{name for o in found.values() for name in o.replaces}
         sections += [Section(30, _test_part(run, m, replaced)), Section(80, _numbers_part(m))]
     parts = [first, *in_order([*sections, *found.values()]), run.licence or None]
-    subtitle = f"{info['status']}, {info.get('started','')}"
+    subtitle = _when(info)
     return write_report(run/'report.html', f'Run {run.path.name}', parts, subtitle)
