@@ -262,7 +262,7 @@ def judge(
     part = find_seen(st, shown)
     if part is None: return s | dict(hash=None)
     after = step_desk(st, s, desk, t, 1)['hash']
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t)
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, *st.origin)
     return s | dict(hash=after if after!=shown else None, done=[*s['done'], shown][-50:])
 
 # %% ../../nbs/85_station.desk.ipynb #c0052
