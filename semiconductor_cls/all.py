@@ -62,6 +62,7 @@ from .line.pointing import *
 from .line.sanity import *
 from .line.explain import *
 from .line.drift import *
+from .line.machine import *
 from .station.passwords import *
 from .station.login import *
 from .station.uploads import *

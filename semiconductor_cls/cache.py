@@ -51,11 +51,11 @@ def _why(path, sz):
     except ImageError as e: return str(e)
     return 'cannot be read'
 
-def _passes(e, path, key):
+def _may_pass(e, path, key):
     "Whether a failure may pass: memory, disk or rights failed, or the file is not there as it was"
     cause = e.__context__
-    no = getattr(cause, 'errno', None)
-    if isinstance(cause, MemoryError) or no not in (None, errno.EINVAL): return True
+    number = getattr(cause, 'errno', None)
+    if isinstance(cause, MemoryError) or number not in (None, errno.EINVAL): return True
     return file_md5(path)!=key
 
 # %% ../nbs/20_cache.ipynb #c0014
@@ -67,7 +67,7 @@ def _decode(data, keys, paths, channels, levels=None):
         path = paths[key]
         try: data[i] = load_image(path, sz, channels, levels)
         except ImageError as e:
-            where = luck if key and _passes(e, path, key) else bad
+            where = luck if key and _may_pass(e, path, key) else bad
             where[key] = str(e)
             return
         if not key: bad[key] = '' # it was unreadable a moment ago, and its row is shared
@@ -143,13 +143,18 @@ def _open(path, keys, sz):
     with suppress(OSError): os.utime(path) # others' files may be used, and keep their time
     return data, meta['rows'], meta['broken']
 
-# %% ../nbs/20_cache.ipynb #b8520279
+# %% ../nbs/20_cache.ipynb #c886a616
 def _hashes(df):
     "The md5 of each file, computed where the table has none"
     known = df['hash'].fillna('') if 'hash' in df else ['']*len(df)
     return parallel_map(lambda pair: pair[0] or file_md5(pair[1]), zip(known, df.path), desc='hash')
 
-# %% ../nbs/20_cache.ipynb #71d9e033
+def _cache_path(folder, hashes, sz, levels):
+    "Where the cache of these contents lies, whatever their order"
+    what = f'3 {sz} {levels and [*levels]} {sorted(set(hashes))}'
+    return Path(folder or cache_dir())/f'{hashlib.sha256(what.encode()).hexdigest()[:24]}.npy'
+
+# %% ../nbs/20_cache.ipynb #1c785265
 class ImageCache:
     "Decoded images of one size, in one memory-mapped file: `cache[i]` are the pixels of row `i` of the table"
     def __init__(self,
@@ -161,8 +166,7 @@ class ImageCache:
     ):
         self.sz,self.hash,self.levels = sz,_hashes(df),levels or None
         paths = dict(zip(self.hash, df.path))
-        what = f'3 {sz} {self.levels and [*self.levels]} {sorted(paths)}'
-        self.path = Path(folder or cache_dir())/f'{hashlib.sha256(what.encode()).hexdigest()[:24]}.npy'
+        self.path = _cache_path(folder, self.hash, sz, self.levels)
         found = _open(self.path, paths, sz)
         if found is None:
             found = _build(self.path, paths, sz, cache_gb() if max_gb is None else max_gb, self.levels)

@@ -368,7 +368,8 @@ def with_masks(
 def _start_of(path, files):
     "The folder from which relative paths start: that of the CSV, or the one above"
     some = [str(o) for o in files[:5]]
-    return next((o for o in (path.parent, path.parent.parent) if any((o/f).exists() for f in some)), path.parent)
+    starts = path.parent, path.parent.parent
+    return next((o for o in starts if any(os.path.exists(o/f) for f in some)), path.parent)
 
 def _with_paths(raw, path):
     "The rows that name a file, with its whole path; findings about the others"

@@ -198,7 +198,18 @@ def _go_on(learn, ckpt):
 
 def _log(log, k, learn, row, steps): log(learn, row, steps, k, row['epoch'])
 
-# %% ../nbs/29_train.ipynb #c0033
+# %% ../nbs/29_train.ipynb #78f8cbdd
+def _fit_stage(learn, r, seed, number, log, ckpt=None):
+    "One stage of a recipe: what is frozen, one cycle of the rates, the diary"
+    size,stage,n,lrs = stages(r)[number]
+    learn.freeze() if stage=='frozen' else learn.unfreeze()
+    _place_grads(learn.model)
+    start = _go_on(learn, ckpt) if ckpt else 0
+    if start==n: return
+    cbs = [make_sched(r.anneal, lrs, r.pct_start), Diary(seed, stage, size, partial(_log, log, number))]
+    with learn.no_bar(), learn.no_logging(): learn.fit(n, wd=r.wd, cbs=cbs, start_epoch=start)
+
+# %% ../nbs/29_train.ipynb #a0045e3f
 def fit_recipe(
     df:pd.DataFrame, # A table after `split_table`
     r:Recipe, # To be trained
@@ -214,19 +225,13 @@ def fit_recipe(
     "Train a recipe to its end"
     keep_memory()
     learn,at = None,resume['stage'] if resume else 0
-    for k,(sz,stage,n,lrs) in enumerate(stages(r)):
-        if learn is None or sz!=learn.size:
+    for number,(size,*_) in enumerate(stages(r)):
+        if learn is None or size!=learn.size:
             set_seed(seed)
-            dls = recipe_dls(df, r, sz, device, folder, caches)
+            dls = recipe_dls(df, r, size, device, folder, caches)
             if learn is None: learn = _new_learner(dls, r, weights, cbs)
-            learn.dls,learn.size = dls,sz
-        if k<at: continue
-        learn.freeze() if stage=='frozen' else learn.unfreeze()
-        _place_grads(learn.model)
-        start = _go_on(learn, resume) if resume and k==at else 0
-        if start==n: continue
-        sched,diary = make_sched(r.anneal, lrs, r.pct_start),Diary(seed, stage, sz, partial(_log, log, k))
-        with learn.no_bar(), learn.no_logging(): learn.fit(n, wd=r.wd, cbs=[sched, diary], start_epoch=start)
+            learn.dls,learn.size = dls,size
+        if number>=at: _fit_stage(learn, r, seed, number, log, resume if number==at else None)
     if learn.ema: learn.ema.finish(learn.model)
     return learn
 
@@ -261,14 +266,6 @@ def fingerprint(
     lines = sorted('|'.join(map(_text, row)) for row in rows)
     return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
 
-def preds_table(
-    df:pd.DataFrame, # A table
-    rows, # Its rows that were predicted
-    p, # Probability of defect of each
-)->pd.DataFrame: # `id, path, label, p_defect`, sorted by `id`
-    "Predictions keyed by file"
-    return df.loc[rows, ['id','path','label']].assign(p_defect=p).sort_values('id', kind='stable')
-
 # %% ../nbs/29_train.ipynb #c0046
 def _tensorboard(run):
     "The tracker that writes TensorBoard's files"
@@ -290,6 +287,14 @@ def _made(learn, r):
                 device=str(learn.dls.device))
 
 # %% ../nbs/29_train.ipynb #c0049
+def preds_table(
+    df:pd.DataFrame, # A table
+    rows, # Its rows that were predicted
+    p, # Probability of defect of each
+)->pd.DataFrame: # `id, path, label, p_defect`, sorted by `id`
+    "Predictions keyed by file"
+    return df.loc[rows, ['id','path','label']].assign(p_defect=p).sort_values('id', kind='stable')
+
 def _write_preds(run, df, learn, tta):
     "Predictions of each set that is there; validation and test even if empty"
     for part in ('valid','test','unlabelled'):

@@ -354,3 +354,241 @@ def watched():
         _watching.clear()
         named = [(p, flags) for p,_,flags in _opened if isinstance(p, (str,bytes,os.PathLike))]
         seen += [(os.path.abspath(os.fsdecode(p)), flags) for p,flags in named]
+
+# ---- pictures that are changed at random, or promise what they do not hold
+
+WRITES = os.O_WRONLY|os.O_RDWR|os.O_CREAT
+SHARES = dict(early=.1, quarter=.25, half=.5, late=.9)
+
+def noisy(mode='L', side=64, seed=0):
+    "A picture that no packing makes small"
+    rng = np.random.default_rng(seed)
+    if mode=='I;16': return Image.fromarray(rng.integers(0, 60_000, (side,side), dtype=np.uint16))
+    if mode=='F': return Image.fromarray(rng.normal(0, 9, (side,side)).astype(np.float32))
+    return Image.fromarray(rng.integers(0, 255, (side,side,3), dtype=np.uint8)).convert(mode)
+
+PACKED = dict(png=('L','PNG',{}), png16=('I;16','PNG',{}), palette=('P','PNG',{}), jpg=('RGB','JPEG',{}),
+    bmp=('L','BMP',{}),
+    cmyk=('CMYK','JPEG',{}), tif=('L','TIFF',{}), lzw=('RGB','TIFF',dict(compression='tiff_lzw')),
+    float=('F','TIFF',{}),
+    webp=('RGB','WEBP',{}), ppm=('RGB','PPM',{}), jp2=('L','JPEG2000',{}))
+
+def whole(kind):
+    mode,fmt,more = PACKED[kind]
+    return saved(noisy(mode), fmt, **more)
+
+def cut(data, share): return data[:int(len(data)*share)]
+
+def flipped(data, seed, n=12):
+    "A dozen bits turned, most of them near the beginning, where the headers are"
+    rng,b = np.random.default_rng(seed),bytearray(data)
+    for i in rng.integers(0, len(b), n)//rng.choice([1,1,20], n): b[i] ^= 1<<int(rng.integers(8))
+    return bytes(b)
+
+CHANGED_PICTURES = {f'{kind} {where}':(lambda kind=kind, share=share: cut(whole(kind), share))
+                    for kind in PACKED for where,share in SHARES.items()}
+CHANGED_PICTURES |= {f'{kind} flip {seed}':(lambda kind=kind, seed=seed: flipped(whole(kind), seed))
+                     for kind in PACKED for seed in range(6)}
+
+def png_of(w=8, h=8, depth=8, colour=0, packing=0, filtering=0, interlace=0, data=None, more=b''):
+    "A PNG whose header may say anything"
+    head = struct.pack('>IIBBBBB', w, h, depth, colour, packing, filtering, interlace)
+    body = zlib.compress(bytes(200) if data is None else data)
+    return b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR', head)+more+chunk(b'IDAT', body)+chunk(b'IEND', b'')
+
+def tiff_of(**tags):
+    "A TIFF of 8 x 8 pixels in which some numbers are others"
+    numbers = dict(width=256, height=257, bits=258, packing=259, photometric=262, strip=273, samples=277, rows=278,
+    counts=279)
+    b = bytearray(saved(Image.new('L', (8,8)), 'TIFF'))
+    start = struct.unpack_from('<I', b, 4)[0]
+    for i in range(struct.unpack_from('<H', b, start)[0]):
+        at = start+2+12*i
+        for name,value in tags.items():
+            if struct.unpack_from('<H', b, at)[0]==numbers[name]: struct.pack_into('<HII', b, at+2, 4, 1, value)
+    return bytes(b)
+
+def jpeg_of(w, h):
+    b = bytearray(saved(Image.new('L', (8,8)), 'JPEG'))
+    struct.pack_into('>HH', b, b.index(b'\xff\xc0')+5, h, w)
+    return bytes(b)
+
+def many_chunks(): return png_of(more=chunk(b'tEXt', b'a\0b')*100_000)
+def profile_bomb(): return png_of(more=chunk(b'iCCP', b'a\0\0'+zlib.compress(bytes(200_000_000), 9)))
+def many_frames(): return saved(Image.new('L', (4,4)), 'PNG', save_all=True, append_images=[chip(i,
+    (4,4)) for i in range(300)])
+
+ANY,EITHER = 'cannot be decoded',...
+ODD_PICTURES = dict( # what makes it, and part of the refusal; None: it is a picture; EITHER: Pillow may differ
+    png_width_0=(lambda: png_of(w=0), ''), png_height_0=(lambda: png_of(h=0), ''), png_depth_3=(lambda: png_of(depth=3),
+    ''),
+    png_colour_9=(lambda: png_of(colour=9), ''), png_interlace_7=(lambda: png_of(interlace=7, data=bytes(8)), ''),
+    png_no_palette=(lambda: png_of(colour=3), ''), png_wide=(lambda: png_of(w=2**31-1, h=1), 'limit'),
+    png_tall=(lambda: png_of(w=1, h=2**31-1), 'limit'), png_square=(lambda: png_of(w=65_535, h=65_535), 'limit'),
+    png_no_data=(lambda: png_of(data=b''), ANY), png_much_data=(lambda: png_of(data=bytes(50_000_000)), None),
+    png_chunks=(many_chunks, None), png_profile=(profile_bomb, ''), png_frames=(many_frames, None),
+    jpg_huge=(lambda: jpeg_of(65_000, 65_000), 'limit'), jpg_0=(lambda: jpeg_of(0, 0), ''),
+    jpg_head=(lambda: b'\xff\xd8\xff', ''),
+    jpg_zeros=(lambda: b'\xff\xd8'+bytes(99_999), ''), tif_huge=(lambda: tiff_of(width=60_000, height=60_000), 'limit'),
+    tif_0=(lambda: tiff_of(width=0), ''), tif_samples=(lambda: tiff_of(samples=60_000), EITHER),
+    tif_bits=(lambda: tiff_of(bits=63), ''), tif_packing=(lambda: tiff_of(packing=99), ''),
+    tif_strip=(lambda: tiff_of(strip=2**32-1), ''), tif_counts=(lambda: tiff_of(counts=2**32-1), EITHER),
+    bmp_huge=(lambda: bmp_bomb(2**30, 2**30), 'limit'), ppm_huge=(lambda: b'P6 99999 99999 255\n', 'limit'),
+    ppm_words=(lambda: b'P6 a b c\n', ''), ppm_long=(lambda: b'P6 '+b'1'*10_000, ''),
+    ppm_minus=(lambda: b'P6 -1 -1 255\n', ''),
+    riff=(lambda: b'RIFF\xff\xff\xff\xffWEBPVP8L'+bytes(40), ''), nul=(lambda: bytes(10_000), 'not a PNG'),
+    text=(lambda: b'hello', 'not a PNG'), pdf=(lambda: b'%PDF-1.7\n', 'not a PNG'), elf=(lambda: b'\x7fELF'+bytes(99),
+    'not a PNG'))
+
+# ---- tables
+
+TWO = 'path,label\n0.png,good\n1.png,defect\n'
+ENCODINGS = dict(utf8='utf-8', bom='utf-8-sig', utf16='utf-16', utf32='utf-32', latin='latin-1', cp1252='cp1252',
+    sjis='cp932',
+    gb='gb18030', koi8='koi8-r', utf16le='utf-16-le', utf16be='utf-16-be', utf7='utf-7', cp437='cp437', mac='mac-roman')
+SURE = {'utf8','bom','utf16','latin','cp1252','sjis','gb','koi8','cp437','mac','utf7'} # ASCII in them is ASCII
+SAME_TABLE = {f'encoding {name}':(TWO.encode(code), name not in SURE) for name,code in ENCODINGS.items()}
+SAME_TABLE |= {f'separator {sep!r}':(TWO.replace(',', sep).encode(), sep in '|: ') for sep in ',;\t|: '}
+SAME_TABLE |= {f'words {a} {b}':(f'path,label\n0.png,{a}\n1.png,{b}\n'.encode(), False) for a,b in (
+    ('OK','NG'), ('0','1'), ('0.0','1.0'), ('"good"','"defect"'), ('Pass','FAIL'), ('gut','Schlecht'), ('良品','不良品'),
+    ('normal','anomaly'), (' good ',' defect '), ('i.O.','n.i.O.'), ('no_defect','defective'))}
+SAME_TABLE |= {f'lines {name}':(text.encode(), False) for name,text in dict(
+    windows=TWO.replace('\n', '\r\n'), mac=TWO.replace('\n', '\r'), no_end=TWO.rstrip(), blank=TWO.replace('\n',
+    '\n\n'),
+    more='\n\n'+TWO, dots=TWO.replace('0.png', './0.png'), back=TWO.replace('0.png', '.\\0.png'),
+    quoted='"path","label"\n"0.png","good"\n"1.png","defect"\n', twice=TWO+'0.png,good\n', upper=TWO.replace('path',
+    'PATH'),
+    image=TWO.replace('path', 'Image'), comma='path,label,\n0.png,good,\n1.png,defect,\n').items()}
+
+def table(text): return lambda folder: text.encode('utf-8', 'surrogateescape') if isinstance(text, str) else text
+
+def with_pipe(folder):
+    os.mkfifo(folder/'p.png')
+    return b'path,label,x_1,y_1,x_2,y_2\np.png,ng,1,1,5,5\n0.png,ok,,,,\n'
+
+def with_link(folder):
+    (folder/'l.png').symlink_to('/dev/zero')
+    return b'path,label,x_1,y_1,x_2,y_2\nl.png,ng,1,1,5,5\n0.png,ok,,,,\n'
+
+ODD_TABLES = {name:(table(text), want) for name,(text,want) in {
+    'empty':('', ''), 'nul':(bytes(3000), ''), 'one nul':('path,label\n0\0.png,good\n', ''), 'header':('path,label\n',
+    ''),
+    'no header':('0.png,good\n1.png,defect\n', "no column 'path'"), 'blank':('\n\n \n', ''),
+    'quote':('path,label\n"0.png,good\n', ''),
+    'word':('path,label\n0.png,maybe\n', "'maybe'"), 'set':('path,label,split\n0.png,ok,holdout\n', "'holdout'"),
+    'two labels':('path,label,Label\n0.png,ok,ng\n', ''), 'same column':('path,label,label\n0.png,ok,ng\n', ''),
+    'two paths':('image,file,label\n0.png,1.png,ok\n', 'rename one'), 'too many cells':('path,label\n0.png,ok,1,2,3\n',
+    ''),
+    'too few':('path,label\n0.png\n', ''), 'binary':(bytes(range(256))*20, ''), 'png':(png(), ''),
+    'zip':(zipped_pngs('a.png'), ''),
+    'json':('{"path": "0.png"}', ''), 'html':('<html><table><tr><td>path', ''), 'xlsx':(b'PK\3\4'+bytes(99), ''),
+    'megabyte line':('path,label\n'+'x'*2_000_000+',ok\n', ''),
+    'megabyte head':('path,label,'+'x'*2_000_000+'\n0.png,ok,\n', ''),
+    'thousand columns':(','.join(['path','label',*map(str, range(5000))])+'\n0.png,ok'+','*5000+'\n', ''),
+    'ten thousand rows':('path,label\n'+''.join(f'{i}.png,ok\n' for i in range(10_000)), ''),
+    'up':('path,label\n../../../etc/passwd,ok\n', ''), 'device':('path,label\n/dev/zero,ok\n/dev/stdin,ng\n', ''),
+    'folder':('path,label\n.,ok\n', ''), 'itself':('path,label\nt.csv,ok\n', ''),
+    'address':('path,label\nhttp://127.0.0.1/a.png,ok\n', ''),
+    'long name':('path,label\n'+'n'*5000+'.png,ok\n', ''), 'newline':('path,label\n"0\n.png",ok\n', ''),
+    'bell':('path,label\n0\a\x1b[2J.png,b\x1bad\n', ''),
+    'bytes':(b'path,label\n\xff\xfe\x80.png,ok\n', ''), 'surrogate':('path,label\n\udcff.png,ok\n', ''),
+    'formula':("path,label\n'=cmd|' /C calc'!A0,ok\n", ''), 'formula column':('path,label,=1+1\n0.png,ok,=2\n', ''),
+    'no path':('path,label\n,ok\n', 'no rows with a path'), 'no label column':('path,x\n0.png,1\n',
+    "no column 'label'"),
+    'one id':('path,label,id\n0.png,ok,7\n1.png,ng,7\n', 'one id, one file'),
+    'two sets':('path,label,split\n0.png,ok,train\n0.png,ok,test\n', 'one file, one set'),
+    'columns of ours':('path,label,hash,width,note,kind\n0.png,ok,a,b,c,d\n', ''),
+    'dunder':('path,label,__class__\n0.png,ok,x\n', ''),
+    'index':('path,label,Index,index\n0.png,ok,1,2\n', ''), 'mask missing':('path,label,mask\n0.png,ng,gone.png\n', ''),
+    'mask itself':('path,label,mask\n0.png,ng,0.png\n', ''), 'mask device':('path,label,mask\n0.png,ng,/dev/zero\n',
+    ''),
+    'studio':('image,label,annotation_id,lead_time\n0.png,[,1,1\n', 't.csv'),
+    'studio bare':('image,annotation_id,lead_time\n0.png,1,1\n', ''),
+    'boxes open':('path,label,boxes\n0.png,ng,[\n', ''), 'boxes word':('path,label,boxes\n0.png,ng,word\n', ''),
+    'boxes three':('path,label,boxes\n0.png,ng,"[[1,2,3]]"\n', ''),
+    'boxes names':('path,label,boxes\n0.png,ng,"{""a"":1}"\n', ''),
+    'boxes deep':('path,label,boxes\n0.png,ng,'+'['*100_000+'\n', ''),
+    'boxes far':('path,label,boxes\n0.png,ng,"[[1e999,0,1,1]]"\n', ''),
+    'boxes text':('path,label,boxes\n0.png,ng,"[[""a"",0,1,1]]"\n', ''),
+    'boxes turned':('path,label,boxes\n0.png,ng,"[[9,9,1,1]]"\n', ''),
+    }.items()} | {'pipe':(with_pipe, ''), 'link':(with_link, '')}
+BOX_CELLS = ['nan', 'inf', '-inf', '1e400', '-5', '0x10', '1;5', '18446744073709551616', '', 'word', '1e3', '0.5',
+    '=1+1', '²', '1_0', '١', 'true', '999999']
+
+# ---- archives that are changed at random
+
+def some_zip(): return zipped([(f'{i}.png', noise('PNG', 30, i)) for i in range(4)])
+def some_tar(mode='w'): return tarred([(f'{i}.png', noise('PNG', 30, i), b'0') for i in range(4)], mode)
+SOME_ARCHIVES = {'a.zip':some_zip, 'a.tar':some_tar, 'a.tgz':lambda: some_tar('w:gz'),
+    'a.tar.xz':lambda: some_tar('w:xz'),
+    'a.tbz2':lambda: some_tar('w:bz2')}
+CHANGED_ARCHIVES = {f'{name} {where}':(lambda make=make, share=share: cut(make(), share))
+                    for name,make in SOME_ARCHIVES.items() for where,share in SHARES.items()}
+CHANGED_ARCHIVES |= {f'{name} flip {seed}':(lambda make=make, seed=seed: flipped(make(), seed))
+                     for name,make in SOME_ARCHIVES.items() for seed in range(7)}
+
+# ---- runs of strangers
+
+ODD_VALUES = [None, [], {}, 'x', -1, 1e308, True, '\x1b[2J\n', '../../etc', {'a':{'b':[1]}}, 'x'*100_000]
+RUN_FIELDS = '''status recipe files summary source command fingerprint kind how started seed size folds pictures
+    channels
+    stats pixels weights members versions baseline'''.split()
+ODD_RUNS = [(field,value) for i,field in enumerate(RUN_FIELDS) for value in ODD_VALUES[i%2::2]]
+ODD_DECISIONS = ['', '{', '[]', '7', '{}', '{"threshold": 7}', '{"threshold": "0.5"}', '{"threshold": NaN}',
+    '{"threshold": true}',
+    '{"threshold": -0.1}', '{"threshold": [0.5]}', '{"review": {"lo": 0.9, "hi": 0.1}}', '{"review": 7}', '['*100_000,
+    '\0']
+HEAD = 'id,path,label,p_defect\n'
+ODD_SCORES = {name:text if isinstance(text, bytes) else text.encode() for name,text in dict(
+    empty='', nul=bytes(99), no_label='id,path,p_defect\na,a,0.5\n', no_score='id,path,label\na,a,good\n',
+    nan=HEAD+'a,a,good,nan\nb,b,defect,0.5\n', inf=HEAD+'a,a,good,inf\nb,b,defect,0.5\n',
+    two=HEAD+'a,a,good,2\nb,b,defect,0.5\n',
+    minus=HEAD+'a,a,good,-1\nb,b,defect,0.5\n', word=HEAD+'a,a,good,high\nb,b,defect,0.5\n',
+    label=HEAD+'a,a,bad,0.5\nb,b,good,0.5\n',
+    header=HEAD, twice=HEAD+'a,a,good,0.5\na,a,defect,0.5\n', png=png()).items()}
+WORDS_OF_A_NETWORK = [('arch',o) for o in ('', '../../etc/passwd', 'hf-hub:timm/resnet10t', 'hf_hub:a/b',
+    'local-dir:/etc',
+    'vit_giant_patch14_dinov2', 'eva02_enormous_patch14_clip_224', 'efficientnet_b7', 'alexnet', 'resnet10t.none',
+    'resnet10t\0', 7, None,
+    ['resnet10t'], {'a':1}, 'x'*100_000)] + [('pool',o) for o in ('', 'max', 'avg', 'eval', 7, [])] + [
+    ('size',o) for o in (0, -1, 1e9, 2**64, '32', [32], None, True, float('nan'))] + [('tta',o) for o in ('x', 8,
+    None)] + [
+    ('stats',o) for o in (None, [], [[0]*3], [[1e308]*3]*2, 'x', [['a']*3]*2, [[None]*3]*2, {'a':1})]
+
+# ---- requests that the page of the station never makes
+
+def get(path, **heads): return 'GET',path,heads,b''
+def posted(path, body, **heads): return 'POST',path,heads,body
+JOIN,DROP = '/gradio_api/queue/join','/gradio_api/upload'
+FORGED = b'{"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}], "fn_index": 0}'
+
+def dropped(name, field=b'files', more=b''):
+    head = b'Content-Disposition: form-data; name="'+field+b'"; filename="'+name+b'"'+more
+    return b'--x\r\n'+head+b'\r\n\r\n'+b'x'*50+b'\r\n--x--\r\n'
+
+FORM = dict(content_type='multipart/form-data; boundary=x')
+REQUESTS = {f'address {path[:30]!r}':get(path) for path in ('/gradio_api/file=/etc/passwd', '/file=/etc/passwd',
+    '/../etc/passwd',
+    '/assets/../../etc/passwd', '/assets/%2e%2e/x', '/static/..', '//etc/passwd', '/gradio_api/info', '/docs',
+    '/openapi.json', '/login/x',
+    '/gradio_api/proxy=http://127.0.0.1/', '/gradio_api/stream/a/b/c', '/gradio_api/call/x', '/monitoring',
+    '/.git/config', '/\0', '/'+'a'*9000,
+    '/config/', '/assets/', '/gradio_api/heartbeat/../x', '/verdicts.csv/..', '/gradio_api/component_server',
+    '/config\n')}
+REQUESTS |= {f'method {m}':(m, '/config', {}, b'') for m in ('PUT','DELETE','PATCH','OPTIONS','TRACE','CONNECT','X',
+    'get')}
+REQUESTS |= {f'event {name}':posted(JOIN, body, content_type='application/json') for name,body in dict(
+    forged=FORGED, deep=b'['*100_000, half=b'{"data": [', nul=b'\0', nan=b'NaN',
+    latin=b'\xff\xfe', huge=b'['+b'1,'*600_000+b'1]', address=FORGED.replace(b'/etc/passwd', b'http://127.0.0.1/'),
+    up=FORGED.replace(b'/etc/passwd', b'../../etc/passwd')).items()}
+REQUESTS |= {f'upload {name}':posted(DROP, body, **heads) for name,(body,heads) in dict(
+    no_form=(b'x', {}), no_boundary=(dropped(b'a.png'), dict(content_type='multipart/form-data')),
+    cut=(dropped(b'a.png')[:60], FORM),
+    other_field=(dropped(b'a.png', b'path'), FORM), json=(FORGED, dict(content_type='application/json')),
+    large=(dropped(b'a.png')+b'y'*2_000_000, FORM)).items()}
+ODD_HEADS = dict(no_host=dict(host=None), other_host=dict(host='evil.example'), bracket=dict(host='['),
+    empty=dict(host=''),
+    port=dict(host='127.0.0.1:99999999'), at=dict(host='a@127.0.0.1'), space=dict(host='127.0.0.1 x'),
+    control=dict(host='127.0.0.1\0'),
+    origin=dict(origin='http://evil.example'), null=dict(origin='null'), odd_origin=dict(origin='http://['),
+    pieces=dict(transfer_encoding='chunked'))

@@ -1,7 +1,7 @@
 "The command line from end to end, in processes of its own"
-import json, signal, subprocess, sys
+import json, re, signal, subprocess, sys
 import pytest
-from conftest import part, struck
+from conftest import part, struck, tree
 from semiconductor_cls.base.table import read_csv
 
 TINY = '--arch efficientnet_lite0 --set sizes=32 --set epochs=1 --set bs=8'.split()
@@ -110,7 +110,7 @@ def test_look_clean_train_ensemble(semicls, tmp_path):
         p = semicls(*args)
         assert p.returncode==0, p.err
     runs,cleaned = tmp_path/'runs',tmp_path/'cleaned'
-    done('synth', 'chips', '--scale', '0.005', '--seed', '3')
+    done('synth', '--out', 'chips', '--scale', '0.005', '--seed', '3')
     done('eda', 'chips', '--out', 'eda')
     s,truth = json.loads((tmp_path/'eda/summary.json').read_text()),read_csv(tmp_path/'chips/truth.csv')
     assert s['n_images']==len(truth) and s['n_unboxed_defects']>0
@@ -166,3 +166,88 @@ def test_a_command_that_has_to_load_torch_first_is_not_silent(args, tmp_path):
     said = run().stderr.splitlines()
     assert said[-1].startswith('semicls: nowhere')
     assert said[:-1] in ([], [f'semicls {args[0]}: at work'])
+
+# ---- one vocabulary
+
+def commands():
+    "Name → command"
+    from typer.main import get_command
+    from semiconductor_cls.cli import app
+    return get_command(app).commands
+
+def options(command): return {word:o for o in command.params if o.param_type_name=='option' for word in o.opts}
+
+SAME = """--seed --name --runs --recipe --set --weights --good --defect --group --device --overwrite --resume --root
+    --dry-run --json --config"""
+
+@pytest.mark.parametrize('word', SAME.split())
+def test_a_word_means_the_same_in_every_command(word):
+    there = [options(c)[word] for c in commands().values() if word in options(c)]
+    assert there and len({(o.help, str(o.default), o.multiple, str(o.metavar)) for o in there})==1
+
+def test_every_command_has_what_it_can_have():
+    trains = '--out --name --runs --recipe --set --weights --good --defect --group --folds --device --resume'.split()
+    for name,command in commands().items():
+        has = set(options(command))
+        if '--recipe' in has: assert has>=set(trains), name
+        assert ('--name' in has)==('--runs' in has) and (has>={'--out'} or '--name' not in has), name
+        assert '--config' in has and not {'--base','--output','--force','--dir'} & has, name
+    for name in 'train evaluate predict eda clean'.split():
+        assert {'--json','--dry-run'}<=set(options(commands()[name])), name
+
+def test_help_names_the_people_of_each_command():
+    from semiconductor_cls.shell import PEOPLE
+    for name,command in commands().items(): assert command.rich_help_panel in PEOPLE[:-1], name
+
+def test_old_words_are_understood_and_the_new_ones_said(semicls, tmp_path):
+    p = semicls('ablate', 'nowhere', '--base', 'quick', '--vary', 'epochs=1,2')
+    assert '--base is called --recipe now' in p.err and 'nowhere' in p.err.splitlines()[-1]
+    p = semicls('synth', 'chips', '--scale', '0.001')
+    assert p.returncode==0 and 'synth --out chips' in p.err
+
+# ---- options from a file, plans, and answers for programs
+
+ONES = re.compile(r'(?<![\d,.])1 (\w+ )?(images|files|pictures|copies|labels|parts|epochs|rows|errors)\b')
+
+@pytest.fixture
+def few(tmp_path):
+    "24 parts in photos/, one of them a copy, and one picture alone"
+    for i in range(24): part(tmp_path/f'photos/{"defect" if i%3==0 else "good"}/{i:02}.png', i%3==0, i)
+    (tmp_path/'photos/good/copy.png').write_bytes((tmp_path/'photos/good/01.png').read_bytes())
+    part(tmp_path/'one/chip.png', 1, 99)
+    return tmp_path
+
+def test_a_run_is_repeated_from_its_own_file_and_answers_programs(semicls, few):
+    def told(*args):
+        p = semicls(*args, '--json')
+        assert p.returncode==0 and p.out.count('\n')==1, p.err
+        assert not ONES.search(p.err), p.err
+        return json.loads(p.out)
+    def scores(name): return read_csv(few/f'runs/{name}/preds_test.csv').p_defect.tolist()
+    before = tree(few)
+    tiny = [*TINY, '--weights','none']
+    for args in (['train','photos',*tiny], ['eda','photos','--out','eda'], ['clean','photos','--out','c']):
+        assert set(told(*args, '--dry-run'))=={'reads','does','writes'}
+    assert tree(few)==before
+    a = told('train', 'photos', *tiny, '--out', 'runs/a')
+    b = told('train', '--config', 'runs/a/config.yaml', '--name', 'b')
+    assert a['auc']==b['auc'] and scores('a')==scores('b')
+    assert told('eda', 'photos', '--out', 'eda')['n_duplicates']==1
+    assert told('clean', 'photos', '--out', 'c')['n_removed']==1
+    assert told('evaluate', 'runs/a')['operating']['line']['defect_rate']==.01
+    kept = tree(few)
+    for args in (['evaluate','runs/a'], ['predict','runs/a','one','--out','s.csv']): told(*args, '--dry-run')
+    assert tree(few)==kept
+    assert told('predict', 'runs/a', 'one', '--out', 's.csv')['files']==1
+    p = semicls('predict', 'runs/a', 'one', '--out', 't.csv')
+    assert p.out.startswith('1 file, ') and not ONES.search(p.err+p.out)
+    page = (few/'runs/a/report.html').read_text()
+    assert 'finished '+info(few/'runs/a')['finished'] in page and not ONES.search(page)
+
+@pytest.mark.parametrize('text,why', {'nonsense: 1':'no option nonsense', 'seed: many':"'--seed'", '- a':'no names',
+    'seed: -4':'--seed -4', 'set: [epoch=3]':'Did you mean epochs', 'out: x':'leave --name'}.items())
+def test_a_file_of_options_is_checked_like_typed_ones(semicls, few, text, why):
+    (few/'o.yaml').write_text(text)
+    p = semicls('train', 'photos', '--config', 'o.yaml', '--name', 'n')
+    assert p.returncode in (1,2) and why in p.err and p.err.count('\n')==1, p.err
+    assert not (few/'runs').exists()

@@ -20,7 +20,7 @@ def test_the_command_answers_about_every_file(semicls, trained, tmp_path):
     (new/'zero.png').write_bytes(b'')
     (new/'cut.bmp').write_bytes(chip.read_bytes()[:700])
     r = semicls('explain', run, 'new', 'new/..hidden.bmp', '--out', 'maps')
-    assert r.returncode==3 and 'zero.png (zero bytes)' in r.err and '9 files' in r.err, r.err
+    assert r.returncode==3 and 'zero.png (zero bytes)' in r.err and '9 files' in r.out, r.err
     df = read_csv(maps/'explain.csv')
     assert list(df.columns)==COLUMNS
     assert {f'new/{n}' for n in NAMES} <= set(df.path)

@@ -57,4 +57,4 @@ def test_twins_in_two_formats_and_turned_copies_never_straddle(tmp_path, monkeyp
     df,_ = prepare(tmp_path/'parts', dataclasses.replace(TINY, sizes=(128,)))
     assert df.attrs['copies']==dict(pixel_copy=10, near_copy=10) and not df.attrs['conflicts']
     assert df.groupby(df.path.map(lambda p: Path(p).stem)).split.nunique().max()==1
-    assert say_copies(df)==['copies kept in one set with what they are copies of: 10 pixel, 10 near copies']
+    assert say_copies(df)==['copies kept in one set with what they are copies of: 10 pixel copies, 10 near copies']

@@ -78,7 +78,7 @@ def test_killed_and_started_again_ends_in_the_same_bytes(semicls, tmp_path):
     whole,killed,journal = (tmp_path/n for n in ('whole.csv','killed.csv','.killed.csv.journal'))
     def command(out, **kw): return semicls('predict', 'run', 'in', '--out', out.name, **kw)
     p = command(whole)
-    assert p.returncode==3 and '1,501 files' in p.err and 'images/s' in p.err, p.err
+    assert p.returncode==3 and '1,501 files' in p.out and 'images/s' in p.out, p.err
     p = command(killed, wait=False)
     wait_for(lambda: lines(journal)>=3, p)
     p.send_signal(signal.SIGSTOP) # it stands still while another one tries

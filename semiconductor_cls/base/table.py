@@ -177,6 +177,19 @@ def _decimals(col):
     if known.str.fullmatch(r'-?\d{1,3},\d{3}').any(): return col
     return pd.to_numeric(col.str.replace(',', '.'))
 
+def _is_box(o): # Left, top, right, bottom
+    numbers = isinstance(o, list) and len(o)==4 and all(type(v) in (int,float) and 0<=v<1e9 for v in o)
+    return numbers and o[0]<=o[2] and o[1]<=o[3]
+
+def _boxes_in(cell):
+    "The boxes in a cell, none in an empty one; `ValueError` where it holds anything else"
+    if not isinstance(cell, str): return []
+    try: boxes = json.loads(cell)
+    except (ValueError, RecursionError): boxes = None
+    if isinstance(boxes, list) and all(map(_is_box, boxes)): return boxes
+    raise ValueError(f"boxes '{cell[:40]}' are none such as '[[1, 2, 30, 40]]'")
+
+# %% ../../nbs/03_base.table.ipynb #ca0c8555
 def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
     try:
@@ -188,5 +201,7 @@ def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     for col in df.columns:
         if sep!=',' and col not in TEXT_COLS: df[col] = _decimals(df[col])
         if col in TEXT_COLS or not is_numeric_dtype(df[col]): df[col] = _text_column(df[col])
-    if 'boxes' in df: df['boxes'] = [json.loads(o) if isinstance(o, str) else [] for o in df.boxes]
+    try:
+        if 'boxes' in df: df['boxes'] = [_boxes_in(o) for o in df.boxes]
+    except ValueError as error: raise UserError(f'{path}: {error}') from None
     return df

@@ -121,7 +121,17 @@ def _verdict(row):
     if row['hi_valid']<0: return 'worse'
     return 'undecided'
 
-# %% ../../nbs/56_jobs.ablate.ipynb #c0018
+# %% ../../nbs/56_jobs.ablate.ipynb #e49ad31d
+def _shared_seeds(members, name, base):
+    "Seeds of one recipe that the baseline has too"
+    of_base = {seed for which,seed in members if which==base}
+    return [seed for which,seed in members if which==name and seed in of_base]
+
+def _scores_of(P, name, seeds):
+    "Scores of one recipe, a row a seed"
+    return P[[(name,seed) for seed in seeds]].to_numpy().T
+
+# %% ../../nbs/56_jobs.ablate.ipynb #2e26ed0b
 def ablation_table(
     runs:dict # Name → directories of its finished runs, one a seed, the baseline first; all on the same images
 )->pd.DataFrame: # A row a recipe: `variant seeds`, for valid and test `auc diff lo hi p_value`, `verdict`
@@ -133,12 +143,11 @@ def ablation_table(
     members = {(name,run.info.get('seed', i)):run for name,seeds in runs.items() for i,run in enumerate(seeds)}
     sets,rows = {which:join_runs(members, which) for which in ('valid','test')},[]
     for name in runs:
-        own,others = ([seed for o,seed in members if o==which] for which in (name,base))
-        both = [seed for seed in own if seed in others]    # pairs are of one seed
-        if not both: continue
-        row = dict(variant=name, seeds=len(both))
+        seeds = _shared_seeds(members, name, base)
+        if not seeds: continue
+        row = dict(variant=name, seeds=len(seeds))
         for which,(ids,y,P) in sets.items():
-            A,B = (P[[(o,seed) for seed in both]].to_numpy().T for o in (name,base))
+            A,B = (_scores_of(P, recipe, seeds) for recipe in (name,base))
             row |= _gain_row(y, A, B, group.reindex(ids).to_numpy(), which)
         row['verdict'] = 'baseline' if name==base else _verdict(row)
         rows.append(row)
@@ -151,7 +160,6 @@ def _draw_gains(ax, rows, which, label, color, shift):
     at = np.arange(len(rows))+shift
     ax.errorbar(diff, at, xerr=[diff-lo,hi-diff], fmt='o', ms=5, color=color, capsize=3, label=label)
 
-# %% ../../nbs/56_jobs.ablate.ipynb #c0023
 def plot_ablation(
     df:pd.DataFrame # From `ablation_table`
 ): # The figure
@@ -188,7 +196,13 @@ def _ablation_report(df, out, command, note):
     parts = [f'Command: {command}', figure, df, note]
     write_report(out/'report.html', f'Ablation {out.name}', parts, now())
 
-# %% ../../nbs/56_jobs.ablate.ipynb #c0027
+# %% ../../nbs/56_jobs.ablate.ipynb #d0105a8b
+def _run_paths(recipes, seeds, out):
+    "Name → run directories of a recipe, one a seed"
+    if not seeds or len(set(seeds))<len(seeds): raise UserError(f'seeds {list(seeds)}: give at least one, each once')
+    return {name:[out/'runs'/f'{name}-s{seed}' for seed in seeds] for name in recipes}
+
+# %% ../../nbs/56_jobs.ablate.ipynb #fd7cccf5
 def ablate(
     data, # A path or 'elpv'
     base:Recipe, # The baseline
@@ -206,8 +220,7 @@ def ablate(
 )->pd.DataFrame: # What `ablation.csv` holds
     "Train the grid, resuming what is there, and compare each recipe with the baseline"
     recipes,out = variants(base, vary, grid),Path(out)
-    if not seeds or len(set(seeds))<len(seeds): raise UserError(f'seeds {list(seeds)}: give at least one, each once')
-    paths = {name:[out/'runs'/f'{name}-s{seed}' for seed in seeds] for name in recipes}
+    paths = _run_paths(recipes, seeds, out)
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
     check_own(out/'ablation.csv', 'variant,seeds')
     with hold(out):

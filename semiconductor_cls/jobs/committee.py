@@ -72,6 +72,7 @@ def _luck(y, P, groups, how):
     except UserError: return {}
     return dict(halvings=len(luck), claimed=luck.claimed.mean(), kept=luck['kept'].mean())
 
+# %% ../../nbs/53_jobs.committee.ipynb #3d8871e4
 def _gains(run, best, ids, y, P, groups):
     "Write `gain.json`, with the gain over the baseline `best`, and `members.csv`, with the worth of each"
     p = read_csv(run.file('preds_test.csv')).set_index('id').p_defect.reindex(ids).to_numpy()
@@ -150,13 +151,14 @@ def _check_member(run, out, how):
     raise UserError(f'--how {how}: {run.path} is a committee itself, or a set of folds; '
                     'such members are averaged by probabilities only (--how prob)')
 
-# %% ../../nbs/53_jobs.committee.ipynb #c0024
+# %% ../../nbs/53_jobs.committee.ipynb #8ce9cadd
 def _weights_of(y, P, weights, how):
     "Weight of each member"
     if weights=='equal': return pd.Series(1/P.shape[1], index=list(P), name='weight')
     if weights=='stack': return stack(y, P)
     return greedy(y, P, how='logit' if how=='logit' else 'prob')
 
+# %% ../../nbs/53_jobs.committee.ipynb #54f63008
 def _new_committee(out, overwrite, members, weights, how, baseline):
     "The run directory, with the table of the first member"
     first = next(iter(members.values()))
@@ -180,7 +182,7 @@ def _write_preds(run, members, weights, how):
         table = table[['id','path','label','p_defect']].sort_values('id', kind='stable')
         write_csv(table, run/f'preds_{which}.csv')
 
-# %% ../../nbs/53_jobs.committee.ipynb #c0026
+# %% ../../nbs/53_jobs.committee.ipynb #40a161f2
 def _compare_ways(run, yv, Pv, yt, Pt, groups):
     "Write `committees.csv` and the figures of the ways and of the members' diversity"
     ways = compare_committees(yv, Pv, yt, Pt, groups)
@@ -188,6 +190,7 @@ def _compare_ways(run, yv, Pv, yt, Pt, groups):
     save_fig(plot_committees(ways).figure, run/'figures/committees.png')
     if Pv.shape[1]>1: save_fig(plot_diversity(yv, Pv), run/'figures/diversity.png')
 
+# %% ../../nbs/53_jobs.committee.ipynb #c8e06e48
 def _invite(runs, out, how, tta, tell):
     "The members, checked; with `tta` also those with other views"
     members = _members(runs, 1 if tta else 2)

@@ -53,7 +53,7 @@ def _join_folds(run, k):
         mean = mean[['id','path','label','p_defect']].sort_values('id', kind='stable')
         write_csv(mean, run/f'preds_{which}.csv')
 
-# %% ../../nbs/52_jobs.folds.ipynb #c0010
+# %% ../../nbs/52_jobs.folds.ipynb #a80bde5f
 def _identity(df):
     "Fingerprints of a table with folds"
     train = df.assign(split=df.split.replace('valid', 'train'))
@@ -64,12 +64,20 @@ def _check_same_data(run, own):
     if all(run.info[name]==mark for name,mark in own.items()): return
     raise UserError(f'{run.path}: cannot resume, the data have changed since this run was started')
 
+# %% ../../nbs/52_jobs.folds.ipynb #69a31add
 def _started_with(run, weights):
     "Recipe, seed, number of folds and weights of a set that is there"
     if 'folds' in run.info: return saved_recipe(run),run.info['seed'],run.info['folds'],given_weights(run, weights)
     raise UserError(f'{run.path}: this run has no folds; go on without --folds, or choose another --name')
 
-# %% ../../nbs/52_jobs.folds.ipynb #c0011
+def _asked_or_saved(path, overwrite, resume, r, seed, k, weights):
+    "The set to go on with, or `None`; then recipe, seed, number of folds and weights"
+    if resume:
+        run = resume_run(path)
+        return run,*_started_with(run, weights)
+    check_free(path, overwrite)
+    return None,r,seed,k,weights
+
 def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
     "The run directory of a new set"
     members = {f'fold{i}':f'fold{i}' for i in range(k)}
@@ -77,19 +85,22 @@ def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
                       command=command, source=str(data), seed=seed, recipe=dataclasses.asdict(r), members=members,
                       weights=dict.fromkeys(members, 1/k), summary=f'{text}; {k} folds', **own)
 
-# %% ../../nbs/52_jobs.folds.ipynb #c0013
-def _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches):
+# %% ../../nbs/52_jobs.folds.ipynb #e56d0d7e
+def _train_fold(run, df, i, k, text, tell, **kwargs):
+    "Train one fold, or what is missing of it"
+    tell(f'fold {i+1} of {k}')
+    path = run/f'fold{i}'
+    there = (path/'run.json').exists()
+    said = f'{text}; fold {i+1} of {k}'
+    train_table(fold_table(df, i), path=path, resume=there, tell=tell, **kwargs, summary=said)
+
+def _train_folds(run, df, removed, k, text, tell, **kwargs):
     "Train what is missing of each fold, then judge the set"
     try:
         run.update(status='running', pictures=picture_places(df, run.path))
         write_csv(df, run/'table.csv')
         if len(removed): write_csv(removed, run/'removed.csv')
-        for i in range(k):
-            tell(f'fold {i+1} of {k}')
-            path = run/f'fold{i}'
-            there = (path/'run.json').exists()
-            train_table(fold_table(df, i), r, seed, path, None, weights, device, resume=there, tell=tell, track=track,
-                        caches=caches, source=str(data), summary=f'{text}; fold {i+1} of {k}')
+        for i in range(k): _train_fold(run, df, i, k, text, tell, **kwargs)
         _join_folds(run, k)
         measured = evaluate_run(run)
         run.finish(classes=CLASSES)
@@ -99,7 +110,7 @@ def _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, dat
     finally: run_report(run)
     return measured
 
-# %% ../../nbs/52_jobs.folds.ipynb #c0015
+# %% ../../nbs/52_jobs.folds.ipynb #efbd3d70
 def folds_job(
     data, # A path or 'elpv'
     r:Recipe=QUICK, # What is trained in each fold
@@ -120,18 +131,16 @@ def folds_job(
     path = Path(path)
     if k<2: raise UserError(f'--folds {k}: at least two')
     check_device(device)
-    if resume:
-        run = resume_run(path)
-        r,seed,k,weights = _started_with(run, weights)
-    else: check_free(path, overwrite)
+    run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights)
     caches = {}
     df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     df = add_folds(df, k, r.split_seed)
     own = _identity(df)
+    kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):
         if resume: _check_same_data(run, own)
         else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, own)
-        return _train_folds(run, df, removed, k, r, seed, weights, device, tell, track, data, text, caches)
+        return _train_folds(run, df, removed, k, text, tell, **kwargs)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024
 def _made_before(out, run, tta):
@@ -182,13 +191,14 @@ def tta_run(
         new.finish()
     return new
 
-# %% ../../nbs/52_jobs.folds.ipynb #c0029
+# %% ../../nbs/52_jobs.folds.ipynb #f4884e83
 def _mean_auc(paths):
     "Validation AUC of the mean of some runs"
-    _,y,P = join_runs([open_run(o) for o in paths])
+    _,y,P = join_runs([open_run(path) for path in paths])
     mean = committee(P)
     return auc_fast(mean[y], mean[~y])
 
+# %% ../../nbs/52_jobs.folds.ipynb #93d187f5
 def add_tta(
     runs, # Run directories
     out, # The committee; runs with other views lie beside it, named after it

@@ -85,15 +85,16 @@ def say_copies(
 )->list: # Lines; none where there are no copies
     "How many copies are kept together, and which carry the other label"
     counts = df.attrs.get('copies', {})
-    found = [f'{counts[kind]:,} {word}' for kind,word in _KINDS.items() if counts.get(kind)]
-    lines = [f"copies kept in one set with what they are copies of: {', '.join(found)} copies"] if found else []
+    words = [(counts.get(kind), f'{word} copy', f'{word} copies') for kind,word in _KINDS.items()]
+    found = [counted(*o) for o in words if o[0]]
+    lines = [f"copies kept in one set with what they are copies of: {', '.join(found)}"] if found else []
     conflicts = df.attrs.get('conflicts', ())
     lines += [f'copies with contradicting labels: {path} and {other} ({why})' for path,_,other,why in conflicts[:5]]
     more = len(conflicts)-5
     if more>0: lines.append(f'{more:,} more copies with contradicting labels; semicls eda lists all')
     return lines
 
-# %% ../../nbs/51_jobs.job.ipynb #34080722
+# %% ../../nbs/51_jobs.job.ipynb #542c0cd7
 def find_risks(
     df:pd.DataFrame, # A table without broken images
     size:int # Side of the square that the network will see, pixels
@@ -103,7 +104,7 @@ def find_risks(
     heads = pd.concat([df[columns].reset_index(drop=True), read_heads(df.path)], axis=1)
     return list(filter(None, [*shortcuts(heads), small_defects(heads, size)]))
 
-# %% ../../nbs/51_jobs.job.ipynb #df100f16
+# %% ../../nbs/51_jobs.job.ipynb #fbcf6d01
 def prepare(
     data, # A path or 'elpv'
     r:Recipe, # Tells the size and the split
@@ -137,7 +138,8 @@ def summary(
     copies = int(df['hash'].duplicated().sum())
     sizes = df.split.value_counts()
     sets = ', '.join(f'{sizes[s]:,} {s}' for s in ('train','valid','test','leak','unlabelled') if s in sizes)
-    return f'{len(df):,} images: {classes}, {copies} byte copies, {len(removed)} broken; {sets}'
+    said = f"{counted(len(df), 'image')}: {classes}, {counted(copies, 'byte copy', 'byte copies')}"
+    return f'{said}, {len(removed):,} broken; {sets}'
 
 # %% ../../nbs/51_jobs.job.ipynb #c0013
 def ready(
@@ -192,6 +194,7 @@ def saved_recipe(
         raise UserError(f"{run/'run.json'}: {why}; open the run with the version that made it")
     return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields.items()})
 
+# %% ../../nbs/51_jobs.job.ipynb #c2784fff
 def ending(
     e:BaseException, # What ended a run
 )->dict: # `status`, `finished`, `error`
@@ -219,7 +222,7 @@ def keep_product(
     sizes = parallel_map(_file_size, own.path, desc='sizes')
     keep_likeness(run, learn_likeness(np.stack([cache[i] for i in rows]), sizes, part.astype(str).to_numpy()))
 
-# %% ../../nbs/51_jobs.job.ipynb #c0021
+# %% ../../nbs/51_jobs.job.ipynb #d259f68a
 def _line(row):
     "An epoch in one line"
     losses = f"training loss {row['train_loss']:.3f}, validation loss {row['valid_loss']:.3f}"
@@ -233,15 +236,15 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
         learn = train_run(df, run, r, seed, weights, device, tell=tell_row, track=track, caches=caches)
         train_figures(run, learn, df)
         keep_product(run, df, learn.dls.cache)
-        m = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
-        run.write('metrics.json', m)
+        measured = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
+        run.write('metrics.json', measured)
         run.finish()
         (run/'checkpoint.pt').unlink(missing_ok=True)
     except BaseException as e:
         run.update(**ending(e))
         raise
     finally: run_report(run)
-    return m
+    return measured
 
 # %% ../../nbs/51_jobs.job.ipynb #c0024
 def _reopen(path, df):
@@ -253,7 +256,25 @@ def _reopen(path, df):
     raise UserError(f'{path}: cannot resume, the data have changed since this run was started; '
                     'use --overwrite or another --name')
 
-# %% ../../nbs/51_jobs.job.ipynb #c0027
+# %% ../../nbs/51_jobs.job.ipynb #bc7e5ea9
+def _new_run(path, overwrite, df, r, seed, weights, info):
+    "A run directory that says what was asked for, and where the pictures lie"
+    facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
+    facts |= dict(pictures=picture_places(df, path), risks=[*df.attrs.get('risks', ())])
+    return create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
+
+def _finished_before(run, tell):
+    "`metrics.json` of a run that was finished before"
+    tell(f'{run.path}: this run is finished already')
+    (run/'checkpoint.pt').unlink(missing_ok=True)
+    return run.read('metrics.json')
+
+def _write_left_out(run, df, removed):
+    "What was removed, and what was found in the source"
+    if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
+    if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')
+
+# %% ../../nbs/51_jobs.job.ipynb #edefe360
 def train_table(
     df:pd.DataFrame, # A table after `split_table`, with `hash`
     r:Recipe, # To be trained
@@ -275,18 +296,11 @@ def train_table(
     with hold(path):
         if resume:
             run = _reopen(path, df)
-            if run.info['status']=='finished':
-                tell(f'{path}: this run is finished already')
-                (run/'checkpoint.pt').unlink(missing_ok=True)
-                return run.read('metrics.json')
+            if run.info['status']=='finished': return _finished_before(run, tell)
             weights = given_weights(run, weights)
             run.update(status='running')
-        else:
-            facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
-            facts |= dict(pictures=picture_places(df, path), risks=[*df.attrs.get('risks', ())])
-            run = create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
-        if removed is not None and len(removed): write_csv(removed, run/'removed.csv')
-        if len(issues_of(df)): write_csv(issues_of(df), run/'issues.csv')
+        else: run = _new_run(path, overwrite, df, r, seed, weights, info)
+        _write_left_out(run, df, removed)
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030

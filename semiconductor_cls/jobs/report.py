@@ -9,6 +9,7 @@ __all__ = ['MAPS', 'headline', 'plain_words', 'data_light', 'operating_point', '
 # %% ../../nbs/50_jobs.report.ipynb #c0002
 from pathlib import Path
 import pandas as pd
+from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
@@ -24,7 +25,7 @@ def headline(
 )->str:
     "AUC with its interval, escapes and overkills at the decision; first, if the model is not worth its money"
     interval = f"95 % interval {m['auc_lo']:.4f} to {m['auc_hi']:.4f}"
-    auc = f"{m['reported_on']} AUC {m['auc']:.4f} ({interval}, {m['n_test']:,} images)"
+    auc = f"{m['reported_on']} AUC {m['auc']:.4f} ({interval}, {counted(m['n_test'], 'image')})"
     threshold = f"at threshold {m['threshold']:.3f}, chosen on validation"
     if m.get('look_from', m['threshold'])<m['threshold']:
         threshold = (f"rejected from {m['threshold']:.3f}, looked at from {m['look_from']:.3f} "
@@ -149,7 +150,7 @@ def _data_part(run):
     removed = _filled(run, 'removed.csv')
     if removed is None: return parts
     columns = [c for c in ('path','reason','detail') if c in removed]
-    return [*parts, f'{len(removed)} images were left out:', removed[columns].head(50)]
+    return [*parts, f"Left out: {counted(len(removed), 'image')}.", removed[columns].head(50)]
 
 def _training_part(run):
     "What training did, epoch by epoch"
@@ -255,7 +256,14 @@ def opening(
     if 'escape_rate' not in m: return [headline(m, point)] # of an early release
     return [Lead(plain_words(m, point)), data_light(m), headline(m, point)]
 
-# %% ../../nbs/50_jobs.report.ipynb #9387dca7
+# %% ../../nbs/50_jobs.report.ipynb #107d0d3b
+def _when(info): # 'finished 2026-11-26 10:15 UTC'
+    "How a run ended, and when; how it stands, and since when, if it has not ended"
+    ended = info.get('finished')
+    if ended: return f"{info['status']} {time_text(ended)}"
+    return f"{info['status']}, started {time_text(info.get('started', ''))}"
+
+# %% ../../nbs/50_jobs.report.ipynb #f3d52d7e
 def run_report(
     run:Run, # Trained, or interrupted
 )->Path: # `report.html`
@@ -271,5 +279,5 @@ def run_report(
         sections += [Section(30, _test_part(run, m, replaced)), Section(70, every), Section(80, _numbers_part(m)),
                      Section(95, audit_part(run))]
     parts = [*first, *in_order([*sections, *found.values()]), run.licence or None]
-    subtitle = f"{info['status']}, started {time_text(info.get('started', ''))}"
+    subtitle = _when(info)
     return write_report(run/'report.html', f'Run {run.path.name}', parts, subtitle)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WORDS', 'EMPTY', 'read_static', 'piece', 'rates_at', 'rates_html', 'to_src', 'pictures_of', 'picture_html',
-           'decision_html', 'near_html', 'queue_html', 'new_desk', 'find_seen', 'desk_view', 'step_desk', 'judge',
-           'undo_last', 'arrive']
+           'decision_html', 'time_html', 'stands_html', 'near_html', 'queue_html', 'new_desk', 'find_seen', 'desk_view',
+           'step_desk', 'judge', 'check_look', 'undo_last', 'arrive']
 
 # %% ../../nbs/85_station.desk.ipynb #c0002
 import base64, io
@@ -13,6 +13,7 @@ from functools import cache
 from importlib import resources
 import jinja2, numpy as np, pandas as pd
 from PIL import Image
+from ..base.errors import *
 from ..base.image import *
 from ..base.page import *
 from ..evaluate import *
@@ -135,7 +136,8 @@ def picture_html(
     name:str # As it was called at the desk
 )->str: # HTML
     "The picture with its heat map over it"
-    return piece('picture', hash=s['hash'], plain=s['plain'], heat=s['heat'], name=name, size=s['size'])
+    known = s.get('known', 0)
+    return piece('picture', hash=s['hash'], known=known, plain=s['plain'], heat=s['heat'], name=name, size=s['size'])
 
 # %% ../../nbs/85_station.desk.ipynb #c0028
 def decision_html(
@@ -148,6 +150,19 @@ def decision_html(
     decided = word_of(st, score, t, note)
     word,sign = WORDS[decided]
     return piece('decision', decided=decided, word=word, sign=sign, score=score, threshold=t)
+
+# %% ../../nbs/85_station.desk.ipynb #13c877bd
+def time_html(when:str)->str: # As `now` gives it; HTML
+    "A time that the browser turns into its own"
+    return piece('time', iso=when, text=when[:16].replace('T', ' '))
+
+def stands_html(
+    st:Station, # With its verdicts
+    h:str # Hash of a picture
+)->str: # HTML; '' where nobody has said anything
+    "The verdicts about a part that stand"
+    said = verdicts_of(st.v, h).to_dict('records')
+    return piece('stands', rows=[row | dict(sign=WORDS[row['verdict']][1]) for row in said]) if said else ''
 
 # %% ../../nbs/85_station.desk.ipynb #c0030
 _NO_INDEX = 'The training pictures are not on this machine, so there is nothing to compare with.'
@@ -181,7 +196,7 @@ def queue_html(
     rows = []
     for part in q.iloc[first:first+n].itertuples():
         decided = word_of(st, part.score, t, strange_note(st, part.hash))
-        rows.append(dict(hash=part.hash, here=part.hash==h, decided=decided, sign=WORDS[decided][1],
+        rows.append(dict(hash=part.hash, known=part.known, here=part.hash==h, decided=decided, sign=WORDS[decided][1],
                          name=part.name or '', score=part.score))
     total = q.total.iloc[0]
     rest = total-min(len(q), first+n)
@@ -193,29 +208,29 @@ EMPTY = ('<div class="part" data-hash=""><div class="empty"><b>No picture here y
 
 def new_desk()->dict: # The state of a browser window
     "A desk with nothing on it"
-    return dict(list='mine', hash=None, done=[])
+    return dict(list='mine', hash=None)
 
 def find_seen(
     st:Station, # With its verdicts
     h:str # From a browser, so perhaps no hash at all
-)->dict|None: # `hash name score`, or `None`
-    "What is known of a scored picture"
+)->dict|None: # `hash name score known`, or `None`
+    "What is known of a scored picture, and the number of the last verdict about it"
     if not HASH.fullmatch(str(h)): return None
-    query = 'select hash, name, score from seen where hash=? and model=? order by id desc limit 1'
+    query = f'select hash, name, score, {LAST_SAID} from seen s where hash=? and model=? order by id desc limit 1'
     found = st.v.read(query, [h, st.model])
     return found.iloc[0].to_dict() if len(found) else None
 
 # %% ../../nbs/85_station.desk.ipynb #c0040
-def _waits(st, s, desk, t):
+def _waits(st, s, desk, t, who):
     "The open list of a desk"
-    return waiting(st.v, st.model, None if s['list']=='looks' else desk, t)
+    return waiting(st.v, st.model, None if s['list']=='looks' else desk, t, who=who)
 
 def _part_html(st, part):
     "A part and what is similar, or why it cannot be shown"
     h = part['hash']
     try: shown = pictures_of(st, h) | dict(hash=h, note=strange_note(st, h))
-    except ImageError as e: return piece('lost', hash=part['hash'], why=str(e)), ''
-    return picture_html(st, shown, part['name'] or ''), near_html(st, shown)
+    except ImageError as e: return piece('lost', hash=h, known=part['known'], why=str(e)), ''
+    return picture_html(st, shown | dict(known=part['known']), part['name'] or ''), near_html(st, shown)
 
 # %% ../../nbs/85_station.desk.ipynb #c0041
 def desk_view(
@@ -223,14 +238,15 @@ def desk_view(
     s:dict, # State, of `new_desk`
     desk:str, # Key of the desk
     t:float, # Threshold on the slider
+    who:str='' # The inspector
 )->tuple: # State, and the HTML of picture, decision, nearest, queue
     "The page for a state; where no picture is chosen, or it is gone, the first that waits"
-    queue = _waits(st, s, desk, t)
+    queue = _waits(st, s, desk, t, who)
     part = find_seen(st, s['hash']) if s['hash'] else None
     if part is None and len(queue): part = queue.iloc[0].to_dict()
     if part is None: return s | dict(hash=None), EMPTY, '', '', queue_html(st, queue, None, t)
     picture,near = _part_html(st, part)
-    decision = decision_html(st, part['score'], t, strange_note(st, part['hash']))
+    decision = decision_html(st, part['score'], t, strange_note(st, part['hash']))+stands_html(st, part['hash'])
     return s | dict(hash=part['hash']), picture, decision, near, queue_html(st, queue, part['hash'], t)
 
 # %% ../../nbs/85_station.desk.ipynb #c0046
@@ -239,10 +255,11 @@ def step_desk(
     s:dict, # State
     desk:str, # Key of the desk
     t:float, # Threshold on the slider
-    d:int # 1 or -1
+    d:int, # 1 or -1
+    who:str='' # The inspector
 )->dict: # The new state
     "On to the next picture that waits, or back"
-    hashes = _waits(st, s, desk, t).hash.tolist()
+    hashes = _waits(st, s, desk, t, who).hash.tolist()
     if not hashes: return s
     i = hashes.index(s['hash'])+d if s['hash'] in hashes else 0
     return s | dict(hash=hashes[min(max(i, 0), len(hashes)-1)])
@@ -255,21 +272,39 @@ def judge(
     who:str, # The inspector
     t:float, # Threshold on the slider
     shown:str, # Hash of the picture that the browser showed when the key was pressed
-    verdict:str # 'pass', 'look' or 'reject'
+    verdict:str, # 'pass', 'look' or 'reject'
+    known:int=0 # Number of the last verdict that it showed
 )->dict: # The new state
     "A verdict about the picture on the screen"
-    if not s['hash'] or shown!=s['hash']: return s
     part = find_seen(st, shown)
     if part is None: return s | dict(hash=None)
-    after = step_desk(st, s, desk, t, 1)['hash']
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, *st.origin)
-    return s | dict(hash=after if after!=shown else None, done=[*s['done'], shown][-50:])
+    check_look(st, shown, who)
+    after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin)
+    return s | dict(hash=after if after!=shown else None)
+
+def check_look(
+    st:Station, # With its verdicts
+    h:str, # Hash of a picture
+    who:str # The inspector
+):
+    "Refuse a second look by the person who asked for it"
+    said = verdicts_of(st.v, h)
+    if len(said) and said.iloc[-1][['who','verdict']].tolist()==[who,'look']:
+        raise UserError('you have asked for a second look at this part, which somebody else gives (U takes yours back)')
 
 # %% ../../nbs/85_station.desk.ipynb #c0052
-def undo_last(s:dict)->dict: # The state; the new state
-    "Back to what was judged last"
-    if not s['done']: return s
-    return s | dict(hash=s['done'][-1], done=s['done'][:-1])
+def undo_last(
+    st:Station, # With its verdicts
+    s:dict, # State
+    who:str # The inspector
+)->tuple: # The new state, and what happened
+    "Take back the last verdict of a person"
+    taken = take_back(st.v, who, st.model)
+    said = f"Taken back: {taken['verdict']} about {taken['name'] or 'a part without a name'}"
+    others = verdicts_of(st.v, taken['hash'])
+    stands = ', '.join(others.who+' '+others.verdict)
+    return s | dict(hash=taken['hash']), said + (f'; what stands is {stands}' if stands else '; no verdict stands')
 
 def arrive(
     s:dict, # State

@@ -9,6 +9,7 @@ __all__ = ['reference', 'came_in', 'drift_html', 'verdicts_html']
 import base64, io
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
+from markupsafe import Markup
 from ..scan import STATS
 from ..line.drift import *
 from .verdicts import *
@@ -55,7 +56,7 @@ def _window_rows(windows, n=30):
     "The newest windows, in words"
     for window in windows.iloc[::-1].head(n).itertuples():
         share = '–' if np.isnan(window.defects) else f'{100*window.defects:.1f} %'
-        yield dict(start=str(window.start)[:16].replace('T', ' '), defects=share, alarm=window.alarm)
+        yield dict(start=Markup(time_html(str(window.start))), defects=share, alarm=window.alarm)
 
 # %% ../../nbs/86_station.line.ipynb #c0013
 def drift_html(st:Station)->str: # HTML
@@ -76,7 +77,8 @@ def _verdict_rows(table, n):
     "The newest verdicts, in words"
     for row in table.iloc[::-1].head(n).to_dict('records'):
         sign = WORDS[row['verdict']][1]
-        yield row | dict(time=row['time'][:16].replace('T', ' '), sign=sign, name=row['name'] or '')
+        yield row | dict(time=Markup(time_html(row['time'])), sign=sign, name=row['name'] or '',
+                         gone=isinstance(row['taken_back'], str))
 
 def verdicts_html(
     st:Station, # With its verdicts

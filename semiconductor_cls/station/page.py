@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['GRADIO', 'page_head', 'says_html', 'fault_html', 'guarded', 'name_of', 'desk_key', 'view_of', 'known_desk',
-           'build_ui', 'make_app', 'check_tls', 'check_proxy', 'serve_station']
+           'pressed_of', 'build_ui', 'make_app', 'check_tls', 'check_proxy', 'serve_station']
 
 # %% ../../nbs/87_station.page.ipynb #c0002
-import ipaddress, logging, os, re, secrets, socket, ssl, tempfile, threading, webbrowser
+import ipaddress, json, logging, os, re, secrets, socket, ssl, tempfile, threading, webbrowser
 from functools import wraps
 from importlib import metadata
 from pathlib import Path
@@ -159,10 +159,11 @@ def view_of(
     st:Station, # With its verdicts
     state:dict, # Of a desk
     desk:str, # Its key; '' where the station was started anew under an open page
-    threshold:float # On the slider
+    threshold:float, # On the slider
+    who:str='' # The inspector
 )->tuple: # State, and the HTML of picture, decision, nearest, queue
     "`desk_view`, or why there is none"
-    try: return desk_view(st, state, known_desk(desk), threshold)
+    try: return desk_view(st, state, known_desk(desk), threshold, who)
     except (UserError,OSError) as e: return state, fault_html(e), '', '', ''
 
 def known_desk(desk:str)->str: # The same
@@ -174,11 +175,12 @@ def known_desk(desk:str)->str: # The same
 def _drawn_on(page): return [page.state, page.picture, page.decision, page.near, page.queue]
 def _drawn(): return f'<i data-drawn="{secrets.token_hex(4)}"></i>'
 
-def _then_draw(page, event, pressed=False):
+def _then_draw(gr, page, event, pressed=False):
     "After an event, the desk is drawn; `pressed` if keys wait for it"
-    def show(state, desk, threshold): return *view_of(page.st, state, desk, threshold), *[_drawn()]*pressed
+    def show(state, desk, threshold, who, request:gr.Request):
+        return *view_of(page.st, state, desk, threshold, name_of(request, who)), *[_drawn()]*pressed
     shown = _drawn_on(page) + [page.drawn]*pressed
-    event.then(show, [page.state, page.desk, page.t], shown, **_QUIET)
+    event.then(show, [page.state, page.desk, page.t, page.who], shown, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0026
 def _wire_start(gr, ui, page):
@@ -187,7 +189,7 @@ def _wire_start(gr, ui, page):
         desk = desk_key(kept)
         name = name_of(request, (kept or {}).get('who', ''))
         field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
-        view = view_of(page.st, new_desk(), desk, page.st.threshold)
+        view = view_of(page.st, new_desk(), desk, page.st.threshold, name)
         return desk, dict(desk=desk, who=name), field, *view, _drawn()
     def called(who, desk): return dict(desk=desk, who=printable(who or '', 60))
     ui.load(start, page.kept, [page.desk, page.kept, page.who, *_drawn_on(page), page.drawn], **_QUIET)
@@ -222,7 +224,7 @@ def _wire_tray(gr, page):
                                trigger_mode='multiple', **_QUIET)
     scored = upload.then(dropped, [page.nothing, page.desk, page.bag], [page.new, page.says],
                          show_progress_on=page.says, **_BUSY)
-    _then_draw(page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
+    _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
 
 def _wire_folder(gr, page):
     "A folder is opened"
@@ -233,49 +235,62 @@ def _wire_folder(gr, page):
         return _score_tray(page.st, desk, [(path,path.name) for path in files], progress, extra)
     scored = page.open.click(opened, [page.nothing, page.desk, page.root, page.sub], [page.new, page.says],
                              show_progress_on=page.says, **_BUSY)
-    _then_draw(page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
+    _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
 
-# %% ../../nbs/87_station.page.ipynb #c0032
-_TOO_FAST = 'not counted: the key was pressed at the picture before this one'
+# %% ../../nbs/87_station.page.ipynb #55dede6f
+def pressed_of(text:str)->dict: # What the browser says; `shown` (a hash or '') and `known` (a number)
+    "What was on the screen when a key was pressed"
+    try: said = json.loads(text or '{}')
+    except (ValueError, RecursionError): said = None
+    if not isinstance(said, dict): raise UserError('not counted: the page sent what it does not send; reload it')
+    shown,known = said.get('shown'),said.get('known')
+    is_number = type(known) is int and 0<=known<2**62
+    return dict(shown=shown if HASH.fullmatch(str(shown)) else '', known=known if is_number else 0)
 
+# %% ../../nbs/87_station.page.ipynb #4f8e9a36
 def _wire_verdicts(gr, page):
     "Pass, look or reject"
     def judged(verdict):
         @guarded
-        def give(state, desk, who, threshold, shown, request:gr.Request):
+        def give(state, desk, who, threshold, sent, request:gr.Request):
             known_desk(desk)
-            if shown and shown!=state['hash']: raise UserError(_TOO_FAST)
-            return judge(page.st, state, desk, name_of(request, who), threshold, shown, verdict), ''
+            who = name_of(request, who)
+            return judge(page.st, state, desk, who, threshold, verdict=verdict, **pressed_of(sent)), ''
         return give
     asks = [page.state, page.desk, page.who, page.t, page.shown]
     with_hash = '(s,d,w,t,_) => [s,d,w,t,window.stationPressed()]'
     for word in VERDICTS:
         event = page[word].click(judged(word), asks, [page.state, page.oops], js=with_hash, **_QUIET)
-        _then_draw(page, event, True)
+        _then_draw(gr, page, event, True)
 
 # %% ../../nbs/87_station.page.ipynb #c0034
-def _wire_steps(page):
-    "To the next part, or back"
+def _wire_steps(gr, page):
+    "To the next part, or back; and a verdict is taken back"
+    asks,gives = [page.state, page.desk, page.who, page.t],[page.state, page.oops]
     def by(n):
         @guarded
-        def step(state, desk, threshold): return step_desk(page.st, state, desk, threshold, n), ''
+        def step(state, desk, who, threshold, request:gr.Request):
+            return step_desk(page.st, state, desk, threshold, n, name_of(request, who)), ''
         return step
-    for move,n in (('next',1),('prev',-1)):
-        event = page[move].click(by(n), [page.state, page.desk, page.t], [page.state, page.oops], **_QUIET)
-        _then_draw(page, event, True)
-    _then_draw(page, page.undo.click(undo_last, page.state, page.state, **_QUIET), True)
+    @guarded
+    def taken(state, desk, who, threshold, request:gr.Request):
+        known_desk(desk)
+        state,said = undo_last(page.st, state, name_of(request, who))
+        return state, says_html(said)
+    for move,does in (('next',by(1)),('prev',by(-1)),('undo',taken)):
+        _then_draw(gr, page, page[move].click(does, asks, gives, **_QUIET), True)
 
 # %% ../../nbs/87_station.page.ipynb #c0036
-def _wire_choices(page):
+def _wire_choices(gr, page):
     "A part of the list, a list, the threshold"
     def pick(state, picked): return state | dict(hash=picked if HASH.fullmatch(str(picked)) else None)
     def turn(state, name): return state | dict(list='looks' if name=='looks' else 'mine', hash=None)
-    def slide(state, desk, threshold):
-        return rates_html(page.st, threshold), *view_of(page.st, state, desk, threshold)
+    def slide(state, desk, threshold, who, request:gr.Request):
+        return rates_html(page.st, threshold), *view_of(page.st, state, desk, threshold, name_of(request, who))
     picked = '(s,_) => [s,window.stationPick]'
-    _then_draw(page, page.pick.click(pick, [page.state, page.shown], page.state, js=picked, **_QUIET), True)
-    _then_draw(page, page.list.input(turn, [page.state, page.list], page.state, **_QUIET))
-    page.t.change(slide, [page.state, page.desk, page.t], [page.rates, *_drawn_on(page)],
+    _then_draw(gr, page, page.pick.click(pick, [page.state, page.shown], page.state, js=picked, **_QUIET), True)
+    _then_draw(gr, page, page.list.input(turn, [page.state, page.list], page.state, **_QUIET))
+    page.t.change(slide, [page.state, page.desk, page.t, page.who], [page.rates, *_drawn_on(page)],
                   trigger_mode='always_last', **_QUIET)
 
 def _wire_pages(page):
@@ -302,8 +317,8 @@ def build_ui(
         _wire_tray(gr, page)
         if 'open' in page: _wire_folder(gr, page)
         _wire_verdicts(gr, page)
-        _wire_steps(page)
-        _wire_choices(page)
+        _wire_steps(gr, page)
+        _wire_choices(gr, page)
         _wire_pages(page)
     return ui.queue(default_concurrency_limit=8)
 

@@ -7,7 +7,8 @@
 
   // A verdict goes with the hash of the picture on the screen when the key went down
   window.stationShown = () => document.querySelector('.part')?.dataset.hash || '';
-  window.stationPressed = () => current?.shown || '';
+  window.stationPressed = () => JSON.stringify({shown: current?.shown || '', known: current?.known || 0});
+  const known = () => Number(document.querySelector('.part')?.dataset.known || 0);
 
   // ---- what the station answers
 
@@ -59,7 +60,7 @@
   let current = null, drawn = '', since = 0;
 
   function enqueue(id, more) {
-    waiting.push({id, shown: window.stationShown(), ...more});
+    waiting.push({id, shown: window.stationShown(), known: known(), ...more});
     step();
   }
 
@@ -76,7 +77,19 @@
     click();
   }
 
+  // Times come as UTC, and are shown as the clock on the wall has them
+  function localTimes() {
+    for (const time of document.querySelectorAll('time:not([data-local])')) {
+      const when = new Date(time.dateTime);
+      time.dataset.local = 'yes';
+      if (!isNaN(when)) time.textContent = when.toLocaleString([], {dateStyle: 'short', timeStyle: 'short'});
+    }
+  }
+
   setInterval(() => {
+    localTimes();
+    const name = document.querySelector('#who input,#who textarea');
+    if (name?.value && !name.readOnly && name !== document.activeElement) lockName(name, true);
     const now = document.querySelector('#drawn [data-drawn]')?.dataset.drawn || '';
     const age = performance.now() - since;
     if (now !== drawn) {
@@ -94,8 +107,19 @@
 
   function toggleHeat() { document.body.classList.toggle('noheat'); }
 
+  // A name that stands is not typed into by chance: a double click opens it again
+  function lockName(field, locked) {
+    field.readOnly = locked;
+    field.title = locked ? 'Double click to change the name' : '';
+    if (locked) field.blur();
+  }
+
+  const isName = target => target.matches?.('#who input,#who textarea');
+  document.addEventListener('dblclick', e => isName(e.target) && !e.target.disabled && lockName(e.target, false));
+
   // Whether a key belongs to what has the focus, and not to the station
   function isTyped(e, key) {
+    if (isName(e.target) && e.target.readOnly && key !== 'tab') return e.ctrlKey || e.metaKey || e.altKey || e.repeat;
     if (e.ctrlKey || e.metaKey || e.altKey || e.repeat) return true;
     if (e.target.matches?.(choosers)) return key.startsWith('arrow');
     return Boolean(e.target.closest?.(fields));
@@ -103,7 +127,7 @@
 
   function onKey(e) {
     const key = e.key.toLowerCase();
-    if (key === 'enter' && e.target.matches?.('#who input,#who textarea')) e.target.blur();
+    if (key === 'enter' && isName(e.target) && e.target.value) lockName(e.target, true);
     if (isTyped(e, key)) return;
     if (key === 'h') {
       toggleHeat();

@@ -1,0 +1,77 @@
+"The station in a real browser: what several test files need"
+import shutil
+import pytest
+
+CHROMES = map(shutil.which, ('chromium','chromium-browser','google-chrome'))
+CHROME = next(filter(None, CHROMES), None)
+NAME = '#who input, #who textarea'
+FOLDER = 'label:has-text("Folder in it") input, label:has-text("Folder in it") textarea'
+HEAT = 'document.querySelector("#picture img.heat")'
+ON_DESK = 'h => stationShown()==h && document.querySelector("#queue li.here").dataset.pick==h'
+ONLY_ONE = ('document.querySelectorAll("#queue li").length==1 && '
+            'document.querySelector("#queue li").dataset.pick==stationShown()')
+
+@pytest.fixture(scope='module')
+def chrome():
+    if not CHROME: pytest.skip('no chromium on this machine: apt-get install chromium')
+    sync = pytest.importorskip('playwright.sync_api').sync_playwright
+    with sync() as p:
+        b = p.chromium.launch(executable_path=CHROME, args=['--no-sandbox'])
+        yield b
+        b.close()
+
+def new_page(chrome, **kw):
+    "A browser of its own"
+    page = chrome.new_context(**kw).new_page()
+    page.set_default_timeout(300_000)
+    return page
+
+class Inspector:
+    "A browser of its own at the station; what goes wrong in it, and which hosts it asks"
+    def __init__(self, chrome, url, name):
+        self.problems,self.hosts = [],set()
+        self.page = new_page(chrome, viewport=dict(width=1440, height=900))
+        self.page.on('dialog', self.dismiss)
+        self.page.on('pageerror', lambda e: self.problems.append(str(e)))
+        self.page.on('request', self.note_host)
+        self.page.goto(url)
+        for o in (NAME, '#queue .note'): self.page.wait_for_selector(o)
+        self.page.fill(NAME, name)
+        self.page.press(NAME, 'Enter')
+
+    def dismiss(self, dialog):
+        self.problems.append(dialog.message)
+        dialog.dismiss()
+
+    def note_host(self, request):
+        if request.url.startswith('http'): self.hosts.add(request.url.split('/')[2])
+
+def says(page, words):
+    page.wait_for_function('w => document.querySelector("#says").innerText.includes(w)', arg=words)
+
+def drop(page, files, words):
+    page.set_input_files('#drop input[type=file]', files)
+    says(page, words)
+
+def packed(files): return [dict(name=n, mimeType='image/png', buffer=data) for n,data in files.items()]
+def files_of(place, label, a, b): return [str(p) for p in sorted((place/'parts'/label).iterdir())[a:b]]
+def shown(page): return page.evaluate('stationShown()')
+def on_desk(page, h): page.wait_for_function('h => stationShown()==h', arg=h)
+
+def press(page, key):
+    "Press a key that brings another picture; the picture before"
+    from playwright.sync_api import TimeoutError
+    h = shown(page)
+    for patience in (30_000, 30_000, 300_000):
+        page.keyboard.press(key)
+        try: page.wait_for_function('h => stationShown()!=h', arg=h, timeout=patience)
+        except TimeoutError: continue # Gradio dropped the click, busy with an earlier one: press again, as people do
+        return h
+    raise AssertionError(f'{key}: no other picture came')
+
+def pick(page, item):
+    "Choose a picture of the queue"
+    h = item.get_attribute('data-pick')
+    item.click()
+    page.wait_for_function(ON_DESK, arg=h)
+    return h
