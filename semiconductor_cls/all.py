@@ -46,6 +46,7 @@ from .jobs.study import *
 from .jobs.compare import *
 from .jobs.ablate import *
 from .jobs.claims import *
+from .jobs.curve import *
 from .line.archives import *
 from .line.inputs import *
 from .line.runtime import *

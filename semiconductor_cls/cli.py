@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OPT', 'RUNS_OPT', 'RECIPE_OPT', 'DEVICE_OPT',
            'WEIGHTS_OPT', 'OVERWRITE_OPT', 'RESUME_OPT', 'JSON_OPT', 'DRY_OPT', 'command', 'train', 'predict', 'eda',
-           'clean', 'synth', 'evaluate', 'compare', 'ensemble', 'committee', 'ablate', 'labels', 'explain', 'export',
-           'serve', 'check', 'archs', 'bench', 'main']
+           'clean', 'synth', 'evaluate', 'compare', 'ensemble', 'committee', 'ablate', 'curve', 'labels', 'explain',
+           'export', 'serve', 'check', 'archs', 'bench', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
 import shlex, signal, sys, warnings, yaml
@@ -63,7 +63,8 @@ OPTION_RANGES = {
     '--seed':(0,2**32-1), '--folds':(0,100), '--settle':(1e-3,86_400), '--scale':(.001,10), '--wrong-labels':(0,.5),
     '--escape-cost':_PRICE, '--overkill-cost':_PRICE, '--defect-rate':(1e-9,1-1e-9), '--max-escape':_SHARE,
     '--max-overkill':_SHARE, '--looks':_SHARE, '--drop':_COUNT, '--port':(1,65_535), '--max-mb':(.001,4096),
-    '--max-files':(1,100_000), '--window':(2,100_000)} # Option → smallest and largest value
+    '--max-files':(1,100_000), '--window':(2,100_000),
+    '--points':(4,12), '--draws':(2,100), '--more':(1,1_000_000)} # Option → smallest and largest value
 
 def _check_number(option, value):
     "The value of an option, if it is in its range"
@@ -228,6 +229,7 @@ def _plan_train(data, recipe, folds, path, classes, overwrite, resume, as_json):
 @command('data', who='Train and judge')
 def train(
     data:str, # A folder of images, a table (clean.csv), or the word 'elpv'
+    group:Annotated[Optional[str], _GROUP]=None,
     recipe:RECIPE_OPT='quick',
     arch:Optional[str]=None, # Backbone, such as resnet50
     seed:int=0, # Decides all chance
@@ -238,7 +240,6 @@ def train(
     good:GOOD_OPT='good',
     defect:DEFECT_OPT='defect',
     set_:_SET_OPT=None,
-    group:Annotated[Optional[str], _GROUP]=None,
     folds:int=0, # Train this many models, each on all folds but one, and predict every training image out of fold
     device:DEVICE_OPT=None,
     overwrite:OVERWRITE_OPT=False,
@@ -249,7 +250,12 @@ def train(
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
+    First of all, --group: several photographs of one part have to stay together, or the test flatters.
+    On a public set with six exposures a part the AUC was 0.936 without it; with it an honest 0.887.
+
     Examples:
+
+      semicls train photos/ --name line4 --group '^(.+)_cam'
 
       semicls train elpv --recipe quick --name demo
 
@@ -257,7 +263,7 @@ def train(
 
       semicls train photos/ --name line4 --resume
 
-      semicls train photos/ --name line4 --folds 5 --group '^(.+)_cam'
+      semicls train photos/ --name line4 --folds 5
 
       semicls train --config runs/line4/config.yaml --name again
     """
@@ -609,6 +615,43 @@ def ablate(
     df = run_ablation(data, chosen, fields, numbers, out, *options)
     typer.echo(_table_text(df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']]))
     say(f"{out/'ablation.csv'}, {out/'report.html'}")
+
+# %% ../nbs/99_cli.ipynb #029aab7a
+def _good_parts(text): return int(text) if text.isdecimal() else text # `share`, `all`, or a number
+
+@command('data', who='Research')
+def curve(
+    data:str, # A folder, a table (clean.csv), or the word 'elpv'
+    out:Path, # Folder for curve.csv, curve.json, the figure, the report and the runs
+    points:int=5, # Sets of defects, each about twice the one before, the last all there are
+    draws:int=3, # Orders in which the parts are taken; the luck of the draw is in the intervals
+    good_parts:str='share', # Good parts in each set: share (in proportion to the defects), all, or a number
+    more:int=100, # Defects that might be labelled next
+    seed:int=0, # Of the first draw; the others follow
+    recipe:str='quick', # quick, paper or strong
+    set_:_SET_OPT=None,
+    weights:Optional[str]=None, # ImageNet weights, or 'none'
+    good:GOOD_OPT='good',
+    defect:DEFECT_OPT='defect',
+    device:Optional[str]=None, # cpu, cuda or mps
+    overwrite:bool=False, # Train again what is there; without it what was stopped goes on
+    group:Annotated[Optional[str], _GROUP]=None,
+):
+    """Say how many defects are needed.
+
+    Trains with few defects, with twice as many, and so on, and says what the next hundred would bring: curve.csv.
+
+    Example:
+
+      semicls curve photos/ --out runs/curve --good-parts all --more 200
+    """
+    from semiconductor_cls.jobs.curve import defect_curve
+    chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
+    options = (goods, more, good, defect, weights, device, overwrite, say, _called())
+    table,said = defect_curve(data, chosen, out, points, draws, seed, *options)
+    typer.echo(_table_text(table[['defects','goods','draw','auc','lo','hi']]))
+    for line in filter(None, [said['sentence'], said['check_sentence']]): typer.echo(line)
+    say(f"{out/'curve.csv'}, {out/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #c0049
 @command('run', who='Train and judge')

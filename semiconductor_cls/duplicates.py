@@ -102,14 +102,8 @@ def _neighbours(keys, reach):
         yield before[same], after[same]
 
 # %% ../nbs/16_duplicates.ipynb #c0025
-def propose(
-    x:np.ndarray, # (n, 256), from `whiten`
-    views=(), # More such arrays, of the same pictures in other views
-    limit:float=.7, # Smallest cosine of a pair
-    n_tables:int=64, # Sorted tables, each by other bits
-    reach:int=16 # How far a neighbour is looked for in a table
-)->np.ndarray: # (m, 3): row numbers of a pair, the smaller first, and the view of the second: 0 as it is, then `views`
-    "Pairs that may be copies: equal in all bits of at least one table, and alike beyond `limit`"
+def _by_tables(x, views, limit, n_tables, reach):
+    "Pairs beyond `limit` that are neighbours in a table: rows (i, j of all views)"
     n,found = len(x),[np.empty((0,2), int)]
     x = np.concatenate([x,*views])
     rng,bits = np.random.default_rng(0),x>0
@@ -122,7 +116,38 @@ def propose(
             i,j = np.stack([i,j])[:,(i<n) & (i!=j%n)]
             alike = np.einsum('ij,ij->i', x[i], x[j])>limit
             found.append(np.stack([i[alike],j[alike]], 1))
-    i,j = np.unique(np.concatenate(found), axis=0).T
+    return np.concatenate(found)
+
+# %% ../nbs/16_duplicates.ipynb #d7e6690e
+_FEW = 2048 # Pictures up to which all pairs are compared
+
+def _by_all(x, views, limit, more, least=.4):
+    "Pairs beyond `limit`, and the `more` best below it: rows (i, j of all views)"
+    n,found,scores = len(x),[],[]
+    for view,seen in enumerate([x,*views]):
+        alike = np.triu(x@seen.T, 1)
+        i,j = np.nonzero(alike>least)
+        found.append(np.stack([i,j+view*n], 1))
+        scores.append(alike[i,j])
+    scores = np.concatenate(scores)
+    order = np.argsort(-scores, kind='stable')
+    n_kept = int((scores>limit).sum())+more
+    return np.concatenate(found)[order[:n_kept]]
+
+# %% ../nbs/16_duplicates.ipynb #cf41341a
+def propose(
+    x:np.ndarray, # (n, 256), from `whiten`
+    views=(), # More such arrays, of the same pictures in other views
+    limit:float=.7, # Smallest cosine of a pair
+    n_tables:int=64, # Sorted tables, each by other bits
+    reach:int=16, # How far a neighbour is looked for in a table
+    effort:int=50_000 # Of a set of up to 2,048: further pairs below the limit, times pictures
+)->np.ndarray: # (m, 3): row numbers of a pair, the smaller first, and the view of the second: 0 as it is, then `views`
+    "Pairs that may be copies: alike beyond `limit`, and in a small set the next best"
+    n = len(x)
+    more = min(n, effort//max(n, 1))
+    found = _by_all(x, views, limit, more) if n<=_FEW else _by_tables(x, views, limit, n_tables, reach)
+    i,j = np.unique(found.reshape(-1, 2), axis=0).T
     pairs = np.sort(np.stack([i,j%n], 1), axis=1)
     return np.unique(np.column_stack([pairs,j//n]), axis=0)
 

@@ -450,7 +450,8 @@ SURE = {'utf8','bom','utf16','latin','cp1252','sjis','gb','koi8','cp437','mac','
 SAME_TABLE = {f'encoding {name}':(TWO.encode(code), name not in SURE) for name,code in ENCODINGS.items()}
 SAME_TABLE |= {f'separator {sep!r}':(TWO.replace(',', sep).encode(), sep in '|: ') for sep in ',;\t|: '}
 SAME_TABLE |= {f'words {a} {b}':(f'path,label\n0.png,{a}\n1.png,{b}\n'.encode(), False) for a,b in (
-    ('OK','NG'), ('0','1'), ('0.0','1.0'), ('"good"','"defect"'), ('Pass','FAIL'), ('gut','Schlecht'), ('良品','不良品'),
+    ('OK','NG'), ('0','1'),
+    ('0.0','1.0'), ('"good"','"defect"'), ('Pass','FAIL'), ('gut','Schlecht'), ('良品','不良品'),
     ('normal','anomaly'), (' good ',' defect '), ('i.O.','n.i.O.'), ('no_defect','defective'))}
 SAME_TABLE |= {f'lines {name}':(text.encode(), False) for name,text in dict(
     windows=TWO.replace('\n', '\r\n'), mac=TWO.replace('\n', '\r'), no_end=TWO.rstrip(), blank=TWO.replace('\n',

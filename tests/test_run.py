@@ -1,6 +1,7 @@
 "A run is a closed thing: one writer, written once, found from anywhere, and a stranger's run is refused in a line"
 import json, os, resource, shutil, signal, subprocess, sys, time
 import pytest
+from conftest import tree
 from soak_kills import soak
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import *
@@ -42,6 +43,13 @@ def test_the_second_writer_is_told_who_holds_the_run_and_a_killed_one_holds_noth
     assert (tmp_path/'.a.lock').exists()
     assert semicls('evaluate', 'a').returncode==0
     assert not (tmp_path/'.a.lock').exists()
+
+def test_a_second_synth_does_not_draw_into_the_first_one_s_folder(semicls, holder, tmp_path):
+    (tmp_path/'chips/.unfinished').mkdir(parents=True)
+    p = holder(tmp_path/'chips')
+    second = semicls('synth', 'chips', '--scale', '.001')
+    assert second.returncode==1 and f'process {p.pid} on' in second.err and 'Traceback' not in second.err, second.err
+    assert tree(tmp_path/'chips')==['.unfinished']
 
 def test_a_kill_at_any_rename_leaves_the_old_run_or_the_new(stub, tmp_path, monkeypatch):
     "The process ends at the first, the second, … rename of `--overwrite`"

@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from fastcore.basics import noop
 from PIL import Image
-from fastcore.basics import noop
 from matplotlib.figure import Figure
 from ..base.errors import *
 from ..base.files import *
@@ -107,7 +106,7 @@ def _page(folder, run, df, show):
     parts = [CAVEAT, text, *[folder/o for o in top.file], '## All files', df.head(1000)]
     write_report(folder/'report.html', f'Where {run.path.name} looked', parts, now())
 
-# %% ../../nbs/74_line.explain.ipynb #c0018
+# %% ../../nbs/74_line.explain.ipynb #40546fa4
 def explain_files(
     run, # A run directory or `Run`, of one model or of a committee
     inputs, # Anything that `list_inputs` takes
@@ -121,17 +120,17 @@ def explain_files(
     if taken: raise UserError(f'{out}: exists and is not an empty folder; choose a new one')
     files,rows = list_inputs(inputs),[]
     if say_left_out(files.findings): tell(say_left_out(files.findings))
-    part = out.with_name(f'.{out.name}.{os.getpid()}.unfinished')
+    unfinished = out.with_name(f'.{out.name}.{os.getpid()}.unfinished')
     try:
-        part.mkdir(parents=True)
+        unfinished.mkdir(parents=True)
         for i,((path,pixels,score,heat),id) in enumerate(zip(iter_maps(explain, files), iter_ids(files))):
             name = file_name(i, len(files), id)
-            rows.append(_row(part, id, path, pixels, score, heat, decide(score, explain.cuts), name))
+            rows.append(_row(unfinished, id, path, pixels, score, heat, decide(score, explain.cuts), name))
         df = pd.DataFrame(rows)
-        write_csv(df, part/'explain.csv')
-        _page(part, explain.run, df, show)
-        os.replace(part, out)
-    finally: shutil.rmtree(part, ignore_errors=True)
+        write_csv(df, unfinished/'explain.csv')
+        _page(unfinished, explain.run, df, show)
+        os.replace(unfinished, out)
+    finally: shutil.rmtree(unfinished, ignore_errors=True)
     return df
 
 # %% ../../nbs/74_line.explain.ipynb #c0021
