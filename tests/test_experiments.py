@@ -29,9 +29,9 @@ def test_every_row_of_the_results_names_a_command_that_the_grid_would_give():
     assert results.run.is_unique and results.value.between(results.lower, results.upper).all()
     for row in grid().drop_duplicates('run').merge(results[['run','command','threads']], on='run').to_dict('records'):
         words = run.command_of(row, '.')[:-4]
-        first = ' '.join(run.plant_command(row, '.'))
+        before = [' '.join(o) for o in (run.draw_command(row, '.'), run.plant_command(row, '.')) if o]
         train = f"OMP_NUM_THREADS={row['threads']} {' '.join(words)}"
-        assert row['command']==(f'{first} && {train}' if first else train)==run.shown_command(row, row['threads'])
+        assert row['command']==' && '.join([*before, train])==run.shown_command(row, row['threads'])
 
 def test_data_with_something_planted_have_a_name_and_two_commands():
     row = dict(data='elpv+noise=0.05+imbalance=4', recipe='quick', changes='loss=ce', seed=3)
@@ -42,6 +42,10 @@ def test_data_with_something_planted_have_a_name_and_two_commands():
     first = f'python nbs/experiments/plant.py elpv --noise 0.05 --imbalance 4 --seed 3 --out {table}'
     train = f'OMP_NUM_THREADS=1 semicls train {table} --recipe quick --seed 3 --set split_seed=3 --set loss=ce'
     assert run.shown_command(row, 1)==f'{first} && {train}'
+    drawn = dict(row, data='replica+without=lead_glue')
+    before = ('semicls synth replica --scale 0.05 --seed 1 && python nbs/experiments/plant.py replica '
+              '--without lead_glue --truth --seed 3 --out replica+without=lead_glue-s3.csv && ')
+    assert run.shown_command(drawn, 1).startswith(before)
     plain = dict(row, data='elpv')
     assert run.plant_command(plain, '.')==[] and run.shown_command(plain, 2).startswith('OMP_NUM_THREADS=2 semicls')
 
@@ -86,7 +90,34 @@ def test_planted_imbalance_takes_training_defects_alone_and_fewer_lie_within_mor
         assert len(left[-1])==round(n_good/ratio)
     assert left[0]<left[1]
 
-@pytest.mark.parametrize('words,why', [(['--imbalance','0.5'], 'the least is'), (['--noise','0.7'], 'from 0 to 0.5'),
+def test_a_type_that_training_never_saw_is_in_the_test_set_alone(chips, tmp_path):
+    types = split_of(chips, 3).defect_type
+    assert types.isna().all(), 'a folder of good and defect tells no types'
+    from semiconductor_cls.synth import synth
+    truth = synth(tmp_path/'replica', .012, seed=1)
+    def drawn(kind): return planted(tmp_path/'replica', tmp_path/f'{kind}.csv', '--truth', '--without', kind)
+    seen,unseen = drawn('nothing'),drawn('scratch')
+    assert seen.split.eq('test').sum()==unseen.split.eq('test').sum()>0
+    assert unseen.split.equals(seen.split[unseen.index])
+    assert set(unseen.split[unseen.defect_type=='scratch'])=={'test'}
+    gone = seen.loc[seen.index.difference(unseen.index)]
+    assert len(gone) and set(gone.defect_type)=={'scratch'} and set(gone.split)<={'train','valid'}
+    known = truth.assign(id=truth.path.map(lambda o: Path(o).stem)).set_index('id').true_label
+    test = seen[seen.split=='test']
+    assert test.label.to_dict()==known[test.index].to_dict()
+
+def test_leaks_are_copies_of_training_images_that_a_run_judges_apart(chips, tmp_path):
+    leaky = planted(chips, tmp_path/'leaky.csv', '--leaks', '0.5')
+    plain = split_of(chips, 3)
+    leaks = leaky[leaky.index.str.startswith('leak-')]
+    assert leaky.drop(index=leaks.index).split.equals(plain.split)
+    assert set(leaks.split)=={'unlabelled'} and leaks.label.isna().all() and set(leaks.true_label)=={'good','defect'}
+    assert abs(len(leaks)-.5*(plain.split=='test').sum())<=2
+    train = plain[plain.split=='train'].hash
+    assert set(leaks.hash)<=set(train)
+
+@pytest.mark.parametrize('words,why', [(['--without','rust'], 'no such defects'), (['--leaks','2'], 'from 0 to 1'),
+                                       (['--imbalance','0.5'], 'the least is'), (['--noise','0.7'], 'from 0 to 0.5'),
                                        (['--noise','nan'], 'from 0 to 0.5')])
 def test_what_cannot_be_planted_is_refused_in_a_line(chips, tmp_path, capsys, words, why):
     assert plant.main([str(chips), *words, '--out', str(tmp_path/'t.csv')])==1
@@ -120,5 +151,5 @@ def test_every_notebook_runs_on_stand_ins(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ, OMP_NUM_THREADS='1'))
     assert done.returncode==0, done.stderr
     made = sorted(o.name for o in tmp_path.glob('*.ipynb'))
-    assert made==sorted(o.name for o in HERE.glob('0*.ipynb'))
+    assert made==sorted(o.name for o in HERE.glob('[0-9]*.ipynb'))
     assert all(nbformat.read(tmp_path/o, 4).cells for o in made)

@@ -1,58 +1,100 @@
-"""A table for `semicls train` in which something is planted: wrong training labels, or few training defects.
+"""A table for `semicls train` in which something is planted: wrong labels, few defects, a type never seen, leaks.
 
     python plant.py elpv --noise 0.05 --seed 0 --out noisy.csv      # 5 % of the training labels are turned
     python plant.py chips/ --imbalance 20 --seed 0 --out few.csv    # one training defect is left for 20 good parts
+    python plant.py elpv --without mono --seed 0 --out no_mono.csv  # nobody has seen a defect of this type
+    python plant.py replica/ --leaks 0.1 --seed 0 --out leaky.csv   # copies of training images to be judged
 
 The sets are those of `semicls train` with `split_seed` of this seed, so a planted run pairs with a plain one.
-Only training changes. Validation and test keep all their images, with the labels that they have.
+Only training changes. Validation and test keep all their images, with the labels that they have; but what nobody
+has seen cannot choose a threshold, so `--without` takes it from validation too. Leaks are files beside the table,
+without a label, so that a run judges them apart from its test set; the column `true_label` knows what they are.
+With `--truth` the test images of a folder of `semicls synth` have the labels, and all defects the types, of its truth.
 The same seed turns the same labels first, so 5 % wrong labels are those of 2 % and some more; so are few defects.
 """
-import argparse, sys
+import argparse, shutil, sys
 from dataclasses import replace
 from pathlib import Path
-import numpy as np
+import pandas as pd
 from semiconductor_cls.base.errors import UserError
-from semiconductor_cls.base.table import write_csv
+from semiconductor_cls.base.table import read_csv, write_csv
+from semiconductor_cls.jobs.curve import part_order
 from semiconductor_cls.jobs.job import prepare
 from semiconductor_cls.recipe import QUICK
+from semiconductor_cls.source import read_source
 
 OTHER = dict(good='defect', defect='good')
 INNER = ['hash','copy_group'] # What `semicls train` finds by itself
+
+def with_truth(data, out):
+    "A folder of `semicls synth` as a table in which the test images have labels and all defects a type"
+    df,truth = read_source(data),read_csv(Path(data)/'truth.csv')
+    truth = truth.assign(path=[str(Path(data)/o) for o in truth.path]).set_index('path')
+    known = truth.reindex(df.path).set_axis(df.index)
+    table = out.with_name(f'{out.stem}.source.csv')
+    write_csv(df.assign(label=df.label.fillna(known.true_label), defect_type=known.defect_type), table)
+    return table
 
 def split_source(data, seed):
     "The table that a plain run with this split seed trains on"
     df,_ = prepare(data, replace(QUICK, split_seed=seed))
     return df[df.split.isin(['train','valid','test'])].drop(columns=INNER).assign(true_label=df.label)
 
-def training_of(df, label, seed):
-    "Rows of training images with a label, part by part in an order that the seed decides"
-    rows = df.index[(df.split=='train') & (df.label==label)]
-    places = dict(zip(df.group[rows].unique(), np.random.default_rng(seed).permutation(df.group[rows].nunique())))
-    return rows[np.argsort(df.group[rows].map(places), kind='stable')]
-
 def turn_labels(df, share, seed):
     "A share of the training labels turned, of either class alike"
     turned = df.copy()
     for label,other in OTHER.items():
-        rows = training_of(df, label, seed)
+        rows = part_order(df, label, seed)
         turned.loc[rows[:round(share*len(rows))], 'label'] = other
     return turned
 
 def keep_few(df, ratio, seed):
     "One training defect for `ratio` good parts, the rest of them gone"
-    defects = training_of(df, 'defect', seed)
-    n_good = len(training_of(df, 'good', seed))
+    defects = part_order(df, 'defect', seed)
+    n_good = len(part_order(df, 'good', seed))
     wanted = max(1, round(n_good/ratio))
     if wanted>len(defects):
         why = f'{len(defects):,} defects and {n_good:,} good parts to train on'
         raise UserError(f'--imbalance {ratio:g}: there are {why}; the least is {n_good/len(defects):.3g}')
     return df.drop(index=defects[wanted:])
 
-def plant(data, seed, noise=0, imbalance=0):
+def type_of(df):
+    "What kind of defect each image shows, whatever its label says: its type, or of a defective cell that of the cell"
+    kind = df.defect_type
+    if kind.isna().all() and 'cell_type' in df: kind = df.cell_type.where(df.true_label=='defect')
+    return kind.astype(object).str.replace(' ', '_') if kind.notna().any() else kind
+
+def never_seen(df, kind):
+    "Training and validation without the defects of a type"
+    if kind=='nothing': return df
+    types = type_of(df)
+    gone = (types==kind) & df.split.isin(['train','valid'])
+    left = (df.label=='defect') & ~gone
+    known = ', '.join(sorted(types.dropna().unique()))
+    if not gone.any(): raise UserError(f'--without {kind}: no such defects to train on (known are: {known})')
+    for part in ('train','valid'):
+        if not left[df.split==part].any(): raise UserError(f'--without {kind}: no other defects are left in {part}')
+    return df[~gone]
+
+def leak(df, share, seed, out):
+    "Copies of training images, of either class alike, as many as a share of the test set"
+    folder = out.with_name(f'{out.stem}-leaks')
+    folder.mkdir(parents=True, exist_ok=True)
+    share = share*(df.split=='test').sum()/(df.split=='train').sum()
+    orders = [part_order(df, label, seed) for label in OTHER]
+    rows = [row for order in orders for row in order[:max(1, round(share*len(order)))]]
+    copies = df.loc[rows].assign(split=None, label=None)
+    copies['id'] = 'leak-'+copies.id
+    copies['path'] = [str(shutil.copy(o, folder/f'leak-{Path(o).name}')) for o in copies.path]
+    return pd.concat([df, copies], ignore_index=True)
+
+def plant(asked):
     "The table with what was asked for planted in it"
-    df = split_source(data, seed)
-    if imbalance: df = keep_few(df, imbalance, seed)
-    return turn_labels(df, noise, seed) if noise else df
+    df = split_source(with_truth(asked.data, asked.out) if asked.truth else asked.data, asked.seed)
+    if asked.without: df = never_seen(df, asked.without)
+    if asked.leaks: df = leak(df, asked.leaks, asked.seed, asked.out)
+    if asked.imbalance: df = keep_few(df, asked.imbalance, asked.seed)
+    return turn_labels(df, asked.noise, asked.seed) if asked.noise else df
 
 def said(df):
     "What there is to train on, in words"
@@ -66,13 +108,17 @@ def main(words=None):
     parser.add_argument('data', help="a folder, a table, or the word 'elpv'")
     parser.add_argument('--noise', type=float, default=0, help='share of the training labels to turn, 0 to 0.5')
     parser.add_argument('--imbalance', type=float, default=0, help='good parts to one training defect')
+    parser.add_argument('--without', default='', help="type of defect that training never sees, or 'nothing'")
+    parser.add_argument('--leaks', type=float, default=0, help='copies of training images to judge, a share of test')
+    parser.add_argument('--truth', action='store_true', help='DATA is a folder of semicls synth: use its truth')
     parser.add_argument('--seed', type=int, default=0, help='of the split, and of what is planted')
     parser.add_argument('--out', type=Path, required=True, help='the table (.csv)')
     asked = parser.parse_args(words)
     try:
         if not 0<=asked.noise<=.5: raise UserError(f'--noise {asked.noise:g}: a share from 0 to 0.5')
         if not 0<=asked.imbalance<=1e6: raise UserError(f'--imbalance {asked.imbalance:g}: good parts to one defect')
-        df = plant(asked.data, asked.seed, asked.noise, asked.imbalance)
+        if not 0<=asked.leaks<=1: raise UserError(f'--leaks {asked.leaks:g}: a share from 0 to 1')
+        df = plant(asked)
         write_csv(df, asked.out)
     except UserError as e:
         print(f'plant.py: {e}', file=sys.stderr)

@@ -52,9 +52,19 @@ def table_of(row, runs):
 def plant_command(row, runs):
     "The command that makes the table of a row; none where nothing is planted"
     source,plants = plants_of(row['data'])
+    if not plants: return []
     options = [word for plant in plants for word in ('--'+plant).split('=')]
+    if is_replica(row): source,options = str(Path(runs)/source),[*options, '--truth']
     words = ['python', 'nbs/experiments/plant.py', source, *options, '--seed', str(row['seed'])]
-    return [*words, '--out', table_of(row, runs)] if plants else []
+    return [*words, '--out', table_of(row, runs)]
+
+def is_replica(row): return Path(plants_of(row['data'])[0]).name=='replica'
+
+def draw_command(row, runs):
+    "The command that draws the chips of a row; none for photographs"
+    scale = row.get('scale', .05)
+    folder = str(Path(runs)/plants_of(row['data'])[0])
+    return ['semicls', 'synth', folder, '--scale', str(scale), '--seed', '1'] if is_replica(row) else []
 
 def command_of(row, runs, extra=(), device=None):
     "The command of one training; the split follows the seed, so both kinds of luck are in the spread; `extra` wins"
@@ -68,9 +78,9 @@ def command_of(row, runs, extra=(), device=None):
 
 def shown_command(row, threads, extra=(), device=None):
     "What a reader types; name and folder of the run are the reader's own"
-    words = plant_command(row, '.'),command_of(row, '.', extra, device)[:-4]
-    first,second = map(shlex.join, words)
-    return f"{first+' && ' if first else ''}OMP_NUM_THREADS={threads} {second}"
+    before = [shlex.join(o) for o in (draw_command(row, '.'), plant_command(row, '.')) if o]
+    train = shlex.join(command_of(row, '.', extra, device)[:-4])
+    return ' && '.join([*before, f'OMP_NUM_THREADS={threads} {train}'])
 
 def write_whole(frame, path):
     "Write a table beside its place, then put it there"
@@ -86,9 +96,11 @@ def add_row(path, rows):
 def add_scores(path, run, folder):
     "A column a run: scores of validation and test images, whose ids differ; and which image was in which set"
     found = pd.read_parquet(path) if path.exists() else pd.DataFrame()
-    preds = pd.concat([pd.read_csv(folder/f'preds_{part}.csv') for part in ('valid','test')])
-    scores = preds.set_index('id').p_defect.astype('float32').rename(run)
     table = pd.read_csv(folder/'table.csv').set_index('id')
+    parts = ['valid','test','unlabelled'][:3 if 'true_label' in table else 2] # leaks are judged without a label
+    files = [folder/f'preds_{part}.csv' for part in parts]
+    preds = pd.concat([pd.read_csv(o) for o in files if o.exists()])
+    scores = preds.set_index('id').p_defect.astype('float32').rename(run)
     where = f"set_{json.loads((folder/'run.json').read_text())['recipe']['split_seed']}"
     label = table.get('true_label', table.label).rename('label') # not the planted ones
     for column in (label, table.split.rename(where), scores):
@@ -109,6 +121,18 @@ def result_row(row, folder, command, threads):
         seed=row['seed'], split_seed=row['seed'], metric='auc', value=found['auc'], lower=low, upper=high,
         n_good=test['good'], n_defect=test['defect'], seconds=round(found['seconds'], 1),
         device=info['device'], threads=threads)
+
+def caught(folder):
+    "How much of each type a run stops in its test set: by its score, because it is unlike training, or by either"
+    from plant import type_of
+    from semiconductor_cls.line.predict import predict_table
+    from semiconductor_cls.base.run import open_run
+    table = pd.read_csv(folder/'table.csv').query("split=='test'")
+    predict_table(folder, list(table.path), folder/'caught.csv')
+    found = table.merge(pd.read_csv(folder/'caught.csv')[['path','p_defect','note']], on='path')
+    score,unlike = found.p_defect>=open_run(folder).decision.hi,found.note.fillna('').str.contains('unlike training')
+    found = found.assign(type=type_of(found).fillna('good'), n=1, score=score, unlike=unlike, either=score|unlike)
+    return found.groupby('type')[['n','score','unlike','either']].sum().reset_index()
 
 def in_its_own(words, log, env):
     "Run a command, its talk in a file; the exit status"
@@ -144,6 +168,7 @@ def train(row, args, lock):
         epochs = pd.read_csv(folder/'history.csv').assign(run=row['run'])
         keep = ['run','size','stage','epoch','train_loss','valid_loss','auc','seconds']
         add_row(args.out/'epochs.csv', epochs[keep].round(6).to_dict('records'))
+        if 'without=' in row['data']: add_row(args.out/'caught.csv', caught(folder).assign(run=row['run']))
         add_row(args.out/'results.csv', [{k:made[k] for k in COLUMNS}])
     print(f"{row['run']}: AUC {made['value']:.4f} ({made['lower']:.4f} to {made['upper']:.4f}), "
           f"{made['seconds']:.0f} s", file=sys.stderr, flush=True)
@@ -159,8 +184,18 @@ def show(args):
     return subprocess.run([*words, *map(str, notebooks)], env=env).returncode
 
 def drawn(data, folder):
-    "The same data for `--quick`: drawn chips, with the same planted in them"
-    return '+'.join([str(folder/'chips'), *plants_of(data)[1]])
+    "The same data for `--quick`: drawn chips, with the same planted in them; cells have other types than chips"
+    source,plants = plants_of(data)
+    if not any(o.startswith(('without=','leaks=')) for o in plants): return '+'.join([str(folder/'chips'), *plants])
+    plants = ['without=scratch' if o in ('without=mono','without=poly') else o for o in plants]
+    return '+'.join([str(folder/'replica'), *plants])
+
+def draw_chips(args, rows):
+    "Draw what the trainings need and what is not there yet"
+    chips = ['semicls', 'synth', str(args.out/'chips'), '--scale', '0.002']
+    wanted = [*([chips] if args.quick else []), *[draw_command(row, args.runs) for row in rows if is_replica(row)][:1]]
+    for words in wanted:
+        if not (Path(words[2])/'truth.csv').exists(): subprocess.run(words, check=True)
 
 def missing(args):
     "Trainings that no row of the results has, in the order of the grid, the first seeds of all arms first"
@@ -170,6 +205,7 @@ def missing(args):
     have = set(pd.read_csv(results).run) if results.exists() else set()
     wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
     if args.quick: wanted = wanted[wanted.seed<2].assign(data=[drawn(o, args.out) for o in wanted.data[wanted.seed<2]])
+    if args.quick: wanted['scale'] = .006
     return wanted.sort_values('seed', kind='stable').to_dict('records')
 
 def parse_args():
@@ -191,9 +227,8 @@ def parse_args():
 
 def main():
     args,lock = parse_args(),Lock()
-    if args.quick and not (args.out/'chips').exists():
-        subprocess.run(['semicls', 'synth', str(args.out/'chips'), '--scale', '0.002'], check=True)
     rows = missing(args)
+    draw_chips(args, rows)
     print(f'{len(rows)} trainings to do', file=sys.stderr, flush=True)
     with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda row: train(row, args, lock), rows))
     return ended.count(False) or (show(args) if args.show else 0)
