@@ -772,6 +772,7 @@ def serve(
     tls_key:Optional[Path]=None, # Its key (PEM)
     # Address of a proxy before the station, which may say who a visitor is (may be repeated)
     proxy:Optional[list[str]]=None,
+    judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
 ):
     """Open the inspection station in a browser.
 
@@ -789,7 +790,7 @@ def serve(
     """
     from semiconductor_cls.station.page import serve_station
     limits = (max_mb, max_files, window)
-    more = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
+    more = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), judge_first=judge_first)
     serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **more)
 
 # %% ../nbs/99_cli.ipynb #149843a3

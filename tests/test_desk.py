@@ -89,3 +89,100 @@ def test_no_verdict_key_gets_into_the_name(place, chrome):
         page.keyboard.press('Enter')
         press(page, 'r')
         assert journal_of(s).who.tolist()==['Ann','Annlpru']
+
+# ---- eight hours a day
+
+TYPE = '''keys => new Promise(done => {
+    const said = [];
+    const one = setInterval(() => {
+        const key = keys[said.length];
+        said.push([stationShown(), key]);
+        document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+        if (said.length === keys.length) { clearInterval(one); done(said); }
+    }, 100);
+})'''
+SIZES = [(1440,900), (1024,768), (390,844)]
+VERDICT = dict(p='pass', r='reject', l='look')
+
+def view(page): return page.evaluate('stationPicture.view()')
+def answered(page): page.wait_for_function('!document.body.classList.contains("ahead")')
+
+def look_closely(page):
+    "Zoom and pan by key, wheel and drag; the light by key; the part stays, and `0` undoes all"
+    part,box = shown(page),page.locator('#picture .stack').bounding_box()
+    middle = box['x']+box['width']/2, box['y']+box['height']/2
+    for key in ('+','+','ArrowRight','b'): page.keyboard.press(key)
+    assert view(page)['zoom']>1.5 and view(page)['x']==-60 and view(page)['bright']>1
+    page.mouse.move(*middle)
+    page.mouse.wheel(0, -400)
+    page.mouse.down()
+    page.mouse.move(middle[0]+30, middle[1]+20)
+    page.mouse.up()
+    page.wait_for_function('stationPicture.view().zoom>4')
+    assert view(page)['y']!=0 and shown(page)==part
+    page.keyboard.press('0')
+    assert view(page)==dict(zoom=1, x=0, y=0, bright=1, contrast=1)
+    assert page.evaluate('document.querySelector("#picture img.plain").naturalWidth')==275, 'at full resolution'
+
+def fits(page, width):
+    "Nothing is wider than the screen, and on a phone the verdicts lie under the thumb"
+    assert page.evaluate('document.documentElement.scrollWidth')<=width
+    if width>700: return
+    for name in ('#pass','#look','#reject'):
+        box = page.locator(name).bounding_box()
+        assert box['height']>=48 and box['y']+box['height']>844-80, name
+
+def test_fifty_parts_by_keyboard_at_ten_keys_a_second(place, chrome, tmp_path):
+    files = files_of(place, 'good', 0, 35)+files_of(place, 'defect', 0, 15)
+    with Server(place, '--verdicts', 'fifty', run='a') as s:
+        for width,height in SIZES:
+            page = Inspector(chrome, s.url, f'Ann {width}').page
+            page.set_viewport_size(dict(width=width, height=height))
+            for i in range(0, 50, 20):
+                drop(page, files[i:i+20], f'{len(files[i:i+20])} pictures scored')
+                waits(page, min(i+20, 50))
+            fits(page, width)
+            look_closely(page)
+            page.screenshot(path=tmp_path/f'{width}.png')
+            before = len(journal_of(s))
+            typed = [tuple(o) for o in page.evaluate(TYPE, list('pprpr'*10))]
+            answered(page)
+            counted = journal_of(s)[before:]
+            first = dict(reversed(typed)) # of each part, the key that came first
+            want = [(h, VERDICT[first[h]]) for h in dict.fromkeys(h for h,_ in typed)]
+            got = list(zip(counted.sha256, counted.verdict))
+            assert got==want, 'each key in its turn, about what was on the screen'
+            missed = 50-len(want)
+            told = page.inner_text('#missed')
+            assert told.startswith(f'{missed} key') if missed else told=='', 'and what came too early is said'
+            print(f'{width}: {len(want)} of 50 keys counted, {missed} came before the next picture was there')
+            while page.locator('#queue li').count():
+                page.keyboard.press('p')
+                answered(page)
+            page.keyboard.press('u')
+            waits(page, 1)
+            assert (journal_of(s).taken_back!='').sum()==1+SIZES.index((width,height))
+            page.close()
+        out = s.stop()
+    assert 'Traceback' not in out, out
+
+def test_the_machine_speaks_after_the_person(place, chrome):
+    with Server(place, '--verdicts', 'blind', '--judge-first', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')
+        waits(page, 3)
+        text = page.inner_text('.gradio-container')
+        assert 'Your word first' in text and page.locator('#picture img.heat').count()==0
+        assert page.locator('#near figure').count()==0
+        assert page.locator('#queue .chip, #queue .s:not(:empty)').count()==0, 'the list keeps it back as well'
+        part = press(page, 'p')
+        oops(page, 'you pass, the machine')
+        assert page.inner_text('#oops').endswith('of 1.')
+        page.click('#oops [data-pick]')
+        on_desk(page, part)
+        page.wait_for_selector('#decision .score')
+        page.wait_for_function(f'getComputedStyle({HEAT}).opacity=="0"') # until H
+        page.keyboard.press('h')
+        page.wait_for_function(f'getComputedStyle({HEAT}).opacity=="1"')
+        out = s.stop()
+    assert 'Traceback' not in out, out

@@ -24,7 +24,8 @@ JOIN,UPLOAD = '/gradio_api/queue/join','/gradio_api/upload' # An event of the pa
 HEARTBEAT = '/gradio_api/heartbeat/' # Open as long as a page is
 _PAGES = {'/', '/config', '/theme.css', '/favicon.ico', '/verdicts.csv', '/journal.csv',
          '/gradio_api/app_id', '/gradio_api/queue/data', '/gradio_api/upload_progress'}
-_BELOW = re.compile(r'/(assets|static)(/[\w@-][\w@.-]*)+|/gradio_api/heartbeat/\w+', re.ASCII)
+_BELOW = re.compile(r'/(assets|static)(/[\w@-][\w@.-]*)+|/gradio_api/heartbeat/\w+|/picture/[0-9a-f]{64}\.png',
+                    re.ASCII)
 
 def is_address(
     method:str, # 'GET', say

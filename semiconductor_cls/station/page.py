@@ -15,6 +15,7 @@ import matplotlib
 from fastcore.basics import AttrDict
 from packaging.specifiers import SpecifierSet
 from ..base.errors import *
+from ..base.image import *
 from ..base.parallel import *
 from ..base.run import *
 from ..line.bundle import INDEX
@@ -30,7 +31,8 @@ from .line import *
 # %% ../../nbs/87_station.page.ipynb #c0005
 def page_head()->str: # HTML
     "What the page adds to its head: the script of the keys, and a rule that other sites do not learn its address"
-    return f'<meta name="referrer" content="same-origin"><script>\n{read_static("station.js")}</script>'
+    scripts = ''.join(f'<script>\n{read_static(o)}</script>' for o in ('picture.js','station.js'))
+    return f'<meta name="referrer" content="same-origin">{scripts}'
 
 # %% ../../nbs/87_station.page.ipynb #c0008
 def says_html(
@@ -108,17 +110,17 @@ def _tray_column(gr, page):
 # %% ../../nbs/87_station.page.ipynb #c0018
 def _part_column(gr, page):
     "The part"
-    with gr.Column(scale=6, min_width=380):
+    with gr.Column(scale=6, min_width=320, elem_id='part-column'):
         page.picture = _html(gr, EMPTY, elem_id='picture')
-        _html(gr, piece('keys'))
+        _html(gr, piece('keys', heat=not page.st.judge_first))
 
 # %% ../../nbs/87_station.page.ipynb #c0020
 def _decide_column(gr, page):
     "What to do with it"
     moves = dict(prev='← Back', undo='Take back (U)', next='Next →')
-    with gr.Column(scale=4, min_width=300):
+    with gr.Column(scale=4, min_width=300, elem_id='decide-column'):
         page.decision = _html(gr, elem_id='decision')
-        with gr.Row():
+        with gr.Row(elem_id='verdicts'):
             for word in ('pass','look','reject'):
                 page[word] = gr.Button(f'{word.title()} ({word[0].upper()})', elem_id=word, min_width=60)
         page.oops = _html(gr, elem_id='oops')
@@ -240,28 +242,35 @@ def _wire_folder(gr, page):
 # %% ../../nbs/87_station.page.ipynb #55dede6f
 def pressed_of(text:str)->dict: # What the browser says; `shown` (a hash or '') and `known` (a number)
     "What was on the screen when a key was pressed"
-    try: said = json.loads(text or '{}')
-    except (ValueError, RecursionError): said = None
-    if not isinstance(said, dict): raise UserError('not counted: the page sent what it does not send; reload it')
+    try: said = json.loads(text)
+    except (TypeError, ValueError, RecursionError): said = None
+    if not isinstance(said, dict): said = {}
     shown,known = said.get('shown'),said.get('known')
     is_number = type(known) is int and 0<=known<2**62
-    return dict(shown=shown if HASH.fullmatch(str(shown)) else '', known=known if is_number else 0)
+    shown = shown if HASH.fullmatch(str(shown)) else ''
+    return dict(shown=shown, known=known if is_number else 0, more=said.get('more') is True)
 
-# %% ../../nbs/87_station.page.ipynb #4f8e9a36
+# %% ../../nbs/87_station.page.ipynb #4f62a73a
 def _wire_verdicts(gr, page):
     "Pass, look or reject"
+    st = page.st
+    @guarded
+    def give(state, desk, who, threshold, pressed, verdict):
+        if not pressed['shown']: raise UserError('not counted: no picture was on the screen')
+        state = judge(st, state, known_desk(desk), who, threshold, pressed['shown'], verdict, pressed['known'])
+        return state, machine_html(st, pressed['shown'], who, threshold)*st.judge_first
     def judged(verdict):
-        @guarded
-        def give(state, desk, who, threshold, sent, request:gr.Request):
-            known_desk(desk)
-            who = name_of(request, who)
-            return judge(page.st, state, desk, who, threshold, verdict=verdict, **pressed_of(sent)), ''
-        return give
+        def answer(state, desk, who, threshold, sent, request:gr.Request):
+            who,pressed = name_of(request, who),pressed_of(sent)
+            state,said = give(state, desk, who, threshold, pressed, verdict)
+            if pressed['more']: return state, said, *[gr.skip()]*4, _drawn()
+            state,*view = view_of(st, state, desk, threshold, who)
+            return state, said, *view, _drawn()
+        return answer
     asks = [page.state, page.desk, page.who, page.t, page.shown]
+    gives = [page.state, page.oops, *_drawn_on(page)[1:], page.drawn]
     with_hash = '(s,d,w,t,_) => [s,d,w,t,window.stationPressed()]'
-    for word in VERDICTS:
-        event = page[word].click(judged(word), asks, [page.state, page.oops], js=with_hash, **_QUIET)
-        _then_draw(gr, page, event, True)
+    for word in VERDICTS: page[word].click(judged(word), asks, gives, js=with_hash, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0034
 def _wire_steps(gr, page):
@@ -324,10 +333,14 @@ def build_ui(
 
 # %% ../../nbs/87_station.page.ipynb #c0041
 def _tables_app(st):
-    "An application with the two tables of verdicts"
+    "An application with the pictures at full resolution and the two tables of verdicts"
     from fastapi import FastAPI
-    from starlette.responses import FileResponse, PlainTextResponse
+    from starlette.responses import FileResponse, PlainTextResponse, Response
     app = FastAPI(**_CLOSED)
+    @app.get('/picture/{h}.png')
+    def picture(h:str):
+        try: return Response(full_picture(st, h), media_type='image/png')
+        except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
     @app.get('/{name}.csv')
     def table(name:str):
         try: path = export_verdicts(st.v)
@@ -440,7 +453,8 @@ def serve_station(
     passwords=None, # A file of hashes, in place of `users`
     tls_cert=None, # Certificate in PEM
     tls_key=None, # Its key
-    proxy=() # Addresses of proxies that may say who a visitor is
+    proxy=(), # Addresses of proxies that may say who a visitor is
+    judge_first:bool=False # Whether the machine speaks after the person
 ):
     "Open the station and serve until it is stopped"
     named = check_access(host, token, users, passwords, proxy)
@@ -448,7 +462,7 @@ def serve_station(
     matplotlib.use('Agg')   # no windows from a server
     _gradio()
     _claim(host, port)
-    st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell)
+    st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell, judge_first)
     if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
     if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
     station_log(st.v.path)

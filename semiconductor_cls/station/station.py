@@ -181,7 +181,8 @@ class Station:
         max_mb:float=32, # Largest picture file
         max_files:int=200, # Pictures dropped at once
         window:int=200, # Pictures in a window of the drift page
-        tell=noop # Called with a line if the start takes long
+        tell=noop, # Called with a line if the start takes long
+        judge_first:bool=False # Whether the machine speaks after the person
     ):
         self.run = run if isinstance(run, Run) else open_run(run)
         check_window(window)
@@ -190,8 +191,9 @@ class Station:
         self.index = open_index(self.run, self.ex, tell)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
-        self.sets = _known_sets(self.run)
+        self.sets,self.judge_first = _known_sets(self.run),judge_first
         self.lo,self.threshold = self.ex.cuts
+        self.origin = 'torch',self.ex.cuts.id # Engine, decision
         self.trade = trade(*self.sets['valid'])
 
 # %% ../../nbs/83_station.station.ipynb #c0036

@@ -3,12 +3,16 @@
   const buttons = {p: 'pass', l: 'look', r: 'reject', u: 'undo', arrowright: 'next', arrowleft: 'prev'};
   const choosers = 'input[type=range],input[type=radio]';
   const fields = 'input,textarea,select,[contenteditable=true]';
+  const verdicts = new Set(['pass', 'look', 'reject']);
   const queued = Object.values(buttons).map(id => '#' + id).join(',');
 
   // A verdict goes with the hash of the picture on the screen when the key went down
-  window.stationShown = () => document.querySelector('.part')?.dataset.hash || '';
-  window.stationPressed = () => JSON.stringify({shown: current?.shown || '', known: current?.known || 0});
-  const known = () => Number(document.querySelector('.part')?.dataset.known || 0);
+  const drawnPart = () => document.querySelector('#picture .part:not(.ahead)');
+  const front = () => seen || drawnPart();
+  window.stationShown = () => front()?.dataset.hash || '';
+  window.stationPressed = () => JSON.stringify({
+    shown: current?.shown || '', known: current?.known || 0, more: waiting.some(o => verdicts.has(o.id)),
+  });
 
   // ---- what the station answers
 
@@ -60,7 +64,12 @@
   let current = null, drawn = '', since = 0;
 
   function enqueue(id, more) {
-    waiting.push({id, shown: window.stationShown(), known: known(), ...more});
+    const shown = window.stationShown();
+    waiting.push({id, shown, known: Number(front()?.dataset.known || 0), ...more});
+    if (verdicts.has(id) && shown) {
+      if (judged.has(shown)) miss();
+      else goAhead(shown);
+    }
     step();
   }
 
@@ -86,7 +95,7 @@
     }
   }
 
-  setInterval(() => {
+  function tick() {
     localTimes();
     const name = document.querySelector('#who input,#who textarea');
     if (name?.value && !name.readOnly && name !== document.activeElement) lockName(name, true);
@@ -100,8 +109,108 @@
       current = null;
       warn('The station has not answered for a minute. Reload the page.', true);
     } else if (current && joins === current.joins && age > 500) click();
+    settle();
     step();
-  }, 50);
+  }
+  setInterval(tick, 50);
+
+  // The drawn number has changed: do not wait for the clock
+  function watch() {
+    if (document.querySelector('#heat[data-off]')) document.body.classList.add('noheat');
+    const box = document.getElementById('drawn');
+    if (!box) return void setTimeout(watch, 200);
+    new MutationObserver(() => { tick(); preload(); }).observe(box, {childList: true, subtree: true, attributes: true});
+  }
+  watch();
+
+  // How many keys came too early, said until all is answered and the next key comes
+  let missed = 0;
+  function miss(n = missed + 1) {
+    missed = n;
+    const line = document.getElementById('missed');
+    const keys = n === 1 ? '1 key' : `${n} keys`;
+    if (line) line.textContent = n ? `${keys} came before the next picture was there: not counted` : '';
+  }
+
+  // ---- the next part at once
+
+  // A verdict takes the server a moment. Meanwhile the next picture of the list lies over the page,
+  // and it counts as seen once it is painted. What the server draws in the end is what stays.
+  const judged = new Set(), pictures = new Map();
+  let seen = null, over = null;
+
+  const rows = () => [...document.querySelectorAll('#queue li')];
+
+  // The rows that come after a part and are not judged yet; after the last one, the first
+  function following(hash) {
+    const all = rows(), i = all.findIndex(row => row.dataset.pick === hash);
+    return [...all.slice(i + 1), ...all.slice(0, Math.max(i, 0))].filter(row => !judged.has(row.dataset.pick));
+  }
+
+  function picture(hash) {
+    if (!pictures.has(hash)) {
+      const image = new Image();
+      image.className = 'plain';
+      image.alt = 'the part';
+      image.src = `picture/${hash}.png`;
+      pictures.set(hash, image);
+      if (pictures.size > 30) pictures.delete(pictures.keys().next().value);
+    }
+    return pictures.get(hash);
+  }
+
+  function preload() { following(window.stationShown()).slice(0, 4).forEach(row => picture(row.dataset.pick)); }
+
+  function element(tag, name, text, ...inside) {
+    const e = document.createElement(tag);
+    e.className = name;
+    e.textContent = text;
+    e.append(...inside);
+    return e;
+  }
+
+  function goAhead(hash) {
+    if (missed && !judged.size) miss(0);
+    judged.add(hash);
+    const row = following(hash)[0];
+    clearAhead();
+    if (!row) return;
+    const next = row.dataset.pick, {decided, score, word} = row.dataset;
+    const image = picture(next);
+    const name = element('p', 'name', row.querySelector('.n').textContent);
+    const part = element('div', 'part ahead', '', element('div', 'stack', '', image), name);
+    Object.assign(part.dataset, {hash: next, known: row.dataset.known});
+    const said = element('div', 'ahead', '', element('div', `word ${decided}`, word),
+      element('div', 'score', '', element('b', '', score)));
+    document.getElementById('picture').append(part);
+    document.getElementById('decision').append(said);
+    document.body.classList.add('ahead');
+    over = [part, said];
+    window.stationPicture.onPart(next);
+    image.decode().then(() => requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (over?.[0] === part) seen = part;
+    }))).catch(() => {});
+    preload();
+  }
+
+  function clearAhead() {
+    over?.forEach(e => e.remove());
+    document.body.classList.remove('ahead');
+    over = null;
+  }
+
+  // All is answered: what the server has drawn takes the place of what lay over it, once its picture is there
+  function settle() {
+    if (current || waiting.length) return;
+    judged.clear();
+    const part = drawnPart(), image = part?.querySelector('img.plain');
+    const same = over && part?.dataset.hash === over[0].dataset.hash;
+    if (!(same && image && !image.complete)) {
+      clearAhead();
+      seen = null;
+    }
+    window.stationPicture.onPart(window.stationShown());
+  }
 
   // ---- keys and clicks
 
@@ -120,7 +229,7 @@
   // Whether a key belongs to what has the focus, and not to the station
   function isTyped(e, key) {
     if (isName(e.target) && e.target.readOnly && key !== 'tab') return e.ctrlKey || e.metaKey || e.altKey || e.repeat;
-    if (e.ctrlKey || e.metaKey || e.altKey || e.repeat) return true;
+    if (e.ctrlKey || e.metaKey || e.altKey || (e.repeat && buttons[key])) return true;
     if (e.target.matches?.(choosers)) return key.startsWith('arrow');
     return Boolean(e.target.closest?.(fields));
   }
@@ -131,6 +240,10 @@
     if (isTyped(e, key)) return;
     if (key === 'h') {
       toggleHeat();
+      e.preventDefault();
+      return;
+    }
+    if (window.stationPicture.onKey(key)) {
       e.preventDefault();
       return;
     }
