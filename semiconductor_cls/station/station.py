@@ -193,6 +193,7 @@ class Station:
         self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
         self.sets,self.judge_first = _known_sets(self.run),judge_first
         self.lo,self.threshold = self.ex.cuts
+        self.origin = 'torch',self.ex.cuts.id # Engine, decision
         self.trade = trade(*self.sets['valid'])
 
 # %% ../../nbs/83_station.station.ipynb #c0036
