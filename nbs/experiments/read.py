@@ -106,18 +106,25 @@ def progress(results):
     "How many runs each arm has"
     return ', '.join(f'{arm}: {n}' for arm,n in results.arm.value_counts(sort=False).items())
 
-def all_claims():
-    "The table of all claims, in Markdown"
+def claim_rows():
+    "Each claim of `claims.csv`, and what came out of it; `None` without two pairs of runs"
     claims = pd.read_csv(HERE/'claims.csv')
-    heads = ['The study says','Tried here','Effect in points of AUC (95 % interval)','Pairs','Verdict']
-    lines = ['| '+' | '.join(heads)+' |', '|---'*len(heads)+'|']
-    for experiment,own in claims.groupby('experiment', sort=False):
-        rows = {row.claim:row for row in tried(experiment)[2].itertuples()}
-        where = f'[{experiment}](experiments/{experiment}.ipynb)'
-        for claim in own.itertuples():
-            row = rows.get(claim.claim)
-            found = f'{points(row)} | {row.pairs} | **{row.verdict}**' if row else ' | 0 | not trained yet'
-            lines.append(f'| {claim.study} | {claim.claim} ({where}) | {found} |')
+    found = {name:tried(name)[2].set_index('claim') for name in claims.experiment.unique()}
+    for claim in claims.itertuples():
+        table = found[claim.experiment]
+        yield claim, next(table.loc[[claim.claim]].itertuples()) if claim.claim in table.index else None
+
+def all_claims():
+    "The table of all claims, in Markdown, and a sentence on those that wait for their trainings"
+    heads = ['The study','Tried here','Effect, points of AUC (95 % interval)','Pairs','Verdict','Notebook']
+    lines,waiting = ['| '+' | '.join(heads)+' |', '|---'*len(heads)+'|'],[]
+    for claim,row in claim_rows():
+        if row is None: waiting.append(claim.claim)
+        else:
+            where = f'[{claim.experiment[:2]}](experiments/{claim.experiment}.ipynb)'
+            cells = [claim.study, claim.claim, points(row), row.pairs, f'**{row.verdict}**', where]
+            lines.append('| '+' | '.join(map(str, cells))+' |')
+    if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
     return '\n'.join(lines)
 
 if __name__=='__main__': print(all_claims())
