@@ -622,7 +622,9 @@ def _good_parts(text): return int(text) if text.isdecimal() else text # `share`,
 @command('data', who='Research')
 def curve(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
-    out:Path, # Folder for curve.csv, curve.json, the figure, the report and the runs
+    out:OUT_OPT=None,
+    name:NAME_OPT=None,
+    runs:RUNS_OPT=Path('runs'),
     points:int=5, # Sets of defects, each about twice the one before, the last all there are
     draws:int=3, # Orders in which the parts are taken; the luck of the draw is in the intervals
     good_parts:str='share', # Good parts in each set: share (in proportion to the defects), all, or a number
@@ -635,16 +637,20 @@ def curve(
     defect:DEFECT_OPT='defect',
     device:DEVICE_OPT=None,
     overwrite:OVERWRITE_OPT=False,
+    resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
 ):
     """Say how many defects are needed.
 
-    Trains with few defects, with twice as many, and so on, and says what the next hundred would bring: curve.csv.
+    Trains with few defects, with twice as many, and so on, and says what the next hundred would bring: curve.csv,
+    the figure, the report and the runs. Goes on where it stopped.
 
     Example:
 
       semicls curve photos/ --out runs/curve --good-parts all --more 200
     """
+    out = _place(out, name, runs, 'curve')
+    _check_resume(resume, overwrite, out)
     from semiconductor_cls.jobs.curve import defect_curve
     chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
     options = (goods, more, good, defect, weights, device, overwrite, say, _called())

@@ -186,7 +186,8 @@ def test_a_word_means_the_same_in_every_command(word):
     assert there and len({(o.help, str(o.default), o.multiple, str(o.metavar)) for o in there})==1
 
 def test_every_command_has_what_it_can_have():
-    trains = '--out --name --runs --recipe --set --weights --good --defect --group --folds --device --resume'.split()
+    trains = '--out --name --runs --recipe --set --weights --good --defect --group --device --resume'.split()
+    for name in 'train committee ablate'.split(): assert '--folds' in options(commands()[name])
     for name,command in commands().items():
         has = set(options(command))
         if '--recipe' in has: assert has>=set(trains), name
