@@ -59,12 +59,22 @@ def plain_words(
     return f"{text} {cost}; shipping all would cost {ship_all:,.0f} {unit}. This model {point['worth']}."
 
 # %% ../../nbs/50_jobs.report.ipynb #d494476c
-def data_light(
-    m:dict # `metrics.json`
-)->Light:
-    "Whether the data suffice for the sentence at the top"
+def _in_doubt(m, point):
+    "What no number of defective parts mends"
     if m['reported_on']!='test':
         return Light('red', 'There is no labelled test set: the pictures that chose the threshold judge it too.')
+    if m['auc_lo']<=.5:
+        return Light('red', 'This model may be guessing: the interval of its AUC reaches down to 0.5.')
+    if point and not point.get('pays', True):
+        return Light('red', f"Do not use it at these prices: this model {point['worth']}.")
+
+def data_light(
+    m:dict, # `metrics.json`
+    point:dict=None # `operating.json`, where prices were given
+)->Light:
+    "Whether one may go by the sentence at the top"
+    doubt = _in_doubt(m, point)
+    if doubt: return doubt
     rate,most = m['escape_rate'],m['escape_hi']
     n = m.get('n_defect_groups', m['n_defect'])
     based = f"{n:,} defective {'part' if n==1 else 'parts'} were tested, and the bound is {100*most:.2g} %"
@@ -254,7 +264,7 @@ def opening(
     "The sentence for everybody, its light, and the line for engineers"
     point = operating_point(run)
     if 'escape_rate' not in m: return [headline(m, point)] # of an early release
-    return [Lead(plain_words(m, point)), data_light(m), headline(m, point)]
+    return [Lead(plain_words(m, point)), data_light(m, point), headline(m)] # the first says what it costs
 
 # %% ../../nbs/50_jobs.report.ipynb #107d0d3b
 def _when(info): # 'finished 2026-11-26 10:15 UTC'
