@@ -364,7 +364,7 @@ def _decided_parts(found):
 def _worth_parts(found):
     "What the decision costs beside the ways without a model; nothing of an older version, which did not reckon it"
     if 'worth' not in found: return []
-    return [f"In a million parts this model {found['worth']}.", cost_table(found)]
+    return [f"This model {found['worth']}.", cost_table(found)]
 
 # %% ../nbs/36_review.ipynb #c0058
 def operating(

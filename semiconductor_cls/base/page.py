@@ -108,7 +108,7 @@ def time_text(
 def _picture(png, name):
     "A figure with title, caption and a text for people who do not see it; those of its name, where there are some"
     title,caption = CAPTIONS.get(name, ('',''))
-    alt = f'{title}. {caption}' if title else name.replace('_', ' ')
+    alt = f"{title}{'' if title.endswith('?') else '.'} {caption}" if title else name.replace('_', ' ')
     return dict(kind='picture', png=base64.b64encode(png).decode(), alt=alt, title=title, caption=caption)
 
 def _part(o):
