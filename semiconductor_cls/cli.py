@@ -645,14 +645,14 @@ def curve(
     draws:int=3, # Orders in which the parts are taken; the luck of the draw is in the intervals
     good_parts:str='share', # Good parts in each set: share (in proportion to the defects), all, or a number
     more:int=100, # Defects that might be labelled next
-    seed:int=0, # Of the first draw; the others follow
-    recipe:str='quick', # quick, paper or strong
+    seed:int=0, # Decides all chance
+    recipe:RECIPE_OPT='quick',
     set_:_SET_OPT=None,
-    weights:Optional[str]=None, # ImageNet weights, or 'none'
+    weights:WEIGHTS_OPT=None,
     good:GOOD_OPT='good',
     defect:DEFECT_OPT='defect',
-    device:Optional[str]=None, # cpu, cuda or mps
-    overwrite:bool=False, # Train again what is there; without it what was stopped goes on
+    device:DEVICE_OPT=None,
+    overwrite:OVERWRITE_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
 ):
     """Say how many defects are needed.

@@ -405,16 +405,17 @@ def operate_run(
     if trained_rate is None: trained_rate = train_share(run)
     reported_on,test,valid = run_preds(run)
     test,valid = _parts(test),_parts(valid)
-    rule,t = _choose(*valid, line, escape, overkill)
+    y,p,groups = valid
+    rule,t = _choose(y, p, groups, line, escape, overkill)
     calibrated,facts = _calibration(valid, test, trained_rate)
     on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule)
-    res |= _point_facts(*test, t, line, on_line) | facts
-    res['points'] = operating_points(*test).to_dict('records')
+    y,p,groups = test
+    res |= _point_facts(y, p, groups, t, line, on_line) | facts
+    res['points'] = operating_points(y, p, groups).to_dict('records')
     res |= _review(valid, test, t, line, looks, escape, human_miss)
     res |= _cost_entries(res, line, human_miss)
     _keep_decision(run, res, _why(line, rule, looks), command, tell)
-    y,p,groups = test
     _draw_operating(run, y, p, calibrated, run.decision, line, groups)
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
     return res

@@ -739,7 +739,7 @@ def read_as(
     text += ''.join(f'; {what}: {n:,}' for what,n in more.items() if n)
     words = issues_of(df).query("kind=='label_is_type'").other.tolist()
     if words: text += f"; labels taken for types of defects: {', '.join(words)}"
-    return f"read as {df.attrs.get('layout', 'table')}: {text}"
+    return one_line(f"read as {df.attrs.get('layout', 'table')}: {text}")
 
 # %% ../nbs/13_source.ipynb #180b0530
 def say_findings(
@@ -753,7 +753,7 @@ def say_findings(
     for kind,some in found.groupby('kind', sort=True):
         names = ', '.join(dict.fromkeys(Path(p).name or p for p in some.path.head(3)))
         said.append(f"{len(some):,} {kind} ({names}{', …' if len(some)>3 else ''})")
-    return f"did not fit: {'; '.join(said)}; semicls eda lists them" if said else ''
+    return one_line(f"did not fit: {'; '.join(said)}; semicls eda lists them") if said else ''
 
 # %% ../nbs/13_source.ipynb #d1c2cb83
 def _as_read(df, name): # With the lot, and the layout that it was read as

@@ -496,6 +496,8 @@ ODD_TABLES = {name:(table(text), want) for name,(text,want) in {
     'formula':("path,label\n'=cmd|' /C calc'!A0,ok\n", ''), 'formula column':('path,label,=1+1\n0.png,ok,=2\n', ''),
     'no path':('path,label\n,ok\n', 'no rows with a path'), 'no label column':('path,x\n0.png,1\n',
     "no column 'label'"),
+    'nul name':('path,label\n0.png,ok\n0_mask\0.png,ok\n0_mask.png,ok\n', ''),
+    'line in a name':('path,label\n"a\n/0.png",ng\n"b\n.png",ok\n"b\n.png",ng\n', ''),
     'one id':('path,label,id\n0.png,ok,7\n1.png,ng,7\n', 'one id, one file'),
     'two sets':('path,label,split\n0.png,ok,train\n0.png,ok,test\n', 'one file, one set'),
     'columns of ours':('path,label,hash,width,note,kind\n0.png,ok,a,b,c,d\n', ''),

@@ -1,5 +1,5 @@
 "One decision: report, card, table of scores, bundle, station and maps state the same one, however often it is made"
-import re
+import csv, re, subprocess, sys
 import numpy as np, pytest
 from conftest import draw, score_table, scored_run
 from semiconductor_cls.base.errors import UserError
@@ -24,6 +24,14 @@ def on_card(text):
     "The decision in the table of a model card, as it is rounded there"
     hi,lo = re.search(r'`reject` from ([\d.e-]+)(?:, `look` from ([\d.e-]+))?, else', text).groups()
     return float(lo or hi),float(hi)
+
+FIRST = 'id path p_defect decision model note'.split()
+
+def run_script(path, files):
+    "The rows that the `score.py` of a bundle prints"
+    done = subprocess.run([sys.executable, '-I', path, *files], capture_output=True, text=True)
+    assert done.returncode==0, done.stderr
+    return list(csv.reader(done.stdout.splitlines()))
 
 @pytest.fixture
 def told(monkeypatch, capsys):
@@ -74,6 +82,14 @@ def test_everything_states_the_last_decision(runs, trained, told, tmp_path):
         words = np.select([scores.p_defect>=cuts.hi, scores.p_defect>=cuts.lo], ['reject','look'], 'pass')
         judged = scores.note.isna()
         assert judged.any() and (scores.decision==words)[judged].all()
+        traced = scores[['threshold','engine','decision_id','model']].drop_duplicates().values.tolist()
+        assert traced==[[cuts.hi, 'onnxruntime', cuts.id, f'a@{run.weights_id}']]
+        assert scores.scored_at.nunique()==1 and scores.columns[:6].tolist()==FIRST
+        script = run_script(run/'export/score.py', scores.path[:2])
+        assert script[0]=='path p_defect decision note threshold model engine scored_at decision_id'.split()
+        for o,want in zip(script[1:], scores.itertuples()):
+            assert [o[0], o[2], *o[4:7], o[8]]==[want.path, want.decision, str(cuts.hi), want.model, 'onnxruntime', cuts.id]
+        assert station.origin==('torch', cuts.id)
         said = explain_run(run)
         assert (said['look_from'], said['threshold'], said['decision_id'])==(*cuts, cuts.id)
     assert len(set(seen))==3

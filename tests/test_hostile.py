@@ -4,7 +4,7 @@ import asyncio, io, json, os, resource, shutil, signal
 from contextlib import contextmanager
 import numpy as np, pytest
 from PIL import Image
-from conftest import score_table, tree
+from conftest import PATIENCE, score_table, tree
 from hostile import (BOX_CELLS, CHANGED_ARCHIVES, CHANGED_PICTURES, EITHER, ODD_DECISIONS, ODD_HEADS, ODD_PICTURES,
     ODD_RUNS, ODD_SCORES,
     ODD_TABLES, REQUESTS, SAME_TABLE, WORDS_OF_A_NETWORK, WRITES, watched)
@@ -30,16 +30,16 @@ def in_use():
 
 @contextmanager
 def bounded(inside):
-    "Twenty seconds, a gigabyte more than there is, and nothing opened for writing but below `inside`"
+    "Twenty seconds of work, a gigabyte more than there is, nothing opened for writing but below `inside`"
     soft,hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGALRM, _late)
+    for sig in (signal.SIGPROF,signal.SIGALRM): signal.signal(sig, _late)
     resource.setrlimit(resource.RLIMIT_AS, (in_use()+MEMORY, hard))
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
     try:
         with watched() as opened: yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in (signal.ITIMER_PROF,signal.ITIMER_REAL): signal.setitimer(timer, 0)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     written = [p for p,flags in opened if flags & WRITES and p!=os.devnull]
     assert all(p.startswith(str(inside)) for p in written), written

@@ -232,7 +232,7 @@ def _facts_at(path, stamp): return mask_facts(path)
 
 def _facts_of(path):
     try: return _facts_at(path, os.stat(path).st_mtime_ns)
-    except OSError: return None
+    except (OSError, ValueError): return None # no file has a NUL in its name
 
 # %% ../../nbs/08_base.parts.ipynb #9aa0d057
 def named_masks(

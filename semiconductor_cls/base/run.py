@@ -401,14 +401,17 @@ def decisions(self:Run)->list: # Dicts: `id time who command lo hi rule why mode
     return found
 
 # %% ../../nbs/04_base.run.ipynb #b41a33db
+def _standing(entry):
+    "The decision of an entry"
+    made = Decision(entry['lo'], entry['hi'])
+    made.id = entry['id']
+    return made
+
 @patch(as_prop=True)
-def decision(self:Run)->Decision: # `None` where nothing has been chosen
+def decision(self:Run)->Decision|None: # `None` where nothing has been chosen
     "The threshold, or the review band, of a run"
     known = self.decisions
-    if not known: return None
-    standing = Decision(known[-1]['lo'], known[-1]['hi'])
-    standing.id = known[-1]['id']
-    return standing
+    return _standing(known[-1]) if known else None
 
 # %% ../../nbs/04_base.run.ipynb #4c5cc412
 def _user():
@@ -451,7 +454,7 @@ def decide(self:Run,
         if not known or not known[-1]['id'] or any(known[-1][name]!=made[name] for name in _SAME):
             who = dict(time=now(), who=_user(), command=command or self.info.get('command') or '')
             _write_history(self, [*known, who|made])
-    return self.decision
+        return _standing(self.decisions[-1])
 
 # %% ../../nbs/04_base.run.ipynb #c0032
 LICENCES = dict(elpv='Photographs: ELPV data set (Deitsch et al., Solar Energy 185, 2019), CC BY-NC-SA 4.0; '

@@ -160,7 +160,8 @@ def write_csv(
     with atomic_path(path) as file: df.to_csv(file, index=False, errors='surrogateescape', lineterminator='\n')
 
 # %% ../../nbs/03_base.table.ipynb #c0017
-TEXT_COLS = 'path id label split defect_type stratum hash reason kind other detail note plus members'.split()
+TEXT_COLS = ('path id label split defect_type stratum hash reason kind other detail note plus members '
+             'model engine decision_id').split()
 _AS_TEXT = dict(encoding_errors='surrogateescape', keep_default_na=False, na_values=[''],
                 dtype=dict.fromkeys(TEXT_COLS, object))
 

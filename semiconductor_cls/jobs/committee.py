@@ -126,8 +126,9 @@ def committee_report(
     combos = read_csv(run.file('combinations.csv'))
     figures = [f'figures/{name}.png' for name in _FIGURES if (run/f'figures/{name}.png').exists()]
     own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
-    first = [headline(run.read('metrics.json'), operating_point(run)), *_gain_texts(run, len(combos))]
-    parts = [*first, *in_order([own, *run_sections(run).values()]), run.licence or None]
+    first = [*opening(run, run.read('metrics.json')), *_gain_texts(run, len(combos))]
+    audit = Section(95, audit_part(run))
+    parts = [*first, *in_order([own, audit, *run_sections(run).values()]), run.licence or None]
     return write_report(run/'report.html', f'Committee {run.path.name}', parts, now())
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0022

@@ -222,6 +222,8 @@ class Bundle:
         self.sizes = sorted(o['side'] for o in manifest['inputs']) # Pixels
         self.channels,self.name,self.runtime = (manifest[k] for k in ('channels','name','runtime'))
         self.threshold = float(manifest['threshold']) # From here on a part is rejected
+        self.weights_id = manifest.get('weights_id') or ''
+        self.engine = self.runtime+(' int8' if manifest['precision']=='int8' else '')
         self.levels,self.blank = check_rule(manifest.get('pixels'), 'manifest.json')
 
     def __repr__(self):

@@ -43,7 +43,8 @@ class TorchScorer:
         known = self.unlike and likeness_id(likeness_bytes(self.unlike))
         rule = [self.levels] if self.levels else []
         members = [(info['recipe'], info['size']) for _,info,_ in self.members]
-        self.key = str([run.weights_id, *rule, self.how, known, *members])
+        self.weights_id = run.weights_id
+        self.key = str([self.weights_id, *rule, self.how, known, *members])
 
 # %% ../../nbs/64_line.network.ipynb #c0010
 @patch

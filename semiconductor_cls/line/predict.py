@@ -16,6 +16,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.parts import say_left_out
+from ..base.run import now
 from ..base.table import _cell_out
 from .inputs import *
 from .score import *
@@ -83,7 +84,8 @@ def _to_submission(rows, path):
 def _to_parquet(rows, path, group=16_384):
     "A table for programs"
     pa = _parquet()
-    schema = pa.schema([(name, pa.float64() if name=='p_defect' else pa.string()) for name in PRED_COLS])
+    numbers = ('p_defect','threshold')
+    schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in PRED_COLS])
     def text(v): return os.fsencode(v).decode(errors='backslashreplace') if isinstance(v, str) else v
     rows = iter(rows)
     with pa.parquet.ParquetWriter(path, schema) as writer:
@@ -218,7 +220,13 @@ def _score_into(journal, scorer, todo, bar, tell): # Yields how many files each 
         for line in broken[:left]: tell(line)
         left -= len(broken[:left])
 
-# %% ../../nbs/69_line.predict.ipynb #c0033
+# %% ../../nbs/69_line.predict.ipynb #566942f0
+def _started(journal):
+    "When the table was begun, by the journal; now, if it is new"
+    if 'started' not in journal.at: journal.add('started', now())
+    return journal.rows('started')
+
+# %% ../../nbs/69_line.predict.ipynb #cd7b9ea3
 def predict_table(
     run, # A run directory or a bundle
     inputs, # Files, folders, patterns, lists, archives, 'elpv'
@@ -238,6 +246,7 @@ def predict_table(
     if submission and '/' in key: tell(f"ids outside of the contest's folders have their folder in front: '{key}'")
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
+        _started(journal)
         todo = _todo(items, bs, scorer, journal, keys, bar)
         try:
             for n in _score_into(journal, scorer, todo, bar, tell): new += n
@@ -247,7 +256,7 @@ def predict_table(
         if new<len(items): tell(f'{len(items)-new:,} of {len(items):,} files had been scored before')
         rate = new/(time.perf_counter()-start)
         scored = (row for k in keys for row in journal.rows(k))
-        counts = write_rows(table_rows(items, scored, scorer), out, submission)
+        counts = write_rows(table_rows(items, scored, scorer, _started(journal)), out, submission)
         journal.path.unlink()
     decisions = {k:counts[k] for k in ('pass','look','reject')}
     return dict(files=len(items), **decisions, broken=counts[''], unlike=counts['unlike'], images_per_s=rate)

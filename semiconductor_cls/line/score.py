@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENGINES', 'HELD', 'PRED_COLS', 'decide', 'check_fresh', 'open_scorer', 'load_sizes', 'strange_notes', 'score_pixels',
-           'iter_scores', 'batched', 'is_unlike', 'table_rows', 'score_images', 'predict_files']
+           'iter_scores', 'traced', 'batched', 'is_unlike', 'table_rows', 'score_images', 'predict_files']
 
 # %% ../../nbs/68_line.score.ipynb #c0002
 import os
@@ -64,7 +64,8 @@ def _open_export(bundle, path):
     if bundle!=path: check_fresh(bundle, path)
     runtime = RUNTIMES[format_of(read_manifest(bundle)['runtime'])]
     scorer = open_bundle(bundle, n_cpus()//runtime.lanes)
-    scorer.key,scorer.cuts = scorer.manifest['seal'],tuple(scorer.manifest['cuts'])
+    scorer.key,scorer.cuts = scorer.manifest['seal'],Decision(*scorer.manifest['cuts'])
+    scorer.cuts.id = scorer.manifest.get('decision_id') or '' # of 0.4 and before: none
     scorer.lanes = runtime.lanes
     return scorer
 
@@ -219,8 +220,18 @@ def iter_scores(
                 yield batch
     finally: threads(before)
 
-# %% ../../nbs/68_line.score.ipynb #c0026
-PRED_COLS = 'id path p_defect decision model note'.split()
+# %% ../../nbs/68_line.score.ipynb #0bc8d9a5
+def traced(
+    scorer, # From `open_scorer`
+    scored_at:str # UTC
+)->tuple: # Model with the digits of its weights; (threshold, engine, time, id of the decision)
+    "What every row of a table says of the score's origin"
+    digits,engine = getattr(scorer, 'weights_id', ''),getattr(scorer, 'engine', scorer.runtime)
+    model = f'{scorer.name}@{digits}' if digits else scorer.name
+    return model, (float(scorer.cuts[1]), engine, scored_at, getattr(scorer.cuts, 'id', ''))
+
+# %% ../../nbs/68_line.score.ipynb #e2baaf48
+PRED_COLS = 'id path p_defect decision model note threshold engine scored_at decision_id'.split()
 
 def batched(
     items, # A sequence
@@ -238,13 +249,15 @@ def is_unlike(
 def table_rows(
     paths:list, # Of all pictures
     scored, # (probability or None, note) of each
-    scorer # From `open_scorer`
+    scorer, # From `open_scorer`
+    scored_at:str='' # When, UTC; now if ''
 ): # Yields tuples in the order of `PRED_COLS`
     "Rows of the table from (probability, note) of each path"
+    model,trace = traced(scorer, scored_at or now())
     for key,path,(p,note) in zip(iter_ids(paths), paths, scored):
-        yield key,str(path),p,decide(p, scorer.cuts, note),scorer.name,note
+        yield key,str(path),p,decide(p, scorer.cuts, note),model,note,*trace
 
-# %% ../../nbs/68_line.score.ipynb #c0028
+# %% ../../nbs/68_line.score.ipynb #525b252f
 def _names(files): # One a file; what comes again is numbered
     "What the table calls files and pictures in memory"
     seen,names = Counter(),[]
@@ -259,7 +272,7 @@ def score_images(
     scorer, # From `open_scorer`
     files, # Paths, binary files or PIL images
     bs:int=32 # Pictures scored at once
-)->pd.DataFrame: # `id path p_defect decision model note`, a row a picture, in order
+)->pd.DataFrame: # A row a picture, in order, with `PRED_COLS`
     "Score pictures, from disk or from memory; one that cannot be decoded has a note and no score"
     files,scored = list(files),[]
     names = _names(files)

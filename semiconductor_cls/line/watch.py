@@ -58,14 +58,22 @@ class RowLog:
     ):
         self.f,self.ids,self.paths = open_locked(path),set(),set()
         size,whole = _sizes(self.f)
-        if size and next(_csv_rows(self.f), None)!=PRED_COLS:
-            self.f.close()
-            raise UserError(f"{path}: is there already and not a table of scores ({','.join(PRED_COLS)})")
+        if size: self._check_head(path)
         if size>whole: self.f.truncate(whole)
         for row in filter(None, islice(_csv_rows(self.f), 1, None)): # an empty line is no row
             self.ids.add(_cell_in(row[0]))
             self.paths.add(_cell_in(row[1]))
         if not whole: self.add([PRED_COLS])
+
+    def _check_head(self, path):
+        "Refuse a table of other columns"
+        head = next(_csv_rows(self.f), None)
+        if head==PRED_COLS: return
+        self.f.close()
+        if head==PRED_COLS[:6]:
+            raise UserError(f'{path}: was begun by an earlier version, whose rows have no threshold and no decision; '
+                            'give another --out')
+        raise UserError(f"{path}: is there already and not a table of scores ({','.join(PRED_COLS)})")
 
     def add(self,
         rows # Tuples in the order of `PRED_COLS`
@@ -97,7 +105,8 @@ def _watch_row(path, scored, scorer, folder, log):
     key = next(o for o in names if o not in log.ids)
     log.ids.add(key)
     p,note = scored
-    return key,str(path),p,decide(p, scorer.cuts, note),scorer.name,note
+    model,trace = traced(scorer, now())
+    return key,str(path),p,decide(p, scorer.cuts, note),model,note,*trace
 
 def _append(log, scored, scorer, folder): # The decisions
     "Rows of files with their (probability, note), into the table"

@@ -177,7 +177,7 @@ def decision_html(
     word,sign = WORDS[decided]
     return piece('decision', decided=decided, word=word, sign=sign, score=score, threshold=t)
 
-# %% ../../nbs/85_station.desk.ipynb #913072e6
+# %% ../../nbs/85_station.desk.ipynb #13c877bd
 def time_html(when:str)->str: # As `now` gives it; HTML
     "A time that the browser turns into its own"
     return piece('time', iso=when, text=when[:16].replace('T', ' '))
@@ -349,7 +349,7 @@ def judge(
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known)
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin)
     return s | dict(hash=after if after!=shown else None)
 
 def check_look(

@@ -196,6 +196,7 @@ class Station:
         self.round,n = begin_round(self.v, self.model, round_of) if round_of else ('',0)
         if round_of: tell(f'{self.round}: {n:,} parts, blind; semicls agree {verdicts} reads the answers')
         self.lo,self.threshold = self.ex.cuts
+        self.origin = 'torch',self.ex.cuts.id # Engine, decision
         self.trade = trade(*self.sets['valid'])
 
 # %% ../../nbs/83_station.station.ipynb #c0036

@@ -54,7 +54,8 @@ create table if not exists seen (
 create table if not exists verdict (
     id integer primary key, hash text not null references image, model text not null, who text not null,
     time text not null, verdict text not null check (verdict in ('pass','look','reject')),
-    score real not null, threshold real not null);
+    score real not null, threshold real not null,
+    engine text not null default '', scored_at text not null default '', decision_id text not null default '');
 create index if not exists verdict_hash on verdict (hash);
 create table if not exists taken_back (
     verdict integer primary key references verdict, who text not null, time text not null);
@@ -68,18 +69,25 @@ _FILL_SINCE = """update seen set since=coalesce((select max(r.id) from verdict r
 
 def _add_since(db):
     "Databases of earlier versions know when a picture was seen only by the clock"
-    db.execute('begin immediate')
     columns = [o['name'] for o in db.execute('pragma table_info(seen)')]
     if 'since' not in columns:
         db.execute('alter table seen add column since integer not null default 0')
         db.execute(_FILL_SINCE)
-    db.execute('commit')
+
+def _add_origin(db):
+    "Verdicts of earlier versions do not say what scored the picture, when, and by which decision of the run"
+    columns = [o['name'] for o in db.execute('pragma table_info(verdict)')]
+    for name in ('engine','scored_at','decision_id'):
+        if name not in columns: db.execute(f"alter table verdict add column {name} text not null default ''")
 
 def _make_tables(db)->bool: # Whether the disk can keep the log
     "All tables and the log; what is there already stays"
     if db.execute('pragma journal_mode=wal').fetchone()[0]!='wal': return False
     db.executescript(SCHEMA)
+    db.execute('begin immediate')
     _add_since(db)
+    _add_origin(db)
+    db.execute('commit')
     return True
 
 # %% ../../nbs/82_station.verdicts.ipynb #69e15447
@@ -214,8 +222,11 @@ def add_seen(
     with v.db() as db: db.execute(_ADD_SEEN, [h, model, desk, now(), base_name(name), float(score)])
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0035
-_ADD_VERDICT = """insert into verdict (hash, model, who, time, verdict, score, threshold)
-    select ?,?,?,?,?,?,? where not exists (select 1 from standing where hash=? and id>?)"""
+_ADD_VERDICT = """insert into verdict
+    (hash, model, who, time, verdict, score, threshold, engine, decision_id, scored_at)
+    select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id,
+        coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model), '')
+    where not exists (select 1 from standing where hash=:hash and id>:known)"""
 _LATEST = 'select who, verdict from standing where hash=? order by id desc limit 1'
 
 def add_verdict(
@@ -226,21 +237,25 @@ def add_verdict(
     model:str, # What scored it
     score:float, # The score that was shown at that moment
     threshold:float, # And where the slider stood
-    known:int=None # Number of the last verdict that was on the screen, 0 for none; `None` if it does not matter
+    known:int=None, # Number of the last verdict that was on the screen, 0 for none; `None` if it does not matter
+    engine:str='', # What the network ran on
+    decision_id:str='' # Of the run, see `Run.decisions`
 )->int: # Number of the verdict
     "Write down a verdict, for good"
     who = printable(who, 60)
     if not who: raise UserError('your name is missing: a verdict belongs to a person')
     if verdict not in VERDICTS: raise UserError(f"{verdict}: one of {', '.join(VERDICTS)}")
     image_path(v, h)
-    row = [h, model, who, now(), verdict, float(score), float(threshold), h, 2**62 if known is None else int(known)]
+    row = dict(hash=h, model=model, who=who, time=now(), verdict=verdict, score=float(score),
+               threshold=float(threshold), engine=engine, decision_id=decision_id,
+               known=2**62 if known is None else int(known))
     with v.db() as db:
         added = db.execute(_ADD_VERDICT, row)
         if added.rowcount: return added.lastrowid
         last = db.execute(_LATEST, [h]).fetchone()
     raise UserError(f"not counted: {last['who']} has said {last['verdict']} by now. Look again, and decide again")
 
-# %% ../../nbs/82_station.verdicts.ipynb #e857f919
+# %% ../../nbs/82_station.verdicts.ipynb #aef5642c
 _TAKE_BACK = """insert into taken_back (verdict, who, time) select max(id), who, :time from standing
     where who=:who and model=:model group by who"""
 _TAKEN = """select r.hash, r.verdict,
@@ -264,7 +279,7 @@ def verdicts_of(v:Verdicts, h:str)->pd.DataFrame: # `id time who verdict`, the o
     said = v.read('select id, time, who, verdict from standing where hash=? order by id', [str(h)])
     return said.drop_duplicates('who', keep='last', ignore_index=True)
 
-# %% ../../nbs/82_station.verdicts.ipynb #a35523da
+# %% ../../nbs/82_station.verdicts.ipynb #c0038
 WAITS = """s.desk=:desk and not exists
     (select 1 from standing r where r.hash=s.hash and r.id>s.since)"""
 LOOKS = """s.id=(select max(id) from seen t where t.hash=s.hash and t.model=s.model)
@@ -293,7 +308,7 @@ def waiting(
     if str(desk).startswith('round-'): query = _ROUND
     return v.read(query, dict(model=model, desk=desk, t=float(threshold), n=int(limit), who=printable(who, 60)))
 
-# %% ../../nbs/82_station.verdicts.ipynb #94f56ac3
+# %% ../../nbs/82_station.verdicts.ipynb #ecb814ce
 _PARTS = 'select distinct hash, name, score from seen where model=? and desk {} order by hash'
 
 def begin_round(
@@ -318,10 +333,11 @@ def begin_round(
 # %% ../../nbs/82_station.verdicts.ipynb #c0047
 _JOURNAL = """select r.time, r.who, r.verdict,
     coalesce((select s.name from seen s where s.hash=r.hash order by s.id desc limit 1), '') name,
-    r.score, r.threshold, r.model, r.hash sha256, (select b.time from taken_back b where b.verdict=r.id) taken_back
+    r.score, r.threshold, r.model, r.hash sha256,
+    (select b.time from taken_back b where b.verdict=r.id) taken_back, r.engine, r.scored_at, r.decision_id
     from verdict r order by r.id"""
 
-def journal(v:Verdicts)->pd.DataFrame: # `time who verdict name score threshold model sha256 taken_back`
+def journal(v:Verdicts)->pd.DataFrame: # A row a verdict, columns as in `_JOURNAL`
     "Every verdict, the oldest first"
     return v.read(_JOURNAL)
 
@@ -336,9 +352,9 @@ def _agreed(words): # Label, and why there is none; one row a person, in order o
     return ('good' if said.verdict.iloc[0]=='pass' else 'defect'),None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0052
-_ROW = 'path label who when verdict score threshold model sha256 note'.split()
+_ROW = 'path label who when verdict score threshold model sha256 note engine scored_at decision_id'.split()
 
-def training_table(v:Verdicts)->pd.DataFrame: # `path label who when verdict score threshold model sha256 note`
+def training_table(v:Verdicts)->pd.DataFrame: # Columns as in `_ROW`
     "Verdicts as a table of labelled images, one row a picture; paths start at the folder of verdicts"
     said = v.read('select r.*, i.ext from standing r join image i on i.hash=r.hash order by r.id')
     rows = []
@@ -347,7 +363,7 @@ def training_table(v:Verdicts)->pd.DataFrame: # `path label who when verdict sco
         last = words.iloc[-1]
         path = image_path(v, sha, last.ext).relative_to(v.path).as_posix()
         rows.append([path, label, ', '.join(words.who), last.time, last.verdict, last.score, last.threshold,
-                     last.model, sha, note])
+                     last.model, sha, note, last.engine, last.scored_at, last.decision_id])
     return pd.DataFrame(rows, columns=_ROW)
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0054
