@@ -63,7 +63,7 @@ OPTION_RANGES = {
     '--seed':(0,2**32-1), '--folds':(0,100), '--settle':(1e-3,86_400), '--scale':(.001,10), '--wrong-labels':(0,.5),
     '--escape-cost':_PRICE, '--overkill-cost':_PRICE, '--defect-rate':(1e-9,1-1e-9), '--max-escape':_SHARE,
     '--max-overkill':_SHARE, '--looks':_SHARE, '--drop':_COUNT, '--port':(1,65_535), '--max-mb':(.001,4096),
-    '--max-files':(1,100_000), '--window':(2,100_000),
+    '--max-files':(1,100_000), '--window':(2,100_000), '--round':(0,100_000),
     '--points':(4,12), '--draws':(2,100), '--more':(1,1_000_000)} # Option → smallest and largest value
 
 def _check_number(option, value):
