@@ -11,7 +11,7 @@ def render():
     for c in nbformat.read(ROOT/'nbs/index.ipynb', as_version=4).cells:
         if c.source.startswith('#| hide'): continue
         src = '\n'.join(l for l in c.source.splitlines() if not l.startswith('#|'))
-        if c.cell_type=='markdown': parts.append(re.sub(r'\]\((images/|\d\d_)', r'](nbs/\1', src))
+        if c.cell_type=='markdown': parts.append(re.sub(r'\]\((images/|experiments/|\d\d_)', r'](nbs/\1', src))
         elif src: parts.append(f'```python\n{src}\n```')
         for o in c.get('outputs', []):
             text = o.get('text') or o.get('data', {}).get('text/markdown') or o.get('data', {}).get('text/plain')

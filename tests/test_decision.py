@@ -88,7 +88,8 @@ def test_everything_states_the_last_decision(runs, trained, told, tmp_path):
         script = run_script(run/'export/score.py', scores.path[:2])
         assert script[0]=='path p_defect decision note threshold model engine scored_at decision_id'.split()
         for o,want in zip(script[1:], scores.itertuples()):
-            assert [o[0], o[2], *o[4:7], o[8]]==[want.path, want.decision, str(cuts.hi), want.model, 'onnxruntime', cuts.id]
+            wanted = [want.path, want.decision, str(cuts.hi), want.model, 'onnxruntime', cuts.id]
+            assert [o[0], o[2], *o[4:7], o[8]]==wanted
         assert station.origin==('torch', cuts.id)
         said = explain_run(run)
         assert (said['look_from'], said['threshold'], said['decision_id'])==(*cuts, cuts.id)

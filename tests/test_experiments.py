@@ -5,7 +5,7 @@ import nbformat, pandas as pd, pytest
 
 HERE = Path(__file__).resolve().parent.parent/'nbs/experiments'
 sys.path.insert(0, str(HERE))
-import plant, run
+import plant, read, run
 
 def grid(): return run.read_grid(HERE/'grid.csv')
 
@@ -144,6 +144,31 @@ def test_scores_of_every_run_are_kept_and_give_its_auc():
         test = scores[scores[f'set_{row.split_seed}']=='test']
         assert len(test)==row.n_good+row.n_defect
         assert abs(auc_ci(test.label=='defect', test[row.run])[0]-row.value)<1e-6
+
+def test_claims_speak_of_arms_that_are_there():
+    claims = pd.read_csv(HERE/'claims.csv')
+    arms = {(o.experiment, o.arm) for o in grid().itertuples()}
+    made = {('08_ensemble', o) for o in (*read.COMMITTEES, 'best on validation')}
+    for side in ('arm','base'): assert set(zip(claims.experiment, claims[side])) <= arms|made
+    assert not claims.duplicated(['experiment','claim']).any()
+
+def test_a_committee_is_the_mean_of_its_members(tmp_path, monkeypatch):
+    ids = [f'i{i}' for i in range(8)]
+    scores = pd.DataFrame(dict(label=['good','defect']*4, set_0=['valid']*4+['test']*4), index=pd.Index(ids, name='id'))
+    scores['a'] = [.1,.9,.2,.8,.1,.4,.3,.2]
+    scores['b'] = [.9,.1,.8,.2,.2,.9,.1,.6]
+    scores.to_parquet(tmp_path/'scores.parquet')
+    pd.DataFrame(dict(run=['a','b'], split_seed=0)).to_csv(tmp_path/'results.csv', index=False)
+    monkeypatch.setattr(read, 'DATA', tmp_path)
+    assert read.mean_scores(['a','b']).score.tolist()==pytest.approx([.5,.5,.5,.5,.15,.65,.2,.4])
+    monkeypatch.setattr(read, 'COMMITTEES', {'three lites':['x','y']})
+    members = pd.DataFrame(dict(arm=['x','y'], run=['a','b'], seed=0, split_seed=0, value=[.5,1.]))
+    found = read.committees_of(members).set_index('arm').value
+    assert found['three lites']==1. and found['best on validation']==.75
+
+def test_the_readme_shows_the_claims_as_they_are():
+    shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8')
+    assert read.all_claims().replace('](experiments/', '](nbs/experiments/') in shown
 
 @pytest.mark.slow
 def test_every_notebook_runs_on_stand_ins(tmp_path):

@@ -1,22 +1,32 @@
-"What the notebooks of this folder read: rows of `results.csv` with their arms, scores of every run, epochs"
+"""What the notebooks of this folder read: runs with their arms, scores of every run, epochs, and the claims
+
+    python read.py   # the table of all claims, as the README shows it
+"""
 import os
 from pathlib import Path
-import pandas as pd
+import numpy as np, pandas as pd
+from IPython.display import Markdown
+from semiconductor_cls.auc import auc_ci
+from semiconductor_cls.jobs.claims import claim_table
 from run import read_grid
 
-HERE = Path(os.environ.get('SEMICLS_EXPERIMENTS') or Path(__file__).resolve().parent)
+HERE = Path(__file__).resolve().parent
+DATA = Path(os.environ.get('SEMICLS_EXPERIMENTS') or HERE)
+SHARE = 656/1574 # Test images for each training image in ELPV's splits
+WEAK = ['ResNet34 from scratch','AlexNet from scratch']
+COMMITTEES = {'three lites':['lite0','lite1','lite2'], 'three lites and two weak':['lite0','lite1','lite2',*WEAK]}
 
 def results_of(experiment):
     "A row a run of an experiment, with its `arm`; what is not trained yet is missing"
-    grid = read_grid(Path(__file__).resolve().parent/'grid.csv')
+    grid = read_grid(HERE/'grid.csv')
     arms = grid.loc[grid.experiment==experiment, ['run','arm','seed']]
-    results = pd.read_csv(HERE/'results.csv').drop(columns='seed')
+    results = pd.read_csv(DATA/'results.csv').drop(columns='seed')
     return arms.merge(results, on='run')
 
 def scores_of(run):
     "A row an image that a run has judged: `label set score`"
-    scores = pd.read_parquet(HERE/'scores.parquet')
-    split_seed = pd.read_csv(HERE/'results.csv').set_index('run').split_seed[run]
+    scores = pd.read_parquet(DATA/'scores.parquet')
+    split_seed = pd.read_csv(DATA/'results.csv').set_index('run').split_seed[run]
     table = scores[['label',f'set_{split_seed}',run]].set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
 
@@ -37,9 +47,84 @@ def caught_of(experiment):
 
 def epochs_of(experiment):
     "A row an epoch of each run of an experiment, with its `arm`"
-    epochs = pd.read_csv(HERE/'epochs.csv')
+    epochs = pd.read_csv(DATA/'epochs.csv')
     return results_of(experiment)[['run','arm','split_seed']].merge(epochs, on='run')
+
+def auc_of(scores, which):
+    "AUC of a table of scores on one set"
+    part = scores[scores['set']==which]
+    return auc_ci(part.label=='defect', part.score)[0]
+
+def mean_scores(runs):
+    "Scores of a committee: the mean of its members' on the same images"
+    tables = [scores_of(run) for run in runs]
+    return tables[0].assign(score=np.mean([table.score.reindex(tables[0].index) for table in tables], axis=0))
+
+def committees_of(results):
+    "A row a committee and seed, and a row for the lite member that validation would choose"
+    rows = []
+    for seed,members in results.groupby('seed'):
+        run = members.set_index('arm').run
+        for arm,names in COMMITTEES.items():
+            if not set(names) <= set(run.index): continue
+            rows.append((arm, seed, auc_of(mean_scores(run[names]), 'test')))
+        lites = [name for name in COMMITTEES['three lites'] if name in run.index]
+        best = max(lites, key=lambda name: auc_of(scores_of(run[name]), 'valid'))
+        rows.append(('best on validation', seed, auc_of(scores_of(run[best]), 'test')))
+    made = pd.DataFrame(rows, columns=['arm','seed','value'])
+    return pd.concat([results, made.assign(split_seed=made.seed)], ignore_index=True)
+
+def with_committees(experiment):
+    "`results_of`, and what is made of several runs"
+    results = results_of(experiment)
+    return committees_of(results) if experiment=='08_ensemble' else results
+
+def claims_of(experiment):
+    "The claim in words → (arm, base)"
+    claims = pd.read_csv(HERE/'claims.csv')
+    own = claims[claims.experiment==experiment]
+    return dict(zip(own.claim, zip(own.arm, own.base)))
+
+def tried(experiment):
+    "Results and claims of an experiment, and the table of effects and verdicts; a claim needs two pairs of runs"
+    results = with_committees(experiment)
+    pairs = results.groupby('arm').seed.nunique()
+    claims = {name:arms for name,arms in claims_of(experiment).items() if min(pairs.get(o, 0) for o in arms)>1}
+    return results, claims, claim_table(results, claims, SHARE)
+
+def points(row):
+    "An effect in points of AUC (hundredths), with its interval and the number of pairs"
+    return f'{100*row.diff:+.2f} ({100*row.lo:+.2f} to {100*row.hi:+.2f})'
+
+def answers(table):
+    "A line a claim, the verdict in bold"
+    lines = [f'- {row.claim}: **{row.verdict}**. {points(row)} points of AUC, {row.pairs} pairs; '
+             f'this design sees {100*row.seen:.1f} points in four of five tries.' for row in table.itertuples()]
+    return Markdown('\n'.join(lines))
 
 def progress(results):
     "How many runs each arm has"
     return ', '.join(f'{arm}: {n}' for arm,n in results.arm.value_counts(sort=False).items())
+
+def claim_rows():
+    "Each claim of `claims.csv`, and what came out of it; `None` without two pairs of runs"
+    claims = pd.read_csv(HERE/'claims.csv')
+    found = {name:tried(name)[2].set_index('claim') for name in claims.experiment.unique()}
+    for claim in claims.itertuples():
+        table = found[claim.experiment]
+        yield claim, next(table.loc[[claim.claim]].itertuples()) if claim.claim in table.index else None
+
+def all_claims():
+    "The table of all claims, in Markdown, and a sentence on those that wait for their trainings"
+    heads = ['The study','Tried here','Effect, points of AUC (95 % interval)','Pairs','Verdict','Notebook']
+    lines,waiting = ['| '+' | '.join(heads)+' |', '|---'*len(heads)+'|'],[]
+    for claim,row in claim_rows():
+        if row is None: waiting.append(claim.claim)
+        else:
+            where = f'[{claim.experiment[:2]}](experiments/{claim.experiment}.ipynb)'
+            cells = [claim.study, claim.claim, points(row), row.pairs, f'**{row.verdict}**', where]
+            lines.append('| '+' | '.join(map(str, cells))+' |')
+    if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
+    return '\n'.join(lines)
+
+if __name__=='__main__': print(all_claims())

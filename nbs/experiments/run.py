@@ -180,7 +180,8 @@ def show(args):
     notebooks = sorted(o for o in HERE.glob('*.ipynb') if o.name.startswith(tuple(args.only.split(','))))
     if not notebooks: return 0
     words = 'jupyter nbconvert --to notebook --execute --log-level WARN --output-dir'.split()+[str(args.out)]
-    env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=str(HERE))
+    paths = os.pathsep.join([str(HERE), os.environ.get('PYTHONPATH', '')]).rstrip(os.pathsep)
+    env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=paths)
     return subprocess.run([*words, *map(str, notebooks)], env=env).returncode
 
 def drawn(data, folder):
@@ -204,14 +205,16 @@ def missing(args):
     results = args.out/'results.csv'
     have = set(pd.read_csv(results).run) if results.exists() else set()
     wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
-    if args.quick: wanted = wanted[wanted.seed<2].assign(data=[drawn(o, args.out) for o in wanted.data[wanted.seed<2]])
-    if args.quick: wanted['scale'] = .006
+    seeds = '0-1' if args.quick else args.seeds
+    if seeds: wanted = wanted[wanted.seed.isin(parse_seeds(seeds))]
+    if args.quick: wanted = wanted.assign(data=[drawn(o, args.out) for o in wanted.data], scale=.006)
     return wanted.sort_values('seed', kind='stable').to_dict('records')
 
 def parse_args():
     "What was asked"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--only', default='', help='experiments whose names start so, separated by commas')
+    parser.add_argument('--seeds', help="only these, such as '0-2'")
     parser.add_argument('--jobs', type=int, default=1, help='trainings at a time')
     parser.add_argument('--threads', type=int, default=1, help='threads of each; other numbers give other bytes')
     parser.add_argument('--device', help='cpu or cuda; chosen by itself if not given')

@@ -94,9 +94,10 @@ def plot_claims(
     results:pd.DataFrame, # See `arm_diffs`
     pairs:dict, # See `claim_table`
     title:str='', # Of the figure
+    share:float=1/3, # Test images for each training image
 )->plt.Figure:
     "Every claim with its pairs, its interval and its verdict"
-    table = claim_table(results, pairs)
+    table = claim_table(results, pairs, share)
     fig,ax = plt.subplots(figsize=(8, 1.2+.6*len(table)), layout='constrained')
     ax.axvspan(-EQUIVALENT, EQUIVALENT, color='.92', zorder=0)
     ax.axvline(0, color='.6', lw=1)
