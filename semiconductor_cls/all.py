@@ -47,6 +47,7 @@ from .jobs.compare import *
 from .jobs.ablate import *
 from .jobs.claims import *
 from .jobs.curve import *
+from .jobs.renew import *
 from .line.archives import *
 from .line.inputs import *
 from .line.runtime import *
@@ -74,6 +75,7 @@ from .station.tray import *
 from .station.desk import *
 from .station.line import *
 from .station.page import *
+from .station.agree import *
 
 # Names that fastai has too stay fastai's in a notebook; ours by name: `from semiconductor_cls.all import load_image`
 _FASTAI = 'Body Metric S Section image_size inspect load_image load_model save_model spread'.split()

@@ -6,7 +6,7 @@
 __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OPT', 'RUNS_OPT', 'RECIPE_OPT', 'DEVICE_OPT',
            'WEIGHTS_OPT', 'OVERWRITE_OPT', 'RESUME_OPT', 'JSON_OPT', 'DRY_OPT', 'command', 'train', 'predict', 'eda',
            'clean', 'synth', 'evaluate', 'compare', 'ensemble', 'committee', 'ablate', 'curve', 'labels', 'explain',
-           'export', 'serve', 'check', 'archs', 'bench', 'main']
+           'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
 import shlex, signal, sys, warnings, yaml
@@ -63,7 +63,7 @@ OPTION_RANGES = {
     '--seed':(0,2**32-1), '--folds':(0,100), '--settle':(1e-3,86_400), '--scale':(.001,10), '--wrong-labels':(0,.5),
     '--escape-cost':_PRICE, '--overkill-cost':_PRICE, '--defect-rate':(1e-9,1-1e-9), '--max-escape':_SHARE,
     '--max-overkill':_SHARE, '--looks':_SHARE, '--drop':_COUNT, '--port':(1,65_535), '--max-mb':(.001,4096),
-    '--max-files':(1,100_000), '--window':(2,100_000),
+    '--max-files':(1,100_000), '--window':(2,100_000), '--round':(0,100_000),
     '--points':(4,12), '--draws':(2,100), '--more':(1,1_000_000)} # Option → smallest and largest value
 
 def _check_number(option, value):
@@ -162,6 +162,17 @@ def _hash_password(asked:bool):
 _HASH = typer.Option('--hash-password', is_eager=True, callback=_hash_password,
                      help='Ask for a name and a password, print a line for the file of --passwords, and stop')
 
+# %% ../nbs/99_cli.ipynb #0382dc0b
+def _renewed(data, add, path, overwrite, resume): # Table to train on, and the recipe
+    "The run DATA with the verdicts that were given since"
+    from semiconductor_cls.jobs.job import saved_recipe
+    from semiconductor_cls.jobs.renew import renewed_table
+    old,table = open_run(data),path.with_name(f'{path.name}_table.csv')
+    if not resume:
+        check_free(path, overwrite)
+        table = renewed_table(old, add, path, say)
+    return str(table), saved_recipe(old)
+
 # %% ../nbs/99_cli.ipynb #c0017
 def _place(out, name, runs, usual=None):
     "The directory of a run: `--out`, or `--name` in `--runs`, or the usual one"
@@ -247,6 +258,8 @@ def train(
     track:Annotated[bool, _TRACK]=False,
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
+    # Verdicts of a station (verdicts.csv): DATA is a finished run then, and they join its training pictures
+    add:Optional[Path]=None,
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
@@ -266,11 +279,16 @@ def train(
       semicls train photos/ --name line4 --folds 5
 
       semicls train --config runs/line4/config.yaml --name again
+
+      semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5
     """
     _check_resume(resume, overwrite)
     path = _place(out, name, runs, 'run')
+    if add and (recipe!='quick' or arch or set_ or group or folds or dry_run):
+        raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
     from semiconductor_cls.jobs.report import headline
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
+    if add: data,chosen = _renewed(data, add, path, overwrite, resume)
     if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), overwrite, resume, json)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
@@ -779,6 +797,8 @@ def serve(
     # Address of a proxy before the station, which may say who a visitor is (may be repeated)
     proxy:Optional[list[str]]=None,
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
+    # A blind round of this many parts, to see how well people agree (semicls agree); each start begins the next round
+    round:int=0,
 ):
     """Open the inspection station in a browser.
 
@@ -796,7 +816,8 @@ def serve(
     """
     from semiconductor_cls.station.page import serve_station
     limits = (max_mb, max_files, window)
-    more = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), judge_first=judge_first)
+    more = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
+    more |= dict(judge_first=judge_first, round_of=round)
     serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **more)
 
 # %% ../nbs/99_cli.ipynb #149843a3
@@ -859,6 +880,28 @@ def bench(
     from semiconductor_cls.line.machine import bench_run
     df = bench_run(run)
     answer(df.to_string(index=False, float_format='{:,.1f}'.format), dict(run=run, engines=df.to_dict('records')), json)
+
+# %% ../nbs/99_cli.ipynb #fac381ed
+@command('answers', who='On the line')
+def agree(
+    answers:Path, # Folder of the verdicts of a station, or a table (.csv) with part, who, round, verdict
+    gold:Optional[Path]=None, # Table (.csv) with part and label, which are known to be right
+    out:Path=Path('agreement.html'), # The page; the kappas lie beside it as .csv
+):
+    """How well inspectors agree: with themselves, with each other, with gold labels and with the model.
+
+    Examples:
+
+      semicls serve runs/line4 --round 30
+
+      semicls agree verdicts --gold gold.csv
+    """
+    from semiconductor_cls.station.agree import agreement, read_answers
+    table = agreement(read_answers(answers, gold), out, answers)
+    for o in table.itertuples():
+        words = f'{o.kind}: {o.between}'
+        typer.echo(f'{words}: kappa {o.kappa:.2f} ({o.lo:.2f} to {o.hi:.2f}), {o.answers:,} answers')
+    say(f"{out}, {out.with_suffix('.csv')}")
 
 # %% ../nbs/99_cli.ipynb #c0061
 def _sigterm(*_): raise KeyboardInterrupt

@@ -187,7 +187,7 @@ def stands_html(
     h:str # Hash of a picture
 )->str: # HTML; '' where nobody has said anything
     "The verdicts about a part that stand"
-    said = verdicts_of(st.v, h).to_dict('records')
+    said = [] if st.round else verdicts_of(st.v, h).to_dict('records')
     return piece('stands', rows=[row | dict(sign=WORDS[row['verdict']][1]) for row in said]) if said else ''
 
 # %% ../../nbs/85_station.desk.ipynb #c0030
@@ -255,7 +255,7 @@ def is_blind(
     who:str # The inspector
 )->bool:
     "Whether the machine keeps its word back, because this person has not said theirs"
-    return st.judge_first and who not in verdicts_of(st.v, h).who.tolist()
+    return bool(st.round) or st.judge_first and who not in verdicts_of(st.v, h).who.tolist()
 
 _COMPARED = 'select hash, verdict, score, threshold from standing where model=? and (who=? or ?=\'\')'
 
@@ -277,6 +277,7 @@ def machine_html(
     t:float # Threshold on the slider
 )->str: # HTML
     "What the machine says after the person, and how often the two agree"
+    if st.round: return ''
     part,said = find_seen(st, h),verdicts_of(st.v, h)
     machine = word_of(st, part['score'], t, strange_note(st, h))
     own = said.verdict[said.who==who].iloc[-1]
@@ -288,7 +289,7 @@ def machine_html(
 # %% ../../nbs/85_station.desk.ipynb #c0040
 def _waits(st, s, desk, t, who):
     "The open list of a desk"
-    return waiting(st.v, st.model, None if s['list']=='looks' else desk, t, who=who)
+    return waiting(st.v, st.model, st.round or (None if s['list']=='looks' else desk), t, who=who)
 
 def _part_html(st, part, blind):
     "A part and what is similar, or why it cannot be shown"
@@ -345,7 +346,8 @@ def judge(
     "A verdict about the picture on the screen"
     part = find_seen(st, shown)
     if part is None: return s | dict(hash=None)
-    check_look(st, shown, who)
+    if st.round: known = None # In a blind round nobody knows what others have said
+    else: check_look(st, shown, who)
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
     add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin)
     return s | dict(hash=after if after!=shown else None)

@@ -454,7 +454,8 @@ def serve_station(
     tls_cert=None, # Certificate in PEM
     tls_key=None, # Its key
     proxy=(), # Addresses of proxies that may say who a visitor is
-    judge_first:bool=False # Whether the machine speaks after the person
+    judge_first:bool=False, # Whether the machine speaks after the person
+    round_of:int=0 # Parts of a blind round
 ):
     "Open the station and serve until it is stopped"
     named = check_access(host, token, users, passwords, proxy)
@@ -462,7 +463,7 @@ def serve_station(
     matplotlib.use('Agg')   # no windows from a server
     _gradio()
     _claim(host, port)
-    st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell, judge_first)
+    st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of)
     if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
     if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
     station_log(st.v.path)

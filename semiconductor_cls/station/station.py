@@ -182,7 +182,8 @@ class Station:
         max_files:int=200, # Pictures dropped at once
         window:int=200, # Pictures in a window of the drift page
         tell=noop, # Called with a line if the start takes long
-        judge_first:bool=False # Whether the machine speaks after the person
+        judge_first:bool=False, # Whether the machine speaks after the person
+        round_of:int=0 # Parts of a blind round; 0 for no round
     ):
         self.run = run if isinstance(run, Run) else open_run(run)
         check_window(window)
@@ -191,7 +192,9 @@ class Station:
         self.index = open_index(self.run, self.ex, tell)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
-        self.sets,self.judge_first = _known_sets(self.run),judge_first
+        self.sets,self.judge_first = _known_sets(self.run),judge_first or bool(round_of)
+        self.round,n = begin_round(self.v, self.model, round_of) if round_of else ('',0)
+        if round_of: tell(f'{self.round}: {n:,} parts, blind; semicls agree {verdicts} reads the answers')
         self.lo,self.threshold = self.ex.cuts
         self.origin = 'torch',self.ex.cuts.id # Engine, decision
         self.trade = trade(*self.sets['valid'])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'check_image', 'Verdicts',
            'printable', 'base_name', 'image_path', 'add_image', 'add_seen', 'add_verdict', 'take_back', 'verdicts_of',
-           'waiting', 'journal', 'training_table', 'export_verdicts']
+           'waiting', 'begin_round', 'journal', 'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -290,6 +290,10 @@ _BACK = '(select 1 from taken_back b join verdict r on r.id=b.verdict where r.ha
 _QUEUE = f"""select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total, {LAST_SAID}
     from seen s where s.model=:model and {{}}
     order by exists {_BACK} desc, abs(s.score-:t), s.id limit :n"""
+_ROUND = """select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total, 0 known from seen s
+    where s.model=:model and s.desk=:desk and not exists
+        (select 1 from standing r where r.hash=s.hash and r.id>s.since and r.who=:who)
+    order by substr(s.hash, 1+cast(substr(:desk, 7) as int)%60) limit :n"""
 
 def waiting(
     v:Verdicts,
@@ -301,7 +305,30 @@ def waiting(
 )->pd.DataFrame: # `hash name score total known`: how many wait, and the number of the last verdict; most doubtful first
     "Pictures that wait for a verdict"
     query = _QUEUE.format(LOOKS if desk is None else WAITS)
+    if str(desk).startswith('round-'): query = _ROUND
     return v.read(query, dict(model=model, desk=desk, t=float(threshold), n=int(limit), who=printable(who, 60)))
+
+# %% ../../nbs/82_station.verdicts.ipynb #ecb814ce
+_PARTS = 'select distinct hash, name, score from seen where model=? and desk {} order by hash'
+
+def begin_round(
+    v:Verdicts,
+    model:str, # Of the station
+    n:int, # Parts, in the first round; later ones show the same
+    seed:int=0
+)->tuple: # The desk of the round, how many parts it has
+    "The next round; one that nobody has begun is the next one still"
+    k = int(v.read("select coalesce(max(cast(substr(desk, 7) as int)), 0) k from seen where desk like 'round-%'").k[0])
+    last = f'round-{k}'
+    begun = v.read('select 1 from seen s join standing r on r.hash=s.hash and r.id>s.since where s.desk=?', [last])
+    parts = v.read(_PARTS.format("like 'round-%'"), [model]).drop_duplicates('hash')
+    if k and not len(begun) and len(parts): return last, len(parts)
+    if not len(parts):
+        there = v.read(_PARTS.format("not like 'round-%'"), [model]).drop_duplicates('hash')
+        if len(there)<n: raise UserError(f'--round {n}: only {len(there):,} parts were scored here; score more first')
+        parts = there.sample(n, random_state=seed)
+    for o in parts.itertuples(): add_seen(v, o.hash, model, f'round-{k+1}', o.name or '', o.score)
+    return f'round-{k+1}', len(parts)
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0047
 _JOURNAL = """select r.time, r.who, r.verdict,
