@@ -464,6 +464,7 @@ def serve_station(
     _gradio()
     _claim(host, port)
     st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of)
+    rescore(st, tell)
     if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
     if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
     station_log(st.v.path)

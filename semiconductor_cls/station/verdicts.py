@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'check_image', 'Verdicts',
            'printable', 'base_name', 'image_path', 'add_image', 'add_seen', 'add_verdict', 'take_back', 'verdicts_of',
-           'waiting', 'begin_round', 'journal', 'training_table', 'export_verdicts']
+           'waiting', 'outlived', 'begin_round', 'journal', 'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -206,7 +206,7 @@ def add_image(
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0032
 _ADD_SEEN = """insert into seen (hash, model, desk, time, name, score, since)
-    values (?,?,?,?,?,?,(select coalesce(max(id), 0) from verdict))
+    values (?,?,?,?,?,?,coalesce(?,(select max(id) from verdict),0))
     on conflict (hash, model, desk) do update
     set time=excluded.time, name=excluded.name, score=excluded.score, since=excluded.since"""
 
@@ -216,10 +216,11 @@ def add_seen(
     model:str, # What scored it
     desk:str, # Who brought it
     name:str, # What it was called there
-    score:float # From 0 to 1
+    score:float, # From 0 to 1
+    since:int=None # Number of the last verdict before it came; the last one there is if `None`
 ):
     "A picture was scored at a desk; once more at the same desk, it waits again"
-    with v.db() as db: db.execute(_ADD_SEEN, [h, model, desk, now(), base_name(name), float(score)])
+    with v.db() as db: db.execute(_ADD_SEEN, [h, model, desk, now(), base_name(name), float(score), since])
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0035
 _ADD_VERDICT = """insert into verdict
@@ -307,6 +308,20 @@ def waiting(
     query = _QUEUE.format(LOOKS if desk is None else WAITS)
     if str(desk).startswith('round-'): query = _ROUND
     return v.read(query, dict(model=model, desk=desk, t=float(threshold), n=int(limit), who=printable(who, 60)))
+
+# %% ../../nbs/82_station.verdicts.ipynb #9ab21e24
+_OUTLIVED = """select s.hash, s.desk, coalesce(s.name, '') name, s.since from seen s
+    where s.model!=:model and s.desk not like 'round-%'
+    and s.id=(select max(t.id) from seen t where t.hash=s.hash and t.desk=s.desk)
+    and (not exists (select 1 from standing r where r.hash=s.hash and r.id>s.since)
+         or 'look'=(select r.verdict from standing r where r.hash=s.hash order by r.id desc limit 1)) order by s.id"""
+
+def outlived(
+    v:Verdicts,
+    model:str # Of the station
+)->pd.DataFrame: # `hash desk name since`
+    "What waits, and was scored by another model only"
+    return v.read(_OUTLIVED, dict(model=model))
 
 # %% ../../nbs/82_station.verdicts.ipynb #ecb814ce
 _PARTS = 'select distinct hash, name, score from seen where model=? and desk {} order by hash'
