@@ -78,5 +78,5 @@ from .station.page import *
 from .station.agree import *
 
 # Names that fastai has too stay fastai's in a notebook; ours by name: `from semiconductor_cls.all import load_image`
-_FASTAI = 'Body Metric S Section image_size inspect load_image load_model save_model spread'.split()
+_FASTAI = 'Body Link Metric S Section image_size inspect load_image load_model save_model spread'.split()
 __all__ = [name for name in dir() if not name.startswith('_') and name not in _FASTAI]

@@ -12,7 +12,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OP
 import shlex, signal, sys, warnings, yaml
 from dataclasses import fields
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, cleandoc, signature
 from pathlib import Path
 from typing import Annotated, Optional
 import semiconductor_cls, typer
@@ -87,6 +87,7 @@ def _declared(parameter, help, by_place):
 
 _CONFIG = Annotated[Optional[Path], typer.Option('--config', help='A YAML file with options of this command')]
 
+# %% ../nbs/99_cli.ipynb #30b5ca08
 def _with_config(f):
     "The same command, which also has the option `--config`; `Command` has read the file by then"
     @wraps(f)
@@ -99,11 +100,13 @@ def _with_config(f):
 def command(
     *places:str, # Parameters that are given by place; the others are options
     who:str='More', # Heading in the help, one of `PEOPLE`
-    old:dict=None # Option of an earlier release → the one that replaces it
+    old:dict=None, # Option of an earlier release → the one that replaces it
+    examples:list=() # Command lines, where there are too many for a docstring
 ):
     "Make a function a command of `semicls`, with the comments of its parameters as their help"
     kind = type('Command', (Command,), dict(old=old or {}))
     def register(f):
+        if examples: f.__doc__ = '\n\n'.join([cleandoc(f.__doc__), 'Examples:', *(f'  {o}' for o in examples)])
         helps = docments(f)
         for name,parameter in signature(f).parameters.items():
             if helps[name]: f.__annotations__[name] = _declared(parameter, helps[name], name in places)
@@ -190,6 +193,7 @@ def _check_resume(resume, overwrite, path=None):
     begun = path is None or path.is_dir() or any(path.parent.glob(f'{path.name}*'))
     if resume and not begun: raise UserError(f'{path}: nothing was begun here; leave --resume out')
 
+# %% ../nbs/99_cli.ipynb #91703ad1
 def _go_on(data, path, good, defect):
     "The command that goes on with a run"
     words = ['semicls','train',data,'--out',str(path)]
@@ -220,6 +224,7 @@ def _pairs(recipe):
     def text(value): return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
     return [f'{name}={text(value)}' for name,value in values.items()]
 
+# %% ../nbs/99_cli.ipynb #9231b5f9
 def _keep_config(path, options, recipe):
     "Write the options that train this run once more"
     options = {**options, 'arch':recipe.arch, 'group':recipe.group_by}
@@ -236,8 +241,28 @@ def _plan_train(data, recipe, folds, path, classes, overwrite, resume, as_json):
     does = f"train {recipe.arch} {counted(folds or 1, 'time')}: {', '.join(passes)}"
     plan(f"{counted(len(df), 'image')}, {read_as(df)}", does, [path], as_json)
 
-# %% ../nbs/99_cli.ipynb #fa66d411
-@command('data', who='Train and judge')
+# %% ../nbs/99_cli.ipynb #3c20d6ff
+_TRAIN = ["semicls train photos/ --name line4 --group '^(.+)_cam'",
+    'semicls train elpv --recipe quick --name demo',
+    'semicls train photos/ --good ok --defect ng --name line4 --set epochs=8',
+    'semicls train photos/ --name line4 --resume',
+    'semicls train photos/ --name line4 --folds 5',
+    'semicls train --config runs/line4/config.yaml --name again',
+    'semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5']
+
+def _check_add(add, others):
+    "Refuse to change the recipe of a run that gets verdicts"
+    if not (add and others): return
+    raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
+
+def _say_trained(m, path, data, json):
+    "The result of a training"
+    from semiconductor_cls.jobs.report import headline
+    own = ' Your own folder: semicls train FOLDER (with good/ and defect/ in it)' if data=='elpv' else ''
+    answer(f"{headline(m)}. Report: {path/'report.html'}.{own}", {**m, 'run':path}, json)
+
+# %% ../nbs/99_cli.ipynb #a6f972b6
+@command('data', who='Train and judge', examples=_TRAIN)
 def train(
     data:str, # A folder of images, a table (clean.csv), or the word 'elpv'
     group:Annotated[Optional[str], _GROUP]=None,
@@ -265,38 +290,19 @@ def train(
 
     First of all, --group: several photographs of one part have to stay together, or the test flatters.
     On a public set with six exposures a part the AUC was 0.936 without it; with it an honest 0.887.
-
-    Examples:
-
-      semicls train photos/ --name line4 --group '^(.+)_cam'
-
-      semicls train elpv --recipe quick --name demo
-
-      semicls train photos/ --good ok --defect ng --name line4 --set epochs=8
-
-      semicls train photos/ --name line4 --resume
-
-      semicls train photos/ --name line4 --folds 5
-
-      semicls train --config runs/line4/config.yaml --name again
-
-      semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5
     """
     _check_resume(resume, overwrite)
     path = _place(out, name, runs, 'run')
-    if add and (recipe!='quick' or arch or set_ or group or folds or dry_run):
-        raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
-    from semiconductor_cls.jobs.report import headline
+    _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
     if add: data,chosen = _renewed(data, add, path, overwrite, resume)
     if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), overwrite, resume, json)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
-    again = _go_on(data, path, good, defect)
-    m = _train(data, chosen, seed, folds, path, again, **options, tell=say, track=track, command=_called())
+    options |= dict(tell=say, track=track, command=_called())
+    m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
     if not resume: _keep_config(path, keep, chosen)
-    own = f' Your own folder: semicls train FOLDER (with {good}/ and {defect}/ in it)' if data=='elpv' else ''
-    answer(f"{headline(m)}. Report: {path/'report.html'}.{own}", {**m, 'run':path}, json)
+    _say_trained(m, path, data, json)
 
 # %% ../nbs/99_cli.ipynb #c0024
 def _check_watch(images, watch, settle, submission):
@@ -317,7 +323,21 @@ def _plan_predict(run, images, out, submission, as_json):
     out = check_out(out, submission, images)
     plan(counted(len(list_inputs(images)), 'file'), f'score them with {run}', [out], as_json)
 
-# %% ../nbs/99_cli.ipynb #c0025
+# %% ../nbs/99_cli.ipynb #6c95cdd7
+def _watched(run, watch, out, engine, settle): # Files without a score, the counts, and a line about them
+    from semiconductor_cls.line.watch import watch_folder
+    n = watch_folder(run, watch, out, engine, settle, say)
+    broken = n['']
+    return broken, n, f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
+
+def _scored(run, images, out, engine, submission): # The same of a table that is made at once
+    from semiconductor_cls.line.predict import predict_table
+    n = predict_table(run, images, out, engine, submission, say)
+    broken = n['broken']
+    speed = f"{n['images_per_s']:,.0f} images/s"
+    return broken, n, f"{counted(n['files'], 'file')}, {_decided(n, broken)}, {speed}: {out}"
+
+# %% ../nbs/99_cli.ipynb #53d04990
 @command('run', 'images', who='On the line')
 def predict(
     run:Path, # A run directory, or an exported bundle
@@ -349,17 +369,9 @@ def predict(
     _check_watch(images, watch, settle, submission)
     if dry_run and watch: raise UserError('--dry-run and --watch exclude each other')
     if dry_run: return _plan_predict(run, images, out, submission, json)
-    from semiconductor_cls.line.predict import predict_table
-    from semiconductor_cls.line.watch import watch_folder
-    if watch:
-        n = watch_folder(run, watch, out, engine, settle, say)
-        broken = n['']
-        answer(f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}", {**n, 'out':out}, json)
-    else:
-        n = predict_table(run, images, out, engine, submission, say)
-        broken = n['broken']
-        said = f"{counted(n['files'], 'file')}, {_decided(n, broken)}, {n['images_per_s']:,.0f} images/s: {out}"
-        answer(said, {**n, 'out':out}, json)
+    if watch: broken,found,said = _watched(run, watch, out, engine, settle)
+    else: broken,found,said = _scored(run, images, out, engine, submission)
+    answer(said, {**found, 'out':out}, json)
     if broken: raise typer.Exit(3)
 
 # %% ../nbs/99_cli.ipynb #c0028
@@ -470,6 +482,7 @@ def _plan_evaluate(run, as_json):
     writes = [run/name for name in ('metrics.json','operating.json','figures','report.html')]
     plan(f'{run.path}: {counts or "no predictions"}', 'measure, and choose the threshold', writes, as_json)
 
+# %% ../nbs/99_cli.ipynb #5a5a22d0
 @command('run', who='Train and judge')
 def evaluate(
     run:Path, # A run directory
@@ -797,8 +810,7 @@ def serve(
     # Address of a proxy before the station, which may say who a visitor is (may be repeated)
     proxy:Optional[list[str]]=None,
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
-    # A blind round of this many parts, to see how well people agree (semicls agree); each start begins the next round
-    round:int=0,
+    round:int=0, # A blind round of so many parts, for `semicls agree`; each start begins the next one
 ):
     """Open the inspection station in a browser.
 
@@ -816,9 +828,9 @@ def serve(
     """
     from semiconductor_cls.station.page import serve_station
     limits = (max_mb, max_files, window)
-    more = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
-    more |= dict(judge_first=judge_first, round_of=round)
-    serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **more)
+    secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
+    serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **secure,
+                  judge_first=judge_first, round_of=round)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')

@@ -197,6 +197,7 @@ def _light_terms(a, some):
     gray = a.ravel()[some].astype(np.float64)
     return np.stack([gray, gray*x, gray*y, one, x, y], -1)
 
+# %% ../nbs/16_duplicates.ipynb #b130383b
 def _least_squares(terms, target):
     "Weights of the six terms; from sums of products, which takes a tenth of the time"
     return np.linalg.lstsq(terms.T@terms, terms.T@target, rcond=None)[0]

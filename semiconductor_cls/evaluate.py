@@ -230,6 +230,7 @@ def _count_text(k, n, sizes):
     "A count, and below it its share"
     return f'{k:,}\n{_share(k, n, *rate_ci(k, n, sizes=sizes))}'
 
+# %% ../nbs/32_evaluate.ipynb #4d92b08b
 def _outcomes(y, p, t, groups, lo):
     "Of good parts, then of defects: (name, text, whether it is wrong) of what passes, is rejected and is looked at"
     y,p = _as_arrays(y, p)

@@ -2,6 +2,7 @@
 import json, re, signal, subprocess, sys
 import pytest
 from conftest import part, struck, tree
+from semiconductor_cls.base.page import time_text
 from semiconductor_cls.base.table import read_csv
 
 TINY = '--arch efficientnet_lite0 --set sizes=32 --set epochs=1 --set bs=8'.split()
@@ -243,7 +244,7 @@ def test_a_run_is_repeated_from_its_own_file_and_answers_programs(semicls, few):
     p = semicls('predict', 'runs/a', 'one', '--out', 't.csv')
     assert p.out.startswith('1 file, ') and not ONES.search(p.err+p.out)
     page = (few/'runs/a/report.html').read_text()
-    assert 'finished '+info(few/'runs/a')['finished'] in page and not ONES.search(page)
+    assert time_text(info(few/'runs/a')['finished']) in page and not ONES.search(page)
 
 @pytest.mark.parametrize('text,why', {'nonsense: 1':'no option nonsense', 'seed: many':"'--seed'", '- a':'no names',
     'seed: -4':'--seed -4', 'set: [epoch=3]':'Did you mean epochs', 'out: x':'leave --name'}.items())

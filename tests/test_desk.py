@@ -7,6 +7,7 @@ from browser import *
 from conftest import Server, get
 
 def journal_of(s): return pd.read_csv(io.StringIO(get(s.url+'journal.csv')[1]), keep_default_na=False)
+def answered(page): page.wait_for_function('stationAnswered()')
 def oops(page, words): page.wait_for_function('w => document.querySelector("#oops").innerText.includes(w)', arg=words)
 def waits(page, n): page.wait_for_function('n => document.querySelectorAll("#queue li").length==n', arg=n)
 def stands(page, words):
@@ -54,6 +55,7 @@ def test_two_tabs_and_two_people_do_not_overrule_each_other_in_silence(place, ch
         stands(tab, 'pass, Ann')
         assert shown(tab)==part and journal_of(s).verdict.tolist()==['pass']
         press(tab, 'r') # now that it is known
+        answered(tab)
         assert journal_of(s).verdict.tolist()==['pass','reject']
 
         ben = Inspector(chrome, s.url, 'Ben').page
@@ -81,6 +83,7 @@ def test_no_verdict_key_gets_into_the_name(place, chrome):
         waits(page, 3)
         page.click(NAME) # by chance
         press(page, 'p')
+        answered(page)
         assert page.input_value(NAME)=='Ann' and journal_of(s).verdict.tolist()==['pass']
         page.dblclick(NAME) # on purpose
         page.keyboard.press('End')
@@ -88,6 +91,7 @@ def test_no_verdict_key_gets_into_the_name(place, chrome):
         assert page.input_value(NAME)=='Annlpru' and len(journal_of(s))==1, 'a name is typed, and nothing judged'
         page.keyboard.press('Enter')
         press(page, 'r')
+        answered(page)
         assert journal_of(s).who.tolist()==['Ann','Annlpru']
 
 # ---- eight hours a day
@@ -105,7 +109,6 @@ SIZES = [(1440,900), (1024,768), (390,844)]
 VERDICT = dict(p='pass', r='reject', l='look')
 
 def view(page): return page.evaluate('stationPicture.view()')
-def answered(page): page.wait_for_function('!document.body.classList.contains("ahead")')
 
 def look_closely(page):
     "Zoom and pan by key, wheel and drag; the light by key; the part stays, and `0` undoes all"

@@ -11,7 +11,7 @@ from semiconductor_cls.station import page
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = dict(sizes='32', epochs='1', frozen_epochs='1', bs='8') # What a training is shrunk by
-TRAINS = ('train','committee','ablate')
+TRAINS = ('train','committee','ablate','curve')
 PLACES = {'elpv':'photos', '/data/today':'today'} # Words of the examples → what stands here for them
 
 def of_help(text):
@@ -33,7 +33,7 @@ def collect():
     return [o for o in dict.fromkeys(found) if 'COMMAND' not in o]
 
 EXAMPLES = collect()
-SLOW = re.compile(r'--folds|--vary|committee|--format|ensemble|^semicls synth|serve runs|--measure')
+SLOW = re.compile(r'--folds|--vary|committee|--format|ensemble|^semicls synth|serve runs|--measure|^semicls curve')
 
 def test_examples_are_found_in_both_places():
     assert len(EXAMPLES)>30
@@ -77,6 +77,7 @@ def small(words):
         keep = [i for i,o in enumerate(words) if o=='--set' and words[i+1].partition('=')[0] in SMALL]
         words = [o for i,o in enumerate(words) if i not in keep and i-1 not in keep]
         words += [o for name,value in SMALL.items() for o in ('--set',f'{name}={value}')] + ['--weights','none']
+    if words[1]=='curve': words += ['--points','2','--draws','2']
     if words[1]=='synth': words[words.index('--scale')+1] = '0.001'
     if words[1]=='serve' and '--hash-password' not in words: words += ['--no-browser','--port',str(free_port())]
     return words

@@ -235,6 +235,7 @@ def test_a_verdict_that_cannot_be_written_is_said_and_its_picture_stays(place, c
         other.execute('rollback')
         other.close()
         press(page, 'p')
+        page.wait_for_function('stationAnswered()')
         assert page.inner_text('#oops')=='' and judged(s)==1
         out = s.stop()
     assert 'Traceback' not in out, out

@@ -104,13 +104,16 @@ def test_a_measured_file_that_is_not_the_one_written_is_named(runs, name):
         with pytest.raises(UserError, match=f'{name}: differs from what was written'): renew_report(run)
 
 def test_a_changed_threshold_decides_nothing_and_evaluate_measures_anew(semicls, runs):
-    run = open_run(runs/'a')
-    write_json(run/'metrics.json', run.read('metrics.json') | dict(threshold=.001))
-    out = semicls('predict', 'runs/a', 'runs/a/figures', '--out', 'p.csv')
-    assert out.returncode==1 and 'metrics.json: differs from what was written' in out.err, out.err
-    assert 'Traceback' not in out.err
+    history,chosen = runs/'a/decisions.jsonl',open_run(runs/'a').decision.hi
+    entry = json.loads(history.read_text().splitlines()[-1])
+    history.write_text(json.dumps(entry | dict(lo=.001, hi=.001))+'\n')
+    for args in (['predict','runs/a','runs/a/figures','--out','p.csv'], ['evaluate','runs/a']):
+        out = semicls(*args)
+        assert out.returncode==1 and 'decisions.jsonl: differs from what was written' in out.err, out.err
+        assert 'Traceback' not in out.err
+    history.unlink() # as the message says
     assert semicls('evaluate', 'runs/a').returncode==0
-    assert run.decision.threshold!=.001
+    assert open_run(runs/'a').decision.hi!=.001 and chosen!=.001
 
 def test_a_run_without_hashes_opens_as_before(runs):
     info = json.loads((runs/'a/run.json').read_text())

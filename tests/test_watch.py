@@ -69,8 +69,8 @@ def test_watch_scores_each_file_once_over_kills(semicls, tmp_path):
     p = start()
     wait_for(lambda: rows()>=5, p)
     p.send_signal(signal.SIGINT)
-    out,err = p.communicate(timeout=30)
-    assert p.returncode==3 and '2 files scored' in out and 'Traceback' not in err # 3: one of them is broken
+    said,err = p.communicate(timeout=30)
+    assert p.returncode==3 and '2 files scored' in said and 'Traceback' not in err # 3: one of them is broken
     df = read_csv(out)
     assert df.id.tolist()[:2]==['a','b']
     assert set(df.id)=={'a','b','slow','sub/a','zero'} and df.path.is_unique

@@ -61,6 +61,7 @@ def write_json(
     "Write `d` as indented JSON, atomically; paths become strings, NaN becomes null"
     write_text(path, json.dumps(_jsonable(d), indent=2) + '\n')
 
+# %% ../../nbs/01_base.files.ipynb #03962f72
 def json_line(d)->str: # Without a line break
     "`d` as `write_json` writes it, in one line"
     return json.dumps(_jsonable(d))

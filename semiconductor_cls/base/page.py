@@ -50,6 +50,7 @@ class Light(NamedTuple):
     colour:str # 'green', 'amber' or 'red'
     text:str # Why
 
+# %% ../../nbs/06_base.page.ipynb #5e031a12
 class Link(NamedTuple):
     "A cell that leads to a file"
     text:str

@@ -177,6 +177,7 @@ def _decimals(col):
     if known.str.fullmatch(r'-?\d{1,3},\d{3}').any(): return col
     return pd.to_numeric(col.str.replace(',', '.'))
 
+# %% ../../nbs/03_base.table.ipynb #8b58d99f
 def _is_box(o): # Left, top, right, bottom
     numbers = isinstance(o, list) and len(o)==4 and all(type(v) in (int,float) and 0<=v<1e9 for v in o)
     return numbers and o[0]<=o[2] and o[1]<=o[3]

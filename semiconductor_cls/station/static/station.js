@@ -10,6 +10,7 @@
   const drawnPart = () => document.querySelector('#picture .part:not(.ahead)');
   const front = () => seen || drawnPart();
   window.stationShown = () => front()?.dataset.hash || '';
+  window.stationAnswered = () => !current && !waiting.length && !over;
   window.stationPressed = () => JSON.stringify({
     shown: current?.shown || '', known: current?.known || 0, more: waiting.some(o => verdicts.has(o.id)),
   });
