@@ -787,7 +787,12 @@ def export(
     typer.echo(f"{out}: {size}, largest difference to torch {m['parity']['largest']:.1e}; seal {m['seal']}")
 
 # %% ../nbs/99_cli.ipynb #c0057
-@command('run', who='On the line')
+_SERVE = ['semicls serve runs/line4',
+    'semicls serve --hash-password >> people',
+    'semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --passwords people --tls-cert c.pem --tls-key k.pem',
+    'semicls train verdicts/verdicts.csv --name line5']
+
+@command('run', who='On the line', examples=_SERVE)
 def serve(
     run:Path, # A finished run, of one model or of a committee
     verdicts:Path=Path('verdicts'), # Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv
@@ -815,16 +820,6 @@ def serve(
     """Open the inspection station in a browser.
 
     Drop pictures, see score and heat map, decide with one key, keep the verdicts.
-
-    Examples:
-
-      semicls serve runs/line4
-
-      semicls serve --hash-password >> people
-
-      semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --passwords people --tls-cert c.pem --tls-key k.pem
-
-      semicls train verdicts/verdicts.csv --name line5
     """
     from semiconductor_cls.station.page import serve_station
     limits = (max_mb, max_files, window)
@@ -854,6 +849,7 @@ def check(
     answer('\n'.join([*lines, said]), dict(whole=not bad, found=[o._asdict() for o in found]), json)
     if bad: raise typer.Exit(1)
 
+# %% ../nbs/99_cli.ipynb #0e366032
 @command('names', who='This installation')
 def archs(
     names:Optional[list[str]]=None, # Backbones of timm; those of the study if none is named
@@ -875,6 +871,7 @@ def archs(
     if measure: df['images_per_s'] = [round(measure_arch(name), 1) for name in df.backbone]
     answer(df.to_string(index=False), dict(archs=df.to_dict('records')), json)
 
+# %% ../nbs/99_cli.ipynb #674b91a6
 @command('run', who='This installation')
 def bench(
     run:Path, # A run directory, or an exported bundle
