@@ -1,6 +1,6 @@
 "How many defects: a killed curve goes on, parts stay together, and what cannot be drawn is one line"
 import json
-import numpy as np, pandas as pd
+import numpy as np, pandas as pd, pytest
 from hypothesis import given, strategies as st
 from conftest import heard
 from semiconductor_cls.jobs.curve import *
@@ -27,6 +27,7 @@ def test_sets_lie_within_each_other_hold_whole_parts_and_never_touch_the_test_se
     assert n<=found<n+4
     if n>1: assert set(subset(df, n-1, draw).group)<=set(small.group)
 
+@pytest.mark.slow
 def test_a_killed_curve_goes_on_and_says_what_it_found(semicls, parts, tmp_path):
     from semiconductor_cls.synth import synth_folder
     synth_folder(tmp_path/'many', 80, 48)
