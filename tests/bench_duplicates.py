@@ -7,6 +7,7 @@ part each time. One part in four gets a copy. A part is wrongly called if it is 
 """
 import argparse, time
 import cv2, numpy as np, pandas as pd
+from fixtures import design, shoot
 from semiconductor_cls.base.image import load_image
 from semiconductor_cls.duplicates import VIEWS, is_copy, picture_print, propose, whiten
 from semiconductor_cls.source import read_elpv
@@ -27,19 +28,6 @@ def kinds():
     "Name → what is done to a picture"
     made = {f'JPEG {q} {how.__name__}': lambda a, q=q, how=how: encoded(how(a), q) for q in (90,75) for how in HOWS}
     return made | {f'no JPEG {how.__name__}': how for how in HOWS[1:]}
-
-def design(rng):
-    "Rectangles of several grays, without noise"
-    part = np.full((240,320), 60, np.float32)
-    for _ in range(25):
-        x,y,wide,high = rng.integers((0,0,10,10), (300,220,70,50)).tolist()
-        cv2.rectangle(part, (x,y), (x+wide,y+high), float(rng.integers(40, 200)), -1)
-    return cv2.GaussianBlur(part, (0,0), 1.2)
-
-def shoot(part, rng, noise):
-    "One photograph"
-    moved = np.roll(part, tuple(rng.integers(-2, 3, 2)), (0,1))*rng.uniform(.95, 1.05)
-    return np.clip(moved+rng.normal(0, noise, part.shape), 0, 255).astype(np.uint8)
 
 def fixture(n_designs, noise, seed, stored):
     rng = np.random.default_rng([seed,n_designs,noise])

@@ -3,6 +3,7 @@ from pathlib import Path
 import cv2, numpy as np, pytest
 from PIL import Image
 from conftest import picture
+from fixtures import design, shoot
 from semiconductor_cls.base.table import make_table, read_csv
 from semiconductor_cls.clean import run_clean
 from semiconductor_cls.duplicates import group_copies
@@ -32,19 +33,6 @@ def test_tiny_blank_and_huge_pictures(tmp_path):
     assert df.group.nunique()==len(df)-1
 
 # ---- a fixture: several designs, each photographed in the same place, a different part each time
-
-def design(rng):
-    "Rectangles of several grays"
-    part = np.full((240,320), 60, np.float32)
-    for _ in range(25):
-        x,y,wide,high = rng.integers((0,0,10,10), (300,220,70,50)).tolist()
-        cv2.rectangle(part, (x,y), (x+wide,y+high), float(rng.integers(40, 200)), -1)
-    return cv2.GaussianBlur(part, (0,0), 1.2)
-
-def shoot(part, rng, noise):
-    "One photograph: shifted, of another gain, with noise of its own"
-    moved = np.roll(part, tuple(rng.integers(-2, 3, 2)), (0,1))
-    return np.clip(moved*rng.uniform(.95, 1.05)+rng.normal(0, noise, part.shape), 0, 255).astype(np.uint8)
 
 def fixture(root, noise, ext='png', n_designs=4, n=8):
     "Pictures of different parts; their paths"
