@@ -87,6 +87,54 @@ def _declared(parameter, help, by_place):
 
 _CONFIG = Annotated[Optional[Path], typer.Option('--config', help='A YAML file with options of this command')]
 
+# %% ../nbs/99_cli.ipynb #aad9719b
+_LEARNING = """
+semicls train photos/ --name line4 --group '^(.+)_cam'
+semicls train elpv --recipe quick --name demo
+semicls train photos/ --good ok --defect ng --name line4 --set epochs=8
+semicls train photos/ --name line4 --resume
+semicls train photos/ --name line4 --folds 5
+semicls train --config runs/line4/config.yaml --name again
+semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5
+semicls eda photos/ --out eda/
+semicls clean photos/ --out cleaned/ --no-unboxed && semicls train cleaned/clean.csv
+semicls synth --out data/replica --scale 0.05
+semicls evaluate runs/line4 --escape-cost 200 --overkill-cost 0.5 --defect-rate 0.002
+semicls compare runs/demo runs/other
+semicls labels runs/f5 --drop 40 && semicls train runs/f5/without_suspects.csv --name again && \
+    semicls compare runs/f5 runs/again
+semicls ensemble runs/a runs/b runs/c --out runs/committee
+semicls committee elpv --arch efficientnet_lite0,efficientnet_lite1 --seeds 0,1 --out runs/committee
+semicls ablate elpv --recipe quick --vary pool=concat,avg,max --vary eps=0.1,0 --no-grid --seeds 0,1,2 \
+    --out runs/ablation
+semicls curve photos/ --out runs/curve --good-parts all --more 200
+"""
+
+# %% ../nbs/99_cli.ipynb #c74b3480
+_USING = """
+semicls predict runs/line4 new_photos/ extra.png --out scores.csv
+semicls predict runs/line4 lot7.zip 'lots/*/top_*.bmp' --out scores.parquet
+semicls predict runs/line4 contest/ --submission --out submission.csv
+semicls predict runs/line4 --watch incoming/ --out scores.csv
+semicls explain runs/line4
+semicls explain runs/line4 new_photos/ extra.png --out maps/
+semicls export runs/line4 --format openvino --out station/
+semicls export runs/line4 --format openvino --int8 --out station8/
+semicls serve runs/line4
+semicls serve --hash-password >> people
+semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --passwords people --tls-cert c.pem --tls-key k.pem
+semicls agree verdicts --gold gold.csv
+semicls check
+semicls archs
+semicls archs resnet18 mobilenetv3_small_100 --measure
+semicls bench runs/line4
+"""
+
+def _examples(name):
+    "The examples of a command: lines that begin with it"
+    lines = [' '.join(o.split()) for o in (_LEARNING+_USING).splitlines()]
+    return [o for o in lines if o.split()[1:2]==[name]]
+
 # %% ../nbs/99_cli.ipynb #30b5ca08
 def _with_config(f):
     "The same command, which also has the option `--config`; `Command` has read the file by then"
@@ -100,13 +148,13 @@ def _with_config(f):
 def command(
     *places:str, # Parameters that are given by place; the others are options
     who:str='More', # Heading in the help, one of `PEOPLE`
-    old:dict=None, # Option of an earlier release → the one that replaces it
-    examples:list=() # Command lines, where there are too many for a docstring
+    old:dict=None # Option of an earlier release → the one that replaces it
 ):
     "Make a function a command of `semicls`, with the comments of its parameters as their help"
     kind = type('Command', (Command,), dict(old=old or {}))
     def register(f):
-        if examples: f.__doc__ = '\n\n'.join([cleandoc(f.__doc__), 'Examples:', *(f'  {o}' for o in examples)])
+        examples = [f'  {o}' for o in _examples(f.__name__)]
+        if examples: f.__doc__ = '\n\n'.join([cleandoc(f.__doc__), 'Examples:', *examples])
         helps = docments(f)
         for name,parameter in signature(f).parameters.items():
             if helps[name]: f.__annotations__[name] = _declared(parameter, helps[name], name in places)
@@ -242,14 +290,6 @@ def _plan_train(data, recipe, folds, path, classes, overwrite, resume, as_json):
     plan(f"{counted(len(df), 'image')}, {read_as(df)}", does, [path], as_json)
 
 # %% ../nbs/99_cli.ipynb #3c20d6ff
-_TRAIN = ["semicls train photos/ --name line4 --group '^(.+)_cam'",
-    'semicls train elpv --recipe quick --name demo',
-    'semicls train photos/ --good ok --defect ng --name line4 --set epochs=8',
-    'semicls train photos/ --name line4 --resume',
-    'semicls train photos/ --name line4 --folds 5',
-    'semicls train --config runs/line4/config.yaml --name again',
-    'semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5']
-
 def _check_add(add, others):
     "Refuse to change the recipe of a run that gets verdicts"
     if not (add and others): return
@@ -262,7 +302,7 @@ def _say_trained(m, path, data, json):
     answer(f"{headline(m)}. Report: {path/'report.html'}.{own}", {**m, 'run':path}, json)
 
 # %% ../nbs/99_cli.ipynb #a6f972b6
-@command('data', who='Train and judge', examples=_TRAIN)
+@command('data', who='Train and judge')
 def train(
     data:str, # A folder of images, a table (clean.csv), or the word 'elpv'
     group:Annotated[Optional[str], _GROUP]=None,
@@ -355,16 +395,6 @@ def predict(
 
     A broken image has a note and no score, and the exit code is 3 then (of a watch, when it is stopped).
     Killed and started again, the same command goes on where it was.
-
-    Examples:
-
-      semicls predict runs/line4 new_photos/ extra.png --out scores.csv
-
-      semicls predict runs/line4 lot7.zip 'lots/*/top_*.bmp' --out scores.parquet
-
-      semicls predict runs/line4 contest/ --submission --out submission.csv
-
-      semicls predict runs/line4 --watch incoming/ --out scores.csv
     """
     _check_watch(images, watch, settle, submission)
     if dry_run and watch: raise UserError('--dry-run and --watch exclude each other')
@@ -387,6 +417,7 @@ def _plan_data(data, good, defect, does, writes, as_json):
     df = read_source(data, good, defect)
     plan(f"{counted(len(df), 'image')}, {read_as(df)}", does, writes, as_json)
 
+# %% ../nbs/99_cli.ipynb #82aaf62e
 @command('data', who='Look at the data')
 def eda(
     data:str, # A folder in any known layout, a table (.csv), or the word 'elpv'
@@ -400,10 +431,6 @@ def eda(
     """Look for copies, leaks and broken files, on one page.
 
     Balance, boxes, copies, leaks, contradictions, broken files and outliers, before training.
-
-    Example:
-
-      semicls eda photos/ --out eda/
     """
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
     if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json)
@@ -434,10 +461,6 @@ def clean(
     """Write a table without faults, and one of what was removed.
 
     Each removed row says why. The images themselves are never touched.
-
-    Example:
-
-      semicls clean photos/ --out cleaned/ --no-unboxed && semicls train cleaned/clean.csv
     """
     writes = [out/name for name in ('clean.csv','removed.csv','near.csv')]
     if dry_run: return _plan_data(data, good, defect, 'list what to keep and what to remove', writes, json)
@@ -462,10 +485,6 @@ def synth(
     """Draw chips with planted faults, to practise on.
 
     A replica of the contest's data; the truth about it is written beside.
-
-    Example:
-
-      semicls synth --out data/replica --scale 0.05
     """
     if bool(path)==bool(out): raise UserError('synth: name the folder with --out FOLDER, once')
     if path: say(f'synth {path} is written synth --out {path} now')
@@ -499,10 +518,6 @@ def evaluate(
     """Choose the threshold for your costs, and measure.
 
     Metrics with intervals and the operating point: metrics.json, operating.json, figures, report.
-
-    Example:
-
-      semicls evaluate runs/line4 --escape-cost 200 --overkill-cost 0.5 --defect-rate 0.002
     """
     from semiconductor_cls.line.export import restate_bundle
     from semiconductor_cls.operate import Line
@@ -531,10 +546,6 @@ def compare(
     out:Optional[Path]=None, # Also write the table (.csv)
 ):
     """Compare runs on the same test images, with intervals.
-
-    Example:
-
-      semicls compare runs/demo runs/other
     """
     from semiconductor_cls.jobs.compare import compare_runs
     if out: check_own(out, 'run,auc')
@@ -559,10 +570,6 @@ def ensemble(
     """Average finished runs into one.
 
     Writes combinations.csv, weights.json, predictions, metrics and a report.
-
-    Example:
-
-      semicls ensemble runs/a runs/b runs/c --out runs/committee
     """
     out = _place(out, name, runs_)
     from semiconductor_cls.jobs.committee import ensemble_run
@@ -595,10 +602,6 @@ def committee(
 
     The committee of the study, by one recipe. Its members lie beside it and are resumed; --overwrite averages
     again, and finished members stay.
-
-    Example:
-
-      semicls committee elpv --arch efficientnet_lite0,efficientnet_lite1 --seeds 0,1 --out runs/committee
     """
     out = _place(out, name, runs)
     _check_resume(resume, overwrite, out)
@@ -632,11 +635,6 @@ def ablate(
     """Train a grid of recipes, and say what helped.
 
     Paired differences with intervals, in ablation.csv. Goes on where it stopped.
-
-    Example:
-
-      semicls ablate elpv --recipe quick --vary pool=concat,avg,max --vary eps=0.1,0 --no-grid
-    --seeds 0,1,2 --out runs/ablation
     """
     out = _place(out, name, runs, 'ablation')
     _check_resume(resume, False, out)
@@ -650,6 +648,7 @@ def ablate(
 # %% ../nbs/99_cli.ipynb #029aab7a
 def _good_parts(text): return int(text) if text.isdecimal() else text # `share`, `all`, or a number
 
+# %% ../nbs/99_cli.ipynb #1a8415d4
 @command('data', who='Research')
 def curve(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
@@ -675,10 +674,6 @@ def curve(
 
     Trains with few defects, with twice as many, and so on, and says what the next hundred would bring: curve.csv,
     the figure, the report and the runs. Goes on where it stopped.
-
-    Example:
-
-      semicls curve photos/ --out runs/curve --good-parts all --more 200
     """
     out = _place(out, name, runs, 'curve')
     _check_resume(resume, overwrite, out)
@@ -701,13 +696,6 @@ def labels(
     """List labels that the models do not believe.
 
     The least believed first, in suspects.csv and on a contact sheet.
-
-    Examples:
-
-      semicls train photos/ --folds 5 --name f5 && semicls labels runs/f5
-
-      semicls labels runs/f5 --drop 40 && semicls train runs/f5/without_suspects.csv --name again
-    && semicls compare runs/f5 runs/again
     """
     from semiconductor_cls.labels import labels_run
     s = labels_run(open_run(run, root), out, drop, say)
@@ -740,12 +728,6 @@ def explain(
     Over images, or over the worst mistakes of the run, into its report.
 
     Scoring against boxes is done by: semicls explain RUN (without IMAGES).
-
-    Examples:
-
-      semicls explain runs/line4
-
-      semicls explain runs/line4 new_photos/ extra.png --out maps/
     """
     if images and not out: raise UserError('explain: name the folder for the pictures with --out')
     if out and not images:
@@ -772,12 +754,6 @@ def export(
     """Make a bundle that scores without torch.
 
     Graph, manifest, model card and score.py, compared with torch first.
-
-    Examples:
-
-      semicls export runs/line4 --format openvino --out station/
-
-      semicls export runs/line4 --format openvino --int8 --out station8/
     """
     from semiconductor_cls.line.export import export_run
     out = out or run/'export'
@@ -787,12 +763,7 @@ def export(
     typer.echo(f"{out}: {size}, largest difference to torch {m['parity']['largest']:.1e}; seal {m['seal']}")
 
 # %% ../nbs/99_cli.ipynb #c0057
-_SERVE = ['semicls serve runs/line4',
-    'semicls serve --hash-password >> people',
-    'semicls serve runs/line4 --folders /data/today --host 0.0.0.0 --passwords people --tls-cert c.pem --tls-key k.pem',
-    'semicls train verdicts/verdicts.csv --name line5']
-
-@command('run', who='On the line', examples=_SERVE)
+@command('run', who='On the line')
 def serve(
     run:Path, # A finished run, of one model or of a committee
     verdicts:Path=Path('verdicts'), # Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv
@@ -835,10 +806,6 @@ def check(
     """Say whether this installation is whole.
 
     Libraries and their versions, weights, cores, memory, GPU, disk, write permission. The exit code is 1 if not.
-
-    Example:
-
-      semicls check
     """
     from semiconductor_cls.line.machine import check_libraries, check_machine
     found = check_libraries()+check_machine()
@@ -859,12 +826,6 @@ def archs(
     """List backbones, and whether their weights are here.
 
     Name, parameters, features, native size in pixels, and where ImageNet weights lie: package, hub cache, or no.
-
-    Examples:
-
-      semicls archs
-
-      semicls archs resnet18 mobilenetv3_small_100 --measure
     """
     from semiconductor_cls.line.machine import list_archs, measure_arch
     df = list_archs(names)
@@ -881,10 +842,6 @@ def bench(
 
     Images a second of a batch, and the milliseconds that a single picture takes (median, and 95 % of them),
     for each engine that the run has. Reading and decoding files comes on top.
-
-    Example:
-
-      semicls bench runs/line4
     """
     from semiconductor_cls.line.machine import bench_run
     df = bench_run(run)
@@ -898,12 +855,6 @@ def agree(
     out:Path=Path('agreement.html'), # The page; the kappas lie beside it as .csv
 ):
     """How well inspectors agree: with themselves, with each other, with gold labels and with the model.
-
-    Examples:
-
-      semicls serve runs/line4 --round 30
-
-      semicls agree verdicts --gold gold.csv
     """
     from semiconductor_cls.station.agree import agreement, read_answers
     table = agreement(read_answers(answers, gold), out, answers)

@@ -178,6 +178,7 @@ class Foretold(NamedTuple):
     hi:float # Upper end
     seen:float # Test AUC with all of them, mean of the draws
 
+# %% ../../nbs/58_jobs.curve.ipynb #5a718f39
 def foretell(
     table:pd.DataFrame, # A row a run: `defects draw auc`
     y, # True for a defect
@@ -194,6 +195,7 @@ def foretell(
     lo,hi = np.quantile(others, [.025,.975])
     return Foretold(int(most), float(said), float(lo), float(hi), float(table.auc[~before].mean()))
 
+# %% ../../nbs/58_jobs.curve.ipynb #9fb53d51
 def foretold_sentence(
     found:Foretold|None # Of `foretell`
 )->str: # '' for `None`

@@ -62,6 +62,7 @@ def _check_levels(df, cache):
                         'make it by ImageCache(df, size, levels=levels_of(df))')
     df.attrs['levels'] = cache.levels
 
+# %% ../../nbs/51_jobs.job.ipynb #6217fc64
 def add_copies(
     df:pd.DataFrame, # A table with `hash`, without broken images
     cache:ImageCache # Its pixels

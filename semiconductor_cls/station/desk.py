@@ -104,6 +104,7 @@ def to_src(
     im.save(file, 'jpeg', quality=88)
     return 'data:image/jpeg;base64,'+base64.b64encode(file.getvalue()).decode()
 
+# %% ../../nbs/85_station.desk.ipynb #73b02a99
 def heat_layer(
     heat:np.ndarray, # (h',w') from 0 to 1
     size:tuple, # Width and height of the picture, whose shape it gets
@@ -270,6 +271,7 @@ def agreed(
     said['verdict'] = pd.Categorical(said.verdict, VERDICTS)
     return pd.crosstab(said.machine, said.verdict, dropna=False)
 
+# %% ../../nbs/85_station.desk.ipynb #7f54fa8c
 def machine_html(
     st:Station, # With its verdicts
     h:str, # Hash of the picture that was judged
