@@ -252,7 +252,8 @@ def audit_part(
              'software': (info.get('versions') or {}).get('semiconductor_cls'), 'commit': info.get('commit'),
              'trained': time_text(info.get('finished') or info.get('started') or '')}
     table = pair_table({name:value or 'not recorded' for name,value in facts.items()})
-    lines = pd.DataFrame(dict(role=['decided by','checked by'], name=['']*2, date=['']*2, signature=['']*2))
+    room = ['_'*24]*2
+    lines = pd.DataFrame(dict(role=['decided by','checked by'], name=room, date=room, signature=room))
     return ['## For the record', 'What this page is about, and by which decision. The last decision stands above.',
             table, _history_table(run), 'Signed:', lines]
 
