@@ -177,7 +177,7 @@ def _recipe(option, name, pairs, group=None): # `pairs` such as 'epochs=8'
 
 def _called(): return ' '.join(['semicls', *sys.argv[1:]])
 
-# %% ../nbs/99_cli.ipynb #c0015
+# %% ../nbs/99_cli.ipynb #ced8a280
 _GROUP = typer.Option(metavar='REGEX', help='Part of the file name that names the part: its photographs stay together')
 GOOD_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of good parts')]
 DEFECT_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of defective parts')]
@@ -185,7 +185,7 @@ _MOVED = typer.Option('--root', help='Where the pictures of the run lie now, if 
 _ROOT_OPT = Annotated[Optional[Path], _MOVED]
 _SET_OPT = Annotated[Optional[list[str]], typer.Option('--set', help='Override a field of the recipe: field=value')]
 
-# What means the same in every command is declared once
+# %% ../nbs/99_cli.ipynb #f613ed01
 OUT_OPT = Annotated[Optional[Path], typer.Option('--out', help='Directory of the run, instead of --name and --runs')]
 NAME_OPT = Annotated[Optional[str], typer.Option('--name', help='Name of the run')]
 RUNS_OPT = Annotated[Path, typer.Option('--runs', help='Folder of the runs')]
@@ -198,6 +198,7 @@ RESUME_OPT = Annotated[bool, typer.Option('--resume', help='Go on with what was 
 JSON_OPT = Annotated[bool, typer.Option('--json', help='Print the result as one line of JSON')]
 DRY_OPT = Annotated[bool, typer.Option('--dry-run', help='Say what would be read, done and written, and do nothing')]
 
+# %% ../nbs/99_cli.ipynb #5787d13b
 _TRACK = typer.Option('--tensorboard', help='Also write TensorBoard files into the run (extra: track)')
 _TOKEN = typer.Option(envvar='SEMICLS_TOKEN', help='A secret that opens the station')
 
@@ -501,7 +502,22 @@ def _plan_evaluate(run, as_json):
     writes = [run/name for name in ('metrics.json','operating.json','figures','report.html')]
     plan(f'{run.path}: {counts or "no predictions"}', 'measure, and choose the threshold', writes, as_json)
 
-# %% ../nbs/99_cli.ipynb #5a5a22d0
+# %% ../nbs/99_cli.ipynb #f6df3058
+def _decide(run, line, *limits): # Metrics, and the operating point
+    "Decide, and let the bundle and the page of the run say so"
+    from semiconductor_cls.line.export import restate_bundle
+    from semiconductor_cls.review import operate_run
+    from semiconductor_cls.jobs.committee import renew_report
+    with run.writes():
+        old = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
+        point = operate_run(run, line, *limits, tell=say, command=_called())
+        m = run.read('metrics.json')
+        if 'seconds' in old: run.write('metrics.json', {**m, 'seconds': old['seconds']})
+        restate_bundle(run, say)
+        renew_report(run)
+    return m, point
+
+# %% ../nbs/99_cli.ipynb #509f5ca4
 @command('run', who='Train and judge')
 def evaluate(
     run:Path, # A run directory
@@ -519,21 +535,12 @@ def evaluate(
 
     Metrics with intervals and the operating point: metrics.json, operating.json, figures, report.
     """
-    from semiconductor_cls.line.export import restate_bundle
     from semiconductor_cls.operate import Line
-    from semiconductor_cls.review import operate_run
-    from semiconductor_cls.jobs.committee import renew_report
     from semiconductor_cls.jobs.report import headline
     run = open_run(run, root)
     if dry_run: return _plan_evaluate(run, json)
     line = Line(defect_rate, escape_cost, overkill_cost)
-    with run.writes():
-        old = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
-        point = operate_run(run, line, max_escape, max_overkill, looks, tell=say, command=_called())
-        m = run.read('metrics.json')
-        if 'seconds' in old: run.write('metrics.json', {**m, 'seconds': old['seconds']})
-        restate_bundle(run, say)
-        renew_report(run)
+    m,point = _decide(run, line, max_escape, max_overkill, looks)
     said = f"{headline(m, point)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
     answer(said, {**m, 'operating':read_json(run/'operating.json'), 'run':run.path}, json)
 

@@ -91,7 +91,13 @@ def lacks(
         lots=df.lot.isna().all())
     return [_LACKS[k].format(n=bare) for k,gone in missing.items() if gone]
 
-# %% ../nbs/17_inspect.ipynb #c0017
+# %% ../nbs/17_inspect.ipynb #3a5d0d3f
+def _findings(df, copies):
+    "What the source has found, then what the pictures show"
+    found = find_broken(df) + copies + find_unboxed(df) + find_odd(df) + find_doubts(df)
+    return pd.concat([issues_of(df), pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)], ignore_index=True)
+
+# %% ../nbs/17_inspect.ipynb #093749e4
 def inspect(
     src, # What `read_source` takes
     n_workers:int=None, # Threads; the number of cores if `None`
@@ -104,9 +110,7 @@ def inspect(
     df = read_source(src, **kw)
     told = [o for o in (read_as(df), say_findings(df), say_groups(df, group)) if o]
     df,copies = find_copies(df, n_workers)
-    found = find_broken(df) + copies + find_unboxed(df) + find_odd(df) + find_doubts(df)
-    found = pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)
-    found = pd.concat([issues_of(df), found], ignore_index=True)
+    found = _findings(df, copies)
     small = small_defects(df[df.reason.isna()], size)
     if small: found.loc[len(found)] = issue(df.path[has_boxes(df)].iloc[0], 'small_defects', detail=small)
     summary = count_classes(df) | count_copies(df) | dict(

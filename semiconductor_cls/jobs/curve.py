@@ -244,6 +244,18 @@ def _row(df, draw, seed, path, m):
     return dict(defects=int(counts['defect']), goods=int(counts['good']), draw=draw, seed=seed, **found,
                 seconds=round(m['seconds'], 1), run=path.name)
 
+def _train_points(df, plan, goods, data, r, out, **options):
+    "The runs of all (defects, draw); the table is written after each, so that one may look"
+    rows = []
+    for n,draw in plan:
+        path,own = out/f'runs/{n:05}-{draw}',subset(df, n, draw, goods)
+        m = _train_point(own, data, r, path, draw, **options)
+        rows.append(_row(own, draw, draw, path, m))
+        table = pd.DataFrame(rows).sort_values(['defects','draw'], ignore_index=True)
+        write_csv(table, out/'curve.csv')
+    return table
+
+# %% ../../nbs/58_jobs.curve.ipynb #10902dc9
 def _scores(out, table):
     "Truth, scores of each run and groups of the test images"
     preds = [read_csv(out/f'runs/{run}/preds_test.csv') for run in table.run]
@@ -311,14 +323,9 @@ def defect_curve(
     df = df[df.split!='unlabelled']
     sizes = curve_sizes(len(part_order(df, 'defect')), points)
     options = dict(removed=removed, weights=weights, device=device, overwrite=overwrite, tell=tell, caches=caches)
-    rows = []
+    plan = [(n, seed+k) for k in range(draws) for n in sizes]
     with hold(out):
-        for draw,n in [(seed+k,n) for k in range(draws) for n in sizes]:
-            path,own = out/f'runs/{n:05}-{draw}',subset(df, n, draw, goods)
-            m = _train_point(own, data, r, path, draw, command=command, **options)
-            rows.append(_row(own, draw, draw, path, m))
-            table = pd.DataFrame(rows).sort_values(['defects','draw'], ignore_index=True)
-            write_csv(table, out/'curve.csv')
+        table = _train_points(df, plan, goods, data, r, out, command=command, **options)
         said,fig = read_curve(out, table, more)
         write_json(out/'curve.json', said)
         _curve_report(out, table, said, fig, command, LICENCES.get(str(data)))

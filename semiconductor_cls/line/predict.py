@@ -160,7 +160,15 @@ def _read_from(f, start, mode='rb', **kwargs):
     f.seek(start)
     return open(f.fileno(), mode, closefd=False, **kwargs)
 
-# %% ../../nbs/69_line.predict.ipynb #c0025
+# %% ../../nbs/69_line.predict.ipynb #58cc1f3a
+def _entries(f):
+    "Keys and lines of a journal, up to a line that was cut off"
+    for line in _read_from(f, 0):
+        try: key,_ = json.loads(line if line.endswith(b'\n') else b'') # A torn last line is no entry
+        except ValueError: return
+        yield key, line
+
+# %% ../../nbs/69_line.predict.ipynb #c6530d19
 class Journal:
     "Scored batches on disk: `add` one, `rows` gives it back, `key in journal.at` tells whether it is there"
     def __init__(self,
@@ -169,10 +177,7 @@ class Journal:
         self.path,self.f,self.at,self.end = Path(path),open_locked(path, own=True),{},0
 
     def __enter__(self):
-        for line in _read_from(self.f, 0):
-            try: key,_ = json.loads(line if line.endswith(b'\n') else b'') # A torn last line is no entry
-            except ValueError: break
-            self._note(key, line)
+        for key,line in _entries(self.f): self._note(key, line)
         self.f.truncate(self.end)
         return self
 
@@ -226,7 +231,16 @@ def _started(journal):
     if 'started' not in journal.at: journal.add('started', now())
     return journal.rows('started')
 
-# %% ../../nbs/69_line.predict.ipynb #cd7b9ea3
+# %% ../../nbs/69_line.predict.ipynb #b77455b5
+def _listed(inputs, submission, tell):
+    "The files, and a line about what was left out or has another id than one might expect"
+    items = list_inputs(inputs)
+    if say_left_out(items.findings): tell(say_left_out(items.findings))
+    key = file_id(items[0])
+    if submission and '/' in key: tell(f"ids outside of the contest's folders have their folder in front: '{key}'")
+    return items
+
+# %% ../../nbs/69_line.predict.ipynb #4a9823c5
 def predict_table(
     run, # A run directory or a bundle
     inputs, # Files, folders, patterns, lists, archives, 'elpv'
@@ -240,10 +254,7 @@ def predict_table(
     inputs = [str(o) for o in inputs]
     out = check_out(out, submission, inputs)
     scorer = open_scorer(run, engine, tell)
-    items,keys,new,start = list_inputs(inputs),[],0,time.perf_counter()
-    if say_left_out(items.findings): tell(say_left_out(items.findings))
-    key = file_id(items[0])
-    if submission and '/' in key: tell(f"ids outside of the contest's folders have their folder in front: '{key}'")
+    items,keys,new,start = _listed(inputs, submission, tell),[],0,time.perf_counter()
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         _started(journal)

@@ -51,6 +51,17 @@ def _csv_rows(f):
     return csv.reader(_read_from(f, 0, 'r', encoding='utf-8', errors='surrogateescape', newline=''))
 
 # %% ../../nbs/70_line.watch.ipynb #c0011
+def _check_head(f, path):
+    "Refuse a table of other columns"
+    head = next(_csv_rows(f), None)
+    if head==PRED_COLS: return
+    f.close()
+    if head==PRED_COLS[:6]:
+        raise UserError(f'{path}: was begun by an earlier version, whose rows have no threshold and no decision; '
+                        'give another --out')
+    raise UserError(f"{path}: is there already and not a table of scores ({','.join(PRED_COLS)})")
+
+# %% ../../nbs/70_line.watch.ipynb #0500b1b5
 class RowLog:
     "A CSV that grows by whole rows; a row cut off by a power failure is removed when it is opened"
     def __init__(self,
@@ -58,22 +69,12 @@ class RowLog:
     ):
         self.f,self.ids,self.paths = open_locked(path),set(),set()
         size,whole = _sizes(self.f)
-        if size: self._check_head(path)
+        if size: _check_head(self.f, path)
         if size>whole: self.f.truncate(whole)
         for row in filter(None, islice(_csv_rows(self.f), 1, None)): # an empty line is no row
             self.ids.add(_cell_in(row[0]))
             self.paths.add(_cell_in(row[1]))
         if not whole: self.add([PRED_COLS])
-
-    def _check_head(self, path):
-        "Refuse a table of other columns"
-        head = next(_csv_rows(self.f), None)
-        if head==PRED_COLS: return
-        self.f.close()
-        if head==PRED_COLS[:6]:
-            raise UserError(f'{path}: was begun by an earlier version, whose rows have no threshold and no decision; '
-                            'give another --out')
-        raise UserError(f"{path}: is there already and not a table of scores ({','.join(PRED_COLS)})")
 
     def add(self,
         rows # Tuples in the order of `PRED_COLS`

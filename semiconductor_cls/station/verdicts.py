@@ -111,14 +111,19 @@ def _check_database(db, path):
         if n: raise UserError(f'{path}: {n:,} rows of {table} hold what the station does not write '
                               f'(the first is rowid {first}); mend or delete them')
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0015
+# %% ../../nbs/82_station.verdicts.ipynb #67d6f90e
+def _make_store(path):
+    "The folder, with that of the pictures in it"
+    try: (path/'store').mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UserError(f'{path}: cannot be used as the folder of verdicts ({e.strerror})') from None
+    return path
+
+# %% ../../nbs/82_station.verdicts.ipynb #42105b52
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
     def __init__(self, path): # A folder; made where there is none
-        self.path = Path(path)
-        try: (self.path/'store').mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            raise UserError(f'{path}: cannot be used as the folder of verdicts ({e.strerror})') from None
+        self.path = _make_store(Path(path))
         file = self.path/'verdicts.db'
         try:
             with self._connected() as db:
@@ -230,6 +235,14 @@ _ADD_VERDICT = """insert into verdict
     where not exists (select 1 from standing where hash=:hash and id>:known)"""
 _LATEST = 'select who, verdict from standing where hash=? order by id desc limit 1'
 
+def _judge(who, verdict):
+    "The name as it is kept; refuse a verdict without one, or in other words"
+    who = printable(who, 60)
+    if not who: raise UserError('your name is missing: a verdict belongs to a person')
+    if verdict not in VERDICTS: raise UserError(f"{verdict}: one of {', '.join(VERDICTS)}")
+    return who
+
+# %% ../../nbs/82_station.verdicts.ipynb #e677d6d0
 def add_verdict(
     v:Verdicts,
     h:str, # Hash of the picture
@@ -243,9 +256,7 @@ def add_verdict(
     decision_id:str='' # Of the run, see `Run.decisions`
 )->int: # Number of the verdict
     "Write down a verdict, for good"
-    who = printable(who, 60)
-    if not who: raise UserError('your name is missing: a verdict belongs to a person')
-    if verdict not in VERDICTS: raise UserError(f"{verdict}: one of {', '.join(VERDICTS)}")
+    who = _judge(who, verdict)
     image_path(v, h)
     row = dict(hash=h, model=model, who=who, time=now(), verdict=verdict, score=float(score),
                threshold=float(threshold), engine=engine, decision_id=decision_id,
