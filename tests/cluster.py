@@ -8,7 +8,8 @@ from pathlib import Path
 
 RAY = [sys.executable, '-m', 'ray.scripts.scripts']
 QUICK = dict( # A dead node is noticed soon; a busy machine may take long to start one
-    RAY_health_check_initial_delay_ms='5000', RAY_health_check_period_ms='1000', RAY_health_check_failure_threshold='15',
+    RAY_health_check_initial_delay_ms='5000', RAY_health_check_period_ms='1000',
+    RAY_health_check_failure_threshold='15',
     RAY_raylet_start_wait_time_s='300', RAY_agent_register_timeout_ms='300000', RAY_USAGE_STATS_ENABLED='0',
     RAY_worker_register_timeout_seconds='300', RAY_DISABLE_IMPORT_WARNING='1', OMP_NUM_THREADS='1',
     http_proxy='', https_proxy='', HTTP_PROXY='', HTTPS_PROXY='', CUDA_VISIBLE_DEVICES='', HF_HUB_OFFLINE='1')
