@@ -8,7 +8,7 @@ import numpy as np, pandas as pd
 from IPython.display import Markdown
 from semiconductor_cls.auc import auc_ci
 from semiconductor_cls.jobs.claims import claim_table
-from run import read_grid
+from run import read_grid, set_column
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get('SEMICLS_EXPERIMENTS') or HERE)
@@ -26,8 +26,8 @@ def results_of(experiment):
 def scores_of(run):
     "A row an image that a run has judged: `label set score`"
     scores = pd.read_parquet(DATA/'scores.parquet')
-    split_seed = pd.read_csv(DATA/'results.csv').set_index('run').split_seed[run]
-    table = scores[['label',f'set_{split_seed}',run]].set_axis(['label','set','score'], axis=1)
+    row = pd.read_csv(DATA/'results.csv').set_index('run').loc[run]
+    table = scores[['label',set_column(row.data, row.split_seed),run]].set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
 
 def overkill_of(results, recall=.9):
