@@ -43,7 +43,7 @@ def overkill_of(results, recall=.9):
 
 def caught_of(experiment):
     "A row a run and type of defect: how many of `n` were stopped by score, as unlike training, or by either"
-    return results_of(experiment)[['run','arm','split_seed']].merge(pd.read_csv(HERE/'caught.csv'), on='run')
+    return results_of(experiment)[['run','arm','split_seed']].merge(pd.read_csv(DATA/'caught.csv'), on='run')
 
 def epochs_of(experiment):
     "A row an epoch of each run of an experiment, with its `arm`"
