@@ -893,3 +893,6 @@ def main():
         if not hasattr(e, 'format_message'): raise
         code = _fail(e.format_message(), 2)
     sys.exit(code)
+
+# %% ../nbs/99_cli.ipynb #0f935e4f
+if __name__=='__main__' and globals().get('__spec__'): main()
