@@ -196,6 +196,34 @@ def train(row, args, lock):
     if not args.keep: shutil.rmtree(folder)
     return True
 
+def curve_command(args):
+    "The command of the learning curve: on photographs, or tiny on drawn chips"
+    data,folder = (args.out/'many' if args.quick else 'elpv'),args.runs/'curve'
+    small = ['--points', '4', '--draws', '2', *[o for change in TINY.split() for o in ('--set',change)]]
+    words = ['semicls', 'curve', str(data), '--out', str(folder), '--recipe', 'quick', *(small if args.quick else [])]
+    return words+(['--device', args.device] if args.device else [])
+
+def draw_curve(args):
+    "The learning curve, if it is wanted and not there: its trainings, and the scores of all of them on the test images"
+    if (args.out/'curve.csv').exists() or not '12_how_many'.startswith(tuple(args.only.split(','))): return True
+    env,words = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),curve_command(args)
+    print(shlex.join(words), file=sys.stderr, flush=True)
+    if args.quick: in_process(['semicls', 'synth', str(args.out/'many'), '--scale', '.006'], args.runs/'curve.log', env)
+    if (in_process if args.quick else in_its_own)(words, args.runs/'curve.log', env): return False
+    folder = args.runs/'curve'
+    table = pd.read_csv(folder/'curve.csv')
+    runs = {run:folder/'runs'/run for run in table.run}
+    scores = {run:pd.read_csv(o/'preds_test.csv').set_index('id') for run,o in runs.items()}
+    known = pd.read_csv(runs[table.run.iloc[-1]]/'table.csv').set_index('id')
+    first = next(iter(scores.values()))
+    columns = {run:o.p_defect for run,o in scores.items()}
+    kept = first[['label']].assign(group=known.group.reindex(first.index), **columns)
+    write_whole(kept, args.out/'curve.parquet')
+    commit = json.loads((next(iter(runs.values()))/'run.json').read_text())['commit']
+    command = f"OMP_NUM_THREADS={args.threads} {shlex.join(words).replace(str(folder), 'curve')}"
+    write_whole(table.assign(command=command, commit=commit), args.out/'curve.csv')
+    return True
+
 def show(args):
     "Run the notebooks on what is there now: in their place, or beside the stand-ins of `--quick`"
     notebooks = sorted(o for o in HERE.glob('*.ipynb') if o.name.startswith(tuple(args.only.split(','))))
@@ -255,6 +283,7 @@ def main():
     draw_chips(args, rows)
     print(f'{len(rows)} trainings to do', file=sys.stderr, flush=True)
     with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda row: train(row, args, lock), rows))
+    ended.append(draw_curve(args))
     return ended.count(False) or (show(args) if args.show else 0)
 
 if __name__=='__main__': sys.exit(main())
