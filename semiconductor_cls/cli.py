@@ -589,7 +589,7 @@ def ensemble(
 @command('data', who='Research')
 def committee(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
-    arch:str, # Backbones, separated by commas
+    arch:str, # Backbones, separated by commas; study names the seven of the study
     out:OUT_OPT=None,
     name:NAME_OPT=None,
     runs:RUNS_OPT=Path('runs'),
