@@ -612,7 +612,7 @@ def ensemble(
 @command('data', who='Research')
 def committee(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
-    arch:str, # Backbones, separated by commas
+    arch:str, # Backbones, separated by commas; study names the seven of the study
     out:OUT_OPT=None,
     name:NAME_OPT=None,
     runs:RUNS_OPT=Path('runs'),
@@ -916,3 +916,6 @@ def main():
         if not hasattr(e, 'format_message'): raise
         code = _fail(e.format_message(), 2)
     sys.exit(code)
+
+# %% ../nbs/99_cli.ipynb #0f935e4f
+if __name__=='__main__' and globals().get('__spec__'): main()
