@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
+from .base.table import label_words, plain_word
 from .base.image import FORMATS, IMAGE_EXTS
 from .base.issues import *
 
@@ -52,7 +53,7 @@ def _box_head(head): # The names of a box file's columns as ours; `None` where t
     head = [o.strip() for o in head]
     if len(head)==7 and head[2]=='rectangle': return ['id','class','shape',*XY]
     corners,names = corner_columns(head),[o for o in head if plain_column(o) in _FILES]
-    if not corners or not names or 'id' not in names and 'label' in head: return None # a table of labels
+    if not corners or not names: return None
     ours = dict(zip(corners, XY)) | {('id' if 'id' in names else names[0]):'id'}
     return [ours.get(o, o) for o in head]
 
@@ -82,8 +83,9 @@ def _stem(name):
 
 def _box_row(cells, path, line):
     "One row of a box file, with its file and line, the image's `id` and the defect type"
-    kind = cells.get('class') or cells.get('defect_type') or None
-    if kind and kind.isdigit(): kind = Path(path).stem
+    kind = next((cells[o] for o in ('class','defect_type','label') if cells.get(o)), None)
+    if kind and plain_word(kind) in label_words(): kind = cells.get('defect_type') # says good or defect, and no type
+    if (cells.get('class') or '').isdigit(): kind = Path(path).stem
     return {**cells, 'file':str(path), 'line':line, 'id':cells.get('id') or '', 'defect_type':kind}
 
 # %% ../nbs/12_boxes.ipynb #c0010
@@ -97,7 +99,8 @@ def read_boxes(
         raise UserError(f"{path}: not a box file ('id,{corners}' with a header, or "
                         f"'id,class,rectangle,{corners}' without)")
     if rows[0][1][2:3]!=['rectangle']: rows = rows[1:]
-    boxes = [_box_row(dict(zip(head, row)), path, line) for line,row in rows if any(row)]
+    rows = [(line,dict(zip(head, row))) for line,row in rows if any(row)]
+    boxes = [_box_row(cells, path, line) for line,cells in rows if any(cells.get(o) for o in XY)] # else it has none
     return pd.DataFrame(boxes, columns=['file','line','id','defect_type',*XY], dtype=object)
 
 # %% ../nbs/12_boxes.ipynb #d122487e
@@ -375,6 +378,7 @@ _READINGS = dict(corners=lambda a: a, corner_and_size=_from_corner, middle_and_s
 _SIZED = {names: readings.split() for names,readings in {
     'left top width height':'corner_and_size', 'left top w h':'corner_and_size',
     'xmin ymin width height':'corner_and_size', 'xmin ymin w h':'corner_and_size',
+    'x1 y1 width height':'corner_and_size', 'x1 y1 w h':'corner_and_size',
     'xcenter ycenter width height':'middle_and_size', 'centerx centery width height':'middle_and_size',
     'cx cy w h':'middle_and_size', 'cx cy width height':'middle_and_size',
     'x y w h':'corner_and_size middle_and_size', 'x y width height':'corner_and_size middle_and_size'}.items()}
@@ -385,6 +389,9 @@ def _four(cell): # The numbers of '[1, 2, 3, 4]' or '1 2 3 4'
     found = re.split(r'[\s,;]+', cell.strip('[]() ')) if isinstance(cell, str) else []
     return found if len(found)==4 else [None]*4
 
+def _has_none(cells): # Whether cells say that there is no box
+    return cells.isna() | cells.astype(str).str.strip().str.lower().isin(['','[]','{}','none','nan','null','-','0'])
+
 def _box_columns(raw, names):
     "The columns that hold boxes, four cells a row, and what these may mean"
     corners = corner_columns(names, 'table')
@@ -394,6 +401,7 @@ def _box_columns(raw, names):
     for col in [o for o in names if re.sub(r'[\W_]', '', str(o).casefold()) in _IN_ONE]:
         cells = pd.DataFrame([_four(o) for o in raw[names[col]]], raw.index)
         if cells.notna().any(axis=None): return [col],cells,['corners','corner_and_size']
+        if not _has_none(raw[names[col]]).all(): return [col],None,[]
     return None
 
 # %% ../nbs/12_boxes.ipynb #309f9ca2
@@ -433,6 +441,12 @@ def _missing_one(names): # Three of the four corners
     return next(([plain[o] for o in four if o in plain] for four in _CORNERS if len({*four} & set(plain))==3), [])
 
 # %% ../nbs/12_boxes.ipynb #be10f26c
+def _odd_cells(raw, col, cells, src): # A finding for each cell that holds something, and no four numbers
+    read = cells.notna().any(axis=1) if cells is not None else False
+    rows = raw[~(_has_none(raw[col]) | read)]
+    return [issue(p, 'box_not_numbers', src, f'line {n}: {str(cell)[:40]}')
+            for n,p,cell in zip(rows.index, rows.path, rows[col])]
+
 def read_box_columns(
     raw:pd.DataFrame, # The rows of a CSV, with `path`
     names:dict, # The user's name of each column → its name in `raw`
@@ -443,7 +457,12 @@ def read_box_columns(
     if not found and three: return raw,[issue(src, 'boxes_not_read', ', '.join(three), 'three corners of four')]
     if not found: return raw,[]
     used,cells,readings = found
+    odd = [] if len(used)>1 else _odd_cells(raw, names[used[0]], cells, src)
+    if cells is None: return raw,odd
     four = cells.apply(pd.to_numeric, errors='coerce')
+    none = (four<=0).all(axis=1) & (four.nunique(axis=1)==1) # 0,0,0,0 and -1,-1,-1,-1
+    cells = cells.mask(none)
+    four = four.mask(none)
     is_share = four.max(axis=None)<=1 and (four%1>0).any(axis=None) # which `check_box` will say
     reading,why = ('corners','') if is_share or readings==['corners'] else _readable(raw, cells, used, readings)
     if why: return raw,[issue(src, 'boxes_not_read', ', '.join(used), why)]
@@ -451,4 +470,4 @@ def read_box_columns(
     if reading!='corners': cells = np.where(four.notna(), _as_corners(four, reading), cells)
     raw = raw.drop(columns=[names[o] for o in used])
     raw[XY] = np.asarray(cells, object)
-    return raw,[]
+    return raw,odd

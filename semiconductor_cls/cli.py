@@ -817,6 +817,7 @@ def serve(
     proxy:Optional[list[str]]=None,
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
     round:int=0, # A blind round of so many parts, for `semicls agree`; each start begins the next one
+    root:_ROOT_OPT=None,
 ):
     """Open the inspection station in a browser.
 
@@ -826,7 +827,7 @@ def serve(
     limits = (max_mb, max_files, window)
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
     serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **secure,
-                  judge_first=judge_first, round_of=round)
+                  judge_first=judge_first, round_of=round, root=root)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')

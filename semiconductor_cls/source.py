@@ -291,7 +291,7 @@ def _row_findings(raw, src):
     "What is lost where the rows of one file differ; two sets for one file are refused"
     again = raw[raw.path.duplicated(keep=False)]
     findings = []
-    for col in [o for o in raw if o not in ('path','label','defect_type','boxes',*XY)]:
+    for col in [o for o in raw if len(again) and o not in ('path','label','defect_type','boxes',*XY)]:
         differing = _disagreeing(again, col)
         if col=='split' and len(differing):
             sets = ' and in '.join(map(str, again[again.path==differing[0]].split.unique()))
@@ -299,9 +299,14 @@ def _row_findings(raw, src):
         findings += [issue(p, 'rows_differ', src, f"'{col}': the first row counts") for p in differing]
     return findings
 
-# %% ../nbs/13_source.ipynb #6967c5ad
-def _all_boxes(raw): # File → the boxes of all its rows
-    return raw.groupby('path').boxes.agg(lambda some: [*dict.fromkeys(tuple(box) for o in some for box in o)])
+# %% ../nbs/13_source.ipynb #2eb51d48
+def _boxes_of_rows(raw, src): # The boxes of a CSV, of its corners and of its lists alike, as `attach_boxes` wants them
+    rows = [] if 'boxes' not in raw else [(n,p,*box) for n,p,o in zip(raw.index, raw.path, raw.boxes) for box in o]
+    if set(XY) <= set(raw):
+        some = raw[raw[XY].notna().any(axis=1)]
+        rows += list(zip(some.index, some.path, *(some[o] for o in XY)))
+    boxes = pd.DataFrame(rows, columns=['line','id',*XY], dtype=object)
+    return boxes.assign(file=str(src), id=boxes.id.astype(str), defect_type=None)
 
 def _merge_rows(raw, src):
     "The table of a CSV whose files may have several rows, one a box"
@@ -314,12 +319,10 @@ def _merge_rows(raw, src):
     if 'defect_type' in raw:
         types = raw.groupby('path').defect_type.agg(join_types)
         files = files.assign(defect_type=files.path.map(types))
-    if 'boxes' in raw: files = files.assign(boxes=files.path.map(_all_boxes(raw)))
-    if not set(XY) <= set(raw): return add_issues(make_table(files), findings)
-    df = add_issues(make_table(files.drop(columns=XY)), findings)
-    boxes = raw[raw[XY].notna().any(axis=1)]
-    boxes = boxes.assign(file=str(src), line=boxes.index, id=boxes.path.astype(str), defect_type=None)
-    return attach_boxes(df, boxes[['file','line','id','defect_type',*XY]], by_path=True)
+    boxes = _boxes_of_rows(raw, src)
+    df = add_issues(make_table(files.drop(columns=[*XY,'boxes'] if set(XY) <= set(raw) else 'boxes', errors='ignore')),
+                    findings)
+    return attach_boxes(df, boxes, by_path=True) if len(boxes) else df
 
 # %% ../nbs/13_source.ipynb #77e09ccd
 RESERVED = set('''hash pixel_hash width height mode brightness contrast sharpness reason also print copy_of copy_kind
@@ -329,6 +332,8 @@ def _own(raw, src):
     "A table with our names for our columns, the user's own ones out of the way, and a finding for each of those"
     raw = raw.rename(columns=own_columns(raw.columns, src))
     aside = {col:f'own_{col}' for col in raw if col in RESERVED-{'copy_group'}}
+    if both := [o for o in aside.values() if o in raw]: raise UserError(f"{src}: columns '{both[0][4:]}' and "
+                                                                        f"'{both[0]}' cannot both be kept; rename one")
     findings = [issue(src, 'column_renamed', detail=f"'{col}' is called '{name}' here") for col,name in aside.items()]
     return raw.rename(columns=aside), findings
 
@@ -375,6 +380,11 @@ def _start_of(path, files):
     starts = path.parent, path.parent.parent
     return next((o for o in starts if any(os.path.exists(o/f) for f in some)), path.parent)
 
+def _plain_path(f): # Without `..` where that is the same file, so that one file has one path
+    plain = os.path.normpath(f)
+    same = '..' in Path(f).parts and os.path.exists(f) and os.path.exists(plain) and os.path.samefile(f, plain)
+    return plain if same else str(Path(f))
+
 def _with_paths(raw, path):
     "The rows that name a file, with its whole path; findings about the others"
     empty = raw.path.isna()
@@ -383,7 +393,7 @@ def _with_paths(raw, path):
     if not len(raw): raise UserError(f'{path}: no rows with a path')
     start = _start_of(path, raw.path)
     files,hows = zip(*(on_disk(start, str(p)) for p in raw.path))
-    raw['path'] = pd.Series([str(Path(f)) for f in files], index=raw.index, dtype=object)
+    raw['path'] = pd.Series([_plain_path(f) for f in files], index=raw.index, dtype=object)
     if 'mask' in raw: raw['mask'] = pd.Series([_mask_at(start, o) for o in raw['mask']], index=raw.index, dtype=object)
     return raw, findings+read_as_issues(path, hows)
 
@@ -403,7 +413,8 @@ def read_table(
         there = ', '.join(map(str, raw.columns))
         raise UserError(f"{path}: no column '{col}' (it has: {there})")
     raw,lost = _with_paths(raw, path)
-    raw,unread = read_box_columns(raw, {given_back(raw).get(o, o):o for o in raw}, path)
+    theirs = given_back(raw)
+    raw,unread = read_box_columns(raw, {theirs.get(o, o):o for o in raw}, path)
     raw['label'],odd = _labels(raw, path, good, defect)
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)

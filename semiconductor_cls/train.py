@@ -356,6 +356,8 @@ def _check_made(info, path):
     numbers = [o for row in stats for o in (row if isinstance(row, list) else [None])]
     fine = len(stats)==2 and len(numbers)==6 and all(is_number(o, -1e3, 1e3) for o in numbers)
     if not fine or recipe['tta'] not in TTAS: raise UserError(f'{path}: stats or tta are none that a model can have')
+    try: arch_name(recipe['arch'])
+    except UserError as error: raise UserError(f'{path}: arch {error}') from None
     return recipe
 
 def load_run_model(

@@ -157,3 +157,61 @@ def test_a_csv_of_a_detector_in_a_folder(tmp_path, head, row):
     df = read_source(tmp_path).set_index('label')
     assert df.boxes['defect']==[BOX]
     assert df.defect_type['defect']=='dent'
+
+ODD_CELLS = {'a dict':'"{""x"":1}"', 'many':'"['+','.join(['1']*500)+']"', 'a word':'dent'}
+
+@pytest.mark.parametrize('kind', ODD_CELLS)
+def test_a_cell_that_holds_no_box_is_named_by_its_line(tmp_path, kind):
+    for name in ('7.png','8.png'): picture(tmp_path/name)
+    (tmp_path/'t.csv').write_text(f'path,label,bbox\n8.png,ok,[]\n7.png,ng,{ODD_CELLS[kind]}\n')
+    found = issues_of(read_source(tmp_path/'t.csv'))
+    assert found.kind.tolist()==['box_not_numbers'] and found.detail[0].startswith('line 3: ')
+
+@pytest.mark.parametrize('names,none', [('x1,y1,x2,y2','0,0,0,0'), ('x1,y1,x2,y2','-1,-1,-1,-1'), ('x,y,w,h','0,0,0,0'),
+    ('left,top,width,height','-1,-1,-1,-1')])
+def test_four_zeros_or_minus_ones_say_that_there_is_no_box(tmp_path, names, none):
+    for name in ('7.png','8.png'): picture(tmp_path/name)
+    box = '5,6,14,19' if 'x2' in names else '5,6,10,14'
+    (tmp_path/'t.csv').write_text(f'path,label,{names}\n7.png,ng,{box}\n8.png,ok,{none}\n')
+    df = read_source(tmp_path/'t.csv')
+    assert df.boxes.tolist()==[[BOX],[]] and set(issues_of(df).kind) <= {'column_renamed'}
+
+LISTS = {'outside':('ng','[[100,100,200,200]]','box_outside'), 'cut':('ng','[[5,6,99,19]]','box_cut'),
+    'shares':('ng','[[0.1,0.1,0.2,0.2]]','box_not_pixels'), 'on good':('ok','[[5,6,14,19]]','box_on_good')}
+
+@pytest.mark.parametrize('kind', LISTS)
+def test_lists_of_boxes_are_checked_as_corners_are(tmp_path, kind):
+    label,cell,finding = LISTS[kind]
+    picture(tmp_path/'7.png')
+    (tmp_path/'t.csv').write_text(f'path,label,boxes\n7.png,{label},"{cell}"\n')
+    assert issues_of(read_source(tmp_path/'t.csv')).kind.tolist()==[finding]
+
+REFUSED = {'long rows':('path,label\n7.png,ng,a,b\n','more cells than the header'),
+    'two names':('path,label,width,own_width\n7.png,ng,1,2\n','cannot both be kept'),
+    'two corners':('path,label,x1,y1,x2,y2,xmin,ymin,xmax,ymax\n7.png,ng,1,1,2,2,1,1,2,2\n','may both be'),
+    'one file twice':('path,label,split\nsub/../7.png,ng,train\n7.png,ng,test\n','is in train and in test')}
+
+@pytest.mark.parametrize('kind', REFUSED)
+def test_tables_that_could_be_read_in_two_ways_are_refused(tmp_path, kind):
+    text,why = REFUSED[kind]
+    picture(tmp_path/'7.png')
+    (tmp_path/'sub').mkdir()
+    (tmp_path/'t.csv').write_text(text)
+    with pytest.raises(UserError, match=why): read_source(tmp_path/'t.csv')
+
+def test_a_table_of_labels_beside_folders_gives_its_boxes(tmp_path):
+    box = ','.join(map(str, BOX))
+    (tree(tmp_path)/'t.csv').write_text(f'filename,label,xmin,ymin,xmax,ymax\n7.png,dent,{box}\ng0.png,good,,,,\n')
+    df = read_source(tmp_path).set_index('id')
+    assert df.boxes['7']==[BOX] and df.defect_type['7']=='dent'
+    assert not len(df.boxes['g0']) and not len(issues_of(df))
+
+def test_a_thousand_columns_take_no_time_of_their_own(tmp_path, monkeypatch):
+    import semiconductor_cls.source as source
+    calls = []
+    given = source.given_back
+    monkeypatch.setattr(source, 'given_back', lambda columns: calls.append(1) or given(columns))
+    picture(tmp_path/'7.png')
+    names = ','.join(f'c{i}' for i in range(300))
+    (tmp_path/'t.csv').write_text(f'path,label,{names}\n7.png,ng{",1"*300}\n')
+    assert len(read_source(tmp_path/'t.csv'))==1 and len(calls)<5

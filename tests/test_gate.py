@@ -125,7 +125,10 @@ ENCODINGS = ('utf-8','utf-16','utf-32-be','utf-8-sig')
 KINDS = ('application/json', 'text/plain', 'multipart/form-data; boundary=x', 'application/x-www-form-urlencoded', '')
 ODD_BODIES = (b'', b'{', b'[]', b'7', b'null', b'"x"', b'\xff'*9, b'['*50_000, b'{"a":'*50_000, b'9'*10_000,
               b' '*8_100_000, b'{"data":[%s0]}' % (b'[],'*1_300_000), b'{"fn_index":1e999,"data":[]}',
-              b'{"fn_index":"\\ud800","data":[]}', b'{"data":{"a":NaN}}')
+              b'{"fn_index":"\\ud800","data":[]}', b'{"data":{"a":NaN}}', b'{}', b'{"data":[]}',
+              b'{"fn_index":true,"data":[],"session_hash":"t"}', b'{"fn_index":0,"data":{},"session_hash":"t"}',
+              b'{"fn_index":0,"data":[],"session_hash":["t"]}', b'{"fn_index":0,"data":[],"session_hash":"t/../u"}',
+              b'{"fn_index":-1,"data":[],"session_hash":"t"}', b'{"fn_index":10000,"data":[],"session_hash":"t"}')
 OTHER_PATHS = ('/gradio_api/run/predict', '/gradio_api/call/x', '/gradio_api/component_server',
                '/gradio_api/process_recording', '/gradio_api/vibe-edit', JOIN+'/', '/gradio_api//queue/join')
 COOKIES = {'prefs':'{"theme":"dark","n":1}', 'a[b]':'1', 'q':'a"b c', 'user@x':''} # of a neighbour: ports share them

@@ -191,7 +191,12 @@ def _boxes_in(cell):
     raise ValueError(f"boxes '{str(cell)[:40]}' are none such as '[[1, 2, 30, 40]]'; "
                      'a column of anything else needs another name')
 
-# %% ../../nbs/03_base.table.ipynb #ca0c8555
+# %% ../../nbs/03_base.table.ipynb #9a33bb51
+def _read_column(col, name, sep):
+    "A column as `read_csv` gives it"
+    if sep!=',' and name not in TEXT_COLS: col = _decimals(col)
+    return _text_column(col) if name in TEXT_COLS or not is_numeric_dtype(col) else col
+
 def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
     try:
@@ -200,9 +205,9 @@ def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f'{path}: not readable as CSV ({error})') from None
-    for col in df.columns:
-        if sep!=',' and col not in TEXT_COLS: df[col] = _decimals(df[col])
-        if col in TEXT_COLS or not is_numeric_dtype(df[col]): df[col] = _text_column(df[col])
+    if len(df) and not isinstance(df.index, pd.RangeIndex): # pandas takes the first columns for an index
+        raise UserError(f'{path}: rows have more cells than the header has names; name every column')
+    df = pd.DataFrame({col:_read_column(df[col], col, sep) for col in df.columns}, df.index)
     try:
         if 'boxes' in df: df['boxes'] = [_boxes_in(o) for o in df.boxes]
     except ValueError as error: raise UserError(f'{path}: {error}') from None

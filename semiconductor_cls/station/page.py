@@ -455,7 +455,8 @@ def serve_station(
     tls_key=None, # Its key
     proxy=(), # Addresses of proxies that may say who a visitor is
     judge_first:bool=False, # Whether the machine speaks after the person
-    round_of:int=0 # Parts of a blind round
+    round_of:int=0, # Parts of a blind round
+    root=None # Where the pictures of the run lie now, if they have been moved
 ):
     "Open the station and serve until it is stopped"
     named = check_access(host, token, users, passwords, proxy)
@@ -463,7 +464,7 @@ def serve_station(
     matplotlib.use('Agg')   # no windows from a server
     _gradio()
     _claim(host, port)
-    st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of)
+    st = Station(open_run(run, root), verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of)
     rescore(st, tell)
     if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
     if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')

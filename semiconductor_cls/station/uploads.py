@@ -7,7 +7,7 @@ __all__ = ['MAX_DEPTH', 'MAX_BODY', 'MAX_PARTS', 'MAX_FILES', 'KEEP_ROOM', 'file
            'TooLarge', 'UploadCheck', 'whole_upload', 'read_again', 'tidy', 'upload_folder']
 
 # %% ../../nbs/80_station.uploads.ipynb #c0002
-import json, os, shutil, tempfile, time
+import json, os, re, shutil, tempfile, time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from fastcore.basics import patch
@@ -62,6 +62,14 @@ class Uploads:
 MAX_BODY = 8_000_000 # Bytes of a request that is no upload; with 200 files of long names it has 400,000
 MAX_PARTS = 100_000 # Lists, objects and commas in it; a file has about nine
 
+def _is_event(body):
+    "Whether a request has the form of those that the page sends"
+    if not isinstance(body, dict) or not isinstance(body.get('data'), list): return False
+    number,cause,session = (body.get(o) for o in ('fn_index','trigger_id','session_hash'))
+    counts = [o for o in (number,cause) if o is not None]
+    fine = all(type(o) is int and 0<=o<10_000 for o in counts) and number is not None
+    return fine and isinstance(session, str) and bool(re.fullmatch(r'[\w-]{1,64}', session, re.ASCII))
+
 def checked_body(
     raw:bytes, # JSON
     uploads:Uploads, # Who has uploaded what
@@ -75,8 +83,10 @@ def checked_body(
         if not uploads.owns(owner, o.get('path')):
             raise PermissionError('names a file that this browser has not uploaded')
         for k in o.keys()-{'path','meta'}: del o[k]
-    try: return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    try: written = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except ValueError: raise ValueError('cannot be written again') from None
+    if not _is_event(body): raise ValueError('is no event of the page')
+    return written
 
 # %% ../../nbs/80_station.uploads.ipynb #c0017
 def paths_in(raw:bytes)->list: # Of str
