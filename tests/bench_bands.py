@@ -31,4 +31,5 @@ if __name__=='__main__':
     rows = a.n+500*len(cosines)
     found,seconds = planted(cosines, a.n)
     print(f'{rows:,} prints, {bands_for(rows)} tables, {seconds:.0f} s')
-    for c,o in zip(cosines, found): print(f'cosine {c}: found {o:.3f}, foretold {band_recall(c, rows, bands_for(rows)):.3f}')
+    for c,o in zip(cosines, found):
+        print(f'cosine {c}: found {o:.3f}, foretold {band_recall(c, rows, bands_for(rows)):.3f}')

@@ -12,9 +12,9 @@ turn and on the same files:
 - fastai's `learn.get_preds` on a `test_dl` with the run's weights, two workers, from the loaders on, in a process where
   nothing of ours is switched on.
 
-Each figure is the median of the repeats. `--cpu` counts the CPU time of an image instead, which a busy machine hardly
-changes: of the whole command without its start, and of the same runtime on pixels decoded already; for PNG, BMP and JPEG,
-with this tree and with another one in turn. `--memory` predicts on hard links of a few drawn parts, with a small network.
+Each figure is the median of the repeats. `--cpu` counts the CPU time of an image instead, which a busy
+machine hardly changes: of the whole command without its start, and of the same runtime on pixels decoded already; for PNG, BMP and
+JPEG, with this tree and with another one in turn. `--memory` predicts on hard links of a few drawn parts, with a small network.
 """
 import argparse, dataclasses, json, multiprocessing as mp, os, subprocess, sys, tempfile, time, warnings
 warnings.filterwarnings('ignore')
@@ -268,7 +268,7 @@ def cpu(a):
         for size in a.sizes:
             (tmp/f'{size}').mkdir()
             run = copy_run(a.cpu, tmp/f'{size}', size, True)
-            for fmt in make_bundles(run, tmp/f'{size}'): cpu_of_bundle(fmt, size, kinds, trees, tmp, a.repeats, len(paths))
+            for o in make_bundles(run, tmp/f'{size}'): cpu_of_bundle(o, size, kinds, trees, tmp, a.repeats, len(paths))
 
 def cpu_of_bundle(bundle, size, kinds, trees, tmp, repeats, n):
     "CPU of an image with one bundle, by kind of file and tree"
@@ -278,8 +278,8 @@ def cpu_of_bundle(bundle, size, kinds, trees, tmp, repeats, n):
             alone = float(cpu_of([ALONE, bundle, *sorted((tmp/'png-all').iterdir())], path)[1])
             spent.setdefault((tree,'alone'), []).append(alone)
             for kind in kinds:
-                def command(some): return cpu_of([MAIN,'predict',bundle,tmp/f'{kind}-{some}','--out',tmp/'o.csv'], path)[0]
-                few,whole = command('few'),command('all')
+                words = [MAIN,'predict',bundle,'--out',tmp/'o.csv']
+                few,whole = (cpu_of([*words, tmp/f'{kind}-{some}'], path)[0] for some in ('few','all'))
                 spent.setdefault((tree,kind), []).append(1e3*(whole-few)/(n-64))
                 rows = [o.split(',')[:6] for o in (tmp/'o.csv').read_text().splitlines()]
                 assert tables.setdefault(kind, rows)==rows, f'{kind}: other scores'
