@@ -12,9 +12,10 @@ turn and on the same files:
 - fastai's `learn.get_preds` on a `test_dl` with the run's weights, two workers, from the loaders on, in a process where
   nothing of ours is switched on.
 
-Each figure is the median of the repeats. `--cpu` counts the CPU time of an image instead, which a busy
-machine hardly changes: of the whole command without its start, and of the same runtime on pixels decoded already; for PNG, BMP and
-JPEG, with this tree and with another one in turn. `--memory` predicts on hard links of a few drawn parts, with a small network.
+Each figure is the median of the repeats. `--cpu` counts the CPU time of an image instead, which a busy machine hardly
+changes: of the whole command without its start, and of the same runtime on pixels decoded already; for PNG, BMP and
+JPEG, with this tree and with another one in turn. `--memory` predicts on hard links of a few drawn parts, with a small
+network.
 """
 import argparse, dataclasses, json, multiprocessing as mp, os, subprocess, sys, tempfile, time, warnings
 warnings.filterwarnings('ignore')
