@@ -244,7 +244,7 @@ def cpu_of(cmd, tree):
     def used(): return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
     start = used()
     env = os.environ | dict(PYTHONPATH=str(tree), PYTHONWARNINGS='ignore')
-    p = subprocess.run([sys.executable, '-c', *map(str, cmd)], capture_output=True, text=True, env=env)
+    p = subprocess.run([sys.executable, '-c', *map(str, cmd)], capture_output=True, text=True, env=env, cwd=tree)
     assert p.returncode in (0,3), p.stderr
     return used()-start, p.stdout
 
