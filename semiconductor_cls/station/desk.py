@@ -193,11 +193,11 @@ def stands_html(
     return piece('stands', rows=[row | dict(sign=WORDS[row['verdict']][1]) for row in said]) if said else ''
 
 # %% ../../nbs/85_station.desk.ipynb #d2eb2fe2
-FIELDS = dict(lot='Lot', serial='Serial', remark='Note', why_look='Why look?') # Of `ABOUT`, as the page calls them
+FIELDS = dict(lot='Lot', serial='Serial', remark='Note', why_look='Why look?') # Of `CARRIED`, as the page calls them
 
 def about_html(st:Station)->str: # HTML
     "The fields and buttons for what a verdict says more"
-    fields = [(name,label,ABOUT[name]) for name,label in FIELDS.items()]
+    fields = [(name,label,CARRIED[name]) for name,label in FIELDS.items()]
     return piece('about', fields=fields, kinds=st.book.now())
 
 def book_html(st:Station)->str: # HTML
@@ -358,7 +358,7 @@ def judge(
     shown:str, # Hash of the picture that the browser showed when the key was pressed
     verdict:str, # 'pass', 'look' or 'reject'
     known:int=0, # Number of the last verdict that it showed
-    about:dict=None # What the browser sends beside it, see `ABOUT`
+    about:dict=None # What the browser sends beside it, see `CARRIED`
 )->dict: # The new state
     "A verdict about the picture on the screen"
     part,about = find_seen(st, shown),about_of(about, verdict)
