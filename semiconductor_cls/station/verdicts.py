@@ -312,7 +312,8 @@ def take_back(
 
 def verdicts_of(v:Verdicts, h:str)->pd.DataFrame: # `id time who verdict` and `CARRIED`, the oldest first
     "The verdicts about a picture that stand, the last of each person"
-    said = v.read(f'select id, time, who, verdict, {", ".join(CARRIED)} from standing where hash=? order by id', [str(h)])
+    columns = ', '.join(['id','time','who','verdict',*CARRIED])
+    said = v.read(f'select {columns} from standing where hash=? order by id', [str(h)])
     return said.drop_duplicates('who', keep='last', ignore_index=True)
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0038
