@@ -6,7 +6,7 @@
 __all__ = ['ONE_CORE', 'RETRIES', 'PATIENCE_S', 'need_scale', 'connect', 'n_cores', 'over_cluster', 'map_over', 'one_by_one']
 
 # %% ../../nbs/93_scale.cluster.ipynb #4f41c1db
-import importlib, os
+import importlib, os, platform
 from itertools import islice
 from fastcore.basics import noop
 import semiconductor_cls
@@ -30,7 +30,7 @@ def _attempt(f, args, folder): # (result, what went wrong or '', version)
     "What a worker does: `f(*args)`, in the folder where the command was given"
     if os.path.isdir(folder): os.chdir(folder)
     try: return f(*args), '', semiconductor_cls.__version__
-    except UserError as e: return None, f'{e} (on {os.uname().nodename})', semiconductor_cls.__version__
+    except UserError as e: return None, f'{e} (on {platform.node()})', semiconductor_cls.__version__
 
 # %% ../../nbs/93_scale.cluster.ipynb #f0ac1349
 def connect(
