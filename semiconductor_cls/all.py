@@ -76,6 +76,7 @@ from .station.desk import *
 from .station.line import *
 from .station.page import *
 from .station.agree import *
+from .scale.ranks import *
 
 # Names that fastai has too stay fastai's in a notebook; ours by name: `from semiconductor_cls.all import load_image`
 _FASTAI = 'Body Link Metric S Section image_size inspect load_image load_model save_model spread'.split()
