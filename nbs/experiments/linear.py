@@ -4,13 +4,14 @@
     python linear.py fold2.csv --arch efficientnet_lite0,efficientnet_lite2 --out runs/linear2
 
 The cheapest thing that could work, so what a training has to beat, and a member that errs in another way. Features
-are averages and maxima over the last map, of the picture and of its mirror images; the strength of the penalty is
+are averages and maxima over the last map, of the picture and of its mirror image; the strength of the penalty is
 chosen by cross-validation within the training images. The folder holds what `semicls train` leaves that is read here.
+Features lie beside it, by the hash of the picture, so that other sets of the same pictures need not see them again.
 """
-import argparse, sys, time
+import argparse, os, sys, time
 from dataclasses import asdict, replace
 from pathlib import Path
-import numpy as np, torch
+import numpy as np, pandas as pd, torch
 from fastai.vision.all import AdaptiveConcatPool2d, Flatten, nn, set_seed
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.pipeline import make_pipeline
@@ -26,16 +27,28 @@ from semiconductor_cls.learner import chip_learner
 from semiconductor_cls.recipe import QUICK
 from semiconductor_cls.train import preds_table, recipe_dls
 
-FLIPS = [(), (2,), (3,), (2,3)] # Axes that are turned round
+FLIPS = [(), (3,)] # Axes that are turned round
 PENALTIES = np.logspace(-5, 0, 6) # scikit-learn's C: the smaller, the stronger
 
-def features(df, arch, size, device=None):
+def see(df, arch, size, device=None):
     "An array of a row an image: what the body of `arch` with its ImageNet weights sees"
     dls = recipe_dls(df, replace(QUICK, arch=arch, aug_p=0), size, device)
     body = chip_learner(dls, arch).model[0]
     model = nn.Sequential(body, AdaptiveConcatPool2d(), Flatten()).to(dls.device).eval()
     seen = lambda x: torch.stack([model(x.flip(axes) if axes else x) for axes in FLIPS]).mean(0)
     with torch.inference_mode(): return np.concatenate([seen(x).cpu().numpy() for x, in predict_dl(dls, df.index)])
+
+def features(df, arch, size, folder, device=None):
+    "The same, from `folder` where the pictures were seen before"
+    path = folder/f'features-{arch}-{size}.parquet'
+    known = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    if not set(df.hash) <= set(known.index):
+        known = pd.DataFrame(see(df, arch, size, device), df.hash).groupby(level=0).first()
+        known.columns = known.columns.astype(str)
+        part = path.with_suffix(f'.{os.getpid()}')
+        known.to_parquet(part)
+        os.replace(part, path)
+    return known.loc[df.hash].to_numpy()
 
 def fit_linear(X, y, seed):
     "A logistic regression, its penalty chosen by AUC over five folds of the same images"
@@ -57,7 +70,10 @@ def main(words=None):
     r = replace(QUICK, arch=asked.arch.partition(',')[0], sizes=(asked.size,), split_seed=asked.seed)
     try:
         df,_ = prepare(asked.data, r)
-        X = np.concatenate([features(df, arch, asked.size, asked.device) for arch in asked.arch.split(',')], axis=1)
+        folder = asked.out.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        archs = asked.arch.split(',')
+        X = np.concatenate([features(df, arch, asked.size, folder, asked.device) for arch in archs], axis=1)
     except UserError as e:
         print(f'linear.py: {e}', file=sys.stderr)
         return 1

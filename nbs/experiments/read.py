@@ -30,6 +30,17 @@ def scores_of(run):
     table = scores[['label',set_column(row.data, row.split_seed),run]].set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
 
+def folds_of(experiment, which):
+    "A row an image of each outer fold's `which` set, by fold and id: its `label`, and its score by each arm"
+    def fold(rows):
+        tables = {o.arm:scores_of(o.run) for o in rows.itertuples()}
+        tables = {arm:table[table['set']==which] for arm,table in tables.items()}
+        return pd.DataFrame(dict(label=next(iter(tables.values())).label) | {o:t.score for o,t in tables.items()})
+    results = results_of(experiment)
+    whole = results.groupby('arm').data.transform('nunique')==results.data.nunique() # what has all its folds
+    folds = {data.rpartition('=')[2]:fold(rows) for data,rows in results[whole].groupby('data')}
+    return pd.concat(folds, names=['fold'])
+
 def overkill_of(results, recall=.9):
     "The same rows, with the overkill on the test images at a fixed recall as their value, so less is better"
     from semiconductor_cls.operate import operating_points

@@ -196,6 +196,61 @@ def train(row, args, lock):
     if not args.keep: shutil.rmtree(folder)
     return True
 
+def curve_command(args):
+    "The command of the learning curve: on photographs, or tiny on drawn chips"
+    data,folder = (args.out/'many' if args.quick else 'elpv'),args.runs/'curve'
+    small = ['--points', '4', '--draws', '2', *[o for change in TINY.split() for o in ('--set',change)]]
+    words = ['semicls', 'curve', str(data), '--out', str(folder), '--recipe', 'quick', *(small if args.quick else [])]
+    return words+(['--device', args.device] if args.device else [])
+
+def draw_curve(args):
+    "The learning curve, if it is wanted and not there: its trainings, and the scores of all of them on the test images"
+    if (args.out/'curve.csv').exists() or not '12_how_many'.startswith(tuple(args.only.split(','))): return True
+    env,words = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),curve_command(args)
+    print(shlex.join(words), file=sys.stderr, flush=True)
+    if args.quick: in_process(['semicls', 'synth', str(args.out/'many'), '--scale', '.006'], args.runs/'curve.log', env)
+    if (in_process if args.quick else in_its_own)(words, args.runs/'curve.log', env): return False
+    folder = args.runs/'curve'
+    table = pd.read_csv(folder/'curve.csv')
+    runs = {run:folder/'runs'/run for run in table.run}
+    scores = {run:pd.read_csv(o/'preds_test.csv').set_index('id') for run,o in runs.items()}
+    known = pd.read_csv(runs[table.run.iloc[-1]]/'table.csv').set_index('id')
+    first = next(iter(scores.values()))
+    columns = {run:o.p_defect for run,o in scores.items()}
+    kept = first[['label']].assign(group=known.group.reindex(first.index), **columns)
+    write_whole(kept, args.out/'curve.parquet')
+    commit = json.loads((next(iter(runs.values()))/'run.json').read_text())['commit']
+    command = f"OMP_NUM_THREADS={args.threads} {shlex.join(words).replace(str(folder), 'curve')}"
+    write_whole(table.assign(command=command, commit=commit), args.out/'curve.csv')
+    return True
+
+SCRATCH = '--set lrs=1e-4,3e-4,1e-3 --weights none'.split() # Without ImageNet weights the study's rates learn nothing
+
+def table_command(args):
+    "The command of the study's two tables, at small scale: on drawn chips, from random weights"
+    archs = 'alexnet,resnet34' if args.quick else 'study'
+    small = ['--set', 'sizes=64', '--set', 'frozen_epochs=1', '--set', f'epochs={1 if args.quick else 5}', *SCRATCH]
+    words = ['semicls', 'committee', str(args.runs/'drawn'), '--arch', archs, '--recipe', 'paper', *small]
+    return [*words, '--out', str(args.runs/'table'), *(['--device', args.device] if args.device else [])]
+
+def train_table(args):
+    "The study's networks, if they are wanted and not there: the scores of each on the test images"
+    path = args.out/'full_table.csv'
+    if path.exists() or not '11_full_table'.startswith(tuple(args.only.split(','))): return True
+    env,call = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),in_process if args.quick else in_its_own
+    draw = ['semicls', 'synth', '--out', str(args.runs/'drawn'), '--scale', '.002' if args.quick else '.02']
+    words = table_command(args)
+    print(shlex.join(words), file=sys.stderr, flush=True)
+    if any(call(o, args.runs/'table.log', env) for o in (draw, words)): return False
+    members = sorted(args.runs.glob('table-*'))
+    names = [o.name.removeprefix('table-').rpartition('-')[0] for o in members]
+    preds = {name:pd.read_csv(o/'preds_test.csv').set_index('id') for name,o in zip(names, members)}
+    first = next(iter(preds.values()))
+    scores = first[['label']].assign(**{name:o.p_defect.round(6) for name,o in preds.items()})
+    shown = f'{shlex.join(draw)} && {shlex.join(words)}'.replace(f'{args.runs}/', '')
+    write_whole(scores.assign(command=[shown]+['']*(len(scores)-1)).reset_index(), path)
+    return True
+
 def show(args):
     "Run the notebooks on what is there now: in their place, or beside the stand-ins of `--quick`"
     notebooks = sorted(o for o in HERE.glob('*.ipynb') if o.name.startswith(tuple(args.only.split(','))))
@@ -255,6 +310,7 @@ def main():
     draw_chips(args, rows)
     print(f'{len(rows)} trainings to do', file=sys.stderr, flush=True)
     with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda row: train(row, args, lock), rows))
+    ended += [draw_curve(args), train_table(args)]
     return ended.count(False) or (show(args) if args.show else 0)
 
 if __name__=='__main__': sys.exit(main())

@@ -161,7 +161,7 @@ def write_csv(
 
 # %% ../../nbs/03_base.table.ipynb #c0017
 TEXT_COLS = ('path id label split defect_type stratum hash reason kind other detail note plus members '
-             'model engine decision_id').split()
+             'model engine decision_id lot serial remark why_look').split()
 _AS_TEXT = dict(encoding_errors='surrogateescape', keep_default_na=False, na_values=[''],
                 dtype=dict.fromkeys(TEXT_COLS, object))
 
@@ -184,11 +184,12 @@ def _is_box(o): # Left, top, right, bottom
 
 def _boxes_in(cell):
     "The boxes in a cell, none in an empty one; `ValueError` where it holds anything else"
-    if not isinstance(cell, str): return []
+    if cell is None or cell!=cell: return []
     try: boxes = json.loads(cell)
-    except (ValueError, RecursionError): boxes = None
+    except (ValueError, TypeError, RecursionError): boxes = None
     if isinstance(boxes, list) and all(map(_is_box, boxes)): return boxes
-    raise ValueError(f"boxes '{cell[:40]}' are none such as '[[1, 2, 30, 40]]'")
+    raise ValueError(f"boxes '{str(cell)[:40]}' are none such as '[[1, 2, 30, 40]]'; "
+                     'a column of anything else needs another name')
 
 # %% ../../nbs/03_base.table.ipynb #ca0c8555
 def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists

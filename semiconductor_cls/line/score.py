@@ -94,6 +94,7 @@ def open_scorer(
     "What scores pictures for a run, a committee or an exported bundle"
     if engine not in ENGINES: raise UserError(f"--engine {engine}: one of {', '.join(ENGINES)}")
     path,scorer = Path(path),None
+    keep_memory()
     bundle = _bundle_of(path)
     if engine=='export' and not bundle:
         raise UserError(f'{path}: has no exported graph; make one with: semicls export {path}')
@@ -202,7 +203,7 @@ def iter_scores(
     lanes,threads = getattr(scorer, 'lanes', 1),getattr(scorer, 'threads', noop)
     def fetch():
         key,items = next(batches, (None,None))
-        return key,items,[decoder.submit(o) for o in items or []]
+        return key,items,[decoder.submit(o) for o in fetched(items or [])]
     def score(fetched):
         key,items,jobs = fetched.result()
         return key,items,score_pixels(scorer, [job.result() for job in jobs])
