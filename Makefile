@@ -15,6 +15,7 @@ demo: $(STAMP)      ## train and evaluate on real photographs
 test: $(STAMP)      ## every check and test, offline, on CPU
 	@bash .ci/check
 test-slow: $(STAMP) ## the long ones too
+	@python -m pip install -q --disable-pip-version-check -e '.[scale]' 'moto[server]' s3fs
 	@bash .ci/check slow
 lab: $(STAMP)       ## JupyterLab on the notebooks
 	@jupyter lab nbs

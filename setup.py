@@ -7,7 +7,7 @@ cfg = ConfigParser(delimiters=['='])
 cfg.read(Path(__file__).parent/'settings.ini', encoding='utf-8')
 cfg = cfg['DEFAULT']
 reqs = {k.removesuffix('_requirements'): cfg[k].split() for k in cfg if k.endswith('_requirements')}
-reqs['dev'] = sorted({o for v in reqs.values() for o in v})
+reqs['dev'] = sorted({o for k,v in reqs.items() if k!='scale' for o in v})
 
 name = cfg['lib_name']
 setup(

@@ -76,6 +76,11 @@ from .station.desk import *
 from .station.line import *
 from .station.page import *
 from .station.agree import *
+from .scale.cluster import *
+from .scale.shards import *
+from .scale.scores import *
+from .scale.facts import *
+from .scale.copies import *
 
 # Names that fastai has too stay fastai's in a notebook; ours by name: `from semiconductor_cls.all import load_image`
 _FASTAI = 'Body Link Metric S Section image_size inspect load_image load_model save_model spread'.split()

@@ -97,6 +97,7 @@ semicls train photos/ --name line4 --folds 5
 semicls train --config runs/line4/config.yaml --name again
 semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5
 semicls eda photos/ --out eda/
+semicls eda photos/ --engine ray --out eda/
 semicls clean photos/ --out cleaned/ --no-unboxed && semicls train cleaned/clean.csv
 semicls synth --out data/replica --scale 0.05
 semicls evaluate runs/line4 --escape-cost 200 --overkill-cost 0.5 --defect-rate 0.002
@@ -116,6 +117,7 @@ semicls predict runs/line4 new_photos/ extra.png --out scores.csv
 semicls predict runs/line4 lot7.zip 'lots/*/top_*.bmp' --out scores.parquet
 semicls predict runs/line4 contest/ --submission --out submission.csv
 semicls predict runs/line4 --watch incoming/ --out scores.csv
+semicls predict runs/line4 new_photos/ --engine ray --out scores/
 semicls explain runs/line4
 semicls explain runs/line4 new_photos/ extra.png --out maps/
 semicls export runs/line4 --format openvino --out station/
@@ -353,15 +355,22 @@ def _check_watch(images, watch, settle, submission):
     if settle<=0: raise UserError(f'--settle {settle:g}: a number of seconds above 0')
     if watch and submission: raise UserError('--watch and --submission exclude each other')
 
+def _check_ray(out, watch, submission):
+    "Refuse what a cluster does not do"
+    other = '--watch' if watch else '--submission' if submission else ''
+    if other: raise UserError(f'--engine ray and {other} exclude each other')
+    if Path(out).suffix.lower() in ('.csv','.parquet'):
+        raise UserError(f'--out {out}: --engine ray writes a folder of Parquet; name a folder')
+
 def _decided(n, broken):
     why = f" ({n['unlike']:,} because unlike training)" if n['unlike'] else ''
     return f"{n['reject']:,} rejected, {n['look']:,} to look at{why}, {broken:,} without a score"
 
-def _plan_predict(run, images, out, submission, as_json):
+def _plan_predict(run, images, out, engine, submission, as_json):
     "Say what `predict` would do"
     from semiconductor_cls.line.inputs import list_inputs
     from semiconductor_cls.line.predict import check_out
-    out = check_out(out, submission, images)
+    if engine!='ray': out = check_out(out, submission, images)
     plan(counted(len(list_inputs(images)), 'file'), f'score them with {run}', [out], as_json)
 
 # %% ../nbs/99_cli.ipynb #6c95cdd7
@@ -372,8 +381,12 @@ def _watched(run, watch, out, engine, settle): # Files without a score, the coun
     return broken, n, f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
 
 def _scored(run, images, out, engine, submission): # The same of a table that is made at once
-    from semiconductor_cls.line.predict import predict_table
-    n = predict_table(run, images, out, engine, submission, say)
+    if engine=='ray':
+        from semiconductor_cls.scale.scores import predict_shards
+        n = predict_shards(run, images, out, say)
+    else:
+        from semiconductor_cls.line.predict import predict_table
+        n = predict_table(run, images, out, engine, submission, say)
     broken = n['broken']
     speed = f"{n['images_per_s']:,.0f} images/s"
     return broken, n, f"{counted(n['files'], 'file')}, {_decided(n, broken)}, {speed}: {out}"
@@ -382,11 +395,11 @@ def _scored(run, images, out, engine, submission): # The same of a table that is
 @command('run', 'images', who='On the line')
 def predict(
     run:Path, # A run directory, or an exported bundle
-    # Files, folders, patterns, archives (zip, tar), lists (.txt, .csv), or the word 'elpv'
+    # Files, folders, patterns, archives (zip, tar), lists (.txt, .csv), URLs of a store (s3://), or the word 'elpv'
     images:Optional[list[str]]=None,
-    out:Path=..., # The table to write (.csv or .parquet)
+    out:Path=..., # The table to write (.csv or .parquet); with --engine ray a folder of Parquet
     submission:bool=False, # The contest's form: id,defect_score
-    engine:str='auto', # torch, export, or auto: the exported graph where there is one
+    engine:str='auto', # torch, export, or auto: the exported graph where there is one; ray: auto on a cluster
     watch:Optional[Path]=None, # Score files as they arrive in this folder, until Ctrl-C
     settle:float=2., # With --watch: seconds that a file must not change before it is scored
     dry_run:DRY_OPT=False,
@@ -399,7 +412,8 @@ def predict(
     """
     _check_watch(images, watch, settle, submission)
     if dry_run and watch: raise UserError('--dry-run and --watch exclude each other')
-    if dry_run: return _plan_predict(run, images, out, submission, json)
+    if engine=='ray': _check_ray(out, watch, submission)
+    if dry_run: return _plan_predict(run, images, out, engine, submission, json)
     if watch: broken,found,said = _watched(run, watch, out, engine, settle)
     else: broken,found,said = _scored(run, images, out, engine, submission)
     answer(said, {**found, 'out':out}, json)
@@ -418,6 +432,15 @@ def _plan_data(data, good, defect, does, writes, as_json):
     df = read_source(data, good, defect)
     plan(f"{counted(len(df), 'image')}, {read_as(df)}", does, writes, as_json)
 
+def _eda_engine(engine, out):
+    "What inspects a source"
+    if engine not in ('local','ray'): raise UserError(f'--engine {engine}: one of local, ray')
+    if engine=='ray':
+        from semiconductor_cls.scale.copies import cluster_eda
+        return cluster_eda(out, say)
+    from semiconductor_cls.inspect import run_eda
+    return run_eda
+
 # %% ../nbs/99_cli.ipynb #82aaf62e
 @command('data', who='Look at the data')
 def eda(
@@ -426,6 +449,7 @@ def eda(
     good:GOOD_OPT='good',
     defect:DEFECT_OPT='defect',
     group:Annotated[Optional[str], _GROUP]=None,
+    engine:str='local', # local; ray: on a cluster, with facts and fingerprints in OUT/facts
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
 ):
@@ -435,8 +459,7 @@ def eda(
     """
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
     if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json)
-    from semiconductor_cls.inspect import run_eda
-    s = run_eda(data, out, good, defect, group=group or '')
+    s = _eda_engine(engine, out)(data, out, good, defect, group=group or '')
     for line in filter(None, [*s['told'], s['left_out'], *s['shortcuts'], s['small_defects']]): say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(counted(s[k], *words) for k,words in _FOUND.items())
@@ -589,7 +612,7 @@ def ensemble(
 @command('data', who='Research')
 def committee(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
-    arch:str, # Backbones, separated by commas
+    arch:str, # Backbones, separated by commas; study names the seven of the study
     out:OUT_OPT=None,
     name:NAME_OPT=None,
     runs:RUNS_OPT=Path('runs'),
@@ -893,3 +916,6 @@ def main():
         if not hasattr(e, 'format_message'): raise
         code = _fail(e.format_message(), 2)
     sys.exit(code)
+
+# %% ../nbs/99_cli.ipynb #0f935e4f
+if __name__=='__main__' and globals().get('__spec__'): main()

@@ -102,15 +102,19 @@ def _neighbours(keys, reach):
         yield before[same], after[same]
 
 # %% ../nbs/16_duplicates.ipynb #c0025
+def _table_bits(shape, n_tables): # Yields columns
+    "Which bits make the key of each table; more of them for more rows"
+    rng = np.random.default_rng(0)
+    n_bits = int(np.ceil(np.log2(max(shape[0], 2)))) + 2
+    for _ in progress(range(n_tables), desc='Comparing fingerprints'):
+        yield rng.choice(shape[1], min(n_bits, 40), replace=False)
+
 def _by_tables(x, views, limit, n_tables, reach):
     "Pairs beyond `limit` that are neighbours in a table: rows (i, j of all views)"
     n,found = len(x),[np.empty((0,2), int)]
     x = np.concatenate([x,*views])
-    rng,bits = np.random.default_rng(0),x>0
-    n_bits = int(np.ceil(np.log2(max(len(x), 2)))) + 2
-    n_bits = min(n_bits, 40)
-    for _ in progress(range(n_tables), desc='Comparing fingerprints'):
-        columns = rng.choice(x.shape[1], n_bits, replace=False)
+    bits = x>0
+    for columns in _table_bits(x.shape, n_tables):
         for pair in _neighbours(_keys(bits, columns), reach):
             i,j = np.sort(pair, axis=0)    # one of them as it is, and another picture
             i,j = np.stack([i,j])[:,(i<n) & (i!=j%n)]
@@ -135,6 +139,12 @@ def _by_all(x, views, limit, more, least=.4):
     return np.concatenate(found)[order[:n_kept]]
 
 # %% ../nbs/16_duplicates.ipynb #cf41341a
+def _unique_pairs(found, n):
+    "Each pair once, the smaller row first, with the view of the second"
+    i,j = np.unique(found.reshape(-1, 2), axis=0).T
+    pairs = np.sort(np.stack([i,j%n], 1), axis=1)
+    return np.unique(np.column_stack([pairs,j//n]), axis=0)
+
 def propose(
     x:np.ndarray, # (n, 256), from `whiten`
     views=(), # More such arrays, of the same pictures in other views
@@ -147,9 +157,7 @@ def propose(
     n = len(x)
     more = min(n, effort//max(n, 1))
     found = _by_all(x, views, limit, more) if n<=_FEW else _by_tables(x, views, limit, n_tables, reach)
-    i,j = np.unique(found.reshape(-1, 2), axis=0).T
-    pairs = np.sort(np.stack([i,j%n], 1), axis=1)
-    return np.unique(np.column_stack([pairs,j//n]), axis=0)
+    return _unique_pairs(found, n)
 
 # %% ../nbs/16_duplicates.ipynb #c0028
 def _same_size(a, b, top=1024):

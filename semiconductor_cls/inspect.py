@@ -103,13 +103,14 @@ def inspect(
     n_workers:int=None, # Threads; the number of cores if `None`
     group:str='', # See `say_groups`
     size:int=128, # Side of the square that a network will see, pixels: that of the recipe `quick`
+    find=find_copies, # What reads the files and looks for copies
     **kw # For `read_source`
 )->tuple: # Scanned table with copies; summary; findings as a table
     "Read a source, look at everything, write nothing"
     start = time.perf_counter()
     df = read_source(src, **kw)
     told = [o for o in (read_as(df), say_findings(df), say_groups(df, group)) if o]
-    df,copies = find_copies(df, n_workers)
+    df,copies = find(df, n_workers)
     found = _findings(df, copies)
     small = small_defects(df[df.reason.isna()], size)
     if small: found.loc[len(found)] = issue(df.path[has_boxes(df)].iloc[0], 'small_defects', detail=small)
@@ -248,12 +249,13 @@ def run_eda(
     good:str='good', # Name of the folder (or label) of good parts
     defect:str='defect', # Name of the folder (or label) of defective parts
     n_workers:int=None, # Threads; the number of cores if `None`
-    group:str='' # See `say_groups`
+    group:str='', # See `say_groups`
+    find=find_copies # What reads the files and looks for copies
 )->dict: # The summary
     "Inspect a source and write down what was found"
     start,out = time.perf_counter(),Path(out)
     if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
-    df,summary,found = inspect(src, n_workers, group, good=good, defect=defect)
+    df,summary,found = inspect(src, n_workers, group, find=find, good=good, defect=defect)
     with alone_in(out):
         figures = _figures(df, found, out)
         eda_report(out/'report.html', df, summary, found, figures)

@@ -300,6 +300,9 @@ def _row_findings(raw, src):
     return findings
 
 # %% ../nbs/13_source.ipynb #6967c5ad
+def _all_boxes(raw): # File → the boxes of all its rows
+    return raw.groupby('path').boxes.agg(lambda some: [*dict.fromkeys(tuple(box) for o in some for box in o)])
+
 def _merge_rows(raw, src):
     "The table of a CSV whose files may have several rows, one a box"
     two = _disagreeing(raw, 'label')
@@ -311,8 +314,9 @@ def _merge_rows(raw, src):
     if 'defect_type' in raw:
         types = raw.groupby('path').defect_type.agg(join_types)
         files = files.assign(defect_type=files.path.map(types))
-    df = add_issues(make_table(files.drop(columns=XY, errors='ignore')), findings)
-    if not set(XY) <= set(raw): return df
+    if 'boxes' in raw: files = files.assign(boxes=files.path.map(_all_boxes(raw)))
+    if not set(XY) <= set(raw): return add_issues(make_table(files), findings)
+    df = add_issues(make_table(files.drop(columns=XY)), findings)
     boxes = raw[raw[XY].notna().any(axis=1)]
     boxes = boxes.assign(file=str(src), line=boxes.index, id=boxes.path.astype(str), defect_type=None)
     return attach_boxes(df, boxes[['file','line','id','defect_type',*XY]], by_path=True)
@@ -399,11 +403,12 @@ def read_table(
         there = ', '.join(map(str, raw.columns))
         raise UserError(f"{path}: no column '{col}' (it has: {there})")
     raw,lost = _with_paths(raw, path)
+    raw,unread = read_box_columns(raw, {given_back(raw).get(o, o):o for o in raw}, path)
     raw['label'],odd = _labels(raw, path, good, defect)
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)
         odd += odd_sets
-    return add_lots(with_masks(add_issues(_merge_rows(raw, path), findings+lost+odd), path))
+    return add_lots(with_masks(add_issues(_merge_rows(raw, path), findings+lost+unread+odd), path))
 
 # %% ../nbs/13_source.ipynb #3c7cd0b1
 _REFUSED = dict(

@@ -51,6 +51,16 @@ def test_train_and_predict(semicls, parts, tmp_path):
     assert len(both)==len(t)
     assert (both.p_defect_x-both.p_defect_y).abs().max()<1e-5
 
+@pytest.mark.parametrize('module', ['semiconductor_cls','semiconductor_cls.cli'])
+def test_python_m_is_the_command(module, parts, tmp_path):
+    def run(*args):
+        return subprocess.run([sys.executable, '-m', module, *args], cwd=tmp_path, capture_output=True, text=True)
+    plan = run('train', *PARTS, '--dry-run')
+    assert plan.returncode==0 and plan.stdout.startswith('would read: 82 images'), plan.stderr
+    assert run('--version').stdout.startswith('semicls ')
+    wrong = run('train', 'nowhere')
+    assert wrong.returncode==1 and wrong.stdout=='' and 'nowhere: no such' in wrong.stderr
+
 MISTAKES = [
     (['train','nowhere'], 'nowhere: no such'),
     (['train','empty'], 'the folder is empty'),

@@ -35,7 +35,8 @@ def collect():
     return [o for o in dict.fromkeys(found) if 'COMMAND' not in o]
 
 EXAMPLES = collect()
-SLOW = re.compile(r'--folds|--vary|committee|--format|ensemble|^semicls synth|serve runs|--measure|^semicls curve')
+SLOW = re.compile(r'--folds|--vary|committee|--format|ensemble|^semicls synth|serve runs|--measure|^semicls curve'
+                  '|--engine ray')
 
 def test_examples_are_found_in_both_places():
     assert len(EXAMPLES)>30
@@ -134,6 +135,7 @@ def ready(example, here, capsys, monkeypatch):
     if '--good ok' in example:
         for old,new in dict(good='ok', defect='ng').items(): (here/'photos'/old).rename(here/'photos'/new)
     if example.startswith('semicls agree'): _rounds()
+    if '--engine ray' in example: pytest.importorskip('ray')
     if '--tls-cert' in example:
         if not shutil.which('openssl'): pytest.skip('no openssl to make a certificate with')
         _tls()

@@ -28,7 +28,7 @@ def test_every_row_of_the_results_names_a_command_that_the_grid_would_give():
     results = pd.read_csv(HERE/'results.csv')
     assert results.run.is_unique and results.value.between(results.lower, results.upper).all()
     for row in grid().drop_duplicates('run').merge(results[['run','command','threads']], on='run').to_dict('records'):
-        words = run.command_of(row, '.')[:-4]
+        words = run.without_name(run.command_of(row, '.'))
         before = [' '.join(o) for o in (run.draw_command(row, '.'), run.plant_command(row, '.')) if o]
         train = f"OMP_NUM_THREADS={row['threads']} {' '.join(words)}"
         assert row['command']==' && '.join([*before, train])==run.shown_command(row, row['threads'])
@@ -124,6 +124,15 @@ def test_what_cannot_be_planted_is_refused_in_a_line(chips, tmp_path, capsys, wo
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith('plant.py: --') and why in said and not (tmp_path/'t.csv').exists()
 
+def test_four_folds_judge_each_image_once_whatever_the_seed(chips, tmp_path):
+    tables = [planted(chips, tmp_path/f'{k}.csv', '--fold', str(k)) for k in range(4)]
+    held = [df.index[df.split=='test'] for df in tables]
+    assert sorted(o for ids in held for o in ids)==sorted(tables[0].index)
+    again = planted(chips, tmp_path/'again.csv', '--fold', '1', '--seed', '9')
+    assert set(again.index[again.split=='test'])==set(held[1])
+    names = {run.set_column(f'elpv+fold={k}', seed) for k in range(4) for seed in range(3)}
+    assert len(names)==12 and run.set_column('elpv+noise=0.05', 3)=='set_3'
+
 def test_scores_keep_the_right_labels_of_a_planted_run(chips, tmp_path):
     df = planted(chips, tmp_path/'t.csv', '--noise', '0.3')
     folder = tmp_path/'run'
@@ -133,7 +142,7 @@ def test_scores_keep_the_right_labels_of_a_planted_run(chips, tmp_path):
     for part in ('valid','test'):
         rows = df[df.split==part].reset_index().assign(p_defect=.5)
         rows.to_csv(folder/f'preds_{part}.csv', index=False)
-    run.add_scores(tmp_path/'scores.parquet', 'r', folder)
+    run.add_scores(tmp_path/'scores.parquet', dict(run='r', data='chips', seed=3), folder)
     kept = pd.read_parquet(tmp_path/'scores.parquet')
     assert kept.label.to_dict()==df.true_label.to_dict()!=df.label.to_dict()
 
@@ -141,7 +150,7 @@ def test_scores_of_every_run_are_kept_and_give_its_auc():
     from semiconductor_cls.auc import auc_ci
     scores,results = pd.read_parquet(HERE/'scores.parquet'),pd.read_csv(HERE/'results.csv')
     for row in results.itertuples():
-        test = scores[scores[f'set_{row.split_seed}']=='test']
+        test = scores[scores[run.set_column(row.data, row.split_seed)]=='test']
         assert len(test)==row.n_good+row.n_defect
         assert abs(auc_ci(test.label=='defect', test[row.run])[0]-row.value)<1e-6
 
@@ -158,7 +167,7 @@ def test_a_committee_is_the_mean_of_its_members(tmp_path, monkeypatch):
     scores['a'] = [.1,.9,.2,.8,.1,.4,.3,.2]
     scores['b'] = [.9,.1,.8,.2,.2,.9,.1,.6]
     scores.to_parquet(tmp_path/'scores.parquet')
-    pd.DataFrame(dict(run=['a','b'], split_seed=0)).to_csv(tmp_path/'results.csv', index=False)
+    pd.DataFrame(dict(run=['a','b'], data='elpv', split_seed=0)).to_csv(tmp_path/'results.csv', index=False)
     monkeypatch.setattr(read, 'DATA', tmp_path)
     assert read.mean_scores(['a','b']).score.tolist()==pytest.approx([.5,.5,.5,.5,.15,.65,.2,.4])
     monkeypatch.setattr(read, 'COMMITTEES', {'three lites':['x','y']})

@@ -9,7 +9,7 @@ PKG = ROOT/'semiconductor_cls'
 NBS = [p for p in sorted((ROOT/'nbs').rglob('*.ipynb')) if '/.' not in p.relative_to(ROOT).as_posix()]
 LIB = [p for p in NBS if p.parent==ROOT/'nbs' and p.stem!='index']
 WINGS = ['base','spine','jobs','line','station','scale','cli'] # each imports only what stands before it
-BY_HAND = {'__init__','_modidx','all'}
+BY_HAND = {'__init__','__main__','_modidx','all'}
 
 def cells(p): return nbformat.read(p, as_version=4).cells
 def module(p): return next(m[1] for c in cells(p) if (m := re.match(r'#\|\s*default_exp ([\w.]+)', c.source)))

@@ -4,26 +4,31 @@
     python plant.py chips/ --imbalance 20 --seed 0 --out few.csv    # one training defect is left for 20 good parts
     python plant.py elpv --without mono --seed 0 --out no_mono.csv  # nobody has seen a defect of this type
     python plant.py replica/ --leaks 0.1 --seed 0 --out leaky.csv   # copies of training images to be judged
+    python plant.py elpv --fold 2 --out fold2.csv                   # the third quarter of all images is the test set
 
 The sets are those of `semicls train` with `split_seed` of this seed, so a planted run pairs with a plain one.
 Only training changes. Validation and test keep all their images, with the labels that they have; but what nobody
 has seen cannot choose a threshold, so `--without` takes it from validation too. Leaks are files beside the table,
 without a label, so that a run judges them apart from its test set; the column `true_label` knows what they are.
+The quarters of `--fold` are the same for every seed, so that four runs judge each image once; of the rest, `semicls
+train` deals out the validation set by its `split_seed`.
 With `--truth` the test images of a folder of `semicls synth` have the labels, and all defects the types, of its truth.
 The same seed turns the same labels first, so 5 % wrong labels are those of 2 % and some more; so are few defects.
 """
 import argparse, shutil, sys
 from dataclasses import replace
 from pathlib import Path
-import pandas as pd
+import numpy as np, pandas as pd
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import read_csv, write_csv
 from semiconductor_cls.jobs.curve import part_order
 from semiconductor_cls.jobs.job import prepare
 from semiconductor_cls.recipe import QUICK
 from semiconductor_cls.source import read_source
+from semiconductor_cls.split import fold_ids
 
 OTHER = dict(good='defect', defect='good')
+OUTER = 4 # Quarters, each the test set once
 INNER = ['hash','copy_group'] # What `semicls train` finds by itself
 
 def with_truth(data, out):
@@ -88,9 +93,15 @@ def leak(df, share, seed, out):
     copies['path'] = [str(shutil.copy(o, folder/f'leak-{Path(o).name}')) for o in copies.path]
     return pd.concat([df, copies], ignore_index=True)
 
+def outer_fold(df, k):
+    "Quarter `k` of all labelled images as the test set, the rest of them to be dealt out"
+    held = fold_ids(df.stratum.fillna(df.label), df.group, OUTER, seed=0)==k
+    return df.assign(split=np.where(held, 'test', None))
+
 def plant(asked):
     "The table with what was asked for planted in it"
     df = split_source(with_truth(asked.data, asked.out) if asked.truth else asked.data, asked.seed)
+    if asked.fold is not None: df = outer_fold(df, asked.fold)
     if asked.without: df = never_seen(df, asked.without)
     if asked.leaks: df = leak(df, asked.leaks, asked.seed, asked.out)
     if asked.imbalance: df = keep_few(df, asked.imbalance, asked.seed)
@@ -98,7 +109,7 @@ def plant(asked):
 
 def said(df):
     "What there is to train on, in words"
-    train = df[df.split=='train']
+    train = df[df.label.notna() & ~df.split.isin(['valid','test'])]
     good,defects = ((train.label==label).sum() for label in ('good','defect'))
     return f'to train on: {good:,} good and {defects:,} defects, {(train.label!=train.true_label).sum():,} labels wrong'
 
@@ -110,6 +121,7 @@ def main(words=None):
     parser.add_argument('--imbalance', type=float, default=0, help='good parts to one training defect')
     parser.add_argument('--without', default='', help="type of defect that training never sees, or 'nothing'")
     parser.add_argument('--leaks', type=float, default=0, help='copies of training images to judge, a share of test')
+    parser.add_argument('--fold', type=int, choices=range(OUTER), help='which quarter of the images is the test set')
     parser.add_argument('--truth', action='store_true', help='DATA is a folder of semicls synth: use its truth')
     parser.add_argument('--seed', type=int, default=0, help='of the split, and of what is planted')
     parser.add_argument('--out', type=Path, required=True, help='the table (.csv)')

@@ -8,7 +8,7 @@ import numpy as np, pandas as pd
 from IPython.display import Markdown
 from semiconductor_cls.auc import auc_ci
 from semiconductor_cls.jobs.claims import claim_table
-from run import read_grid
+from run import read_grid, set_column
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get('SEMICLS_EXPERIMENTS') or HERE)
@@ -26,9 +26,20 @@ def results_of(experiment):
 def scores_of(run):
     "A row an image that a run has judged: `label set score`"
     scores = pd.read_parquet(DATA/'scores.parquet')
-    split_seed = pd.read_csv(DATA/'results.csv').set_index('run').split_seed[run]
-    table = scores[['label',f'set_{split_seed}',run]].set_axis(['label','set','score'], axis=1)
+    row = pd.read_csv(DATA/'results.csv').set_index('run').loc[run]
+    table = scores[['label',set_column(row.data, row.split_seed),run]].set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
+
+def folds_of(experiment, which):
+    "A row an image of each outer fold's `which` set, by fold and id: its `label`, and its score by each arm"
+    def fold(rows):
+        tables = {o.arm:scores_of(o.run) for o in rows.itertuples()}
+        tables = {arm:table[table['set']==which] for arm,table in tables.items()}
+        return pd.DataFrame(dict(label=next(iter(tables.values())).label) | {o:t.score for o,t in tables.items()})
+    results = results_of(experiment)
+    whole = results.groupby('arm').data.transform('nunique')==results.data.nunique() # what has all its folds
+    folds = {data.rpartition('=')[2]:fold(rows) for data,rows in results[whole].groupby('data')}
+    return pd.concat(folds, names=['fold'])
 
 def overkill_of(results, recall=.9):
     "The same rows, with the overkill on the test images at a fixed recall as their value, so less is better"
@@ -43,7 +54,7 @@ def overkill_of(results, recall=.9):
 
 def caught_of(experiment):
     "A row a run and type of defect: how many of `n` were stopped by score, as unlike training, or by either"
-    return results_of(experiment)[['run','arm','split_seed']].merge(pd.read_csv(HERE/'caught.csv'), on='run')
+    return results_of(experiment)[['run','arm','split_seed']].merge(pd.read_csv(DATA/'caught.csv'), on='run')
 
 def epochs_of(experiment):
     "A row an epoch of each run of an experiment, with its `arm`"

@@ -66,20 +66,32 @@ def draw_command(row, runs):
     folder = str(Path(runs)/plants_of(row['data'])[0])
     return ['semicls', 'synth', folder, '--scale', str(scale), '--seed', '1'] if is_replica(row) else []
 
+def linear_command(row, runs, own, extra, device):
+    "The same for a linear model on features of networks that are not trained"
+    small = [o.replace('sizes', 'size') for o in extra if o.startswith('sizes')]
+    options = [word for change in [*small, *[o for o in own if not small or not o.startswith('size=')]]
+               for word in ('--'+change).split('=')]
+    if device: options += ['--device', device]
+    words = ['python', 'nbs/experiments/linear.py', table_of(row, runs), *options, '--seed', str(row['seed'])]
+    return [*words, '--out', str(Path(runs)/row['run'])]
+
 def command_of(row, runs, extra=(), device=None):
     "The command of one training; the split follows the seed, so both kinds of luck are in the spread; `extra` wins"
     fixed = {change.partition('=')[0] for change in extra}
     own = [change for change in row['changes'].split() if change.partition('=')[0] not in fixed]
+    if row['recipe']=='linear': return linear_command(row, runs, own, extra, device)
     changes = [*extra, f"split_seed={row['seed']}", *own]
     words = ['semicls', 'train', table_of(row, runs), '--recipe', row['recipe'], '--seed', str(row['seed'])]
     for change in changes: words += ['--weights','none'] if change=='weights=none' else ['--set',change]
     if device: words += ['--device', device]
     return [*words, '--name', row['run'], '--runs', str(runs)]
 
+def without_name(words): return words[:words.index('--name')] if '--name' in words else words
+
 def shown_command(row, threads, extra=(), device=None):
     "What a reader types; name and folder of the run are the reader's own"
     before = [shlex.join(o) for o in (draw_command(row, '.'), plant_command(row, '.')) if o]
-    train = shlex.join(command_of(row, '.', extra, device)[:-4])
+    train = shlex.join(without_name(command_of(row, '.', extra, device)))
     return ' && '.join([*before, f'OMP_NUM_THREADS={threads} {train}'])
 
 def write_whole(frame, path):
@@ -93,21 +105,32 @@ def add_row(path, rows):
     old = pd.read_csv(path) if path.exists() else None
     write_whole(pd.concat([old, pd.DataFrame(rows)], ignore_index=True), path)
 
-def add_scores(path, run, folder):
+def set_column(data, split_seed):
+    "The column of the scores' file that says which image was in which set"
+    fold = [o for o in plants_of(data)[1] if o.startswith('fold=')]
+    return '_'.join(['set', *[o.replace('=', '_') for o in fold], str(split_seed)])
+
+def add_scores(path, row, folder):
     "A column a run: scores of validation and test images, whose ids differ; and which image was in which set"
     found = pd.read_parquet(path) if path.exists() else pd.DataFrame()
     table = pd.read_csv(folder/'table.csv').set_index('id')
     parts = ['valid','test','unlabelled'][:3 if 'true_label' in table else 2] # leaks are judged without a label
     files = [folder/f'preds_{part}.csv' for part in parts]
     preds = pd.concat([pd.read_csv(o) for o in files if o.exists()])
-    scores = preds.set_index('id').p_defect.astype('float32').rename(run)
-    where = f"set_{json.loads((folder/'run.json').read_text())['recipe']['split_seed']}"
+    scores = preds.set_index('id').p_defect.astype('float32').rename(row['run'])
+    where = set_column(row['data'], row['seed'])
     label = table.get('true_label', table.label).rename('label') # not the planted ones
     for column in (label, table.split.rename(where), scores):
         found = found.reindex(found.index.union(column.index))
         known = found.get(column.name, column)
         found[column.name] = column.combine_first(known)
     write_whole(found, path)
+
+def add_epochs(path, run, folder):
+    "A row an epoch"
+    epochs = pd.read_csv(folder/'history.csv').assign(run=run)
+    keep = ['run','size','stage','epoch','train_loss','valid_loss','auc','seconds']
+    add_row(path, epochs[keep].round(6).to_dict('records'))
 
 def result_row(row, folder, command, threads):
     "What `results.csv` says of a finished run"
@@ -142,9 +165,9 @@ def in_its_own(words, log, env):
 def in_process(words, log, env):
     "The same here, which saves some seconds of imports"
     from semiconductor_cls.cli import app
-    import plant
+    import linear, plant
     with open(log, 'a') as f, redirect_stdout(f), redirect_stderr(f):
-        if words[0]=='python': return plant.main(words[2:])
+        if words[0]=='python': return (linear if 'linear' in words[1] else plant).main(words[2:])
         try: app(words[1:])
         except SystemExit as e: return e.code
     return 0
@@ -154,7 +177,7 @@ def train(row, args, lock):
     folder = args.runs/row['run']
     more = TINY.split() if args.quick else (),args.device
     words,before = command_of(row, args.runs, *more),plant_command(row, args.runs)
-    go_on = ['--resume'] if (folder/'run.json').exists() else []
+    go_on = ['--resume'] if (folder/'run.json').exists() and row['recipe']!='linear' else []
     env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
     print(f"{row['run']}: starts", file=sys.stderr, flush=True)
     log = args.runs/f"{row['run']}.log"
@@ -164,15 +187,68 @@ def train(row, args, lock):
         return False
     with lock:
         made = result_row(row, folder, shown_command(row, args.threads, *more), args.threads)
-        add_scores(args.out/'scores.parquet', row['run'], folder)
-        epochs = pd.read_csv(folder/'history.csv').assign(run=row['run'])
-        keep = ['run','size','stage','epoch','train_loss','valid_loss','auc','seconds']
-        add_row(args.out/'epochs.csv', epochs[keep].round(6).to_dict('records'))
+        add_scores(args.out/'scores.parquet', row, folder)
+        if (folder/'history.csv').exists(): add_epochs(args.out/'epochs.csv', row['run'], folder)
         if 'without=' in row['data']: add_row(args.out/'caught.csv', caught(folder).assign(run=row['run']))
         add_row(args.out/'results.csv', [{k:made[k] for k in COLUMNS}])
     print(f"{row['run']}: AUC {made['value']:.4f} ({made['lower']:.4f} to {made['upper']:.4f}), "
           f"{made['seconds']:.0f} s", file=sys.stderr, flush=True)
     if not args.keep: shutil.rmtree(folder)
+    return True
+
+def curve_command(args):
+    "The command of the learning curve: on photographs, or tiny on drawn chips"
+    data,folder = (args.out/'many' if args.quick else 'elpv'),args.runs/'curve'
+    small = ['--points', '4', '--draws', '2', *[o for change in TINY.split() for o in ('--set',change)]]
+    words = ['semicls', 'curve', str(data), '--out', str(folder), '--recipe', 'quick', *(small if args.quick else [])]
+    return words+(['--device', args.device] if args.device else [])
+
+def draw_curve(args):
+    "The learning curve, if it is wanted and not there: its trainings, and the scores of all of them on the test images"
+    if (args.out/'curve.csv').exists() or not '12_how_many'.startswith(tuple(args.only.split(','))): return True
+    env,words = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),curve_command(args)
+    print(shlex.join(words), file=sys.stderr, flush=True)
+    if args.quick: in_process(['semicls', 'synth', str(args.out/'many'), '--scale', '.006'], args.runs/'curve.log', env)
+    if (in_process if args.quick else in_its_own)(words, args.runs/'curve.log', env): return False
+    folder = args.runs/'curve'
+    table = pd.read_csv(folder/'curve.csv')
+    runs = {run:folder/'runs'/run for run in table.run}
+    scores = {run:pd.read_csv(o/'preds_test.csv').set_index('id') for run,o in runs.items()}
+    known = pd.read_csv(runs[table.run.iloc[-1]]/'table.csv').set_index('id')
+    first = next(iter(scores.values()))
+    columns = {run:o.p_defect for run,o in scores.items()}
+    kept = first[['label']].assign(group=known.group.reindex(first.index), **columns)
+    write_whole(kept, args.out/'curve.parquet')
+    commit = json.loads((next(iter(runs.values()))/'run.json').read_text())['commit']
+    command = f"OMP_NUM_THREADS={args.threads} {shlex.join(words).replace(str(folder), 'curve')}"
+    write_whole(table.assign(command=command, commit=commit), args.out/'curve.csv')
+    return True
+
+SCRATCH = '--set lrs=1e-4,3e-4,1e-3 --weights none'.split() # Without ImageNet weights the study's rates learn nothing
+
+def table_command(args):
+    "The command of the study's two tables, at small scale: on drawn chips, from random weights"
+    archs = 'alexnet,resnet34' if args.quick else 'study'
+    small = ['--set', 'sizes=64', '--set', 'frozen_epochs=1', '--set', f'epochs={1 if args.quick else 5}', *SCRATCH]
+    words = ['semicls', 'committee', str(args.runs/'drawn'), '--arch', archs, '--recipe', 'paper', *small]
+    return [*words, '--out', str(args.runs/'table'), *(['--device', args.device] if args.device else [])]
+
+def train_table(args):
+    "The study's networks, if they are wanted and not there: the scores of each on the test images"
+    path = args.out/'full_table.csv'
+    if path.exists() or not '11_full_table'.startswith(tuple(args.only.split(','))): return True
+    env,call = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),in_process if args.quick else in_its_own
+    draw = ['semicls', 'synth', '--out', str(args.runs/'drawn'), '--scale', '.002' if args.quick else '.02']
+    words = table_command(args)
+    print(shlex.join(words), file=sys.stderr, flush=True)
+    if any(call(o, args.runs/'table.log', env) for o in (draw, words)): return False
+    members = sorted(args.runs.glob('table-*'))
+    names = [o.name.removeprefix('table-').rpartition('-')[0] for o in members]
+    preds = {name:pd.read_csv(o/'preds_test.csv').set_index('id') for name,o in zip(names, members)}
+    first = next(iter(preds.values()))
+    scores = first[['label']].assign(**{name:o.p_defect.round(6) for name,o in preds.items()})
+    shown = f'{shlex.join(draw)} && {shlex.join(words)}'.replace(f'{args.runs}/', '')
+    write_whole(scores.assign(command=[shown]+['']*(len(scores)-1)).reset_index(), path)
     return True
 
 def show(args):
@@ -234,6 +310,7 @@ def main():
     draw_chips(args, rows)
     print(f'{len(rows)} trainings to do', file=sys.stderr, flush=True)
     with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda row: train(row, args, lock), rows))
+    ended += [draw_curve(args), train_table(args)]
     return ended.count(False) or (show(args) if args.show else 0)
 
 if __name__=='__main__': sys.exit(main())

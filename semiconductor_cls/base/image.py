@@ -164,16 +164,16 @@ def _levels_of_file(path):
 # %% ../../nbs/05_base.image.ipynb #efd2881c
 N_LEVELS = 512 # Deep pictures that are read for the range of a data set
 
-def _read_levels(paths): # Levels or `None`, a sentence about them
+def _read_levels(paths, each=parallel_map): # Levels or `None`, a sentence about them
     paths = [str(o) for o in paths]
-    deep = [path for path,is_one in zip(paths, parallel_map(_is_deep_file, paths, desc='depth')) if is_one]
+    deep = [path for path,is_one in zip(paths, each(_is_deep_file, paths, desc='depth')) if is_one]
     step = max(1, -(-len(deep)//N_LEVELS))
-    each = [o for o in parallel_map(_levels_of_file, deep[::step], desc='range', chunk=8) if o]
-    if not each: return None,''
-    levels = common_levels(each)
-    far = sum(low<levels.low or high>levels.high for low,high in each)
+    ranges = [o for o in each(_levels_of_file, deep[::step], desc='range', chunk=8) if o]
+    if not ranges: return None,''
+    levels = common_levels(ranges)
+    far = sum(low<levels.low or high>levels.high for low,high in ranges)
     said = f'{len(deep):,} pictures of more than 8 bits: {levels} become black to white'
-    if far: said += f'; {far:,} of {len(each):,} that were looked at reach further, and are clipped'
+    if far: said += f'; {far:,} of {len(ranges):,} that were looked at reach further, and are clipped'
     return levels, said
 
 def read_levels(
@@ -195,11 +195,12 @@ def parse_levels(
 
 def levels_of(
     df, # A table with `path`; what is found stays with it, in `attrs`
-    told:str='' # Levels of the recipe
+    told:str='', # Levels of the recipe
+    each=parallel_map # What maps a function over files
 )->Levels|None: # None if no picture is deep
     "The levels of a table's pictures: told, known already, or read"
     if told: df.attrs |= dict(levels=parse_levels(told), levels_said=f'{parse_levels(told)} become black to white')
-    if 'levels' not in df.attrs: df.attrs['levels'],df.attrs['levels_said'] = _read_levels(df.path)
+    if 'levels' not in df.attrs: df.attrs['levels'],df.attrs['levels_said'] = _read_levels(df.path, each)
     found = df.attrs['levels']
     return found and Levels(*found)
 
@@ -336,7 +337,7 @@ def blank_share(
     pixels:np.ndarray # (h, w) or (h, w, 3)
 )->float: # 0 to 1
     "Share of a picture that a band of one value along an edge takes"
-    largest = 0
+    largest = 0.
     for a in (pixels, pixels[::-1], pixels.swapaxes(0, 1), pixels.swapaxes(0, 1)[::-1]):
         if not (a[0]==a[0,0]).all(): continue
         lines = (a==a[0,0]).reshape(len(a), -1).all(1)

@@ -13,6 +13,8 @@ from tqdm import tqdm
 # %% ../../nbs/02_base.parallel.ipynb #c0005
 def n_cpus()->int: # Cores this process may use
     "Cores this process may use, not cores the machine has"
+    told = os.environ.get('SEMICLS_CPUS', '')
+    if told.isdecimal() and int(told): return int(told)
     if hasattr(os, 'sched_getaffinity'): return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 

@@ -184,11 +184,12 @@ def _is_box(o): # Left, top, right, bottom
 
 def _boxes_in(cell):
     "The boxes in a cell, none in an empty one; `ValueError` where it holds anything else"
-    if not isinstance(cell, str): return []
+    if cell is None or cell!=cell: return []
     try: boxes = json.loads(cell)
-    except (ValueError, RecursionError): boxes = None
+    except (ValueError, TypeError, RecursionError): boxes = None
     if isinstance(boxes, list) and all(map(_is_box, boxes)): return boxes
-    raise ValueError(f"boxes '{cell[:40]}' are none such as '[[1, 2, 30, 40]]'")
+    raise ValueError(f"boxes '{str(cell)[:40]}' are none such as '[[1, 2, 30, 40]]'; "
+                     'a column of anything else needs another name')
 
 # %% ../../nbs/03_base.table.ipynb #ca0c8555
 def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists

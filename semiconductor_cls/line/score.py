@@ -202,7 +202,7 @@ def iter_scores(
     lanes,threads = getattr(scorer, 'lanes', 1),getattr(scorer, 'threads', noop)
     def fetch():
         key,items = next(batches, (None,None))
-        return key,items,[decoder.submit(o) for o in items or []]
+        return key,items,[decoder.submit(o) for o in fetched(items or [])]
     def score(fetched):
         key,items,jobs = fetched.result()
         return key,items,score_pixels(scorer, [job.result() for job in jobs])

@@ -1,0 +1,120 @@
+"""A real Ray cluster on one machine: a head without cores and two nodes of one core, each in a network namespace.
+
+    python tests/cluster.py     10,000 files: local, on the cluster, with a node killed, with the driver killed
+
+Needs root, `ip`, and the extra `scale`. The tests of test_cluster.py use the same class."""
+import os, shutil, signal, subprocess, sys, tempfile, time
+from pathlib import Path
+
+RAY = [sys.executable, '-m', 'ray.scripts.scripts']
+QUICK = dict( # A dead node is noticed soon; a busy machine may take long to start one
+    RAY_health_check_initial_delay_ms='5000', RAY_health_check_period_ms='1000',
+    RAY_health_check_failure_threshold='15',
+    RAY_raylet_start_wait_time_s='300', RAY_agent_register_timeout_ms='300000', RAY_USAGE_STATS_ENABLED='0',
+    RAY_worker_register_timeout_seconds='300', RAY_DISABLE_IMPORT_WARNING='1', OMP_NUM_THREADS='1',
+    http_proxy='', https_proxy='', HTTP_PROXY='', HTTPS_PROXY='', CUDA_VISIBLE_DEVICES='', HF_HUB_OFFLINE='1')
+
+def ip(*args): return subprocess.run(['ip', *args], capture_output=True, text=True)
+
+def can():
+    "Why no such cluster can be had, or ''"
+    try: import ray # noqa
+    except ImportError: return 'ray is not installed'
+    if not shutil.which('ip') or os.geteuid(): return 'network namespaces need root and `ip`'
+    made = ip('netns', 'add', 'semicls_try')
+    ip('netns', 'del', 'semicls_try')
+    return made.stderr.strip()
+
+class Cluster:
+    "Namespaces semicls0 (head) to semicls2, 10.98.0.10 to 12, on one bridge"
+    def __init__(self, nodes=2): self.nodes,self.temp = nodes,tempfile.mkdtemp(prefix='sr', dir='/tmp')
+
+    def __enter__(self):
+        try: return self._up()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _up(self):
+        self.down()
+        ip('link', 'add', 'semiclsbr', 'type', 'bridge')
+        ip('link', 'set', 'semiclsbr', 'up')
+        for i in range(self.nodes+1): self._wire(i)
+        self._start(0, '--head', '--port', '6399', '--num-cpus', '0', '--include-dashboard', 'false',
+                    '--temp-dir', self.temp)
+        for i in range(1, self.nodes+1): self.join(i)
+        return self
+
+    def __exit__(self, *_):
+        self.down()
+        shutil.rmtree(self.temp, ignore_errors=True)
+
+    def _wire(self, i):
+        ip('netns', 'add', f'semicls{i}')
+        ip('link', 'add', f'semiclsv{i}', 'type', 'veth', 'peer', 'name', 'e0', 'netns', f'semicls{i}')
+        ip('link', 'set', f'semiclsv{i}', 'master', 'semiclsbr', 'up')
+        for o in (['addr','add',f'10.98.0.1{i}/24','dev','e0'], ['link','set','e0','up'], ['link','set','lo','up']):
+            ip('netns', 'exec', f'semicls{i}', 'ip', *o)
+
+    def _start(self, i, *args):
+        memory = ['--object-store-memory', '200000000', '--disable-usage-stats', '--node-ip-address', f'10.98.0.1{i}']
+        p = subprocess.run(['ip','netns','exec',f'semicls{i}', *RAY, 'start', *args, *memory], env=os.environ | QUICK,
+                           capture_output=True, text=True, timeout=600)
+        assert p.returncode==0, p.stdout+p.stderr
+
+    def join(self, i):
+        "Start node `i`"
+        self._start(i, '--address', '10.98.0.10:6399', '--num-cpus', '1')
+
+    def run(self, *cmd, wait=True, **kw):
+        "A command in the namespace of the head"
+        env = os.environ | QUICK | dict(RAY_ADDRESS='10.98.0.10:6399') | kw.pop('env', {})
+        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        p = subprocess.Popen(['ip','netns','exec','semicls0', *map(str, cmd)], env=env, **pipes, **kw)
+        if wait: p.out,p.err = p.communicate(timeout=1800)
+        return p
+
+    def kill(self, i):
+        "Kill all processes of node `i` at once, as a power cut does"
+        for pid in ip('netns', 'pids', f'semicls{i}').stdout.split():
+            try: os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError: pass
+
+    def down(self):
+        for i in range(self.nodes+1):
+            self.kill(i)
+            ip('link', 'del', f'semiclsv{i}')
+            ip('netns', 'del', f'semicls{i}')
+        ip('link', 'del', 'semiclsbr')
+
+# ---- 10,000 files
+
+SEMICLS = [sys.executable, '-c', 'from semiconductor_cls.cli import main; main()']
+
+def parts_in(out): return sorted(out.glob('part-*.parquet'))
+
+def wait_for_parts(out, n, p, seconds=1800):
+    "Wait until `n` shards lie in a folder, while `p` runs"
+    end = time.monotonic()+seconds
+    while time.monotonic()<end and p.poll() is None:
+        if len(parts_in(out))>=n: return
+        time.sleep(.05)
+    p.kill()
+    raise AssertionError(f'{len(parts_in(out))} of {n} shards: {p.communicate()}')
+
+def many(folder, n, drawn=200):
+    "`n` names of `drawn` small parts, and one broken file"
+    from conftest import part
+    for i in range(drawn): part(folder/f'{i:05d}.png', i%4==0, i)
+    for i in range(drawn, n-1): os.link(folder/f'{i%drawn:05d}.png', folder/f'{i:05d}.png')
+    (folder/'broken.png').write_bytes(b'no image')
+
+def rows(path):
+    "A table of scores without the time of its command"
+    import pandas as pd
+    return pd.read_parquet(path).drop(columns='scored_at')
+
+if __name__=='__main__':
+    sys.path.insert(0, str(Path(__file__).parent))
+    import pytest
+    sys.exit(pytest.main([str(Path(__file__).with_name('test_cluster.py')), '-m', 'slow or not slow', '-s', '-q']))
