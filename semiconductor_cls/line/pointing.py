@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TAUS', 'MEASURES', 'WAYS', 'WAY_COLOURS', 'box_cover', 'find_peak', 'piece_box', 'box_iou', 'score_map', 'blind_maps',
-           'boxed_defects', 'iter_maps', 'score_boxes', 'summarise', 'by_type', 'plot_types']
+           'boxed_defects', 'iter_maps', 'peaks_of', 'score_boxes', 'summarise', 'by_type', 'plot_types']
 
 # %% ../../nbs/72_line.pointing.ipynb #c0002
 import math
@@ -180,6 +180,15 @@ def iter_maps(
             for path,pixels in zip(batch, decoded):
                 score,heat = (None,None) if isinstance(pixels, str) else next(results)
                 yield path,pixels,score,heat
+
+# %% ../../nbs/72_line.pointing.ipynb #6f2adf2b
+def peaks_of(
+    run, # A run directory or `Run`
+    paths:list # Files
+)->dict: # Path as text → x, y in the file's pixels; without those that cannot be decoded
+    "Where the network of a run looks in some pictures"
+    maps = iter_maps(open_explainer(run), paths)
+    return {str(path):find_peak(heat, pixels.shape[1::-1]) for path,pixels,_,heat in maps if heat is not None}
 
 # %% ../../nbs/72_line.pointing.ipynb #c0033
 def score_boxes(
