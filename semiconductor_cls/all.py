@@ -65,6 +65,7 @@ from .line.sanity import *
 from .line.explain import *
 from .line.drift import *
 from .line.machine import *
+from .station.book import *
 from .station.passwords import *
 from .station.login import *
 from .station.uploads import *

@@ -1,6 +1,7 @@
 """Images a second of the whole command, beside stock fastai and the bare runtime; memory for 20,000 and 200,000 files.
 
     python tests/bench_predict.py --speed RUN [--size 224] [--one-view] [--bundles DIR ...] [--data elpv] [--repeats 3]
+    python tests/bench_predict.py --cpu RUN [--sizes 128 224] [--against TREE] [--data elpv] [--repeats 3]
     python tests/bench_predict.py --memory [--n 20000 200000] [--dir /where/there/are/inodes]
 
 `--speed` takes a trained run and writes nothing into it; bundles are made of it where none are given. It measures, in
@@ -11,7 +12,10 @@ turn and on the same files:
 - fastai's `learn.get_preds` on a `test_dl` with the run's weights, two workers, from the loaders on, in a process where
   nothing of ours is switched on.
 
-Each figure is the median of the repeats. `--memory` predicts on hard links of a few drawn parts, with a small network.
+Each figure is the median of the repeats. `--cpu` counts the CPU time of an image instead, which a busy machine hardly
+changes: of the whole command without its start, and of the same runtime on pixels decoded already; for PNG, BMP and
+JPEG, with this tree and with another one in turn. `--memory` predicts on hard links of a few drawn parts, with a small
+network.
 """
 import argparse, dataclasses, json, multiprocessing as mp, os, subprocess, sys, tempfile, time, warnings
 warnings.filterwarnings('ignore')
@@ -220,6 +224,72 @@ def memory(ns, folder):
             rate = f"{r['seconds']:.0f} s ({r['n']/r['seconds']:,.0f} images/s)"
             print(f"{r['n']:,} files in {rate}: peak {r['mb']:,.0f} MB, {r['mb']/first:.3f} of the first", flush=True)
 
+# ---- CPU time
+
+ALONE = """import sys, resource, numpy as np
+from semiconductor_cls.all import load_sizes, open_scorer
+run,*paths = sys.argv[1:]
+s = open_scorer(run)
+pixels = [load_sizes(o, s.sizes, s.channels)[s.sizes[0]] for o in paths[:320]]
+batches = [{s.sizes[0]: np.stack(pixels[i:i+32])} for i in range(0, len(pixels), 32)]
+def used(): return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+s.score(batches[0])
+start = used()
+for o in batches: s.score(o)
+print(1e3*(used()-start)/len(pixels))"""
+
+def cpu_of(cmd, tree):
+    "CPU seconds of a command, and what it printed"
+    import resource
+    def used(): return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    start = used()
+    env = os.environ | dict(PYTHONPATH=str(tree), PYTHONWARNINGS='ignore')
+    p = subprocess.run([sys.executable, '-c', *map(str, cmd)], capture_output=True, text=True, env=env, cwd=tree)
+    assert p.returncode in (0,3), p.stderr
+    return used()-start, p.stdout
+
+def converted(paths, tmp):
+    "Folders of the same pictures as PNG, BMP and JPEG, and a few of them"
+    from PIL import Image
+    for kind,options in dict(png={}, bmp={}, jpg=dict(quality=90)).items():
+        for name,some in (('all',paths), ('few',paths[:64])):
+            folder = Path(tmp)/f'{kind}-{name}'
+            folder.mkdir()
+            for i,o in enumerate(some): Image.open(o).save(folder/f'{i:05d}.{kind}', **options)
+        yield kind
+
+def cpu(a):
+    from semiconductor_cls.all import list_inputs
+    here = Path(__file__).resolve().parent.parent
+    trees = dict(this=here) | ({'other':Path(a.against).resolve()} if a.against else {})
+    with tempfile.TemporaryDirectory() as tmp:
+        tmp = Path(tmp)
+        paths = list_inputs([a.data])[:a.images]
+        kinds = list(converted(paths, tmp))
+        for size in a.sizes:
+            (tmp/f'{size}').mkdir()
+            run = copy_run(a.cpu, tmp/f'{size}', size, True)
+            for o in make_bundles(run, tmp/f'{size}'): cpu_of_bundle(o, size, kinds, trees, tmp, a.repeats, len(paths))
+
+def cpu_of_bundle(bundle, size, kinds, trees, tmp, repeats, n):
+    "CPU of an image with one bundle, by kind of file and tree"
+    name,spent,tables = Path(bundle).name,{},{}
+    for _ in range(repeats):
+        for tree,path in trees.items():
+            alone = float(cpu_of([ALONE, bundle, *sorted((tmp/'png-all').iterdir())], path)[1])
+            spent.setdefault((tree,'alone'), []).append(alone)
+            for kind in kinds:
+                words = [MAIN,'predict',bundle,'--out',tmp/'o.csv']
+                few,whole = (cpu_of([*words, tmp/f'{kind}-{some}'], path)[0] for some in ('few','all'))
+                spent.setdefault((tree,kind), []).append(1e3*(whole-few)/(n-64))
+                rows = [o.split(',')[:6] for o in (tmp/'o.csv').read_text().splitlines()]
+                assert tables.setdefault(kind, rows)==rows, f'{kind}: other scores'
+            (tmp/'o.csv').unlink()
+    for tree in trees:
+        alone = median(spent[tree,'alone'])
+        each = ', '.join(f'{k} {median(spent[tree,k]):.2f} ms ({100*alone/median(spent[tree,k]):.0f} %)' for k in kinds)
+        print(f'{name} {size} px, {tree} tree: bare runtime {alone:.2f} ms of CPU an image; {each}', flush=True)
+
 if __name__=='__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('--speed', metavar='RUN')
@@ -230,9 +300,14 @@ if __name__=='__main__':
     ap.add_argument('--int8', action='store_true', help='an 8-bit bundle too, with the limits of its export lifted')
     ap.add_argument('--data', default='elpv')
     ap.add_argument('--repeats', type=int, default=3)
+    ap.add_argument('--cpu', metavar='RUN')
+    ap.add_argument('--sizes', type=int, nargs='+', default=[128,224])
+    ap.add_argument('--images', type=int, default=1000, help='how many, with --cpu')
+    ap.add_argument('--against', metavar='TREE', help='another checkout, measured in turn')
     ap.add_argument('--memory', action='store_true')
     ap.add_argument('--n', type=int, nargs='+', default=[20_000,200_000])
     ap.add_argument('--dir')
     a = ap.parse_args()
     if a.memory: memory(a.n, a.dir)
     if a.speed: speed(a)
+    if a.cpu: cpu(a)

@@ -29,6 +29,7 @@ from ..line.bundle import INDEX
 from ..line.score import *
 from ..line.heat import *
 from ..line.drift import *
+from .book import *
 from .verdicts import *
 
 # %% ../../nbs/83_station.station.ipynb #c0005
@@ -189,6 +190,7 @@ class Station:
         check_window(window)
         self.roots = _allowed(folders)
         self.ex,self.model,self.v = open_explainer(self.run),model_name(self.run),Verdicts(verdicts)
+        self.book = Book(self.v.path)
         self.index = open_index(self.run, self.ex, tell)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
