@@ -117,7 +117,7 @@ def band_recall(
 def bands_for(
     n:int # Rows: pictures times views
 )->int:
-    "Tables that find nine in ten pairs of cosine 0.9, and never fewer than 64"
+    "Tables for which nine in ten pairs of cosine 0.9 are foretold, and never fewer than 64"
     missed = np.log1p(-band_recall(.9, n, 1))
     return max(64, int(np.ceil(np.log(.1)/missed)))
 

@@ -14,7 +14,7 @@ def block(monkeypatch, *names):
 
 @pytest.mark.parametrize('args,missing', [
     ('predict runs/a parts --engine ray --out s', 'ray'), ('predict runs/a s3://lots/ --out s.csv', 'fsspec'),
-    ('predict runs/a gs://lots/ --out s.csv', 'gcsfs')])
+    ('predict runs/a gs://lots/ --out s.csv', 'gcsfs'), ('eda parts --engine ray --out s', 'duckdb')])
 def test_what_is_missing_is_named_with_the_line_that_installs_it(args, missing, trained, monkeypatch, capsys):
     from semiconductor_cls.cli import main
     block(monkeypatch, missing)
@@ -25,6 +25,13 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(args, missing, 
     assert e.value.code==1 and len(said)==1
     assert 'gcsfs' in said[0] if missing=='gcsfs' else "'semiconductor_cls[scale]'" in said[0]
     assert not (trained/'s').exists()
+
+def test_an_engine_that_is_none_is_refused(trained, monkeypatch, capsys):
+    from semiconductor_cls.cli import main
+    monkeypatch.chdir(trained)
+    monkeypatch.setattr('sys.argv', 'semicls eda parts --engine magic --out s'.split())
+    with pytest.raises(SystemExit): main()
+    assert '--engine magic: one of local, ray' in capsys.readouterr().err
 
 @pytest.mark.parametrize('args,want', {
     'parts --out s.csv':'name a folder', '--watch parts --out s':'--watch exclude', 'parts --submission --out s':
