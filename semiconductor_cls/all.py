@@ -65,6 +65,7 @@ from .line.sanity import *
 from .line.explain import *
 from .line.drift import *
 from .line.machine import *
+from .station.book import *
 from .station.passwords import *
 from .station.login import *
 from .station.uploads import *
@@ -76,6 +77,7 @@ from .station.desk import *
 from .station.line import *
 from .station.page import *
 from .station.agree import *
+from .scale.ranks import *
 from .scale.cluster import *
 from .scale.shards import *
 from .scale.scores import *

@@ -94,6 +94,75 @@ def test_no_verdict_key_gets_into_the_name(place, chrome):
         answered(page)
         assert journal_of(s).who.tolist()==['Ann','Annlpru']
 
+# ---- what a verdict can carry
+
+def fill(page, **said):
+    for name,text in said.items(): page.fill(f'[data-about={name}]', text)
+    page.keyboard.press('Enter') # as a scanner of bar codes does; the keys belong to the station again
+
+def field(page, name): return page.input_value(f'[data-about={name}]')
+
+def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
+    v = place/'said'
+    v.mkdir()
+    evil = '<img src=x onerror=alert(1)>'
+    (v/'defects.csv').write_text(f'type,about\nscratch,a bright line\n"{evil}",\n')
+    with Server(place, '--verdicts', 'said', run='a') as s:
+        inspectors = [Inspector(chrome, s.url, n) for n in ('Ann','Ben')]
+        ann,ben = (o.page for o in inspectors)
+        drop(ann, files_of(place, 'good', 0, 4), '4 pictures scored')
+        waits(ann, 4)
+        fill(ann, lot='=L7', serial='0012', remark=evil)
+        ann.keyboard.press('2')
+        ann.keyboard.press('1')
+        one = press(ann, 'r')
+        assert [field(ann, o) for o in ('lot','serial','remark')]==['=L7','',''], 'the lot stays'
+        answered(ann)
+        fill(ann, why_look='too dark')
+        two = press(ann, 'l')
+        answered(ann)
+        three = shown(ann)
+        ann.keyboard.press('1')
+        ann.keyboard.press('p')
+        oops(ann, 'a part that passes has no defect (scratch)')
+        answered(ann)
+        on_desk(ann, three)
+        assert ann.get_attribute('[data-type=scratch]', 'aria-pressed')=='true', 'what was refused is not lost'
+        ben.get_by_label('Second looks').click()
+        on_desk(ben, two)
+        stands(ben, 'asks: too dark')
+        ann.get_by_role('tab', name='Defect book').click()
+        ann.wait_for_selector('#book h3')
+        assert ann.locator('#book h3').all_inner_texts()==['scratch',evil]
+        ann.get_by_role('tab', name='Verdicts').click()
+        ann.wait_for_selector('#log table')
+        assert evil in ann.inner_text('#log')
+        for o in inspectors: assert o.problems==[], 'nothing that was typed became a script'
+        said,table = journal_of(s),get(s.url+'verdicts.csv')[1]
+        out = s.stop()
+    assert said.verdict.tolist()==['reject','look'] and said.sha256.tolist()==[one,two]
+    assert said.defect_type.tolist()==['scratch',''] and said.why_look.tolist()==['','too dark']
+    assert said.columns.tolist()[-5:]==['lot','serial','remark','defect_type','why_look']
+    assert "'=L7,0012," in table, 'no formula, and the zeros stay'
+    assert 'Traceback' not in out, out
+
+def test_more_than_a_verdict_can_carry_is_refused_by_name(place, chrome):
+    with Server(place, '--verdicts', 'long', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
+        waits(page, 2)
+        for name in ('serial','remark'):
+            page.evaluate('n => document.querySelector(`[data-about=${n}]`).value = "9".repeat(300)', name)
+            page.keyboard.press('p')
+            oops(page, f'{name} has more than')
+            answered(page)
+            page.evaluate('n => document.querySelector(`[data-about=${n}]`).value = ""', name)
+        page.evaluate("""document.querySelector('#about').insertAdjacentHTML('beforeend',
+            '<button data-type="forged" aria-pressed="true">')""")
+        page.keyboard.press('r')
+        oops(page, "'forged' is not in the defect book (empty)")
+        assert len(journal_of(s))==0
+
 # ---- eight hours a day
 
 TYPE = '''keys => new Promise(done => {

@@ -77,7 +77,8 @@ def _verdict_rows(table, n):
     "The newest verdicts, in words"
     for row in table.iloc[::-1].head(n).to_dict('records'):
         sign = WORDS[row['verdict']][1]
-        yield row | dict(time=Markup(time_html(row['time'])), sign=sign, name=row['name'] or '',
+        more = ' · '.join(filter(None, (row[o] for o in CARRIED)))
+        yield row | dict(time=Markup(time_html(row['time'])), sign=sign, name=row['name'] or '', more=more,
                          gone=isinstance(row['taken_back'], str))
 
 def verdicts_html(

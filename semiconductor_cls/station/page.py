@@ -123,6 +123,7 @@ def _decide_column(gr, page):
         with gr.Row(elem_id='verdicts'):
             for word in ('pass','look','reject'):
                 page[word] = gr.Button(f'{word.title()} ({word[0].upper()})', elem_id=word, min_width=60)
+        page.about = _html(gr, about_html(page.st), elem_id='about')
         page.oops = _html(gr, elem_id='oops')
         with gr.Row():
             for move,label in moves.items(): page[move] = gr.Button(label, elem_id=move, size='sm', min_width=60)
@@ -149,6 +150,7 @@ def _components(gr, st, login):
             _tray_column(gr, page)
             _part_column(gr, page)
             _decide_column(gr, page)
+        with gr.Tab('Defect book') as page.book: page.book_page = _html(gr, elem_id='book')
         with gr.Tab('Drift') as page.drift: page.drift_page = _html(gr, elem_id='drift')
         with gr.Tab('Verdicts') as page.log: page.log_page = _html(gr, elem_id='log')
     return page
@@ -192,9 +194,9 @@ def _wire_start(gr, ui, page):
         name = name_of(request, (kept or {}).get('who', ''))
         field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
         view = view_of(page.st, new_desk(), desk, page.st.threshold, name)
-        return desk, dict(desk=desk, who=name), field, *view, _drawn()
+        return desk, dict(desk=desk, who=name), field, *view, _drawn(), about_html(page.st)
     def called(who, desk): return dict(desk=desk, who=printable(who or '', 60))
-    ui.load(start, page.kept, [page.desk, page.kept, page.who, *_drawn_on(page), page.drawn], **_QUIET)
+    ui.load(start, page.kept, [page.desk, page.kept, page.who, *_drawn_on(page), page.drawn, page.about], **_QUIET)
     page.who.change(called, [page.who, page.desk], page.kept, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0028
@@ -240,7 +242,7 @@ def _wire_folder(gr, page):
     _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
 
 # %% ../../nbs/87_station.page.ipynb #55dede6f
-def pressed_of(text:str)->dict: # What the browser says; `shown` (a hash or '') and `known` (a number)
+def pressed_of(text:str)->dict: # What the browser says: `shown` (a hash or ''), `known` (a number), `more`, `about`
     "What was on the screen when a key was pressed"
     try: said = json.loads(text)
     except (TypeError, ValueError, RecursionError): said = None
@@ -248,7 +250,9 @@ def pressed_of(text:str)->dict: # What the browser says; `shown` (a hash or '') 
     shown,known = said.get('shown'),said.get('known')
     is_number = type(known) is int and 0<=known<2**62
     shown = shown if HASH.fullmatch(str(shown)) else ''
-    return dict(shown=shown, known=known if is_number else 0, more=said.get('more') is True)
+    about = said.get('about')
+    return dict(shown=shown, known=known if is_number else 0, more=said.get('more') is True,
+                about=about if isinstance(about, dict) else {})
 
 # %% ../../nbs/87_station.page.ipynb #4f62a73a
 def _wire_verdicts(gr, page):
@@ -257,7 +261,8 @@ def _wire_verdicts(gr, page):
     @guarded
     def give(state, desk, who, threshold, pressed, verdict):
         if not pressed['shown']: raise UserError('not counted: no picture was on the screen')
-        state = judge(st, state, known_desk(desk), who, threshold, pressed['shown'], verdict, pressed['known'])
+        more = pressed['known'],pressed['about']
+        state = judge(st, state, known_desk(desk), who, threshold, pressed['shown'], verdict, *more)
         return state, machine_html(st, pressed['shown'], who, threshold)*st.judge_first
     def judged(verdict):
         def answer(state, desk, who, threshold, sent, request:gr.Request):
@@ -310,7 +315,9 @@ def _wire_pages(page):
     def drift(): return made(drift_html)
     def log(): return made(verdicts_html)
     page.drift.select(drift, None, page.drift_page, **_QUIET)
+    def book(): return made(book_html)
     page.log.select(log, None, page.log_page, **_QUIET)
+    page.book.select(book, None, page.book_page, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0037
 def build_ui(

@@ -29,6 +29,7 @@ from ..line.bundle import INDEX
 from ..line.score import *
 from ..line.heat import *
 from ..line.drift import *
+from .book import *
 from .verdicts import *
 
 # %% ../../nbs/83_station.station.ipynb #c0005
@@ -118,12 +119,12 @@ def read_index(
     is_whole = {'F','far','id','path','label',*STATS}<=set(index)
     return index if is_whole and str(index.get('model'))==model else None
 
-# %% ../../nbs/83_station.station.ipynb #f2a127da
+# %% ../../nbs/83_station.station.ipynb #0f0301ea
 def _placed(index, rows): # With the paths where the pictures lie now; '' where there is none to show
     at = dict(zip(rows.id, rows.path.where(rows.lacks=='', '')))
     return index | dict(path=np.array([at.get(o, '') for o in index['id'].tolist()], dtype=str))
 
-# %% ../../nbs/83_station.station.ipynb #019e4241
+# %% ../../nbs/83_station.station.ipynb #55a6b0f9
 _FIRST = 'the first start looks at the training pictures, which takes a minute for every thousand or two'
 
 def _keep_index(index, path): # Where the folder can be written to
@@ -199,6 +200,7 @@ class Station:
         check_window(window)
         self.roots = _allowed(folders)
         self.ex,self.model,self.v = open_explainer(self.run),model_name(self.run),Verdicts(verdicts)
+        self.book = Book(self.v.path)
         self.index = open_index(self.run, self.ex, tell)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}

@@ -12,7 +12,8 @@
   window.stationShown = () => front()?.dataset.hash || '';
   window.stationAnswered = () => !current && !waiting.length && !over;
   window.stationPressed = () => JSON.stringify({
-    shown: current?.shown || '', known: current?.known || 0, more: waiting.some(o => verdicts.has(o.id)),
+    shown: current?.shown || '', known: current?.known || 0, about: current?.about || {},
+    more: waiting.some(o => verdicts.has(o.id)),
   });
 
   // ---- what the station answers
@@ -66,11 +67,11 @@
 
   function enqueue(id, more) {
     const shown = window.stationShown();
-    waiting.push({id, shown, known: Number(front()?.dataset.known || 0), ...more});
-    if (verdicts.has(id) && shown) {
-      if (judged.has(shown)) miss();
-      else goAhead(shown);
-    }
+    const counts = verdicts.has(id) && shown && !judged.has(shown);
+    const about = counts ? takeAbout(id) : {};
+    waiting.push({id, shown, known: Number(front()?.dataset.known || 0), about, ...more});
+    if (counts) goAhead(shown);
+    else if (verdicts.has(id) && shown) miss();
     step();
   }
 
@@ -104,6 +105,7 @@
     const age = performance.now() - since;
     if (now !== drawn) {
       drawn = now;
+      giveBack(current?.about);
       current = null;
     } else if (current && age > 60000) {
       waiting.length = 0;
@@ -131,6 +133,37 @@
     const line = document.getElementById('missed');
     const keys = n === 1 ? '1 key' : `${n} keys`;
     if (line) line.textContent = n ? `${keys} came before the next picture was there: not counted` : '';
+  }
+
+  // ---- what a verdict says more
+
+  // It goes with the key that was pressed. The lot stays for the next part; all else was about this one.
+  const aboutFields = () => [...document.querySelectorAll('[data-about]')];
+  const typeButtons = () => [...document.querySelectorAll('[data-type]')];
+  const chosenType = () => typeButtons().find(o => o.ariaPressed === 'true')?.dataset.type || '';
+
+  function chooseType(name) {
+    const next = name === chosenType() ? '' : name;
+    typeButtons().forEach(o => { o.ariaPressed = String(o.dataset.type === next); });
+  }
+
+  function takeAbout(id) {
+    const about = {defect_type: chosenType()};
+    for (const field of aboutFields()) {
+      const isAsked = field.dataset.about !== 'why_look' || id === 'look';
+      if (isAsked) about[field.dataset.about] = field.value.trim();
+      if (field.dataset.about !== 'lot') field.value = '';
+    }
+    chooseType('');
+    return about;
+  }
+
+  // What was refused comes back into the fields, unless something new stands there
+  function giveBack(about) {
+    const isEmpty = !chosenType() && aboutFields().every(o => o.dataset.about === 'lot' || !o.value);
+    if (!about || !isEmpty || !document.querySelector('#oops .bad')) return;
+    for (const field of aboutFields()) field.value = about[field.dataset.about] || field.value;
+    if (about.defect_type) chooseType(about.defect_type);
   }
 
   // ---- the next part at once
@@ -238,7 +271,14 @@
   function onKey(e) {
     const key = e.key.toLowerCase();
     if (key === 'enter' && isName(e.target) && e.target.value) lockName(e.target, true);
+    if ((key === 'enter' || key === 'escape') && e.target.matches?.('[data-about]')) return void e.target.blur();
     if (isTyped(e, key)) return;
+    const type = /^[1-9]$/.test(key) && typeButtons()[key - 1];
+    if (type) {
+      chooseType(type.dataset.type);
+      e.preventDefault();
+      return;
+    }
     if (key === 'h') {
       toggleHeat();
       e.preventDefault();
@@ -263,6 +303,11 @@
   function onClick(e) {
     const row = e.target.closest?.('[data-pick]');
     if (row) enqueue('pick', {pick: row.dataset.pick});
+    const type = e.target.closest?.('[data-type]');
+    if (type) {
+      chooseType(type.dataset.type);
+      type.blur();
+    }
     if (e.target.closest?.('#heat')) toggleHeat();
   }
 
