@@ -194,7 +194,7 @@ def _train_one(data, recipe, seed, path, folds, tell, **kwargs):
 def _ablation_report(df, out, command, note):
     figure = save_fig(plot_ablation(df), out/'figures/ablation.png')
     parts = [f'Command: {command}', figure, df, note]
-    write_report(out/'report.html', f'Ablation {out.name}', parts, now())
+    write_report(out/'report.html', f'Ablation {out.name}', parts, time_text(now()))
 
 # %% ../../nbs/56_jobs.ablate.ipynb #d0105a8b
 def _run_paths(recipes, seeds, out):
