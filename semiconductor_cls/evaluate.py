@@ -353,13 +353,15 @@ def plot_mistakes(
 # %% ../nbs/32_evaluate.ipynb #37a3f897
 FEW = 10 # Parts of a class, or groups of them, below which an AUC is hardly known
 
+def _units(groups, mask): return mask.sum() if groups is None else len(group_sizes(groups, mask))
+
 def _auc_row(by, value, rows):
     "AUC of some rows with the counts behind it"
     y,p,groups = rows.label=='defect',rows.p_defect.to_numpy(float),rows.get('group')
     row = dict(by=by, value=value, defective=int(y.sum()), good=int((~y).sum()))
     for name,n in dict(good=row['good'], defective=row['defective']).items():
         if not n: return row | dict(auc=np.nan, lo=np.nan, hi=np.nan, note=f'no {name} parts, so no AUC')
-    units = [len(sizes) if (sizes := group_sizes(groups, mask.to_numpy())) is not None else mask.sum() for mask in (y,~y)]
+    units = [_units(groups, mask.to_numpy()) for mask in (y,~y)]
     note = 'few parts: read the interval, not the value' if min(units)<FEW else ''
     return row | dict(zip(('auc','lo','hi'), auc_ci(y, p, groups=groups))) | dict(note=note)
 
