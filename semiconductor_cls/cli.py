@@ -72,7 +72,8 @@ OPTION_RANGES = {
     '--escape-cost':_PRICE, '--overkill-cost':_PRICE, '--defect-rate':(1e-9,1-1e-9), '--max-escape':_SHARE,
     '--max-overkill':_SHARE, '--looks':_SHARE, '--drop':_COUNT, '--port':(1,65_535), '--max-mb':(.001,4096),
     '--max-files':(1,100_000), '--window':(2,100_000), '--round':(0,100_000),
-    '--jobs':(1,256), '--points':(4,12), '--draws':(2,100), '--more':(1,1_000_000)} # Option → smallest and largest value
+    '--jobs':(1,256), '--points':(4,12), '--draws':(2,100),
+    '--more':(1,1_000_000)} # Option → smallest and largest value
 
 def _check_number(option, value):
     "The value of an option, if it is in its range"
@@ -355,7 +356,7 @@ def train(
     """
     _check_resume(resume, overwrite)
     _check_alone(folds=folds, add=add, dry_run=dry_run)
-    if jobs>1 and not (folds or resume): raise UserError(f'--jobs {jobs}: shares out folds; add --folds, or leave it out')
+    if jobs>1 and not (folds or resume): raise UserError(f'--jobs {jobs}: shares out folds; add --folds')
     path = _place(out, name, runs, 'run')
     _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
