@@ -746,14 +746,19 @@ def labels(
     run:Path, # A run, best one trained with --folds
     out:Optional[Path]=None, # Folder for suspects.csv and figures/suspects.png; the run itself if not given
     drop:int=0, # Also write without_suspects.csv: the table of the run less this many first suspects, to train on
+    force:bool=False, # Leave them out even if the models are too weak to call a label an error
     root:_ROOT_OPT=None,
 ):
     """List labels that the models do not believe.
 
-    The least believed first, in suspects.csv and on a contact sheet.
+    The least believed first, each part once, in suspects.csv and on a contact sheet. Models with an AUC below 0.95 call
+    no label an error.
     """
     from semiconductor_cls.labels import labels_run
-    s = labels_run(open_run(run, root), out, drop, say)
+    from semiconductor_cls.line.pointing import peaks_of
+    opened = open_run(run, root)
+    def find_spots(paths): return peaks_of(opened, paths)
+    s = labels_run(opened, out, drop, say, force, find_spots)
     folder = Path(out or run)
     lists = f"{folder/'suspects.csv'}, {folder/'figures/suspects.png'}"
     n = s.issue.sum()

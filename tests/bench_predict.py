@@ -13,9 +13,9 @@ turn and on the same files:
   nothing of ours is switched on.
 
 Each figure is the median of the repeats. `--cpu` counts the CPU time of an image instead, which a busy machine hardly
-changes: of the whole command without its start, and of the same runtime on pixels decoded already; for PNG, BMP and
-JPEG, with this tree and with another one in turn. `--memory` predicts on hard links of a few drawn parts, with a small
-network.
+changes: of all but the start of the command, and of the same runtime on pixels decoded already; for PNG, BMP and JPEG,
+with this tree and with another one in turn, whose scores and notes have to be the same. `--memory` predicts on hard
+links of a few drawn parts, with a small network.
 """
 import argparse, dataclasses, json, multiprocessing as mp, os, subprocess, sys, tempfile, time, warnings
 warnings.filterwarnings('ignore')
@@ -226,37 +226,42 @@ def memory(ns, folder):
 
 # ---- CPU time
 
-ALONE = """import sys, resource, numpy as np
-from semiconductor_cls.all import load_sizes, open_scorer
-run,*paths = sys.argv[1:]
+CPU = """import sys, time, numpy as np
+from pathlib import Path
+from semiconductor_cls.all import load_sizes, open_scorer, predict_table
+run,out,*folders = sys.argv[1:]
 s = open_scorer(run)
-pixels = [load_sizes(o, s.sizes, s.channels)[s.sizes[0]] for o in paths[:320]]
-batches = [{s.sizes[0]: np.stack(pixels[i:i+32])} for i in range(0, len(pixels), 32)]
-def used(): return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-s.score(batches[0])
-start = used()
-for o in batches: s.score(o)
-print(1e3*(used()-start)/len(pixels))"""
+side = s.sizes[0]
+pixels = [load_sizes(o, s.sizes, s.channels)[side] for o in sorted(Path(folders[0]).iterdir())[:320]]
+batches = [{side: np.stack(pixels[i:i+32])} for i in range(0, len(pixels), 32)]
+def ms(f, n):
+    start = time.process_time()
+    f()
+    return 1e3*(time.process_time()-start)/n
+def alone():
+    for o in batches: s.score(o)
+alone()
+print(ms(alone, len(pixels)))
+for folder in folders:
+    n = len(list(Path(folder).iterdir()))
+    print(min(ms(lambda: predict_table(run, [folder], out), n) for _ in range(3)))"""
 
-def cpu_of(cmd, tree):
-    "CPU seconds of a command, and what it printed"
-    import resource
-    def used(): return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-    start = used()
+def cpu_of(bundle, folders, out, tree):
+    "CPU milliseconds of an image: of the bare runtime, and of `predict_table` for each folder"
     env = os.environ | dict(PYTHONPATH=str(tree), PYTHONWARNINGS='ignore')
-    p = subprocess.run([sys.executable, '-c', *map(str, cmd)], capture_output=True, text=True, env=env, cwd=tree)
-    assert p.returncode in (0,3), p.stderr
-    return used()-start, p.stdout
+    p = subprocess.run([sys.executable, '-c', CPU, *map(str, [bundle, out, *folders])], capture_output=True, text=True,
+                       env=env, cwd=tree)
+    assert p.returncode==0, p.stderr
+    return [float(o) for o in p.stdout.split()]
 
 def converted(paths, tmp):
-    "Folders of the same pictures as PNG, BMP and JPEG, and a few of them"
+    "Folders of the same pictures as PNG, BMP and JPEG"
     from PIL import Image
     for kind,options in dict(png={}, bmp={}, jpg=dict(quality=90)).items():
-        for name,some in (('all',paths), ('few',paths[:64])):
-            folder = Path(tmp)/f'{kind}-{name}'
-            folder.mkdir()
-            for i,o in enumerate(some): Image.open(o).save(folder/f'{i:05d}.{kind}', **options)
-        yield kind
+        folder = Path(tmp)/kind
+        folder.mkdir()
+        for i,o in enumerate(paths): Image.open(o).save(folder/f'{i:05d}.{kind}', **options)
+        yield folder
 
 def cpu(a):
     from semiconductor_cls.all import list_inputs
@@ -264,31 +269,24 @@ def cpu(a):
     trees = dict(this=here) | ({'other':Path(a.against).resolve()} if a.against else {})
     with tempfile.TemporaryDirectory() as tmp:
         tmp = Path(tmp)
-        paths = list_inputs([a.data])[:a.images]
-        kinds = list(converted(paths, tmp))
+        folders = list(converted(list_inputs([a.data])[:a.images], tmp))
         for size in a.sizes:
             (tmp/f'{size}').mkdir()
             run = copy_run(a.cpu, tmp/f'{size}', size, True)
-            for o in make_bundles(run, tmp/f'{size}'): cpu_of_bundle(o, size, kinds, trees, tmp, a.repeats, len(paths))
+            for o in make_bundles(run, tmp/f'{size}'): cpu_of_bundle(o, size, folders, trees, tmp, a.repeats)
 
-def cpu_of_bundle(bundle, size, kinds, trees, tmp, repeats, n):
-    "CPU of an image with one bundle, by kind of file and tree"
-    name,spent,tables = Path(bundle).name,{},{}
+def cpu_of_bundle(bundle, size, folders, trees, tmp, repeats):
+    "CPU of an image with one bundle, by kind of file and tree; the trees in turn"
+    spent,tables = {o:[] for o in trees},set()
     for _ in range(repeats):
-        for tree,path in trees.items():
-            alone = float(cpu_of([ALONE, bundle, *sorted((tmp/'png-all').iterdir())], path)[1])
-            spent.setdefault((tree,'alone'), []).append(alone)
-            for kind in kinds:
-                words = [MAIN,'predict',bundle,'--out',tmp/'o.csv']
-                few,whole = (cpu_of([*words, tmp/f'{kind}-{some}'], path)[0] for some in ('few','all'))
-                spent.setdefault((tree,kind), []).append(1e3*(whole-few)/(n-64))
-                rows = [o.split(',')[:6] for o in (tmp/'o.csv').read_text().splitlines()]
-                assert tables.setdefault(kind, rows)==rows, f'{kind}: other scores'
-            (tmp/'o.csv').unlink()
-    for tree in trees:
-        alone = median(spent[tree,'alone'])
-        each = ', '.join(f'{k} {median(spent[tree,k]):.2f} ms ({100*alone/median(spent[tree,k]):.0f} %)' for k in kinds)
-        print(f'{name} {size} px, {tree} tree: bare runtime {alone:.2f} ms of CPU an image; {each}', flush=True)
+        for name,tree in trees.items():
+            spent[name].append(cpu_of(bundle, folders, tmp/'o.csv', tree))
+            tables.add('\n'.join(','.join(o.split(',')[:6]) for o in (tmp/'o.csv').read_text().splitlines()))
+    assert len(tables)==1, 'the trees give other scores or notes'
+    for name,turns in spent.items():
+        alone,*each = (median(o) for o in zip(*turns))
+        told = ', '.join(f'{o.name} {ms:.2f} ms ({100*alone/ms:.0f} %)' for o,ms in zip(folders, each))
+        print(f'{Path(bundle).name} {size} px, {name} tree: bare {alone:.2f} ms of CPU an image; {told}', flush=True)
 
 if __name__=='__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
