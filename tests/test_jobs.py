@@ -54,3 +54,14 @@ if __name__=='__main__':
     assert seen('begun')
     p.send_signal(sig)
     assert seen('stopped') and p.wait(300)!=0
+
+@pytest.mark.slow
+def test_folds_beside_one_another_give_the_bytes_of_one_after_the_other(parts, semicls, tmp_path, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    tiny = '--good ok --defect ng --weights none --arch resnet10t --set sizes=16 --set epochs=1 --set bs=8 --folds 2'
+    for name,more in (('a',[]), ('b',['--jobs','2'])):
+        p = semicls('train', 'parts', *tiny.split(), '--name', name, *more)
+        assert p.returncode==0, p.err
+    assert 'fold0: ' in p.err and 'fold1: ' in p.err
+    a,b = [(tmp_path/f'runs/{name}/preds_valid.csv').read_bytes() for name in 'ab']
+    assert a==b
