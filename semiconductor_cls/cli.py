@@ -19,6 +19,7 @@ import semiconductor_cls, typer
 from fastcore.docments import docments
 from .base.errors import *
 from .base.files import *
+from .base.parallel import *
 from .base.table import *
 from .base.run import *
 from .shell import *
@@ -48,6 +49,12 @@ def _print_version(asked:bool):
     typer.echo(f'semicls {semiconductor_cls.__version__}')
     raise typer.Exit()
 
+def _check_launched(name):
+    "Refuse a command that several processes would all do"
+    _,world = launched()
+    if world>1 and name!='train':
+        raise UserError(f'{name}: started as {world} processes, which only train can share; start it without torchrun')
+
 _VERSION = typer.Option('--version', is_eager=True, callback=_print_version, help='Print the version, and stop')
 
 @app.callback()
@@ -56,6 +63,7 @@ def _alone(
     version:Annotated[bool, _VERSION]=False,
 ):
     if ctx.invoked_subcommand is None: typer.echo(ctx.get_help())
+    _check_launched(ctx.invoked_subcommand)
 
 # %% ../nbs/99_cli.ipynb #873f2f3a
 _SHARE,_PRICE,_COUNT = (0,1),(0,1e12),(0,1_000_000)
@@ -256,12 +264,15 @@ def _train(data, recipe, seed, folds, path, again, **options): # `metrics.json`
     "One run, or one run for each fold; if it is stopped, `again` goes on"
     from semiconductor_cls.jobs.folds import folds_job
     from semiconductor_cls.jobs.job import train_job
-    if options['resume']: folds = open_run(path).info.get('folds', folds)
+    from semiconductor_cls.scale.ranks import join_ranks
+    if options['resume'] and not launched()[0]: folds = open_run(path).info.get('folds', folds)
+    _check_alone(folds=folds)
     try:
         if folds: return folds_job(data, recipe, seed, folds, path, **options)
-        return train_job(data, recipe, seed, path, **options)
+        return train_job(data, recipe, seed, path, ranks=join_ranks(), **options)
     except (KeyboardInterrupt, OSError) as e:
         what = 'stopped' if isinstance(e, KeyboardInterrupt) else 'failed'
+        if launched()[0]: raise
         if (path/'report.html').exists(): what += f"; what there is lies in {path/'report.html'}"
         if (path/'run.json').exists(): say(f'{path}: {what}; go on with: {again}')
         raise
@@ -293,6 +304,13 @@ def _plan_train(data, recipe, folds, path, classes, overwrite, resume, as_json):
     plan(f"{counted(len(df), 'image')}, {read_as(df)}", does, [path], as_json)
 
 # %% ../nbs/99_cli.ipynb #3c20d6ff
+def _check_alone(**asked):
+    "Refuse an option that several processes cannot share"
+    _,world = launched()
+    for name in [name for name,value in asked.items() if value and world>1]:
+        mend = 'start it without torchrun'+', and with --jobs'*(name=='folds')
+        raise UserError(f'--{name.replace("_", "-")}: not with {world} processes that train one model; {mend}')
+
 def _check_add(add, others):
     "Refuse to change the recipe of a run that gets verdicts"
     if not (add and others): return
@@ -335,6 +353,7 @@ def train(
     On a public set with six exposures a part the AUC was 0.936 without it; with it an honest 0.887.
     """
     _check_resume(resume, overwrite)
+    _check_alone(folds=folds, add=add, dry_run=dry_run)
     path = _place(out, name, runs, 'run')
     _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
@@ -344,6 +363,7 @@ def train(
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
     options |= dict(tell=say, track=track, command=_called())
     m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
+    if launched()[0]: return
     if not resume: _keep_config(path, keep, chosen)
     _say_trained(m, path, data, json)
 
@@ -721,14 +741,19 @@ def labels(
     run:Path, # A run, best one trained with --folds
     out:Optional[Path]=None, # Folder for suspects.csv and figures/suspects.png; the run itself if not given
     drop:int=0, # Also write without_suspects.csv: the table of the run less this many first suspects, to train on
+    force:bool=False, # Leave them out even if the models are too weak to call a label an error
     root:_ROOT_OPT=None,
 ):
     """List labels that the models do not believe.
 
-    The least believed first, in suspects.csv and on a contact sheet.
+    The least believed first, each part once, in suspects.csv and on a contact sheet. Models with an AUC below 0.95 call
+    no label an error.
     """
     from semiconductor_cls.labels import labels_run
-    s = labels_run(open_run(run, root), out, drop, say)
+    from semiconductor_cls.line.pointing import peaks_of
+    opened = open_run(run, root)
+    def find_spots(paths): return peaks_of(opened, paths)
+    s = labels_run(opened, out, drop, say, force, find_spots)
     folder = Path(out or run)
     lists = f"{folder/'suspects.csv'}, {folder/'figures/suspects.png'}"
     n = s.issue.sum()

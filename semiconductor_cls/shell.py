@@ -12,18 +12,25 @@ from pathlib import Path
 import typer, yaml
 from .base.errors import *
 from .base.files import *
+from .base.parallel import *
 from typer.core import TyperCommand, TyperGroup
 
 # %% ../nbs/98_shell.ipynb #01f501bf
 _spoken = threading.Event() # Whether this command has said anything
+
+def _rank():
+    "Number of this process among those that train one model; 0 alone"
+    try: return launched()[0]
+    except UserError: return 0 # the command refuses it, and has to be heard
 
 def say(
     line:str # Text that may hold names of files
 ):
     "One line on the error stream; a file name may hold control characters, and a terminal would obey them"
     _spoken.set()
+    rank = _rank()
     plain = (c if c.isprintable() else c.encode('unicode_escape').decode() for c in line)
-    typer.echo(''.join(plain), err=True)
+    typer.echo(f'rank {rank}: '*bool(rank)+''.join(plain), err=True)
 
 # %% ../nbs/98_shell.ipynb #e8c3520d
 def answer(
@@ -57,7 +64,7 @@ def sign_of_life(
         if not _spoken.is_set(): say(f'{name}: at work')
     timer = threading.Timer(PATIENCE, speak)
     timer.daemon = True
-    timer.start()
+    if not _rank(): timer.start()
     try: yield
     finally: timer.cancel()
 

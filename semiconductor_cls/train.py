@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_LOSS', 'seed_epoch', 'check_loss', 'Diary', 'save_checkpoint', 'load_checkpoint', 'recipe_dls', 'fit_recipe',
-           'fingerprint', 'preds_table', 'train_run', 'load_run_model']
+           'fingerprint', 'preds_table', 'sets_to_predict', 'train_run', 'load_run_model']
 
 # %% ../nbs/29_train.ipynb #c0002
 import dataclasses, random
@@ -275,10 +275,10 @@ def _tensorboard(run):
     return TensorBoardCallback(run/'tensorboard', trace_model=False, log_preds=False)
 
 def _asked(df, r, seed):
-    "What `run.json` says before a training"
+    "What `run.json` says before a training; another number of threads gives other bytes"
     sets = fingerprint(df, ('hash','split'))
     return dict(recipe=dataclasses.asdict(r), seed=seed, fingerprint=fingerprint(df), split_fingerprint=sets,
-                commit=git_commit())
+                threads=torch.get_num_threads(), commit=git_commit())
 
 def _made(learn, r):
     "What `run.json` says after it"
@@ -295,12 +295,17 @@ def preds_table(
     "Predictions keyed by file"
     return df.loc[rows, ['id','path','label']].assign(p_defect=p).sort_values('id', kind='stable')
 
-def _write_preds(run, df, learn, tta):
-    "Predictions of each set that is there; validation and test even if empty"
-    for part in ('valid','test','unlabelled'):
-        rows = df.index[df.split==part]
-        if part=='unlabelled' and not len(rows): continue
-        probs = predict_rows(learn.model, learn.dls, rows, tta)
+def sets_to_predict(
+    df:pd.DataFrame, # A table after `split_table`
+)->dict: # Name of a set → its rows
+    "What is predicted at the end of a training: validation and test even if empty"
+    rows = {part:df.index[df.split==part] for part in ('valid','test','unlabelled')}
+    return {part:o for part,o in rows.items() if part!='unlabelled' or len(o)}
+
+def _write_preds(run, df, learn, tta, predict=predict_rows):
+    "Predictions of each set"
+    for part,rows in sets_to_predict(df).items():
+        probs = predict(learn.model, learn.dls, rows, tta)
         write_csv(preds_table(df, rows, probs), run/f'preds_{part}.csv')
 
 # %% ../nbs/29_train.ipynb #29e90c51
@@ -327,6 +332,7 @@ def train_run(
     tell=noop, # Called with each line of `history.csv`
     track:bool=False, # Also write TensorBoard's files, into `tensorboard/`
     caches:dict=None, # See `recipe_dls`
+    ranks=None, # Processes that train one model, see `scale.ranks`; this one alone if `None`
 )->Learner:
     "Train, leave all traces in the run directory, and predict validation and test"
     sweep(run.path) # what a killed process was writing
@@ -338,12 +344,13 @@ def train_run(
     run.update(**_asked(df, r, seed))
     if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels)))
     cbs = [_tensorboard(run)] if track else None
-    learn = fit_recipe(df, r, seed, weights, device, folder, _epoch_log(run, hist, steps, tell), ckpt, cbs, caches)
+    fit,predict = (ranks.fit, ranks.predict) if ranks else (fit_recipe, predict_rows)
+    learn = fit(df, r, seed, weights, device, folder, _epoch_log(run, hist, steps, tell), ckpt, cbs, caches)
+    _write_preds(run, df, learn, r.tta, predict)
     run.update(**_made(learn, r))
     limit = blank_limit(learn.dls.cache.blanks(df.index[df.split=='train']))
     if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), limit))
     save_model(learn.model, run/'model.safetensors')
-    _write_preds(run, df, learn, r.tta)
     return learn
 
 # %% ../nbs/29_train.ipynb #c0062

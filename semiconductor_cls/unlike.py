@@ -24,8 +24,7 @@ def _smooth(a):
     for axis in (1,2):
         wide = np.pad(a, [(0,0), *[(2,2) if o==axis else (0,0) for o in (1,2)]], mode='reflect')
         n = a.shape[axis]
-        far,near,middle = (np.take(wide, range(o, o+n), axis) for o in (0,1,2))
-        near2,far2 = (np.take(wide, range(o, o+n), axis) for o in (3,4))
+        far,near,middle,near2,far2 = (wide[:,o:o+n] if axis==1 else wide[:,:,o:o+n] for o in range(5))
         a = (far+far2 + 4*(near+near2) + 6*middle)*np.float32(1/16)
     return a
 

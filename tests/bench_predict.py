@@ -1,6 +1,7 @@
 """Images a second of the whole command, beside stock fastai and the bare runtime; memory for 20,000 and 200,000 files.
 
     python tests/bench_predict.py --speed RUN [--size 224] [--one-view] [--bundles DIR ...] [--data elpv] [--repeats 3]
+    python tests/bench_predict.py --cpu RUN [--sizes 128 224] [--against TREE] [--data elpv] [--repeats 3]
     python tests/bench_predict.py --memory [--n 20000 200000] [--dir /where/there/are/inodes]
 
 `--speed` takes a trained run and writes nothing into it; bundles are made of it where none are given. It measures, in
@@ -11,7 +12,10 @@ turn and on the same files:
 - fastai's `learn.get_preds` on a `test_dl` with the run's weights, two workers, from the loaders on, in a process where
   nothing of ours is switched on.
 
-Each figure is the median of the repeats. `--memory` predicts on hard links of a few drawn parts, with a small network.
+Each figure is the median of the repeats. `--cpu` counts the CPU time of an image instead, which a busy machine hardly
+changes: of all but the start of the command, and of the same runtime on pixels decoded already; for PNG, BMP and JPEG,
+with this tree and with another one in turn, whose scores and notes have to be the same. `--memory` predicts on hard
+links of a few drawn parts, with a small network.
 """
 import argparse, dataclasses, json, multiprocessing as mp, os, subprocess, sys, tempfile, time, warnings
 warnings.filterwarnings('ignore')
@@ -220,6 +224,70 @@ def memory(ns, folder):
             rate = f"{r['seconds']:.0f} s ({r['n']/r['seconds']:,.0f} images/s)"
             print(f"{r['n']:,} files in {rate}: peak {r['mb']:,.0f} MB, {r['mb']/first:.3f} of the first", flush=True)
 
+# ---- CPU time
+
+CPU = """import sys, time, numpy as np
+from pathlib import Path
+from semiconductor_cls.all import load_sizes, open_scorer, predict_table
+run,out,*folders = sys.argv[1:]
+s = open_scorer(run)
+side = s.sizes[0]
+pixels = [load_sizes(o, s.sizes, s.channels)[side] for o in sorted(Path(folders[0]).iterdir())[:320]]
+batches = [{side: np.stack(pixels[i:i+32])} for i in range(0, len(pixels), 32)]
+def ms(f, n):
+    start = time.process_time()
+    f()
+    return 1e3*(time.process_time()-start)/n
+def alone():
+    for o in batches: s.score(o)
+alone()
+print(ms(alone, len(pixels)))
+for folder in folders:
+    n = len(list(Path(folder).iterdir()))
+    print(min(ms(lambda: predict_table(run, [folder], out), n) for _ in range(3)))"""
+
+def cpu_of(bundle, folders, out, tree):
+    "CPU milliseconds of an image: of the bare runtime, and of `predict_table` for each folder"
+    env = os.environ | dict(PYTHONPATH=str(tree), PYTHONWARNINGS='ignore')
+    p = subprocess.run([sys.executable, '-c', CPU, *map(str, [bundle, out, *folders])], capture_output=True, text=True,
+                       env=env, cwd=tree)
+    assert p.returncode==0, p.stderr
+    return [float(o) for o in p.stdout.split()]
+
+def converted(paths, tmp):
+    "Folders of the same pictures as PNG, BMP and JPEG"
+    from PIL import Image
+    for kind,options in dict(png={}, bmp={}, jpg=dict(quality=90)).items():
+        folder = Path(tmp)/kind
+        folder.mkdir()
+        for i,o in enumerate(paths): Image.open(o).save(folder/f'{i:05d}.{kind}', **options)
+        yield folder
+
+def cpu(a):
+    from semiconductor_cls.all import list_inputs
+    here = Path(__file__).resolve().parent.parent
+    trees = dict(this=here) | ({'other':Path(a.against).resolve()} if a.against else {})
+    with tempfile.TemporaryDirectory() as tmp:
+        tmp = Path(tmp)
+        folders = list(converted(list_inputs([a.data])[:a.images], tmp))
+        for size in a.sizes:
+            (tmp/f'{size}').mkdir()
+            run = copy_run(a.cpu, tmp/f'{size}', size, True)
+            for o in make_bundles(run, tmp/f'{size}'): cpu_of_bundle(o, size, folders, trees, tmp, a.repeats)
+
+def cpu_of_bundle(bundle, size, folders, trees, tmp, repeats):
+    "CPU of an image with one bundle, by kind of file and tree; the trees in turn"
+    spent,tables = {o:[] for o in trees},set()
+    for _ in range(repeats):
+        for name,tree in trees.items():
+            spent[name].append(cpu_of(bundle, folders, tmp/'o.csv', tree))
+            tables.add('\n'.join(','.join(o.split(',')[:6]) for o in (tmp/'o.csv').read_text().splitlines()))
+    assert len(tables)==1, 'the trees give other scores or notes'
+    for name,turns in spent.items():
+        alone,*each = (median(o) for o in zip(*turns))
+        told = ', '.join(f'{o.name} {ms:.2f} ms ({100*alone/ms:.0f} %)' for o,ms in zip(folders, each))
+        print(f'{Path(bundle).name} {size} px, {name} tree: bare {alone:.2f} ms of CPU an image; {told}', flush=True)
+
 if __name__=='__main__':
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument('--speed', metavar='RUN')
@@ -230,9 +298,14 @@ if __name__=='__main__':
     ap.add_argument('--int8', action='store_true', help='an 8-bit bundle too, with the limits of its export lifted')
     ap.add_argument('--data', default='elpv')
     ap.add_argument('--repeats', type=int, default=3)
+    ap.add_argument('--cpu', metavar='RUN')
+    ap.add_argument('--sizes', type=int, nargs='+', default=[128,224])
+    ap.add_argument('--images', type=int, default=1000, help='how many, with --cpu')
+    ap.add_argument('--against', metavar='TREE', help='another checkout, measured in turn')
     ap.add_argument('--memory', action='store_true')
     ap.add_argument('--n', type=int, nargs='+', default=[20_000,200_000])
     ap.add_argument('--dir')
     a = ap.parse_args()
     if a.memory: memory(a.n, a.dir)
     if a.speed: speed(a)
+    if a.cpu: cpu(a)

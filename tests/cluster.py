@@ -1,6 +1,6 @@
 """A real Ray cluster on one machine: a head without cores and two nodes of one core, each in a network namespace.
 
-    python tests/cluster.py     10,000 files: local, on the cluster, with a node killed, with the driver killed
+    python tests/cluster.py     CPU seconds of 10,000 small files: on one machine, and on the cluster
 
 Needs root, `ip`, and the extra `scale`. The tests of test_cluster.py use the same class."""
 import os, shutil, signal, subprocess, sys, tempfile, time
@@ -10,9 +10,12 @@ RAY = [sys.executable, '-m', 'ray.scripts.scripts']
 QUICK = dict( # A dead node is noticed soon; a busy machine may take long to start one
     RAY_health_check_initial_delay_ms='5000', RAY_health_check_period_ms='1000',
     RAY_health_check_failure_threshold='15',
-    RAY_raylet_start_wait_time_s='300', RAY_agent_register_timeout_ms='300000', RAY_USAGE_STATS_ENABLED='0',
-    RAY_worker_register_timeout_seconds='300', RAY_DISABLE_IMPORT_WARNING='1', OMP_NUM_THREADS='1',
+    RAY_raylet_start_wait_time_s='120', RAY_agent_register_timeout_ms='300000', RAY_USAGE_STATS_ENABLED='0',
+    RAY_worker_register_timeout_seconds='300', RAY_AUTH_MODE='disabled', OMP_NUM_THREADS='1',
     http_proxy='', https_proxy='', HTTP_PROXY='', HTTPS_PROXY='', CUDA_VISIBLE_DEVICES='', HF_HUB_OFFLINE='1')
+
+PORTS = {'dashboard-agent-grpc':'52366', 'dashboard-agent-listen':'52365', 'runtime-env-agent':'52367',
+         'metrics-export':'52368'} # Each namespace has its own
 
 def ip(*args): return subprocess.run(['ip', *args], capture_output=True, text=True)
 
@@ -57,9 +60,10 @@ class Cluster:
             ip('netns', 'exec', f'semicls{i}', 'ip', *o)
 
     def _start(self, i, *args):
-        memory = ['--object-store-memory', '200000000', '--disable-usage-stats', '--node-ip-address', f'10.98.0.1{i}']
-        p = subprocess.run(['ip','netns','exec',f'semicls{i}', *RAY, 'start', *args, *memory], env=os.environ | QUICK,
-                           capture_output=True, text=True, timeout=600)
+        words = ['--object-store-memory','200000000', '--disable-usage-stats', '--node-ip-address',f'10.98.0.1{i}']
+        for o,port in PORTS.items(): words += [f'--{o}-port', port]
+        cmd = ['ip','netns','exec',f'semicls{i}', *RAY, 'start', *args, *words]
+        p = subprocess.run(cmd, env=os.environ | QUICK, capture_output=True, text=True, timeout=600)
         assert p.returncode==0, p.stdout+p.stderr
 
     def join(self, i):
@@ -79,6 +83,15 @@ class Cluster:
         for pid in ip('netns', 'pids', f'semicls{i}').stdout.split():
             try: os.kill(int(pid), signal.SIGKILL)
             except ProcessLookupError: pass
+
+    def ticks(self):
+        "CPU time of each process of each node so far, in clock ticks"
+        pids = [pid for i in range(self.nodes+1) for pid in ip('netns', 'pids', f'semicls{i}').stdout.split()]
+        found = {}
+        for pid in pids:
+            try: found[pid] = sum(map(int, Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[11:13]))
+            except OSError: pass
+        return found
 
     def down(self):
         for i in range(self.nodes+1):
@@ -114,7 +127,28 @@ def rows(path):
     import pandas as pd
     return pd.read_parquet(path).drop(columns='scored_at')
 
+def spent(cluster, *cmd, cwd):
+    "CPU seconds of a command and of all nodes meanwhile, and how long it took; a worker ends with its command"
+    before = last = cluster.ticks()
+    start = time.monotonic()
+    p = cluster.run(*SEMICLS, *cmd, cwd=cwd, wait=False)
+    while p.poll() is None:
+        last = last | cluster.ticks()
+        time.sleep(.2)
+    assert p.returncode in (0,3), p.communicate()
+    return sum(n-before.get(pid, 0) for pid,n in last.items())/os.sysconf('SC_CLK_TCK'), time.monotonic()-start
+
+def bench(n=10_000):
+    from conftest import random_run
+    with tempfile.TemporaryDirectory() as tmp, Cluster() as cluster:
+        tmp = Path(tmp)
+        random_run(tmp/'run', 128)
+        many(tmp/'in', n)
+        predict = 'predict', 'run', 'in', '--out'
+        for name,more in dict(warm=['warm','--engine','ray'], local=['l.parquet'], ray=['s','--engine','ray']).items():
+            cpu,wall = spent(cluster, *predict, *more, cwd=tmp)
+            print(f'{name}: {1e3*cpu/n:.2f} ms of CPU an image, start included; {wall:.0f} s', flush=True)
+
 if __name__=='__main__':
     sys.path.insert(0, str(Path(__file__).parent))
-    import pytest
-    sys.exit(pytest.main([str(Path(__file__).with_name('test_cluster.py')), '-m', 'slow or not slow', '-s', '-q']))
+    bench(*map(int, sys.argv[1:]))

@@ -14,7 +14,7 @@ def block(monkeypatch, *names):
 
 @pytest.mark.parametrize('args,missing', [
     ('predict runs/a parts --engine ray --out s', 'ray'), ('predict runs/a s3://lots/ --out s.csv', 'fsspec'),
-    ('predict runs/a gs://lots/ --out s.csv', 'gcsfs')])
+    ('predict runs/a gs://lots/ --out s.csv', 'gcsfs'), ('eda parts --engine ray --out s', 'duckdb')])
 def test_what_is_missing_is_named_with_the_line_that_installs_it(args, missing, trained, monkeypatch, capsys):
     from semiconductor_cls.cli import main
     block(monkeypatch, missing)
@@ -25,6 +25,13 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(args, missing, 
     assert e.value.code==1 and len(said)==1
     assert 'gcsfs' in said[0] if missing=='gcsfs' else "'semiconductor_cls[scale]'" in said[0]
     assert not (trained/'s').exists()
+
+def test_an_engine_that_is_none_is_refused(trained, monkeypatch, capsys):
+    from semiconductor_cls.cli import main
+    monkeypatch.chdir(trained)
+    monkeypatch.setattr('sys.argv', 'semicls eda parts --engine magic --out s'.split())
+    with pytest.raises(SystemExit): main()
+    assert '--engine magic: one of local, ray' in capsys.readouterr().err
 
 @pytest.mark.parametrize('args,want', {
     'parts --out s.csv':'name a folder', '--watch parts --out s':'--watch exclude', 'parts --submission --out s':
@@ -96,15 +103,51 @@ def test_an_outage_stops_the_command_and_leaves_no_rows(bucket, tmp_path, monkey
     from semiconductor_cls.line.predict import predict_table
     import s3fs
     random_run(tmp_path/'run', 32)
-    def down(*_, **__): return {'plant/lots/0/00.png': TimeoutError('no answer')}
-    monkeypatch.setattr(s3fs.S3FileSystem, 'cat', down)
+    async def down(*_, **__): raise TimeoutError('no answer')
+    monkeypatch.setattr(s3fs.S3FileSystem, '_cat_file', down)
     with pytest.raises(UserError, match='TimeoutError: no answer'):
         predict_table(tmp_path/'run', ['s3://plant/lots/0/00.png'], tmp_path/'o.csv')
     assert not (tmp_path/'o.csv').exists()
 
+# ---- checks
+
+def findings(out):
+    "What an inspection wrote, without what differs from run to run"
+    from semiconductor_cls.base.files import read_json
+    told = {k:v for k,v in read_json(out/'summary.json').items() if k!='seconds'}
+    return told, (out/'issues.csv').read_bytes()
+
+def test_checks_by_duckdb_are_those_of_one_machine(replica, tmp_path):
+    pytest.importorskip('duckdb')
+    from functools import partial
+    from semiconductor_cls.inspect import run_eda
+    from semiconductor_cls.scale.cluster import one_by_one
+    from semiconductor_cls.scale.copies import find_copies_joined
+    find = partial(find_copies_joined, folder=tmp_path/'many/facts', over=one_by_one)
+    run_eda(replica[0], tmp_path/'one')
+    run_eda(replica[0], tmp_path/'many', find=find)
+    assert findings(tmp_path/'many')==findings(tmp_path/'one')
+    assert findings(tmp_path/'one')[0]['n_duplicates']>0 and findings(tmp_path/'one')[0]['n_near_duplicates']>0
+
+def test_tables_joined_by_duckdb_propose_the_same_pairs(monkeypatch):
+    duckdb = pytest.importorskip('duckdb')
+    import numpy as np
+    from semiconductor_cls import duplicates
+    from semiconductor_cls.scale import copies
+    for room in (duplicates,copies): monkeypatch.setattr(room, '_FEW', 100)
+    rng = np.random.default_rng(0)
+    prints = rng.normal(size=(600,duplicates.N_BITS)).astype(np.float16)
+    prints[300:400] = prints[:100]+rng.normal(0, .4, (100,duplicates.N_BITS)).astype(np.float16)
+    prints[400:430] = prints[:30][:,duplicates.VIEWS['mirrored']]
+    as_is,*views = [duplicates.whiten(prints, view) for view in duplicates.VIEWS]
+    want = duplicates.propose(as_is, views)
+    assert len(want)>=100 and set(want[:,2])>={0,1}
+    np.testing.assert_array_equal(copies.propose_joined(duckdb.connect(), prints), want)
+
 # ---- a cluster
 
 N = 10_000
+SCALE = .25 # Share of the contest's images in the long test of checks
 
 @pytest.fixture(scope='module')
 def cluster():
@@ -161,3 +204,18 @@ def test_a_node_killed_half_way_complete_and_equal(cluster, plant):
     assert p.returncode==3, err
     check_equal(plant, 'n')
     cluster.join(2)
+
+@pytest.mark.slow
+def test_checks_of_a_replica_are_those_of_one_machine(cluster, tmp_path):
+    pytest.importorskip('duckdb')
+    from semiconductor_cls.synth import synth
+    synth(tmp_path/'chips', scale=SCALE, seed=3, wrong_labels=.1)
+    ran = {}
+    for name,more in dict(one=[], many=['--engine','ray']).items():
+        ran[name] = cluster.run(*SEMICLS, 'eda', 'chips', '--out', name, *more, cwd=tmp_path)
+        assert ran[name].returncode==0, ran[name].err
+    assert findings(tmp_path/'many')==findings(tmp_path/'one')
+    told = findings(tmp_path/'one')[0]
+    assert min(told[k] for k in ('n_leaks','n_conflicts','n_near_duplicates','n_duplicates'))>0
+    again = cluster.run(*SEMICLS, 'eda', 'chips', '--out', 'many', '--engine', 'ray', cwd=tmp_path)
+    assert 'files had been read before' in again.err, again.err

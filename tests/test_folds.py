@@ -26,9 +26,16 @@ def test_folds_labels_committee(semicls, parts, tmp_path):
     assert again.returncode==1 and '--overwrite' in again.err
 
     p = semicls('labels', 'runs/f2', '--drop', 3)
+    assert p.returncode==1 and 'AUC out of fold' in p.err and '--force' in p.err, 'one epoch makes no judge of labels'
+    assert not (folds/'suspects.csv').exists()
+    p = semicls('labels', 'runs/f2', '--drop', 3, '--force')
     assert p.returncode==0, p.err
+    said = p.err.splitlines()
+    assert 'none is called one' in next(o for o in said if 'AUC' in o) and '0 called errors' in p.stdout
+    assert 'not shown' not in p.err, 'the spots of the models are on the sheet'
     suspects = pd.read_csv(folds/'suspects.csv')
-    assert len(suspects)==len(out_of_fold)
+    assert suspects.pictures.sum()==len(out_of_fold), 'every picture, each part once'
+    assert not suspects.issue.any()
     assert suspects['rank'].tolist()==list(range(1, len(suspects)+1))
     assert (folds/'figures/suspects.png').stat().st_size>1000
     p = semicls('train', 'runs/f2/without_suspects.csv', *TINY, '--name', 'again')

@@ -8,7 +8,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS = sorted(p for p in (ROOT/'nbs').glob('*.ipynb'))
-SKIP = re.compile(r'#\|\s*(eval:\s*false|cuda|slow)', re.M)
+SKIP = re.compile(r'#\|\s*(eval:\s*false|cuda|slow|scale)', re.M)
 
 def is_run(c): return c.cell_type!='code' or not SKIP.match(c.source) and 'nbdev_export()' not in c.source
 

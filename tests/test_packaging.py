@@ -37,7 +37,7 @@ def test_sdist_and_wheel_bring_everything(dist):
 def test_metadata_comes_from_settings(dist):
     files = zipfile.ZipFile(dist[1])
     meta = files.read(next(n for n in files.namelist() if n.endswith('METADATA'))).decode()
-    for extra in ('demo','export','explain','labels','app','docs','dev'): assert f'Provides-Extra: {extra}\n' in meta
+    for extra in 'demo export explain labels app scale docs dev'.split(): assert f'Provides-Extra: {extra}\n' in meta
     assert 'Requires-Dist: fastai<2.8.8,>=2.8.7' in meta
 
 def test_installed_copy_works_without_the_checkout(dist, tmp_path):

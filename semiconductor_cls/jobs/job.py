@@ -230,11 +230,11 @@ def _line(row):
     speed = f"{row['images_per_s']:.0f} images/s, {row['seconds']:.0f} s"
     return f"{row['size']} px, {row['stage']}, epoch {row['epoch']}: {losses}, AUC {row['auc']:.4f}, {speed}"
 
-def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
+def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None, ranks=None):
     "Train, evaluate, report; whatever happens, `run.json` says so"
     try:
         def tell_row(row): tell(_line(row))
-        learn = train_run(df, run, r, seed, weights, device, tell=tell_row, track=track, caches=caches)
+        learn = train_run(df, run, r, seed, weights, device, None, tell_row, track, caches, ranks)
         train_figures(run, learn, df)
         keep_product(run, df, learn.dls.cache)
         measured = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
@@ -247,6 +247,15 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None):
     finally: run_report(run)
     return measured
 
+# %% ../../nbs/51_jobs.job.ipynb #6d12909a
+def _check_world(run, ranks):
+    "Refuse to go on with another number of processes than a run was started with"
+    was,world = run.info.get('world', 1),ranks.world if ranks else 1
+    if was==world: return
+    how = f'torchrun --nproc-per-node {was} -m semiconductor_cls train …' if was>1 else 'one process, without torchrun'
+    raise UserError(f'{run.path}: cannot resume with {counted(world, "process", "processes")}, this run was started '
+                    f'with {was}; go on with {how} --resume')
+
 # %% ../../nbs/51_jobs.job.ipynb #c0024
 def _reopen(path, df):
     "The run to go on with, if its data are the same"
@@ -258,8 +267,9 @@ def _reopen(path, df):
                     'use --overwrite or another --name')
 
 # %% ../../nbs/51_jobs.job.ipynb #bc7e5ea9
-def _new_run(path, overwrite, df, r, seed, weights, info):
+def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
     "A run directory that says what was asked for, and where the pictures lie"
+    info = dict(info, world=world)
     facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
     facts |= dict(pictures=picture_places(df, path), risks=[*df.attrs.get('risks', ())])
     return create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
@@ -289,6 +299,7 @@ def train_table(
     tell=noop, # Called with each line a person should see
     track:bool=False, # Also write TensorBoard's files
     caches:dict=None, # See `recipe_dls`
+    ranks=None, # Processes that train one model, see `scale.ranks`
     **info # Further entries of `run.json`, such as `command` and `source`
 )->dict: # `metrics.json`
     "From a split table to a finished run with its report"
@@ -297,12 +308,26 @@ def train_table(
     with hold(path):
         if resume:
             run = _reopen(path, df)
+            _check_world(run, ranks)
             if run.info['status']=='finished': return _finished_before(run, tell)
             weights = given_weights(run, weights)
             run.update(status='running')
-        else: run = _new_run(path, overwrite, df, r, seed, weights, info)
+        else: run = _new_run(path, overwrite, df, r, seed, weights, info, ranks.world if ranks else 1)
         _write_left_out(run, df, removed)
-        return _finish(run, df, r, seed, weights, device, tell, track, start, caches)
+        return _finish(run, df, r, seed, weights, device, tell, track, start, caches, ranks)
+
+# %% ../../nbs/51_jobs.job.ipynb #2d9b1006
+def _begun(data, r, seed, path, classes, weights, overwrite, resume, tell, caches, ranks=None):
+    "Table, removed images and summary; then recipe, seed and weights, for a run that goes on its own ones"
+    if resume:
+        run = resume_run(path)
+        _check_world(run, ranks)
+        r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
+    else: check_free(path, overwrite)
+    if ranks: ranks.check(r)
+    df,removed,text = ready(data, r, *classes, weights, tell, caches)
+    if ranks: ranks.check(r, df)
+    return df,removed,text,r,seed,weights
 
 # %% ../../nbs/51_jobs.job.ipynb #c0030
 def train_job(
@@ -319,14 +344,14 @@ def train_job(
     tell=noop, # Called with each line a person should see
     command:str='', # How it was called, kept in the run
     track:bool=False, # Also write TensorBoard's files
-)->dict: # `metrics.json`
+    ranks=None, # Processes that train one model, see `scale.ranks`; this one alone if `None`
+)->dict|None: # `metrics.json`; `None` on all ranks but the first, which alone writes
     "From a source to a finished run with its report"
     check_device(device)
-    if resume:
-        run = resume_run(path)
-        r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
-    else: check_free(path, overwrite)
     caches = {}
-    df,removed,text = ready(data, r, good, defect, weights, tell, caches)
+    def begin(): return _begun(data, r, seed, path, (good, defect), weights, overwrite, resume, tell, caches, ranks)
+    df,removed,text,recipe,seed_,weights_ = ranks.first(begin) if ranks else begin()
+    if ranks and ranks.rank: return ranks.help(df, recipe, seed_, weights_, device)
     info = dict(command=command, source=str(data), summary=text)
-    return train_table(df, r, seed, path, removed, weights, device, overwrite, resume, tell, track, caches, **info)
+    return train_table(df, recipe, seed_, path, removed, weights_, device, overwrite, resume, tell, track, caches,
+                       ranks, **info)

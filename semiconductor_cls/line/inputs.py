@@ -48,7 +48,7 @@ def walk_images(
     return sorted(found, key=folder_by_folder)
 
 # %% ../../nbs/61_line.inputs.ipynb #381ce5ab
-_URL = re.compile(r'[a-z][a-z0-9+.-]+://', re.I)
+_STORE = re.compile('(s3a?|gs|gcs|az|abfss?|oss|hdfs|memory)://', re.I)
 
 def plain_path(given)->str:
     "A path of this machine, also where it was written as a URL"
@@ -57,7 +57,7 @@ def plain_path(given)->str:
 def is_url(given)->bool:
     "Whether a word names pictures in a store"
     path = plain_path(given)
-    return _URL.match(path) is not None and not os.path.lexists(path)
+    return _STORE.match(path) is not None and not os.path.lexists(path)
 
 # %% ../../nbs/61_line.inputs.ipynb #e5e1af3f
 class Stored(Item):

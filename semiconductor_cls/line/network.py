@@ -31,7 +31,6 @@ class TorchScorer:
     def __init__(self,
         run:Run # Finished: a network, a set of folds or a committee
     ):
-        keep_memory()
         self.name,self.how = run.path.resolve().name,run.info.get('how', 'prob')
         networks = run.networks
         self.members = [(load_run_model(o), o.info, w) for _,o,w in networks]

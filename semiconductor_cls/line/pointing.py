@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TAUS', 'MEASURES', 'WAYS', 'WAY_COLOURS', 'box_cover', 'find_peak', 'piece_box', 'box_iou', 'score_map', 'blind_maps',
-           'boxed_defects', 'iter_maps', 'score_boxes', 'summarise', 'by_type', 'plot_types']
+           'boxed_defects', 'iter_maps', 'peaks_of', 'score_boxes', 'summarise', 'by_type', 'plot_types']
 
 # %% ../../nbs/72_line.pointing.ipynb #c0002
 import math
@@ -181,6 +181,15 @@ def iter_maps(
                 score,heat = (None,None) if isinstance(pixels, str) else next(results)
                 yield path,pixels,score,heat
 
+# %% ../../nbs/72_line.pointing.ipynb #6f2adf2b
+def peaks_of(
+    run, # A run directory or `Run`
+    paths:list # Files
+)->dict: # Path as text → x, y in the file's pixels; without those that cannot be decoded
+    "Where the network of a run looks in some pictures"
+    maps = iter_maps(open_explainer(run), paths)
+    return {str(path):find_peak(heat, pixels.shape[1::-1]) for path,pixels,_,heat in maps if heat is not None}
+
 # %% ../../nbs/72_line.pointing.ipynb #c0033
 def score_boxes(
     explain:Explainer,
@@ -227,24 +236,25 @@ def summarise(
 )->pd.DataFrame: # One row a measure and a way: `value lo hi`, and `gain gain_lo gain_hi` of the map over it
     "Means with 95 % intervals, and what the map gains over each blind way, in pairs"
     pairs = _in_pairs(scores)
-    ends = _intervals(pairs, scores[scores.way=='map'].group.tolist(), n)
-    rows,parts = [],len(pairs)
+    groups = scores[scores.way=='map'].group.tolist()
+    ends = _intervals(pairs, groups, n)
+    rows,parts,sizes = [],len(pairs),group_sizes(groups)
     for measure,name in MEASURES.items():
         for way in WAYS:
             value,lo,hi = ends.loc[f'{way}|{measure}']
-            if measure in ('hit','inside'): lo,hi = rate_ci(round(value*parts), parts)
+            if measure in ('hit','inside'): lo,hi = rate_ci(round(value*parts), parts, sizes=sizes)
             gain = [math.nan]*3 if way=='map' else ends.loc[f'over {way}|{measure}'].tolist()
             rows.append((name, way, parts, value, lo, hi, *gain))
     return pd.DataFrame(rows, columns='measure way n value lo hi gain gain_lo gain_hi'.split())
 
 # %% ../../nbs/72_line.pointing.ipynb #c0041
-def _interval(values): # lo, hi
-    "95 % interval of a mean: exact for counts, by the bootstrap for the rest"
-    if values.isin([0,1]).all(): return rate_ci(int(values.sum()), len(values))
+def _interval(values, groups): # lo, hi
+    "95 % interval of a mean over groups of parts: exact for counts, by the bootstrap for the rest"
+    if values.isin([0,1]).all(): return rate_ci(int(values.sum()), len(values), sizes=group_sizes(groups))
     def mean(weights):
         if weights is None: return dict(mean=values.mean())
         return dict(mean=weights@values.to_numpy()/weights.sum(1))
-    return bootstrap(mean, np.ones(len(values), int)).loc['mean',['lo','hi']]
+    return bootstrap(mean, np.ones(len(values), int), groups).loc['mean',['lo','hi']]
 
 def by_type(
     scores:pd.DataFrame, # From `score_boxes`
@@ -254,7 +264,7 @@ def by_type(
     "A measure per defect type"
     rows = []
     for (kind,way),o in scores.groupby([scores[by].fillna('unknown'),'way'], sort=True):
-        lo,hi = _interval(o[measure])
+        lo,hi = _interval(o[measure], o.group.tolist())
         rows.append(dict(type=kind, way=way, n=len(o), value=o[measure].mean(), lo=lo, hi=hi))
     return pd.DataFrame(rows)
 

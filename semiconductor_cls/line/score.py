@@ -94,6 +94,7 @@ def open_scorer(
     "What scores pictures for a run, a committee or an exported bundle"
     if engine not in ENGINES: raise UserError(f"--engine {engine}: one of {', '.join(ENGINES)}")
     path,scorer = Path(path),None
+    keep_memory()
     bundle = _bundle_of(path)
     if engine=='export' and not bundle:
         raise UserError(f'{path}: has no exported graph; make one with: semicls export {path}')

@@ -6,7 +6,7 @@
 __all__ = ['ONE_CORE', 'RETRIES', 'PATIENCE_S', 'need_scale', 'connect', 'n_cores', 'over_cluster', 'map_over', 'one_by_one']
 
 # %% ../../nbs/93_scale.cluster.ipynb #4f41c1db
-import importlib, os
+import importlib, os, platform
 from itertools import islice
 from fastcore.basics import noop
 import semiconductor_cls
@@ -30,7 +30,7 @@ def _attempt(f, args, folder): # (result, what went wrong or '', version)
     "What a worker does: `f(*args)`, in the folder where the command was given"
     if os.path.isdir(folder): os.chdir(folder)
     try: return f(*args), '', semiconductor_cls.__version__
-    except UserError as e: return None, f'{e} (on {os.uname().nodename})', semiconductor_cls.__version__
+    except UserError as e: return None, f'{e} (on {platform.node()})', semiconductor_cls.__version__
 
 # %% ../../nbs/93_scale.cluster.ipynb #f0ac1349
 def connect(
@@ -65,7 +65,13 @@ def _outcome(ray, ref): # (result, what went wrong or '')
     if version==semiconductor_cls.__version__: return found,why
     return None, f'a node has semiconductor_cls {version}, here is {semiconductor_cls.__version__}; install the same'
 
-# %% ../../nbs/93_scale.cluster.ipynb #76ea6199
+# %% ../../nbs/93_scale.cluster.ipynb #2c5d037e
+def _which(task): # '' of a task without a list
+    "Words for the files of a task"
+    items = next((o for o in task if isinstance(o, list) and o), None)
+    return f" ({counted(len(items), 'file')} from {items[0]} on)" if items else ''
+
+# %% ../../nbs/93_scale.cluster.ipynb #855ce2a9
 PATIENCE_S = 60 # Seconds without an ended task, after which the state of the cluster is said
 
 def over_cluster(
@@ -85,7 +91,7 @@ def over_cluster(
         if not done: tell(f'ray: {len(waiting)} tasks wait or run on {n_cores(ray)} cores')
         for ref in done:
             task,(found,why) = waiting.pop(ref),_outcome(ray, ref)
-            if why: wrong.append(why)
+            if why: wrong.append(why+_which(task))
             else: yield task,found
     if wrong: raise UserError(f'{wrong[0]}; {len(wrong)} of the tasks failed, the same command does the rest')
 

@@ -67,7 +67,7 @@ def propose_joined(
     con, # A DuckDB connection
     prints:np.ndarray, # (n, 256), from `picture_print`
     limit:float=.7, # As for `propose`, like the next two
-    n_tables:int=64,
+    n_tables:int=None,
     reach:int=16
 )->np.ndarray: # (m, 3), as `propose`
     "Pairs of pictures that may be copies; the tables are joined by DuckDB"
