@@ -838,7 +838,7 @@ def serve(
     max_files:int=200, # Pictures that may be dropped at once
     window:int=200, # Pictures in a window of the drift page
     browser:bool=True, # Open a browser
-    # File with a line NAME:scrypt$... of each inspector, as --hash-password prints it; verdicts carry the name
+    # File with a line NAME:scrypt$...[:engineer] of each person, from --hash-password; only engineers set the threshold
     passwords:Optional[Path]=None,
     hash_password:Annotated[bool, _HASH]=False,
     tls_cert:Optional[Path]=None, # Certificate (PEM); then everything travels encrypted
@@ -847,6 +847,7 @@ def serve(
     proxy:Optional[list[str]]=None,
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
     round:int=0, # A blind round of so many parts, for `semicls agree`; each start begins the next one
+    heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
 ):
     """Open the inspection station in a browser.
 
@@ -856,7 +857,7 @@ def serve(
     limits = (max_mb, max_files, window)
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
     serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **secure,
-                  judge_first=judge_first, round_of=round)
+                  judge_first=judge_first, round_of=round, heat=heat)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')

@@ -103,8 +103,8 @@ def test_an_outage_stops_the_command_and_leaves_no_rows(bucket, tmp_path, monkey
     from semiconductor_cls.line.predict import predict_table
     import s3fs
     random_run(tmp_path/'run', 32)
-    def down(*_, **__): return {'plant/lots/0/00.png': TimeoutError('no answer')}
-    monkeypatch.setattr(s3fs.S3FileSystem, 'cat', down)
+    async def down(*_, **__): raise TimeoutError('no answer')
+    monkeypatch.setattr(s3fs.S3FileSystem, '_cat_file', down)
     with pytest.raises(UserError, match='TimeoutError: no answer'):
         predict_table(tmp_path/'run', ['s3://plant/lots/0/00.png'], tmp_path/'o.csv')
     assert not (tmp_path/'o.csv').exists()
