@@ -72,7 +72,8 @@ OPTION_RANGES = {
     '--escape-cost':_PRICE, '--overkill-cost':_PRICE, '--defect-rate':(1e-9,1-1e-9), '--max-escape':_SHARE,
     '--max-overkill':_SHARE, '--looks':_SHARE, '--drop':_COUNT, '--port':(1,65_535), '--max-mb':(.001,4096),
     '--max-files':(1,100_000), '--window':(2,100_000), '--round':(0,100_000),
-    '--points':(4,12), '--draws':(2,100), '--more':(1,1_000_000)} # Option → smallest and largest value
+    '--jobs':(1,256), '--points':(4,12), '--draws':(2,100),
+    '--more':(1,1_000_000)} # Option → smallest and largest value
 
 def _check_number(option, value):
     "The value of an option, if it is in its range"
@@ -101,7 +102,7 @@ semicls train photos/ --name line4 --group '^(.+)_cam'
 semicls train elpv --recipe quick --name demo
 semicls train photos/ --good ok --defect ng --name line4 --set epochs=8
 semicls train photos/ --name line4 --resume
-semicls train photos/ --name line4 --folds 5
+semicls train photos/ --name line4 --folds 5 --jobs 2
 semicls train --config runs/line4/config.yaml --name again
 semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5
 semicls eda photos/ --out eda/
@@ -260,7 +261,7 @@ def _go_on(data, path, good, defect):
     if defect!='defect': words += ['--defect',defect]
     return shlex.join([*words, '--resume'])
 
-def _train(data, recipe, seed, folds, path, again, **options): # `metrics.json`
+def _train(data, recipe, seed, folds, path, again, jobs=1, **options): # `metrics.json`
     "One run, or one run for each fold; if it is stopped, `again` goes on"
     from semiconductor_cls.jobs.folds import folds_job
     from semiconductor_cls.jobs.job import train_job
@@ -268,7 +269,7 @@ def _train(data, recipe, seed, folds, path, again, **options): # `metrics.json`
     if options['resume'] and not launched()[0]: folds = open_run(path).info.get('folds', folds)
     _check_alone(folds=folds)
     try:
-        if folds: return folds_job(data, recipe, seed, folds, path, **options)
+        if folds: return folds_job(data, recipe, seed, folds, path, jobs=jobs, **options)
         return train_job(data, recipe, seed, path, ranks=join_ranks(), **options)
     except (KeyboardInterrupt, OSError) as e:
         what = 'stopped' if isinstance(e, KeyboardInterrupt) else 'failed'
@@ -346,6 +347,7 @@ def train(
     json:JSON_OPT=False,
     # Verdicts of a station (verdicts.csv): DATA is a finished run then, and they join its training pictures
     add:Optional[Path]=None,
+    jobs:int=1, # With --folds: this many at a time, each in a process with its share of the cores
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
@@ -354,6 +356,7 @@ def train(
     """
     _check_resume(resume, overwrite)
     _check_alone(folds=folds, add=add, dry_run=dry_run)
+    if jobs>1 and not (folds or resume): raise UserError(f'--jobs {jobs}: shares out folds; add --folds')
     path = _place(out, name, runs, 'run')
     _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
@@ -361,7 +364,7 @@ def train(
     if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), overwrite, resume, json)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
-    options |= dict(tell=say, track=track, command=_called())
+    options |= dict(tell=say, track=track, command=_called(), jobs=jobs)
     m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
     if launched()[0]: return
     if not resume: _keep_config(path, keep, chosen)
@@ -647,6 +650,7 @@ def committee(
     overwrite:OVERWRITE_OPT=False,
     resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
+    jobs:int=1, # Members trained at a time, each in a process with its share of the cores
 ):
     """Train several backbones, and average them.
 
@@ -659,7 +663,7 @@ def committee(
     from semiconductor_cls.jobs.report import headline
     archs = [o.strip() for o in arch.split(',') if o.strip()]
     numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
-    m = committee_job(data, archs, numbers, chosen, out, folds, good, defect, weights, device, say, overwrite)
+    m = committee_job(data, archs, numbers, chosen, out, folds, good, defect, weights, device, say, overwrite, jobs)
     typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #c0047
@@ -681,6 +685,7 @@ def ablate(
     device:DEVICE_OPT=None,
     resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
+    jobs:int=1, # Trainings at a time, each in a process with its share of the cores
 ):
     """Train a grid of recipes, and say what helped.
 
@@ -690,7 +695,7 @@ def ablate(
     _check_resume(resume, False, out)
     from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary
     chosen,fields,numbers = _recipe('--recipe', recipe, set_, group),parse_vary(vary),_ints('--seeds', seeds)
-    options = (folds, grid, good, defect, weights, device, say, _called())
+    options = (folds, grid, good, defect, weights, device, say, _called(), jobs)
     df = run_ablation(data, chosen, fields, numbers, out, *options)
     typer.echo(_table_text(df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']]))
     say(f"{out/'ablation.csv'}, {out/'report.html'}")
@@ -833,7 +838,7 @@ def serve(
     max_files:int=200, # Pictures that may be dropped at once
     window:int=200, # Pictures in a window of the drift page
     browser:bool=True, # Open a browser
-    # File with a line NAME:scrypt$... of each inspector, as --hash-password prints it; verdicts carry the name
+    # File with a line NAME:scrypt$...[:engineer] of each person, from --hash-password; only engineers set the threshold
     passwords:Optional[Path]=None,
     hash_password:Annotated[bool, _HASH]=False,
     tls_cert:Optional[Path]=None, # Certificate (PEM); then everything travels encrypted
@@ -842,7 +847,7 @@ def serve(
     proxy:Optional[list[str]]=None,
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
     round:int=0, # A blind round of so many parts, for `semicls agree`; each start begins the next one
-    root:_ROOT_OPT=None,
+    heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
 ):
     """Open the inspection station in a browser.
 
@@ -852,7 +857,7 @@ def serve(
     limits = (max_mb, max_files, window)
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
     serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **secure,
-                  judge_first=judge_first, round_of=round, root=root)
+                  judge_first=judge_first, round_of=round, heat=heat)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')

@@ -5,6 +5,7 @@ pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 from browser import *
 from conftest import Server, get
+from semiconductor_cls.station.passwords import hash_password
 
 def journal_of(s): return pd.read_csv(io.StringIO(get(s.url+'journal.csv')[1]), keep_default_na=False)
 def answered(page): page.wait_for_function('stationAnswered()')
@@ -162,6 +163,84 @@ def test_more_than_a_verdict_can_carry_is_refused_by_name(place, chrome):
         page.keyboard.press('r')
         oops(page, "'forged' is not in the defect book (empty)")
         assert len(journal_of(s))==0
+
+# ---- roles, and what is found again
+
+def sign_in(chrome, s, name):
+    page = new_page(chrome, viewport=dict(width=1440, height=900))
+    page.goto(s.url)
+    page.fill('[name=name]', name)
+    page.fill('[name=secret]', 'secret-words')
+    page.press('[name=secret]', 'Enter')
+    page.wait_for_selector('#queue .note')
+    return page
+
+def set_threshold(page, t):
+    page.fill('#slider input[type=number]', t)
+    page.press('#slider input[type=number]', 'Enter')
+    page.click('#set')
+
+def test_an_engineer_sets_the_threshold_and_an_operator_cannot(place, chrome):
+    people,hashed = place/'people',hash_password('secret-words', (2**14,8,1))
+    people.write_text(f'eve:{hashed}:engineer\nann:{hashed}\n')
+    people.chmod(0o600)
+    with Server(place, '--verdicts', 'roles', '--passwords', 'people', run='a') as s:
+        ann,eve = (sign_in(chrome, s, n) for n in ('ann','eve'))
+        assert ann.is_disabled('#slider input[type=number]') and not ann.is_visible('#set')
+        # a browser can send any event of the page, so the station asks the gate
+        ann.evaluate('document.querySelectorAll("#slider input").forEach(o => { o.disabled = false; })')
+        config = ann.evaluate('fetch("config").then(o => o.json())')
+        button = next(o['id'] for o in config['components'] if o['props'].get('elem_id')=='set')
+        event = next(o for o in config['dependencies'] if [button,'click'] in o['targets'])
+        body = dict(fn_index=event['id'], session_hash='forged', data=[None,.01,'eve'], trigger_id=None)
+        ann.evaluate("""b => fetch("gradio_api/queue/join", {method: "POST", body: JSON.stringify(b),
+            headers: {"content-type": "application/json"}}).then(o => o.text())""", body)
+        drop(eve, files_of(place, 'good', 0, 2), '2 pictures scored')
+        set_threshold(eve, '0.99')
+        oops(eve, 'eve moved the threshold from')
+        drop(ann, files_of(place, 'good', 2, 4), '2 pictures scored')
+        ann.wait_for_function('document.querySelector("#decision").innerText.includes("from 0.990 on: reject")')
+        press(ann, 'p')
+        answered(ann)
+        ann.get_by_role('tab', name='Verdicts').click()
+        ann.wait_for_selector('#moves')
+        assert ann.locator('#moves tr').count()==2, 'what was forged is no row'
+        s.stop()
+    noted = (place/'roles/station.log').read_text()
+    assert noted.count('moved the threshold')==1 and 'to 0.990' in noted
+
+def test_parts_are_found_again_and_the_squares_can_be_clicked(place, chrome):
+    with Server(place, '--verdicts', 'found', '--no-heat', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 4), '4 pictures scored')
+        waits(page, 4)
+        page.wait_for_selector('#picture img.heat', state='attached')
+        page.wait_for_function('document.body.classList.contains("noheat")')
+        fill(page, lot='L7')
+        one,_ = press(page, 'r'),press(page, 'p')
+        answered(page)
+        page.get_by_role('tab', name='Search').click()
+        page.wait_for_selector('.squares')
+        n = sum(map(int, page.locator('.squares [data-verdict=reject]').all_inner_texts()))
+        assert n==1 and page.locator('.squares [data-verdict=none]').count()==3
+        square = next(o for o in page.locator('.squares [data-verdict=reject]').all() if o.inner_text()=='1')
+        square.click()
+        page.wait_for_selector('#found tr[data-pick]')
+        assert page.locator('#found tr[data-pick]').count()==1
+        page.select_option('[data-find=verdict]', '')
+        page.select_option('[data-find=machine]', '')
+        page.fill('[data-find=lo]', '7')
+        page.evaluate('document.querySelector("form.find").noValidate = true')
+        page.click('form.find button')
+        page.wait_for_function('document.querySelector("#found").innerText.includes("a number from 0 to 1")')
+        page.fill('[data-find=lo]', '')
+        page.fill('[data-find=lot]', 'L7')
+        page.click('form.find button')
+        page.wait_for_function('document.querySelectorAll("#found tr[data-pick]").length==2')
+        page.click(f'#found tr[data-pick="{one}"]')
+        on_desk(page, one)
+        assert page.is_visible('#picture'), 'and the desk is in front'
+        stands(page, 'reject, Ann')
 
 # ---- eight hours a day
 

@@ -76,7 +76,9 @@ def move_slider(page):
     page.press(box, 'Enter')
     page.wait_for_function('r => document.querySelector("#rates").innerText!=r', arg=rates)
     assert '(' not in page.inner_text('#rates') and ' of ' in page.inner_text('#rates')
+    page.click('#set') # until then it only shows what it would do
     page.wait_for_function('document.querySelector("#decision .word").innerText.includes("PASS")')
+    assert 'Ann moved the threshold' in page.inner_text('#oops')
     page.evaluate('document.activeElement.blur()')
 
 def judge_some(ann, ben):

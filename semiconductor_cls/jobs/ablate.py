@@ -15,6 +15,7 @@ from scipy import stats
 from scipy.optimize import brentq
 from ..base.errors import *
 from ..base.files import *
+from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
 from ..base.page import *
@@ -191,10 +192,16 @@ def _train_one(data, recipe, seed, path, folds, tell, **kwargs):
     if folds: folds_job(data, recipe, seed, folds, path, **kwargs)
     else: train_job(data, recipe, seed, path, **kwargs)
 
+def _train_seed(asked, jobs, tell, kwargs):
+    "All recipes with one seed, `jobs` at a time; what failed, by name"
+    if jobs>1: return run_apart([(one[3].name, _train_one, one, kwargs) for one in asked], jobs, tell)
+    for one in asked: _train_one(*one, tell, **kwargs)
+    return {}
+
 def _ablation_report(df, out, command, note):
     figure = save_fig(plot_ablation(df), out/'figures/ablation.png')
     parts = [f'Command: {command}', figure, df, note]
-    write_report(out/'report.html', f'Ablation {out.name}', parts, now())
+    write_report(out/'report.html', f'Ablation {out.name}', parts, time_text(now()))
 
 # %% ../../nbs/56_jobs.ablate.ipynb #d0105a8b
 def _run_paths(recipes, seeds, out):
@@ -216,19 +223,22 @@ def ablate(
     weights=None, # See `fit_recipe`
     device=None, # See `fit_recipe`
     tell=noop, # Called with each line a person should see
-    command:str='' # How it was called, for the report
+    command:str='', # How it was called, for the report
+    jobs:int=1, # Trainings at a time, in processes of their own
 )->pd.DataFrame: # What `ablation.csv` holds
     "Train the grid, resuming what is there, and compare each recipe with the baseline"
     recipes,out = variants(base, vary, grid),Path(out)
     paths = _run_paths(recipes, seeds, out)
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
     check_own(out/'ablation.csv', 'variant,seeds')
+    failed = {}
     with hold(out):
         for i,seed in enumerate(seeds):
-            for name,recipe in recipes.items():
-                _train_one(data, recipe, seed, paths[name][i], folds, tell, **kwargs)
+            asked = [(data, recipe, seed, paths[name][i], folds) for name,recipe in recipes.items()]
+            failed |= _train_seed(asked, jobs, tell, kwargs)
             finished = {name:list(filter(_is_finished, paths[name])) for name in recipes}
-            df = ablation_table(finished)
-            write_csv(df, out/'ablation.csv')
-        _ablation_report(df, out, command, LICENCES.get(str(data)))
+            df = ablation_table(finished) if next(iter(finished.values())) else None # without a baseline, no table
+            if df is not None: write_csv(df, out/'ablation.csv')
+        if df is not None: _ablation_report(df, out, command, LICENCES.get(str(data)))
+    check_apart(failed)
     return df

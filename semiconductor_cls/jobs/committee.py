@@ -129,7 +129,7 @@ def committee_report(
     first = [*opening(run, run.read('metrics.json')), *_gain_texts(run, len(combos))]
     audit = Section(95, audit_part(run))
     parts = [*first, *in_order([own, audit, *run_sections(run).values()]), run.licence or None]
-    return write_report(run/'report.html', f'Committee {run.path.name}', parts, now())
+    return write_report(run/'report.html', f'Committee {run.path.name}', parts, time_text(now()))
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0022
 WEIGHTS = ['equal','greedy','stack']

@@ -289,7 +289,7 @@ def _curve_report(out, table, said, fig, command, note):
                         for k,o in said['law'].items()])
     parts = [said['sentence'], said['check_sentence'] or None, figure, f'Command: {command}',
              '## The law: a + b n^-c is missed with n training defects', law, '## The trainings', table, note]
-    write_report(out/'report.html', f'How many defects: {out.name}', parts, now())
+    write_report(out/'report.html', f'How many defects: {out.name}', parts, time_text(now()))
 
 def _check_curve(points, draws, goods):
     "Refuse what makes no curve"

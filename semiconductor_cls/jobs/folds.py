@@ -12,6 +12,7 @@ import numpy as np, pandas as pd
 from fastcore.basics import noop
 from ..base.errors import *
 from ..base.files import *
+from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
 from ..base.pictures import *
@@ -94,13 +95,21 @@ def _train_fold(run, df, i, k, text, tell, **kwargs):
     said = f'{text}; fold {i+1} of {k}'
     train_table(fold_table(df, i), path=path, resume=there, tell=tell, **kwargs, summary=said)
 
-def _train_folds(run, df, removed, k, text, tell, **kwargs):
-    "Train what is missing of each fold, then judge the set"
+def _each_fold(run, df, k, text, tell, jobs, caches=None, **kwargs):
+    "Train what is missing of each fold, one after the other, or `jobs` at a time"
+    if jobs<2:
+        for i in range(k): _train_fold(run, df, i, k, text, tell, caches=caches, **kwargs)
+        return
+    apart = [(f'fold{i}', _train_fold, (run, df, i, k, text), kwargs) for i in range(k)]
+    check_apart(run_apart(apart, jobs, tell), 'give the same command again, with --resume')
+
+def _train_folds(run, df, removed, k, text, tell, jobs=1, **kwargs):
+    "Train the folds, then judge the set"
     try:
         run.update(status='running', pictures=picture_places(df, run.path))
         write_csv(df, run/'table.csv')
         if len(removed): write_csv(removed, run/'removed.csv')
-        for i in range(k): _train_fold(run, df, i, k, text, tell, **kwargs)
+        _each_fold(run, df, k, text, tell, jobs, **kwargs)
         _join_folds(run, k)
         measured = evaluate_run(run)
         run.finish(classes=CLASSES)
@@ -125,7 +134,8 @@ def folds_job(
     resume:bool=False, # Go on with a set that is there
     tell=noop, # Called with each line a person should see
     command:str='', # How it was called, kept in the run
-    track:bool=False # Also write TensorBoard's files
+    track:bool=False, # Also write TensorBoard's files
+    jobs:int=1, # Folds trained at a time, in processes of their own
 )->dict: # `metrics.json` of the set
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
     path = Path(path)
@@ -140,7 +150,7 @@ def folds_job(
     with hold(path):
         if resume: _check_same_data(run, own)
         else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, own)
-        return _train_folds(run, df, removed, k, text, tell, **kwargs)
+        return _train_folds(run, df, removed, k, text, tell, jobs, **kwargs)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024
 def _made_before(out, run, tta):

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['MAPS', 'headline', 'plain_words', 'data_light', 'operating_point', 'explained', 'run_sections', 'numbers_table',
-           'mistakes_table', 'audit_part', 'opening', 'run_report']
+           'mistakes_table', 'subsets_part', 'size_part', 'audit_part', 'opening', 'run_report']
 
 # %% ../../nbs/50_jobs.report.ipynb #c0002
+import math
 from pathlib import Path
 import pandas as pd
+from safetensors import SafetensorError, safe_open
 from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
@@ -172,7 +174,7 @@ def _test_part(run, m, replaced=()):
     "What the test says; figures that another section replaces are left out"
     note = ('No labelled test images: the figures below are on validation, which also chose the threshold, '
             'and flatter the model.') if m['reported_on']!='test' else None
-    names = [o for o in ('roc','confusion','calibration','mistakes') if f'figures/{o}.png' not in replaced]
+    names = [o for o in ('roc','pr','confusion','calibration','mistakes') if f'figures/{o}.png' not in replaced]
     return ['## Test', note, *(_figure(run, name) for name in names)]
 
 # %% ../../nbs/50_jobs.report.ipynb #8bb719a2
@@ -222,7 +224,44 @@ def mistakes_table(
     table = dict(picture=links, mistake=kind.tolist(), score=rows.p_defect.tolist())
     return pd.DataFrame(table | {name.replace('_', ' '):rows[name].tolist() for name in known})
 
+def _interval_text(lo, hi): return '' if pd.isna(lo) else f'{lo:.3f} to {hi:.3f}'
+
+def subsets_part(
+    run:Run # Evaluated
+)->list: # Parts of a page; none where the table knows neither strata nor types
+    "AUC by stratum and by type of defect"
+    if not (_there(run, 'preds_valid.csv') and _there(run, 'table.csv')): return []
+    _,df,_ = run_preds(run)
+    table = read_csv(run.file('table.csv')).drop_duplicates('id').set_index('id')
+    known = {name:df.id.map(table[name]) for name in ('stratum','defect_type') if name in table}
+    each = auc_by(df.assign(**known))
+    if len(each)<2: return []
+    shown = pd.DataFrame({'by':each.by, 'which':each['value'].astype(str), 'AUC':each.auc,
+                          '95 % interval':[*map(_interval_text, each.lo, each.hi)],
+                          'defective parts':each.defective, 'good parts':each.good, 'note':each.note})
+    return ['## By stratum and type of defect', 'A type of defect is measured against all good parts.', shown]
+
 def _numbers_part(m): return ['## All figures', numbers_table(m)]
+
+# %% ../../nbs/50_jobs.report.ipynb #a0d0959b
+_NO_PARAMETERS = ('running_mean','running_var','num_batches_tracked')
+
+def _n_parameters(run):
+    "Parameters of all networks of a run, without the running means of its norms"
+    with safe_open(run.file('model.safetensors'), 'np') as weights:
+        shapes = {name:weights.get_slice(name).get_shape() for name in weights.keys()}
+    return sum(math.prod(shape) for name,shape in shapes.items() if not name.endswith(_NO_PARAMETERS))
+
+def size_part(
+    run:Run # With its weights, or those of its members
+)->list: # Parts of a page; none where it has no weights of its own
+    "How many parameters the networks of a run have, and how fast they were"
+    try: sizes = [_n_parameters(network) for _,network,_ in run.networks]
+    except (UserError, OSError, SafetensorError): return []
+    text = f"{counted(len(sizes), 'network')} with {sum(sizes)/1e6:,.2f} million parameters."
+    speed = _filled(run, 'speed.csv')
+    if speed is None: return ['## Size and speed', f'{text} The latency is measured by: semicls bench {run.path.name}']
+    return ['## Size and speed', f'{text} Without reading and decoding the files:', speed]
 
 # %% ../../nbs/50_jobs.report.ipynb #c0023
 def _repeat_part(info):
@@ -287,8 +326,8 @@ def run_report(
         first,replaced = opening(run, m),{name for o in found.values() for name in o.replaces}
         mistakes = mistakes_table(run)
         every = [] if mistakes is None else ['## All mistakes', mistakes]
-        sections += [Section(30, _test_part(run, m, replaced)), Section(70, every), Section(80, _numbers_part(m)),
-                     Section(95, audit_part(run))]
+        sections += [Section(30, _test_part(run, m, replaced)), Section(35, subsets_part(run)), Section(70, every),
+                     Section(75, size_part(run)), Section(80, _numbers_part(m)), Section(95, audit_part(run))]
     parts = [*first, *in_order([*sections, *found.values()]), run.licence or None]
     subtitle = _when(info)
     return write_report(run/'report.html', f'Run {run.path.name}', parts, subtitle)

@@ -10,6 +10,7 @@ import dataclasses, os
 from pathlib import Path
 from fastcore.basics import noop
 from ..base.errors import *
+from ..base.parallel import *
 from ..base.run import *
 from ..backbones import *
 from ..recipe import *
@@ -68,15 +69,19 @@ def committee_job(
     weights=None, # As in `train_job`
     device=None, # Where to train; the best there is if `None`
     tell=noop, # Called with each line a person should see
-    overwrite:bool=False # Replace a committee that is there; its members stay
+    overwrite:bool=False, # Replace a committee that is there; its members stay
+    jobs:int=1, # Members trained at a time, in processes of their own
 )->dict: # `metrics.json` of the committee
     "Train a committee, resuming what is there, and average it"
-    archs,out,paths = named_archs(archs),Path(out),[]
+    archs,out = named_archs(archs),Path(out)
     check_free(out, overwrite)
     kw = dict(good=good, defect=defect, weights=weights, device=device)
-    for arch in archs:
-        for seed in seeds:
-            path = out.parent/f'{out.name}-{arch}-{seed}'
-            _train_member(path, data, dataclasses.replace(r, arch=arch), seed, folds, tell, **kw)
-            paths.append(path)
-    return ensemble_run(paths, out, overwrite=overwrite)
+    asked = {out.parent/f'{out.name}-{arch}-{seed}':(dataclasses.replace(r, arch=arch), seed)
+             for arch in archs for seed in seeds}
+    for path,(recipe,seed) in asked.items(): same_job(path, data, recipe, seed, folds)
+    if jobs<2:
+        for path,(recipe,seed) in asked.items(): _train_member(path, data, recipe, seed, folds, tell, **kw)
+    else:
+        apart = [(path.name, _train_member, (path, data, *what, folds), kw) for path,what in asked.items()]
+        check_apart(run_apart(apart, jobs, tell))
+    return ensemble_run([*asked], out, overwrite=overwrite)

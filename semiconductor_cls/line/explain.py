@@ -104,7 +104,7 @@ def _page(folder, run, df, show):
     rejected = (df.decision=='reject').sum()
     text = f'{len(df):,} files, {rejected:,} rejected. The {len(top)} with the highest scores:'
     parts = [CAVEAT, text, *[folder/o for o in top.file], '## All files', df.head(1000)]
-    write_report(folder/'report.html', f'Where {run.path.name} looked', parts, now())
+    write_report(folder/'report.html', f'Where {run.path.name} looked', parts, time_text(now()))
 
 # %% ../../nbs/74_line.explain.ipynb #40546fa4
 def explain_files(

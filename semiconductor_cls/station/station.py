@@ -7,13 +7,13 @@ __all__ = ['MOST_TRAINING', 'model_name', 'features', 'far_limit', 'make_index',
            'y_and_p', 'Station', 'word_of', 'strange_note']
 
 # %% ../../nbs/83_station.station.ipynb #c0002
-import hashlib, threading
+import logging, threading
 from collections import OrderedDict
 from operator import itemgetter
 from pathlib import Path
 from zipfile import BadZipFile
 import numpy as np, pandas as pd, torch
-from fastcore.basics import noop
+from fastcore.basics import noop, patch
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
@@ -194,13 +194,14 @@ class Station:
         window:int=200, # Pictures in a window of the drift page
         tell=noop, # Called with a line if the start takes long
         judge_first:bool=False, # Whether the machine speaks after the person
-        round_of:int=0 # Parts of a blind round; 0 for no round
+        round_of:int=0, # Parts of a blind round; 0 for no round
+        heat:bool=True # Whether the heat map is there before H is pressed
     ):
         self.run = run if isinstance(run, Run) else open_run(run)
         check_window(window)
         self.roots = _allowed(folders)
         self.ex,self.model,self.v = open_explainer(self.run),model_name(self.run),Verdicts(verdicts)
-        self.book = Book(self.v.path)
+        self.book,self.heat = Book(self.v.path),heat and not (judge_first or round_of)
         self.index = open_index(self.run, self.ex, tell)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
@@ -211,11 +212,31 @@ class Station:
         self.origin = 'torch',self.ex.cuts.id # Engine, decision
         self.trade = trade(*self.sets['valid'])
 
-# %% ../../nbs/83_station.station.ipynb #c0036
+    @property
+    def t(self)->float:
+        "The threshold that everybody works by: the run's, or where an engineer has moved it"
+        rows = moves(self.v, self.model, self.ex.cuts.id)
+        return float(rows.new[0]) if len(rows) else self.threshold
+
+# %% ../../nbs/83_station.station.ipynb #2ac7c058
+@patch
+def move(self:Station,
+    who:str, # The engineer
+    t:float # The new threshold
+)->str: # What happened, in words
+    "Move the threshold of the station, for everybody"
+    old = self.t
+    if type(t) not in (int,float): raise UserError('a threshold is a number from 0 to 1')
+    move_threshold(self.v, who, old, t, self.model, self.ex.cuts.id)
+    said = f'{printable(who, 60)} moved the threshold from {old:.3f} to {t:.3f}'
+    logging.getLogger('semicls.station').info(said)
+    return said
+
+# %% ../../nbs/83_station.station.ipynb #5e7e040d
 def word_of(
     st:Station, # With the band of its run
     score:float, # From 0 to 1
-    t:float, # The threshold on the slider
+    t:float, # The threshold
     note:str='' # Of `strange_note`
 )->str: # 'pass', 'look' or 'reject'
     "The machine's word about a score; *look* where the picture is unlike training"

@@ -246,6 +246,28 @@
     window.stationPicture.onPart(window.stationShown());
   }
 
+  // ---- search
+
+  const asked = () => [...document.querySelectorAll('[data-find]')];
+  const seek = () => document.getElementById('seek')?.click();
+  window.stationAsked = () => Object.fromEntries(asked().map(o => [o.dataset.find,
+    o.type === 'checkbox' ? o.checked : o.value.trim()]));
+
+  // A square of the table asks for its parts, and for nothing else
+  function seekSquare(square) {
+    document.querySelector('form.find')?.reset();
+    for (const name of ['machine', 'verdict']) {
+      document.querySelector(`[data-find=${name}]`).value = square.dataset[name];
+    }
+    seek();
+  }
+
+  document.addEventListener('submit', e => {
+    if (!e.target.matches?.('form.find')) return;
+    e.preventDefault();
+    seek();
+  });
+
   // ---- keys and clicks
 
   function toggleHeat() { document.body.classList.toggle('noheat'); }
@@ -274,7 +296,7 @@
     if ((key === 'enter' || key === 'escape') && e.target.matches?.('[data-about]')) return void e.target.blur();
     if (isTyped(e, key)) return;
     const type = /^[1-9]$/.test(key) && typeButtons()[key - 1];
-    if (type) {
+    if (type && type.offsetParent) {
       chooseType(type.dataset.type);
       e.preventDefault();
       return;
@@ -303,6 +325,9 @@
   function onClick(e) {
     const row = e.target.closest?.('[data-pick]');
     if (row) enqueue('pick', {pick: row.dataset.pick});
+    if (row?.closest('#found')) document.querySelector('[role=tab]')?.click();
+    const square = e.target.closest?.('[data-machine]');
+    if (square) seekSquare(square);
     const type = e.target.closest?.('[data-type]');
     if (type) {
       chooseType(type.dataset.type);

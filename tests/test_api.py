@@ -1,0 +1,63 @@
+"The station asked by a program: one picture in, its score out; who has no secret, or no picture, gets neither"
+import httpx, pytest
+pytest.importorskip('gradio')
+pytest.importorskip('pytorch_grad_cam')
+from starlette.testclient import TestClient
+from conftest import tree
+from hostile import refused_files
+from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.station.gate import OPENAPI, SCORE, check_access
+from semiconductor_cls.station.page import make_app
+from semiconductor_cls.station.station import Station
+
+TOKEN = 'a-long-token'
+pytestmark = pytest.mark.usefixtures('one_thread')
+
+@pytest.fixture
+def opened(place, tmp_path):
+    "A station for up to 2 MB, its run's own test scores, and where uploads and verdicts lie"
+    (tmp_path/'temp').mkdir()
+    def app(**kw): return make_app(Station(place/'runs/a', tmp_path/'v', max_mb=2), temp=tmp_path/'temp', **kw)
+    return app, read_csv(place/'runs/a/preds_test.csv').head(3), tmp_path
+
+def test_a_program_gets_the_score_of_the_table_and_nothing_is_kept(opened):
+    app,want,tmp = opened
+    with TestClient(app()) as c:
+        before = tree(tmp/'temp'), tree(tmp/'v/store')
+        for o in want.itertuples():
+            with open(o.path, 'rb') as f: said = c.post(SCORE, content=f.read()).json()
+            assert abs(said['p_defect']-o.p_defect)<1e-5
+            assert said['decision']==('reject' if said['p_defect']>=said['threshold'] else 'pass')
+            assert said['model'].startswith('a@') and said['engine']=='torch' and said['scored_at']
+        assert (tree(tmp/'temp'), tree(tmp/'v/store'))==before
+        doc = c.get(OPENAPI).json()
+        assert set(said)==set(doc['paths'][SCORE]['post']['responses']['200']['content']['application/json']['schema']
+                              ['required'])
+
+def test_no_picture_is_a_reason_in_words(opened):
+    app,_,tmp = opened
+    with TestClient(app()) as c:
+        for name,(data,why) in refused_files().items():
+            said = c.post(SCORE, content=data)
+            assert said.status_code in (413,422), name
+            if said.status_code==422: assert said.json()['detail'], name
+        assert c.post(SCORE, content=b'', headers={'content-length':'5000000'}).status_code==413
+        assert c.post(SCORE, json=dict(path='/etc/passwd')).status_code==422
+        for way in ('/api', '/api/', '/api/docs', SCORE+'/', SCORE+'/../../verdicts.csv', '/api/%2e%2e/etc/passwd'):
+            assert c.get(way).status_code==404, way
+        assert c.get(SCORE).status_code==404
+        assert c.post(SCORE, content=b'x', headers={'origin':'http://evil.example'}).status_code==403
+
+def test_a_program_needs_the_secret(opened, place):
+    app,want,tmp = opened
+    with open(want.path[0], 'rb') as f: picture = f.read()
+    ann,wrong,bearer = ('ann','secret-words'),('ann','wrong-words'),{'authorization':f'Bearer {TOKEN}'}
+    with TestClient(app(token=TOKEN)) as c:
+        assert c.post(SCORE, content=picture).status_code==401
+        assert c.post(SCORE, content=picture, headers={'authorization':'Bearer wrong'}).status_code==401
+        assert c.post(SCORE, content=picture, headers=bearer).status_code==200
+        assert c.get(OPENAPI, headers=bearer).status_code==200
+    with TestClient(app(users=check_access('0.0.0.0', '', [':'.join(ann)]))) as c:
+        for auth,status in ((None,401), (wrong,401), (ann,200)):
+            assert c.post(SCORE, content=picture, auth=auth).status_code==status
+        assert c.post(SCORE, content=picture, headers=bearer).status_code==401, 'a token opens no station with names'
