@@ -31,7 +31,7 @@ def headline(
     threshold = f"at threshold {m['threshold']:.3f}, chosen on validation"
     if m.get('look_from', m['threshold'])<m['threshold']:
         threshold = (f"rejected from {m['threshold']:.3f}, looked at from {m['look_from']:.3f} "
-                     f"({m.get('n_looks', 0):,} images), chosen on validation")
+                     f"({counted(m.get('n_looks', 0), 'image')}), chosen on validation")
     worth = (point or {}).get('worth', '')
     warning = '' if not worth or point['pays'] else f'This model {worth}. '
     return f"{warning}{auc}; {threshold}: escapes {m['escapes']}, overkill {m['overkill']}"
