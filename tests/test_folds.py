@@ -31,7 +31,7 @@ def test_folds_labels_committee(semicls, parts, tmp_path):
     p = semicls('labels', 'runs/f2', '--drop', 3, '--force')
     assert p.returncode==0, p.err
     said = p.err.splitlines()
-    assert 'none is called one' in next(o for o in said if 'AUC' in o) and '0 called errors' in p.stdout
+    assert 'none is called one' in next(o for o in said if 'AUC' in o) and '0 called errors' in p.out
     assert 'not shown' not in p.err, 'the spots of the models are on the sheet'
     suspects = pd.read_csv(folds/'suspects.csv')
     assert suspects.pictures.sum()==len(out_of_fold), 'every picture, each part once'

@@ -192,6 +192,7 @@ def _train_one(data, recipe, seed, path, folds, tell, **kwargs):
     if folds: folds_job(data, recipe, seed, folds, path, **kwargs)
     else: train_job(data, recipe, seed, path, **kwargs)
 
+# %% ../../nbs/56_jobs.ablate.ipynb #58367fff
 def _train_seed(asked, jobs, tell, kwargs):
     "All recipes with one seed, `jobs` at a time; what failed, by name"
     if jobs>1: return run_apart([(one[3].name, _train_one, one, kwargs) for one in asked], jobs, tell)

@@ -224,6 +224,7 @@ def mistakes_table(
     table = dict(picture=links, mistake=kind.tolist(), score=rows.p_defect.tolist())
     return pd.DataFrame(table | {name.replace('_', ' '):rows[name].tolist() for name in known})
 
+# %% ../../nbs/50_jobs.report.ipynb #9f84876c
 def _interval_text(lo, hi): return '' if pd.isna(lo) else f'{lo:.3f} to {hi:.3f}'
 
 def subsets_part(
