@@ -199,9 +199,9 @@ def train(row, args, lock):
 def curve_command(args):
     "The command of the learning curve: on photographs, or tiny on drawn chips"
     data,folder = (args.out/'many' if args.quick else 'elpv'),args.runs/'curve'
-    small = ['--points', '4', '--draws', '2', *[o for change in TINY.split() for o in ('--set',change)]]
-    words = ['semicls', 'curve', str(data), '--out', str(folder), '--recipe', 'quick', *(small if args.quick else [])]
-    return words+(['--device', args.device] if args.device else [])
+    small = ['--points', '4', *[o for change in TINY.split() for o in ('--set',change)]]
+    words = ['semicls', 'curve', str(data), '--out', str(folder), '--recipe', 'quick', '--draws', '2']
+    return words+(small if args.quick else [])+(['--device', args.device] if args.device else [])
 
 def draw_curve(args):
     "The learning curve, if it is wanted and not there: its trainings, and the scores of all of them on the test images"

@@ -206,6 +206,8 @@ def foretold_sentence(
             f'for {found.n:,} defects; measured is {found.seen:.3f}, {fits}.')
 
 # %% ../../nbs/58_jobs.curve.ipynb #7ca1e5ca
+_LEVELS = (.0001,.0002,.0005,.001,.002,.005,.01,.02,.05,.1,.2,.3,.5) # What may stand at the axis
+
 def plot_curve(
     table:pd.DataFrame, # A row a run: `defects draw auc`
     law:PowerLaw, # Through all runs
@@ -225,6 +227,9 @@ def plot_curve(
            title=f'Solid: the {most:,} there are. Dotted: {more:,} more')
     ticks = sorted(n.unique())
     ax.set_xticks(ticks, [f'{o:,}' for o in ticks])
+    low,high = ax.get_ylim()
+    levels = [o for o in _LEVELS if low<=o<=high]
+    ax.set_yticks(levels, [f'{o:g}' for o in levels])
     ax.minorticks_off()
     ax.legend(frameon=False, fontsize=8, loc='lower left')
     return fig
