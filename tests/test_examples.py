@@ -93,6 +93,7 @@ def small(words):
         keep = [i for i,o in enumerate(words) if o=='--set' and words[i+1].partition('=')[0] in SMALL]
         words = [o for i,o in enumerate(words) if i not in keep and i-1 not in keep]
         words += [o for name,value in SMALL.items() for o in ('--set',f'{name}={value}')] + ['--weights','none']
+    if '--drop' in words: words += ['--force'] # one epoch makes no judge of labels
     if words[1]=='curve': words += ['--points','2','--draws','2']
     if words[1]=='synth': words[words.index('--scale')+1] = '0.001'
     if words[1]=='serve' and '--hash-password' not in words: words += ['--no-browser','--port',str(free_port())]
