@@ -233,13 +233,14 @@ def test_an_upload_that_does_not_fit_is_refused_and_leaves_nothing(door, what):
         assert not [o for o in temp.rglob('*') if o.is_file()]
         assert post(c, part(FILE, b'0'*2_000_000))==200, 'the next one is taken'
 
+GRADIO_OWN = 'vibe_edit_history' # A folder that Gradio makes at its first start in a process, empty
 HALVES = [(FORM,b''), (FORM,b'--x'), ('multipart/form-data',END), ('text/plain',END), ('',END)]
 
 @pytest.mark.parametrize('kind,end', HALVES)
 def test_half_an_upload_leaves_nothing(door, kind, end):
     gate,temp = door
     with TestClient(gate) as c: assert post(c, part(FILE, b'0'*9), end=end, kind=kind)==400
-    assert not list(temp.rglob('*'))
+    assert {o.name for o in temp.rglob('*')} <= {GRADIO_OWN}
 
 def test_a_form_field_is_not_held_in_memory(place):
     "A field of 100 MB is refused before the first megabytes of it are in"
