@@ -447,6 +447,7 @@ def _odd_cells(raw, col, cells, src): # A finding for each cell that holds somet
     return [issue(p, 'box_not_numbers', src, f'line {n}: {str(cell)[:40]}')
             for n,p,cell in zip(rows.index, rows.path, rows[col])]
 
+# %% ../nbs/12_boxes.ipynb #1d4d69e7
 def read_box_columns(
     raw:pd.DataFrame, # The rows of a CSV, with `path`
     names:dict, # The user's name of each column → its name in `raw`

@@ -194,6 +194,14 @@ def _check_drop(drop, voice, force):
     if drop and not voice.may_speak and not force:
         raise UserError(f'{voice.text}; look at the list first, or leave out its first {drop} with --force')
 
+def _write_without(run, out, ids, tell):
+    "The run's table without some images, to train on"
+    table = run.located(read_csv(run.file('table.csv')))
+    kept = without(table, ids)
+    write_csv(kept, out/'without_suspects.csv')
+    tell(f'{counted(len(ids), "image")} left out of without_suspects.csv')
+
+# %% ../nbs/37_labels.ipynb #d916312d
 def labels_run(
     run:Run, # With `preds_valid.csv`, best of a set of folds
     out=None, # Folder for the results; the run itself if `None`
@@ -218,10 +226,3 @@ def labels_run(
         save_fig(plot_suspects(shown, levels=run.shown_levels, spots=spots), out/'figures/suspects.png')
         if drop: _write_without(run, out, _of_parts(df, s.head(drop)), tell)
     return s
-
-def _write_without(run, out, ids, tell):
-    "The run's table without some images, to train on"
-    table = run.located(read_csv(run.file('table.csv')))
-    kept = without(table, ids)
-    write_csv(kept, out/'without_suspects.csv')
-    tell(f'{counted(len(ids), "image")} left out of without_suspects.csv')

@@ -320,6 +320,13 @@ def _epoch_log(run, hist, steps, tell):
         tell(row)
     return log
 
+def _write_model(run, df, learn, r, is_old):
+    "The model, and what is known once it is trained"
+    run.update(**_made(learn, r))
+    limit = blank_limit(learn.dls.cache.blanks(df.index[df.split=='train']))
+    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), limit))
+    save_model(learn.model, run/'model.safetensors')
+
 # %% ../nbs/29_train.ipynb #c0051
 def train_run(
     df:pd.DataFrame, # A table after `split_table`, with `hash`
@@ -347,10 +354,7 @@ def train_run(
     fit,predict = (ranks.fit, ranks.predict) if ranks else (fit_recipe, predict_rows)
     learn = fit(df, r, seed, weights, device, folder, _epoch_log(run, hist, steps, tell), ckpt, cbs, caches)
     _write_preds(run, df, learn, r.tta, predict)
-    run.update(**_made(learn, r))
-    limit = blank_limit(learn.dls.cache.blanks(df.index[df.split=='train']))
-    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), limit))
-    save_model(learn.model, run/'model.safetensors')
+    _write_model(run, df, learn, r, is_old)
     return learn
 
 # %% ../nbs/29_train.ipynb #c0062

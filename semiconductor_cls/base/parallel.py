@@ -113,6 +113,7 @@ def _share(threads):
         for name in names: os.environ.pop(name)
         os.environ.update(old)
 
+# %% ../../nbs/02_base.parallel.ipynb #74bf1e39
 class _Running:
     "A job in its process"
     def __init__(self, job, threads, slot):
@@ -145,6 +146,7 @@ def _stop_all(running):
     for job in running: job.process.join(60)
     for job in running: job.process.kill()
 
+# %% ../../nbs/02_base.parallel.ipynb #1a8d39ae
 def run_apart(
     jobs, # (name, function, arguments, named arguments); the function takes `tell`, and goes on with what is there
     n:int, # At a time

@@ -103,6 +103,7 @@ def _each_fold(run, df, k, text, tell, jobs, caches=None, **kwargs):
     apart = [(f'fold{i}', _train_fold, (run, df, i, k, text), kwargs) for i in range(k)]
     check_apart(run_apart(apart, jobs, tell), 'give the same command again, with --resume')
 
+# %% ../../nbs/52_jobs.folds.ipynb #511e0416
 def _train_folds(run, df, removed, k, text, tell, jobs=1, **kwargs):
     "Train the folds, then judge the set"
     try:

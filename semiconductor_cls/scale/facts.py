@@ -59,6 +59,7 @@ def _write_facts(path, table, first, job, files):
     table = table.append_column('row', rows).replace_schema_metadata(seal_bytes(job, files))
     with atomic_path(path) as unfinished: parquet.write_table(table, unfinished)
 
+# %% ../../nbs/96_scale.facts.ipynb #321a227c
 def write_facts(
     df:pd.DataFrame, # The table of images
     folder, # Where the shards go

@@ -6,7 +6,7 @@
 __all__ = ['WORDS', 'FIELDS', 'EMPTY', 'read_static', 'piece', 'rates_at', 'rates_html', 'to_src', 'heat_layer', 'pictures_of',
            'picture_html', 'full_picture', 'decision_html', 'time_html', 'stands_html', 'about_html', 'book_html',
            'near_html', 'queue_html', 'new_desk', 'find_seen', 'is_blind', 'agreed', 'machine_html', 'desk_view',
-           'step_desk', 'judge', 'check_look', 'undo_last', 'arrive']
+           'step_desk', 'check_look', 'judge', 'undo_last', 'arrive']
 
 # %% ../../nbs/85_station.desk.ipynb #c0002
 import base64, io
@@ -349,6 +349,18 @@ def step_desk(
     return s | dict(hash=hashes[min(max(i, 0), len(hashes)-1)])
 
 # %% ../../nbs/85_station.desk.ipynb #c0049
+def check_look(
+    st:Station, # With its verdicts
+    h:str, # Hash of a picture
+    who:str # The inspector
+):
+    "Refuse a second look by the person who asked for it"
+    said = verdicts_of(st.v, h)
+    last = said.iloc[-1] if len(said) else None
+    if last is not None and last.verdict=='look' and last.who.casefold()==who.casefold():
+        raise UserError('you have asked for a second look at this part, which somebody else gives (U takes yours back)')
+
+# %% ../../nbs/85_station.desk.ipynb #8b81ace4
 def judge(
     st:Station, # With its verdicts
     s:dict, # State
@@ -369,17 +381,6 @@ def judge(
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
     add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, about)
     return s | dict(hash=after if after!=shown else None)
-
-def check_look(
-    st:Station, # With its verdicts
-    h:str, # Hash of a picture
-    who:str # The inspector
-):
-    "Refuse a second look by the person who asked for it"
-    said = verdicts_of(st.v, h)
-    last = said.iloc[-1] if len(said) else None
-    if last is not None and last.verdict=='look' and last.who.casefold()==who.casefold():
-        raise UserError('you have asked for a second look at this part, which somebody else gives (U takes yours back)')
 
 # %% ../../nbs/85_station.desk.ipynb #c0052
 def undo_last(

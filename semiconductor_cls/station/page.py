@@ -330,6 +330,7 @@ def _wire_threshold(gr, page):
     done = page.set.click(moved, [page.state, page.t, page.who], [page.state, page.oops], **_QUIET)
     _then_draw(gr, page, done)
 
+# %% ../../nbs/87_station.page.ipynb #7c0b72eb
 def _wire_pages(gr, page):
     "The pages beside the desk are made when somebody looks"
     def made(make):

@@ -212,11 +212,12 @@ class Station:
         self.origin = 'torch',self.ex.cuts.id # Engine, decision
         self.trade = trade(*self.sets['valid'])
 
-    @property
-    def t(self)->float:
-        "The threshold that everybody works by: the run's, or where an engineer has moved it"
-        rows = moves(self.v, self.model, self.ex.cuts.id)
-        return float(rows.new[0]) if len(rows) else self.threshold
+# %% ../../nbs/83_station.station.ipynb #91210bd3
+@patch(as_prop=True)
+def t(self:Station)->float:
+    "The threshold that everybody works by: the run's, or where an engineer has moved it"
+    rows = moves(self.v, self.model, self.ex.cuts.id)
+    return float(rows.new[0]) if len(rows) else self.threshold
 
 # %% ../../nbs/83_station.station.ipynb #2ac7c058
 @patch
