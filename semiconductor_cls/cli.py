@@ -341,20 +341,12 @@ def train(
     recipe:RECIPE_OPT='quick',
     arch:Optional[str]=None, # Backbone, such as resnet50
     seed:int=0, # Decides all chance
-    name:NAME_OPT=None,
-    runs:RUNS_OPT=Path('runs'),
-    out:OUT_OPT=None,
-    weights:WEIGHTS_OPT=None,
-    good:GOOD_OPT='good',
-    defect:DEFECT_OPT='defect',
+    name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'), out:OUT_OPT=None,
+    weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
     set_:_SET_OPT=None,
     folds:int=0, # Train this many models, each on all folds but one, and predict every training image out of fold
-    device:DEVICE_OPT=None,
-    overwrite:OVERWRITE_OPT=False,
-    resume:RESUME_OPT=False,
-    track:Annotated[bool, _TRACK]=False,
-    dry_run:DRY_OPT=False,
-    json:JSON_OPT=False,
+    device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
+    track:Annotated[bool, _TRACK]=False, dry_run:DRY_OPT=False, json:JSON_OPT=False,
     add:Annotated[Optional[Path], _ADD]=None,
     jobs:int=1, # With --folds: this many at a time, each in a process with its share of the cores
 ):
@@ -643,19 +635,12 @@ def ensemble(
 def committee(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
     arch:str, # Backbones, separated by commas; study names the seven of the study
-    out:OUT_OPT=None,
-    name:NAME_OPT=None,
-    runs:RUNS_OPT=Path('runs'),
+    out:OUT_OPT=None, name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'),
     seeds:str='0', # Seeds of each, separated by commas
-    recipe:RECIPE_OPT='quick',
-    set_:_SET_OPT=None,
+    recipe:RECIPE_OPT='quick', set_:_SET_OPT=None,
     folds:int=0, # Folds of each member: weights are then chosen out of fold
-    weights:WEIGHTS_OPT=None,
-    good:GOOD_OPT='good',
-    defect:DEFECT_OPT='defect',
-    device:DEVICE_OPT=None,
-    overwrite:OVERWRITE_OPT=False,
-    resume:RESUME_OPT=False,
+    weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
+    device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
     jobs:int=1, # Members trained at a time, each in a process with its share of the cores
 ):
@@ -678,17 +663,12 @@ def committee(
 def ablate(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
     vary:list[str], # field=value,value,… (may be repeated); lists are parted by semicolons: sizes=128;128,224
-    out:OUT_OPT=None,
-    name:NAME_OPT=None,
-    runs:RUNS_OPT=Path('runs'),
-    recipe:RECIPE_OPT='quick',
-    set_:_SET_OPT=None,
+    out:OUT_OPT=None, name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'),
+    recipe:RECIPE_OPT='quick', set_:_SET_OPT=None,
     seeds:str='0,1,2', # Seeds of each recipe, separated by commas
     folds:int=0, # Folds of each run: differences are then out of fold
     grid:bool=True, # Every combination, or one field at a time
-    weights:WEIGHTS_OPT=None,
-    good:GOOD_OPT='good',
-    defect:DEFECT_OPT='defect',
+    weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
     device:DEVICE_OPT=None,
     resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
@@ -714,22 +694,15 @@ def _good_parts(text): return int(text) if text.isdecimal() else text # `share`,
 @command('data', who='Research')
 def curve(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
-    out:OUT_OPT=None,
-    name:NAME_OPT=None,
-    runs:RUNS_OPT=Path('runs'),
+    out:OUT_OPT=None, name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'),
     points:int=5, # Sets of defects, each about twice the one before, the last all there are
     draws:int=3, # Orders in which the parts are taken; the luck of the draw is in the intervals
     good_parts:str='share', # Good parts in each set: share (in proportion to the defects), all, or a number
     more:int=100, # Defects that might be labelled next
     seed:int=0, # Decides all chance
-    recipe:RECIPE_OPT='quick',
-    set_:_SET_OPT=None,
-    weights:WEIGHTS_OPT=None,
-    good:GOOD_OPT='good',
-    defect:DEFECT_OPT='defect',
-    device:DEVICE_OPT=None,
-    overwrite:OVERWRITE_OPT=False,
-    resume:RESUME_OPT=False,
+    recipe:RECIPE_OPT='quick', set_:_SET_OPT=None,
+    weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
+    device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
 ):
     """Say how many defects are needed.

@@ -210,6 +210,14 @@ def _run_paths(recipes, seeds, out):
     if not seeds or len(set(seeds))<len(seeds): raise UserError(f'seeds {list(seeds)}: give at least one, each once')
     return {name:[out/'runs'/f'{name}-s{seed}' for seed in seeds] for name in recipes}
 
+def _write_table(paths, out):
+    "The table of what is finished; `None` without a run of the baseline, which is the first recipe"
+    finished = {name:list(filter(_is_finished, runs)) for name,runs in paths.items()}
+    if not next(iter(finished.values())): return None
+    df = ablation_table(finished)
+    write_csv(df, out/'ablation.csv')
+    return df
+
 # %% ../../nbs/56_jobs.ablate.ipynb #fd7cccf5
 def ablate(
     data, # A path or 'elpv'
@@ -228,18 +236,15 @@ def ablate(
     jobs:int=1, # Trainings at a time, in processes of their own
 )->pd.DataFrame: # What `ablation.csv` holds
     "Train the grid, resuming what is there, and compare each recipe with the baseline"
-    recipes,out = variants(base, vary, grid),Path(out)
+    recipes,out,failed = variants(base, vary, grid),Path(out),{}
     paths = _run_paths(recipes, seeds, out)
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
     check_own(out/'ablation.csv', 'variant,seeds')
-    failed = {}
     with hold(out):
         for i,seed in enumerate(seeds):
             asked = [(data, recipe, seed, paths[name][i], folds) for name,recipe in recipes.items()]
             failed |= _train_seed(asked, jobs, tell, kwargs)
-            finished = {name:list(filter(_is_finished, paths[name])) for name in recipes}
-            df = ablation_table(finished) if next(iter(finished.values())) else None # without a baseline, no table
-            if df is not None: write_csv(df, out/'ablation.csv')
+            df = _write_table(paths, out)
         if df is not None: _ablation_report(df, out, command, LICENCES.get(str(data)))
     check_apart(failed)
     return df

@@ -296,8 +296,16 @@ def _curve_report(out, table, said, fig, command, note):
              '## The law: a + b n^-c is missed with n training defects', law, '## The trainings', table, note]
     write_report(out/'report.html', f'How many defects: {out.name}', parts, time_text(now()))
 
-def _check_curve(points, draws, goods):
-    "Refuse what makes no curve"
+def _write_curve(out, table, more, command, note):
+    "What the trainings say, as a file and as a page"
+    said,fig = read_curve(out, table, more)
+    write_json(out/'curve.json', said)
+    _curve_report(out, table, said, fig, command, note)
+    return said
+
+def _check_curve(points, draws, goods, out):
+    "Refuse what makes no curve, and a file of somebody else in its place"
+    check_own(out/'curve.csv', 'defects,goods')
     if draws<2: raise UserError(f'--draws {draws}: at least 2, because the luck of one is not known')
     if goods in ('share','all') or isinstance(goods, int) and goods>0: return
     raise UserError(f"--good-parts {goods}: share, all, or a number of good parts")
@@ -322,8 +330,7 @@ def defect_curve(
 )->tuple: # What `curve.csv` and `curve.json` hold
     "Train at growing numbers of defects, resuming what is there, and say what more of them would bring"
     out,caches = Path(out),{}
-    _check_curve(points, draws, goods)
-    check_own(out/'curve.csv', 'defects,goods')
+    _check_curve(points, draws, goods, out)
     df,removed,_ = ready(data, r, good, defect, weights, tell, caches)
     df = df[df.split!='unlabelled']
     sizes = curve_sizes(len(part_order(df, 'defect')), points)
@@ -331,7 +338,5 @@ def defect_curve(
     plan = [(n, seed+k) for k in range(draws) for n in sizes]
     with hold(out):
         table = _train_points(df, plan, goods, data, r, out, command=command, **options)
-        said,fig = read_curve(out, table, more)
-        write_json(out/'curve.json', said)
-        _curve_report(out, table, said, fig, command, LICENCES.get(str(data)))
+        said = _write_curve(out, table, more, command, LICENCES.get(str(data)))
     return table, said

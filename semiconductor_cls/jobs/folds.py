@@ -73,6 +73,7 @@ def _started_with(run, weights):
 
 def _asked_or_saved(path, overwrite, resume, r, seed, k, weights):
     "The set to go on with, or `None`; then recipe, seed, number of folds and weights"
+    if k<2: raise UserError(f'--folds {k}: at least two')
     if resume:
         run = resume_run(path)
         return run,*_started_with(run, weights)
@@ -139,11 +140,9 @@ def folds_job(
     jobs:int=1, # Folds trained at a time, in processes of their own
 )->dict: # `metrics.json` of the set
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
-    path = Path(path)
-    if k<2: raise UserError(f'--folds {k}: at least two')
+    path,caches = Path(path),{}
     check_device(device)
     run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights)
-    caches = {}
     df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     df = add_folds(df, k, r.split_seed)
     own = _identity(df)

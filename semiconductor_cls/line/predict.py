@@ -246,6 +246,11 @@ def _started(journal):
     if 'started' not in journal.at: journal.add('started', now())
     return journal.rows('started')
 
+def _totals(counts, files, rate):
+    "What a command says at its end"
+    decisions = {name:counts[name] for name in ('pass','look','reject')}
+    return dict(files=files, **decisions, broken=counts[''], unlike=counts['unlike'], images_per_s=rate)
+
 # %% ../../nbs/69_line.predict.ipynb #b77455b5
 def _listed(inputs, submission, tell):
     "The files, and a line about what was left out or has another id than one might expect"
@@ -284,5 +289,4 @@ def predict_table(
         scored = (row for k in keys for row in journal.rows(k))
         counts = write_rows(table_rows(items, scored, scorer, _started(journal)), out, submission)
         journal.path.unlink()
-    decisions = {k:counts[k] for k in ('pass','look','reject')}
-    return dict(files=len(items), **decisions, broken=counts[''], unlike=counts['unlike'], images_per_s=rate)
+    return _totals(counts, len(items), rate)
