@@ -1,13 +1,17 @@
 """What the notebooks of this folder read: runs with their arms, scores of every run, epochs, and the claims
 
-    python read.py   # the table of all claims, as the README shows it
+    python read.py           # all claims and the two answers beside them, as the README shows them
+    python read.py --write   # the same put into nbs/index.ipynb, of which `make readme` makes the README
 """
-import os
+import os, sys
 from pathlib import Path
-import numpy as np, pandas as pd
+import nbformat, numpy as np, pandas as pd
 from IPython.display import Markdown
 from semiconductor_cls.auc import auc_ci
+from semiconductor_cls.ensemble import committee
 from semiconductor_cls.jobs.claims import claim_table
+from semiconductor_cls.jobs.curve import boot_laws, expected_gain, fit_power, foretell, foretold_sentence, gain_sentence
+from semiconductor_cls.selection import greedy
 from run import read_grid, set_column
 
 HERE = Path(__file__).resolve().parent
@@ -40,6 +44,29 @@ def folds_of(experiment, which):
     whole = results.groupby('arm').data.transform('nunique')==results.data.nunique() # what has all its folds
     folds = {data.rpartition('=')[2]:fold(rows) for data,rows in results[whole].groupby('data')}
     return pd.concat(folds, names=['fold'])
+
+def committee_plans(valid):
+    "Name → weights of the members, from the scores on the images that choose"
+    arms = list(valid.columns[1:])
+    chosen = greedy(valid.label=='defect', valid[arms]).to_list()
+    return {'quick alone':[float(o=='quick') for o in arms], 'mean of all':None, 'chosen on validation':chosen}
+
+def accuracy(valid, test, plan):
+    "Share of the test images that are right at the threshold that is right most often on validation"
+    chooses,judged = (committee(o.iloc[:,1:], plan) for o in (valid, test))
+    right = [((chooses>=t)==(valid.label=='defect')).mean() for t in sorted(chooses)]
+    return ((judged>=sorted(chooses)[np.argmax(right)])==(test.label=='defect')).mean()
+
+def committees_over_folds(valid, test):
+    "A row a committee, over all outer folds: `AUC lower upper accuracy`"
+    def row(plan): return *auc_ci(test.label=='defect', committee(test.iloc[:,1:], plan)), accuracy(valid, test, plan)
+    plans = committee_plans(valid)
+    return pd.DataFrame(map(row, plans.values()), plans, ['AUC','lower','upper','accuracy'])
+
+def curve_of():
+    "The learning curve: its table, truth, scores of its runs, groups"
+    table,scores = pd.read_csv(DATA/'curve.csv'),pd.read_parquet(DATA/'curve.parquet')
+    return table, (scores.label=='defect').to_numpy(), scores[table.run].T.to_numpy(), scores.group.to_numpy()
 
 def overkill_of(results, recall=.9):
     "The same rows, with the overkill on the test images at a fixed recall as their value, so less is better"
@@ -118,6 +145,26 @@ def progress(results):
     "How many runs each arm has"
     return ', '.join(f'{arm}: {n}' for arm,n in results.arm.value_counts(sort=False).items())
 
+def far_sentence():
+    "How far the photographs go, with the committee of all levers that have their folds"
+    valid,test = folds_of('10_beyond', 'valid'),folds_of('10_beyond', 'test')
+    best = committees_over_folds(valid, test).loc['chosen on validation']
+    each = [(arm, *auc_ci(test.label=='defect', test[arm])) for arm in test.columns[1:]]
+    said = ', '.join(f'{arm} {auc:.3f} ({low:.3f} to {high:.3f})' for arm,auc,low,high in each)
+    return ('**How far do these photographs go?** Over four outer folds, each cell judged once, AUC: '
+            f'{said}. The committee that validation makes of them has {best.AUC:.3f} ({best.lower:.3f} to '
+            f'{best.upper:.3f}) and is right on {100*best.accuracy:.1f} % of the cells '
+            '([10](experiments/10_beyond.ipynb)). Our aim is 0.95 and 90 %.')
+
+def many_sentence():
+    "How many defects one needs, and whether half would have said so"
+    table,truth,P,groups = curve_of()
+    law,laws = fit_power(table.defects, 1-table.auc),boot_laws(table, truth, P, groups)
+    gain = expected_gain(law, laws, int(table.defects.max()))
+    check = foretold_sentence(foretell(table, truth, P, groups))
+    return (f'**How many defects does one need?** On ELPV {gain_sentence(gain)} {check} '
+            '([12](experiments/12_how_many.ipynb))')
+
 def claim_rows():
     "Each claim of `claims.csv`, and what came out of it; `None` without two pairs of runs"
     claims = pd.read_csv(HERE/'claims.csv')
@@ -137,6 +184,15 @@ def all_claims():
             cells = [claim.study, claim.claim, points(row), row.pairs, f'**{row.verdict}**', where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
-    return '\n'.join(lines)
+    return '\n'.join([*lines, '', far_sentence(), '', many_sentence()])
 
-if __name__=='__main__': print(all_claims())
+def write_claims():
+    "Put the claims into the cell of the index that shows them, between its first and its last paragraph"
+    path = HERE.parent/'index.ipynb'
+    index = nbformat.read(path, 4)
+    cell, = [o for o in index.cells if o.source.startswith("## Which of the study's claims hold")]
+    first,last = cell.source.partition('\n\n| The study')[0],cell.source.rpartition('\n\nBase: ')[2]
+    cell.source = f'{first}\n\n{all_claims()}\n\nBase: {last}'
+    nbformat.write(index, path)
+
+if __name__=='__main__': write_claims() if '--write' in sys.argv else print(all_claims())

@@ -13,7 +13,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Lock
-import pandas as pd
+import numpy as np, pandas as pd
+from semiconductor_cls.base.run import open_run
+from semiconductor_cls.ensemble import join_preds
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -149,7 +151,6 @@ def caught(folder):
     "How much of each type a run stops in its test set: by its score, because it is unlike training, or by either"
     from plant import type_of
     from semiconductor_cls.line.predict import predict_table
-    from semiconductor_cls.base.run import open_run
     table = pd.read_csv(folder/'table.csv').query("split=='test'")
     predict_table(folder, list(table.path), folder/'caught.csv')
     found = table.merge(pd.read_csv(folder/'caught.csv')[['path','p_defect','note']], on='path')
@@ -196,60 +197,50 @@ def train(row, args, lock):
     if not args.keep: shutil.rmtree(folder)
     return True
 
-def curve_command(args):
-    "The command of the learning curve: on photographs, or tiny on drawn chips"
-    data,folder = (args.out/'many' if args.quick else 'elpv'),args.runs/'curve'
-    small = ['--points', '4', *[o for change in TINY.split() for o in ('--set',change)]]
-    words = ['semicls', 'curve', str(data), '--out', str(folder), '--recipe', 'quick', '--draws', '2']
-    return words+(small if args.quick else [])+(['--device', args.device] if args.device else [])
+def do_once(args, experiment, path, commands, keep):
+    "The commands of an experiment that is one job, if it is wanted and its file is not there; `keep` writes that"
+    if path.exists() or not experiment.startswith(tuple(args.only.split(','))): return True
+    env,log = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),args.runs/f'{experiment}.log'
+    for words in commands:
+        print(shlex.join(words), file=sys.stderr, flush=True)
+        if (in_process if args.quick else in_its_own)(words, log, env): return False
+    shown = ' && '.join(map(shlex.join, commands)).replace(f'{args.runs}/', '')
+    keep(path, f'OMP_NUM_THREADS={args.threads} {shown}')
+    return True
+
+def on_device(args, words): return [*words, '--device', args.device] if args.device else words
 
 def draw_curve(args):
-    "The learning curve, if it is wanted and not there: its trainings, and the scores of all of them on the test images"
-    if (args.out/'curve.csv').exists() or not '12_how_many'.startswith(tuple(args.only.split(','))): return True
-    env,words = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),curve_command(args)
-    print(shlex.join(words), file=sys.stderr, flush=True)
-    if args.quick: in_process(['semicls', 'synth', str(args.out/'many'), '--scale', '.006'], args.runs/'curve.log', env)
-    if (in_process if args.quick else in_its_own)(words, args.runs/'curve.log', env): return False
-    folder = args.runs/'curve'
-    table = pd.read_csv(folder/'curve.csv')
-    runs = {run:folder/'runs'/run for run in table.run}
-    scores = {run:pd.read_csv(o/'preds_test.csv').set_index('id') for run,o in runs.items()}
-    known = pd.read_csv(runs[table.run.iloc[-1]]/'table.csv').set_index('id')
-    first = next(iter(scores.values()))
-    columns = {run:o.p_defect for run,o in scores.items()}
-    kept = first[['label']].assign(group=known.group.reindex(first.index), **columns)
-    write_whole(kept, args.out/'curve.parquet')
-    commit = json.loads((next(iter(runs.values()))/'run.json').read_text())['commit']
-    command = f"OMP_NUM_THREADS={args.threads} {shlex.join(words).replace(str(folder), 'curve')}"
-    write_whole(table.assign(command=command, commit=commit), args.out/'curve.csv')
-    return True
+    "The learning curve: on photographs, or tiny on drawn chips"
+    data,folder = (str(args.runs/'many') if args.quick else 'elpv'),args.runs/'curve'
+    words = ['semicls', 'curve', data, '--out', str(folder), '--recipe', 'quick', '--draws', '2']
+    if args.quick: words += ['--points', '4', *[o for change in TINY.split() for o in ('--set',change)]]
+    draw = [['semicls', 'synth', '--out', data, '--scale', '.006']] if args.quick else []
+    def keep(path, command):
+        table = pd.read_csv(folder/'curve.csv')
+        runs = [open_run(folder/'runs'/run) for run in table.run]
+        ids,y,P = join_preds({run.path.name:pd.read_csv(run/'preds_test.csv') for run in runs})
+        group = pd.read_csv(runs[-1]/'table.csv').set_index('id').group.reindex(ids)
+        label = np.where(y, 'defect', 'good')
+        write_whole(P.assign(label=label, group=group.to_numpy()), path.with_suffix('.parquet'))
+        write_whole(table.assign(command=command, commit=runs[0].info['commit']), path)
+    return do_once(args, '12_how_many', args.out/'curve.csv', [*draw, on_device(args, words)], keep)
 
 SCRATCH = '--set lrs=1e-4,3e-4,1e-3 --weights none'.split() # Without ImageNet weights the study's rates learn nothing
 
-def table_command(args):
-    "The command of the study's two tables, at small scale: on drawn chips, from random weights"
-    archs = 'alexnet,resnet34' if args.quick else 'study'
-    small = ['--set', 'sizes=64', '--set', 'frozen_epochs=1', '--set', f'epochs={1 if args.quick else 5}', *SCRATCH]
-    words = ['semicls', 'committee', str(args.runs/'drawn'), '--arch', archs, '--recipe', 'paper', *small]
-    return [*words, '--out', str(args.runs/'table'), *(['--device', args.device] if args.device else [])]
-
 def train_table(args):
-    "The study's networks, if they are wanted and not there: the scores of each on the test images"
-    path = args.out/'full_table.csv'
-    if path.exists() or not '11_full_table'.startswith(tuple(args.only.split(','))): return True
-    env,call = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),in_process if args.quick else in_its_own
-    draw = ['semicls', 'synth', '--out', str(args.runs/'drawn'), '--scale', '.002' if args.quick else '.02']
-    words = table_command(args)
-    print(shlex.join(words), file=sys.stderr, flush=True)
-    if any(call(o, args.runs/'table.log', env) for o in (draw, words)): return False
-    members = sorted(args.runs.glob('table-*'))
-    names = [o.name.removeprefix('table-').rpartition('-')[0] for o in members]
-    preds = {name:pd.read_csv(o/'preds_test.csv').set_index('id') for name,o in zip(names, members)}
-    first = next(iter(preds.values()))
-    scores = first[['label']].assign(**{name:o.p_defect.round(6) for name,o in preds.items()})
-    shown = f'{shlex.join(draw)} && {shlex.join(words)}'.replace(f'{args.runs}/', '')
-    write_whole(scores.assign(command=[shown]+['']*(len(scores)-1)).reset_index(), path)
-    return True
+    "The study's two tables, at small scale: on drawn chips, from random weights"
+    chips,out = str(args.runs/'drawn'),args.runs/'table'
+    small = ['--set', 'sizes=64', '--set', 'frozen_epochs=1', '--set', f'epochs={1 if args.quick else 5}', *SCRATCH]
+    archs = 'alexnet,resnet34' if args.quick else 'study'
+    words = ['semicls', 'committee', chips, '--arch', archs, '--recipe', 'paper', *small, '--out', str(out)]
+    draw = ['semicls', 'synth', '--out', chips, '--scale', '.002' if args.quick else '.02']
+    def keep(path, command):
+        members = [run for _,run,_ in open_run(out).networks]
+        ids,y,P = join_preds({run.info['recipe']['arch']:pd.read_csv(run/'preds_test.csv') for run in members})
+        P.insert(0, 'label', np.where(y, 'defect', 'good'))
+        write_whole(P.round(6).assign(id=ids, command=[command]+['']*(len(ids)-1)), path)
+    return do_once(args, '11_full_table', args.out/'full_table.csv', [draw, on_device(args, words)], keep)
 
 def show(args):
     "Run the notebooks on what is there now: in their place, or beside the stand-ins of `--quick`"
