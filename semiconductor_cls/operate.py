@@ -280,8 +280,6 @@ def report_point(
     return dict(threshold=round(t, 4), escape_rate=escape, overkill=overkill, **ppm)
 
 # %% ../nbs/35_operate.ipynb #c0048
-def _units(groups, mask): return int(mask.sum()) if groups is None else len(group_sizes(groups, mask))
-
 def _pick(values, at): return np.take_along_axis(values, at[...,None], -1)[...,0]
 
 def _points_at(y, p, weights, recalls, overkills):
@@ -350,7 +348,7 @@ def operating_points(
 )->pd.DataFrame: # `what at value lo hi note`
     "Overkill at fixed recall and recall at fixed overkill, with intervals"
     y,p = _arrays(y, p)
-    units = dict(overkill=_units(groups, y), recall=_units(groups, ~y)) # Those that decide the cut
+    units = dict(overkill=n_units(groups, y), recall=n_units(groups, ~y)) # Those that decide the cut
     beyond = {('overkill',at): units['overkill']*(1-at) for at in recalls}
     beyond |= {('recall',at): units['recall']*at for at in overkills}
     def points(y, p, w): return _points_at(y, p, w, recalls, overkills)
