@@ -207,40 +207,42 @@ def numbers_table(
     return pd.DataFrame(rows, columns=['figure','value','95 % interval'])
 
 # %% ../../nbs/50_jobs.report.ipynb #abd9f7a9
+def _with_kinds(run, df):
+    "Predictions with what the run's table knows of each picture"
+    if not _there(run, 'table.csv'): return df
+    table = read_csv(run.file('table.csv')).drop_duplicates('id').set_index('id')
+    return df.assign(**{name:df.id.map(table[name]) for name in KINDS if name in table})
+
 def mistakes_table(
     run:Run # Evaluated
-)->pd.DataFrame|None: # `picture mistake score type stratum`
+)->pd.DataFrame|None: # `picture mistake score`, and what is known of `KINDS`
     "All mistakes at the decision of a run; `None` without predictions"
     if not _there(run, 'preds_valid.csv') or run.decision is None: return None
-    _,df,_ = run_preds(run)
-    worst = worst_mistakes(df, run.decision.hi, None, run.decision.lo)
+    worst = worst_mistakes(_with_kinds(run, run_preds(run)[1]), run.decision.hi, None, run.decision.lo)
     rows = pd.concat(worst.values(), keys=worst, names=['mistake']).reset_index('mistake')
     if rows.empty: return None
     rows = run.located(rows) if 'path' in rows else rows.assign(path='')
     links = [file_link(o.path, run/'report.html', str(o.id)) if Path(str(o.path)).is_file() else str(o.id)
              for o in rows.itertuples()]
-    known = [column for column in ('defect_type','stratum') if column in rows]
+    known = [name for name in KINDS if name in rows and rows[name].notna().any()]
     kind = rows.mistake.replace(dict(escapes='escape'))
-    table = dict(picture=links, mistake=kind.tolist(), score=rows.p_defect.tolist())
-    return pd.DataFrame(table | {name.replace('_', ' '):rows[name].tolist() for name in known})
+    table = dict(picture=links, mistake=kind.tolist(), score=rows.p_defect.round(3).tolist())
+    return pd.DataFrame(table | {KINDS[name]:rows[name].tolist() for name in known})
 
 # %% ../../nbs/50_jobs.report.ipynb #9f84876c
 def _interval_text(lo, hi): return '' if pd.isna(lo) else f'{lo:.3f} to {hi:.3f}'
 
 def subsets_part(
     run:Run # Evaluated
-)->list: # Parts of a page; none where the table knows neither strata nor types
-    "AUC by stratum and by type of defect"
-    if not (_there(run, 'preds_valid.csv') and _there(run, 'table.csv')): return []
-    _,df,_ = run_preds(run)
-    table = read_csv(run.file('table.csv')).drop_duplicates('id').set_index('id')
-    known = {name:df.id.map(table[name]) for name in ('stratum','defect_type') if name in table}
-    each = auc_by(df.assign(**known))
+)->list: # Parts of a page; none where the table knows nothing of `KINDS`
+    "AUC of each kind of part and of each type of defect"
+    if not _there(run, 'preds_valid.csv'): return []
+    each = auc_by(_with_kinds(run, run_preds(run)[1]))
     if len(each)<2: return []
     shown = pd.DataFrame({'by':each.by, 'which':each['value'].astype(str), 'AUC':each.auc,
                           '95 % interval':[*map(_interval_text, each.lo, each.hi)],
                           'defective parts':each.defective, 'good parts':each.good, 'note':each.note})
-    return ['## By stratum and type of defect', 'A type of defect is measured against all good parts.', shown]
+    return ['## By kind of part and type of defect', 'A type of defect is measured against all good parts.', shown]
 
 def _numbers_part(m): return ['## All figures', numbers_table(m)]
 
