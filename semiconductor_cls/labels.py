@@ -170,7 +170,7 @@ def _judged(run):
     "Predictions of a run with what its table knows of each image, `group` and `boxes`"
     df = read_csv(run.file('preds_valid.csv'))
     if not (run/'table.csv').exists(): return df
-    table = read_csv(run.file('table.csv')).drop_duplicates('id').set_index('id')
+    table = run.by_id()
     return df.assign(**{name:df.id.map(table[name]) for name in ('group','boxes') if name in table})
 
 def _of_parts(df, first):

@@ -14,9 +14,11 @@ from importlib import metadata
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
+import pandas as pd
 from fastcore.basics import patch
 from .errors import *
 from .files import *
+from .table import *
 
 # %% ../../nbs/04_base.run.ipynb #c0005
 def now()->str:
@@ -283,6 +285,12 @@ def write(self:Run,
 ):
     "Write a JSON file of the run; its hash is renewed where hashes are kept"
     with self.writes(name): write_json(self/name, d)
+
+# %% ../../nbs/04_base.run.ipynb #c93e8c86
+@patch
+def by_id(self:Run)->pd.DataFrame: # A row an id, the first where one stands twice
+    "The run's `table.csv`, by id"
+    return read_csv(self.file('table.csv')).drop_duplicates('id').set_index('id')
 
 # %% ../../nbs/04_base.run.ipynb #4213a63d
 @patch(as_prop=True)

@@ -40,9 +40,9 @@ def groups_of(
     ids # Images
 ): # Array of groups; `None` where the table has none
     "Which images belong together, in the order of `ids`; an image without a group is one by itself"
-    table = read_csv(run.file('table.csv'))
+    table = run.by_id()
     if 'group' not in table: return None
-    groups = table.drop_duplicates('id').set_index('id').group.reindex(ids).astype(object)
+    groups = table.group.reindex(ids).astype(object)
     return groups.where(groups.notna(), [f'id {i}' for i in ids]).to_numpy()
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0010

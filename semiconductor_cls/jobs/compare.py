@@ -35,7 +35,7 @@ def _check_unseen(run, table, ids, first):
 # %% ../../nbs/55_jobs.compare.ipynb #c0007
 def _same_test(runs, ids):
     "Refuse runs whose test images are other pictures of the same name, or which trained on one of them"
-    tables = [read_csv(run.file('table.csv')).drop_duplicates('id').set_index('id') for run in runs]
+    tables = [run.by_id() for run in runs]
     first = _hashes(tables[0]).reindex(ids)
     for run,table in zip(runs, tables):
         _check_pictures(run, _hashes(table).reindex(ids), runs[0], first)

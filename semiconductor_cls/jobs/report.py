@@ -210,7 +210,7 @@ def numbers_table(
 def _with_kinds(run, df):
     "Predictions with what the run's table knows of each picture"
     if not _there(run, 'table.csv'): return df
-    table = read_csv(run.file('table.csv')).drop_duplicates('id').set_index('id')
+    table = run.by_id()
     return df.assign(**{name:df.id.map(table[name]) for name in KINDS if name in table})
 
 def mistakes_table(
