@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OPT', 'RUNS_OPT', 'RECIPE_OPT', 'DEVICE_OPT',
-           'WEIGHTS_OPT', 'OVERWRITE_OPT', 'RESUME_OPT', 'JSON_OPT', 'DRY_OPT', 'command', 'train', 'predict', 'eda',
-           'clean', 'synth', 'evaluate', 'compare', 'ensemble', 'committee', 'ablate', 'curve', 'labels', 'explain',
-           'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
+           'SCORE_ON_OPT', 'WEIGHTS_OPT', 'OVERWRITE_OPT', 'RESUME_OPT', 'JSON_OPT', 'DRY_OPT', 'command', 'train',
+           'predict', 'eda', 'clean', 'synth', 'evaluate', 'compare', 'ensemble', 'committee', 'ablate', 'curve',
+           'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
 import shlex, signal, sys, warnings, yaml
@@ -202,6 +202,7 @@ NAME_OPT = Annotated[Optional[str], typer.Option('--name', help='Name of the run
 RUNS_OPT = Annotated[Path, typer.Option('--runs', help='Folder of the runs')]
 RECIPE_OPT = Annotated[str, typer.Option('--recipe', help='Recipe to start from: quick, paper or strong')]
 DEVICE_OPT = Annotated[Optional[str], typer.Option('--device', help='cpu, cuda or mps; the best one if not given')]
+SCORE_ON_OPT = Annotated[Optional[str], typer.Option('--device', help='cpu (if not given), cuda or cuda:1')]
 WEIGHTS_OPT = Annotated[Optional[str], typer.Option(
     '--weights', help="ImageNet weights (.safetensors, .pth), or 'none' to start from random ones")]
 OVERWRITE_OPT = Annotated[bool, typer.Option('--overwrite', help='Replace what is there')]
@@ -376,9 +377,10 @@ def _check_watch(images, watch, settle, submission):
     if settle<=0: raise UserError(f'--settle {settle:g}: a number of seconds above 0')
     if watch and submission: raise UserError('--watch and --submission exclude each other')
 
-def _check_ray(out, watch, submission):
+def _check_ray(out, watch, submission, device=None):
     "Refuse what a cluster does not do"
-    other = '--watch' if watch else '--submission' if submission else ''
+    given = {'--watch':watch, '--submission':submission, '--device':device}
+    other = next((name for name,value in given.items() if value), '')
     if other: raise UserError(f'--engine ray and {other} exclude each other')
     if Path(out).suffix.lower() in ('.csv','.parquet'):
         raise UserError(f'--out {out}: --engine ray writes a folder of Parquet; name a folder')
@@ -396,19 +398,19 @@ def _plan_predict(run, images, out, engine, submission, as_json):
     plan(counted(len(list_inputs(images)), 'file'), f'score them with {run}', [out], as_json)
 
 # %% ../nbs/99_cli.ipynb #6c95cdd7
-def _watched(run, watch, out, engine, settle): # Files without a score, the counts, and a line about them
+def _watched(run, watch, out, engine, settle, device=None): # Files without a score, the counts, and a line about them
     from semiconductor_cls.line.watch import watch_folder
-    n = watch_folder(run, watch, out, engine, settle, say)
+    n = watch_folder(run, watch, out, engine, settle, say, device=device)
     broken = n['']
     return broken, n, f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
 
-def _scored(run, images, out, engine, submission): # The same of a table that is made at once
+def _scored(run, images, out, engine, submission, device=None): # The same of a table that is made at once
     if engine=='ray':
         from semiconductor_cls.scale.scores import predict_shards
         n = predict_shards(run, images, out, say)
     else:
         from semiconductor_cls.line.predict import predict_table
-        n = predict_table(run, images, out, engine, submission, say)
+        n = predict_table(run, images, out, engine, submission, say, device=device)
     broken = n['broken']
     speed = f"{n['images_per_s']:,.0f} images/s"
     return broken, n, f"{counted(n['files'], 'file')}, {_decided(n, broken)}, {speed}: {out}"
@@ -424,6 +426,7 @@ def predict(
     engine:str='auto', # torch, export, or auto: the exported graph where there is one; ray: auto on a cluster
     watch:Optional[Path]=None, # Score files as they arrive in this folder, until Ctrl-C
     settle:float=2., # With --watch: seconds that a file must not change before it is scored
+    device:SCORE_ON_OPT=None,
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
 ):
@@ -434,10 +437,10 @@ def predict(
     """
     _check_watch(images, watch, settle, submission)
     if dry_run and watch: raise UserError('--dry-run and --watch exclude each other')
-    if engine=='ray': _check_ray(out, watch, submission)
+    if engine=='ray': _check_ray(out, watch, submission, device)
     if dry_run: return _plan_predict(run, images, out, engine, submission, json)
-    if watch: broken,found,said = _watched(run, watch, out, engine, settle)
-    else: broken,found,said = _scored(run, images, out, engine, submission)
+    if watch: broken,found,said = _watched(run, watch, out, engine, settle, device)
+    else: broken,found,said = _scored(run, images, out, engine, submission, device)
     answer(said, {**found, 'out':out}, json)
     if broken: raise typer.Exit(3)
 
@@ -762,6 +765,7 @@ def explain(
     images:Optional[list[str]]=None,
     out:Optional[Path]=None, # A new folder for the pictures, explain.csv and report.html
     root:_ROOT_OPT=None,
+    device:SCORE_ON_OPT=None,
 ):
     """Show where the network looked, as heat maps.
 
@@ -773,8 +777,8 @@ def explain(
     if out and not images:
         raise UserError('explain: --out is for images that are named; without any, the pictures go into the run')
     from semiconductor_cls.line.explain import explain_files, explain_run
-    if not images: return typer.echo(_where_looked(run, explain_run(open_run(run, root), tell=say)))
-    df = explain_files(run, images, out, tell=say)
+    if not images: return typer.echo(_where_looked(run, explain_run(open_run(run, root), tell=say, device=device)))
+    df = explain_files(run, images, out, tell=say, device=device)
     bad = df.p_defect.isna()
     for o in df[bad].head(5).itertuples(): say(f'no map: {o.path} ({o.note})')
     rejected = (df.decision=='reject').sum()
@@ -877,6 +881,7 @@ def archs(
 @command('run', who='This installation')
 def bench(
     run:Path, # A run directory, or an exported bundle
+    device:SCORE_ON_OPT=None,
     json:JSON_OPT=False,
 ):
     """Measure how fast a run scores on this machine.
@@ -885,7 +890,7 @@ def bench(
     for each engine that the run has. Reading and decoding files comes on top.
     """
     from semiconductor_cls.line.machine import bench_run
-    df = bench_run(run)
+    df = bench_run(run, device=device)
     answer(df.to_string(index=False, float_format='{:,.1f}'.format), dict(run=run, engines=df.to_dict('records')), json)
 
 # %% ../nbs/99_cli.ipynb #fac381ed

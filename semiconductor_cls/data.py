@@ -98,10 +98,14 @@ class Augment(Transform):
     def __init__(self,
         augs, # Such as `study_augs()`
     ):
-        self.augs = augs
+        self.augs,self.worker = augs,None
 
     def encodes(self, x:np.ndarray):
-        "Augment one image"
+        "Augment one image; a worker process draws for itself"
+        worker = torch.utils.data.get_worker_info()
+        if worker and worker.seed!=self.worker:
+            self.worker = worker.seed
+            seed_augs(self.augs, worker.seed%2**32)
         return self.augs(image=x)['image']
 
 # %% ../nbs/21_data.ipynb #c0022
@@ -128,12 +132,15 @@ class Pixels(Transform):
     input_types = (int, np.integer, str, Path, bytes, np.ndarray, Image.Image) # What fastai lets in
     def __init__(self,
         cache:ImageCache, # The pixels of each row; left behind when this is saved
+        device=None, # Also put the bytes of all pictures there, if given
     ):
         super().__init__()
         self.cache,self.sz,self.channels = cache,cache.sz,1 if cache.data.ndim==3 else 3
+        self.bytes = None if device is None else torch.tensor(np.asarray(cache.data)).to(device)
+        if self.bytes is not None: self.bytes = self.bytes[:,None] if self.channels==1 else self.bytes.permute(0,3,1,2)
 
     def encodes(self, o):
-        "(h,w) or (h,w,3) uint8"
+        "(h,w) or (h,w,3) uint8; of bytes on a device what `ToImage` makes of them, without a copy"
         if isinstance(o, (int, np.integer)): return self._row(o)
         if isinstance(o, np.ndarray): o = Image.fromarray(o)
         if isinstance(o, bytes): o = io.BytesIO(o)
@@ -141,9 +148,9 @@ class Pixels(Transform):
 
     def _row(self, i):
         if self.cache is None: raise UserError(f'row {i}: a saved learner has no table; give a path or a picture')
-        return self.cache[i]
+        return self.cache[i] if self.bytes is None else TensorImage(self.bytes[self.cache.row[i]])
 
-    def __getstate__(self): return {**self.__dict__, 'cache':None}
+    def __getstate__(self): return {**self.__dict__, 'cache':None, 'bytes':None}
 
 # %% ../nbs/21_data.ipynb #0774f283
 def _as_file(picture):
@@ -167,14 +174,21 @@ class Labels(Transform):
 
     def __getstate__(self): return {**self.__dict__, 'labels':None}
 
-# %% ../nbs/21_data.ipynb #630174ac
-def _block(df, cache, idx, augs, stats):
+# %% ../nbs/21_data.ipynb #ab02f7b1
+def _is_resident(cache, device, augs, num_workers):
+    "Whether the bytes of all pictures go to a GPU"
+    if torch.device(device).type!='cuda' or num_workers or isinstance(augs, A.Compose): return False
+    free,_ = torch.cuda.mem_get_info(device)
+    return 4*cache.data.nbytes<=free
+
+# %% ../nbs/21_data.ipynb #db47f7e1
+def _block(df, cache, idx, augs, stats, lie_on):
     "How rows of the table become batches: bytes are augmented one by one, floats in batches"
     on_items = [Augment(augs)] if isinstance(augs, A.Compose) else []
     on_batch = setup_aug_tfms(augs) if isinstance(augs, list) else []
     return DataBlock(
         (TransformBlock(), CategoryBlock(CLASSES, sort=False)),
-        get_x=Pixels(cache),
+        get_x=Pixels(cache, lie_on),
         get_y=Labels(df.label),
         splitter=IndexSplitter(np.flatnonzero(df.split[idx]=='valid')),
         item_tfms=[*on_items, ToImage],
@@ -190,12 +204,15 @@ def make_dls(
     stats:tuple=imagenet_stats, # Mean and standard deviation that the backbone was trained with
     num_workers:int=0, # Worker processes; none are needed for small models on CPU
     device=None, # fastai's default if `None`
+    resident:bool=None, # Keep the bytes of all pictures on the device; where it is a GPU with room if `None`
 )->DataLoaders: # `train` and `valid`; `items` are rows of the table
     "Loaders of the training and validation rows of a table"
     idx = df.index[df.split.isin(['train','valid'])]
-    n_train = int((df.split=='train').sum())
-    kw = dict(bs=min(bs, max(n_train, 1)), val_bs=bs, num_workers=num_workers, device=device or default_device())
-    block,items = _block(df, cache, idx, augs, stats),idx.tolist()
+    n_train,device = int((df.split=='train').sum()),device or default_device()
+    if resident is None: resident = _is_resident(cache, device, augs, num_workers)
+    pinned = bool(num_workers) and torch.device(device).type=='cuda'
+    kw = dict(bs=min(bs, max(n_train, 1)), val_bs=bs, num_workers=num_workers, pin_memory=pinned, device=device)
+    block,items = _block(df, cache, idx, augs, stats, device if resident else None),idx.tolist()
     if balanced:
         wgts,train = np.ones(len(idx)),(df.split[idx]=='train').to_numpy()
         wgts[train] = class_weights(df.label[idx][train])

@@ -44,6 +44,7 @@ class Recipe:
     train_bn:bool = True # Train batch norms of the frozen body, as fastai does
     tta:str = '' # Average predictions over flips (4 views) or dihedral (8); off if empty
     precision:str = 'fp32' # fp32, bf16 or fp16 (on CUDA)
+    workers:int = 0 # Processes that read and augment pictures; 0 is this one
     test:float = .25 # Share of the images in the test set, which only reports
     valid:float = .2 # Share of the rest in the validation set, which chooses (thresholds, committees)
     split_seed:int = 0 # Decides the split, so that runs with other seeds stay comparable
@@ -94,7 +95,7 @@ def _check_sizes(r):
 _SHARE,_RATE,_SEED = (0,1),(1e-12,10),(0,2**32-1)
 RANGES = dict(
     sizes=(16,1024), frozen_epochs=(0,10_000), epochs=(0,10_000), frozen_lr=_RATE, lrs=_RATE, pct_start=(.001,.999),
-    bs=(2,4096), wd=(0,10), eps=(0,.999), ema=(0,.999999), mixup=(0,100), cutmix=(0,100), aug_p=_SHARE,
+    bs=(2,4096), workers=(0,64), wd=(0,10), eps=(0,.999), ema=(0,.999999), mixup=(0,100), cutmix=(0,100), aug_p=_SHARE,
     test=(.001,.999), valid=(.001,.999), split_seed=_SEED) # Field → smallest and largest value
 
 def in_range(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'VERSION', 'TOP', 'MAX_FILE', 'INDEX', 'MAX_MANIFEST', 'sha256', 'seal', 'check_manifest', 'is_pickle',
-           'refuse_pickles', 'read_manifest', 'read_files', 'Bundle', 'drawn_pictures', 'open_bundle']
+           'refuse_pickles', 'read_manifest', 'read_files', 'engine_on', 'Bundle', 'drawn_pictures', 'open_bundle']
 
 # %% ../../nbs/63_line.bundle.ipynb #c0002
 import hashlib, itertools, json, os, pickletools, re, zipfile
@@ -210,6 +210,15 @@ def read_files(
     if missing: raise UserError(f'{path/min(missing)}: missing from this bundle; export again')
     return {name:_read_checked(path/name, facts) for name,facts in m['files'].items()}
 
+# %% ../../nbs/63_line.bundle.ipynb #0c830ee7
+def engine_on(
+    engine:str, # Such as 'onnxruntime'
+    device # `None` is the CPU
+)->str: # With the device, unless it is the CPU
+    "An engine and where it runs"
+    kind = str(device or 'cpu').partition(':')[0]
+    return engine if kind=='cpu' else f'{engine} {kind}'
+
 # %% ../../nbs/63_line.bundle.ipynb #c0036
 class Bundle:
     "A checked bundle: `score` pictures of the given `sizes`"
@@ -266,11 +275,11 @@ def drawn_pictures(
     return ((slope+waves+40*picture) % 256).astype(np.uint8)
 
 # %% ../../nbs/63_line.bundle.ipynb #c0046
-def _graph_runner(manifest, files, threads):
+def _graph_runner(manifest, files, threads, device=None):
     "The function that runs the graph of a bundle"
     runtime = RUNTIMES[format_of(manifest['runtime'])]
     names = runtime.files(Path(manifest['graph']).stem)
-    return runtime.open(*[files[name] for name in names], threads=threads)
+    return runtime.open(*[files[name] for name in names], threads=threads, device=device)
 
 def _check_scores(path, manifest, scores):
     "Refuse a machine that scores the drawn pictures otherwise than the one that exported"
@@ -284,19 +293,21 @@ def _check_scores(path, manifest, scores):
 # %% ../../nbs/63_line.bundle.ipynb #c0049
 def open_bundle(
     path, # The folder
-    threads:int=None # Of the runtime; the number of cores if `None`
+    threads:int=None, # Of the runtime; the number of cores if `None`
+    device:str=None # 'cpu' (if `None`), or 'cuda' where the runtime has it
 )->Bundle:
     "Check all of a bundle and load it; what is wrong is a `UserError` that names the file"
     manifest = read_manifest(path)
     files,runtime = read_files(path, manifest),manifest['runtime']
     need(runtime)
     try:
-        bundle = Bundle(manifest, _graph_runner(manifest, files, threads))
+        bundle = Bundle(manifest, _graph_runner(manifest, files, threads, device))
         scores = bundle.score({side:drawn_pictures(side) for side in bundle.sizes})
     except UserError as e: raise UserError(str(e) if str(path) in str(e) else f'{path}: {e}') from None
     except Exception as e:
         graph,why = Path(path)/manifest['graph'],' '.join(str(e).split())[:160]
         raise UserError(f'{graph}: {runtime} cannot run it ({why})') from None
     _check_scores(path, manifest, scores)
+    bundle.engine = engine_on(bundle.engine, device)
     if UNLIKE_FILE in files: bundle.unlike = read_likeness(files[UNLIKE_FILE], Path(path)/UNLIKE_FILE)
     return bundle

@@ -113,9 +113,10 @@ def explain_files(
     out, # A new or empty folder
     show:int=40, # At most so many pictures in the report
     tell=noop, # Called with each line a person should see
+    device=None, # Where it computes; the CPU if `None`
 )->pd.DataFrame: # `explain.csv`
     "Write one picture a file, `explain.csv` and a `report.html`"
-    out,explain = own_folder(out),open_explainer(run)
+    out,explain = own_folder(out),open_explainer(run, device)
     taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if taken: raise UserError(f'{out}: exists and is not an empty folder; choose a new one')
     files,rows = list_inputs(inputs),[]
@@ -245,10 +246,11 @@ def explain_run(
     run, # A run directory or `Run`
     k:int=5, # So many of the worst escapes and of the worst overkills
     most:int=400, # So many boxed defects are scored at most
-    tell=noop # Called with each line a person should see
+    tell=noop, # Called with each line a person should see
+    device=None # Where it computes; the CPU if `None`
 )->dict: # `explain.json`
     "Maps of the worst mistakes, rates by type, and where there are boxes the maps' scores, into the run and its report"
-    explain = open_explainer(run)
+    explain = open_explainer(run, device)
     run,cuts = explain.run,explain.run.decision or UNDECIDED
     on,df,_ = run_preds(run)
     with run.writes(*LEFT):

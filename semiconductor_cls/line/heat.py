@@ -66,7 +66,7 @@ def fine_layer(
         is_grid = isinstance(out, Tensor) and out.ndim in (3,4)
         sides[module] = side_of(out) if is_grid else 0
     hooks = [o.register_forward_hook(note) for o in parts]
-    try: end = side_of(model[0](torch.zeros(1,3,sz,sz)))
+    try: end = side_of(model[0](torch.zeros(1,3,sz,sz, device=next(model.parameters()).device)))
     finally:
         for o in hooks: o.remove()
     fine = (o for o in parts if sides.get(o, 0) >= 2*end)
@@ -107,7 +107,7 @@ def cam_grid(
     with _gradients_from(model, layer), torch.enable_grad():
         with getattr(_library(), method)(model, [layer], to_grid) as cam:
             cam.get_target_width_height = lambda xb: None   # enlarging is done below
-            return torch.from_numpy(cam(xb, targets=[_margin]*len(xb)))
+            with exactly(xb.device): return torch.from_numpy(cam(xb, targets=[_margin]*len(xb)))
 
 # %% ../../nbs/71_line.heat.ipynb #c0021
 def enlarge(
@@ -178,8 +178,11 @@ def to_square(
 # %% ../../nbs/71_line.heat.ipynb #c0035
 class Explainer:
     "The models of a run: `scores` and `maps` of pictures"
-    def __init__(self, run:Run): # A finished run, of one model or of a committee
-        self.run,self.scorer = run,TorchScorer(run)
+    def __init__(self,
+        run:Run, # A finished run, of one model or of a committee
+        device=None # Where it computes; the CPU if `None`
+    ):
+        self.run,self.scorer = run,TorchScorer(run, device)
         self.size = max(self.scorer.sizes) # Side of the maps, in pixels
         self.cuts = run.decision or UNDECIDED
         self.grid = None # Side of the last grid that was enlarged
@@ -203,7 +206,7 @@ def maps(self:Explainer,
     "Heat maps of pictures"
     squares,total = self._squares(pixels),0
     for (model,info,weight),layer in zip(self.scorer.members, self.layers):
-        xb = normalise(torch.from_numpy(squares[info['size']]), info['stats'])
+        xb = normalise(torch.from_numpy(squares[info['size']]).to(self.scorer.device), info['stats'])
         grid = flip_grid(model, xb, info['recipe']['tta'], layer=layer)
         self.grid = grid.shape[-1]
         total = total + weight*enlarge(grid, self.size)
@@ -211,8 +214,9 @@ def maps(self:Explainer,
     return total/peak
 
 def open_explainer(
-    run # A run directory or a `Run`, of one model or of a committee
+    run, # A run directory or a `Run`, of one model or of a committee
+    device=None # Where it computes; the CPU if `None`
 )->Explainer:
     "The explainer of a finished run"
     _library()
-    return Explainer(run if isinstance(run, Run) else open_run(run))
+    return Explainer(run if isinstance(run, Run) else open_run(run), device)

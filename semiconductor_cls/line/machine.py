@@ -150,7 +150,8 @@ def time_scorer(
 
 def bench_run(
     path, # A run or a bundle
-    n:int=50 # Single pictures
+    n:int=50, # Single pictures
+    device:str=None # See `open_scorer`
 )->pd.DataFrame: # `engine images_per_s median_ms p95_ms`
     "Speed of each engine that a run has on this machine"
     path,rows = Path(path),[]
@@ -158,6 +159,6 @@ def bench_run(
     engines = [engine for engine,names in places.items() if any((path/o).exists() for o in names)]
     if not engines: raise UserError(f'{path}: no such run and no bundle')
     for engine in engines:
-        scorer = open_scorer(path, engine)
-        rows.append(dict(engine=scorer.runtime, **time_scorer(scorer, n)))
+        scorer = open_scorer(path, engine, device=device)
+        rows.append(dict(engine=scorer.engine, **time_scorer(scorer, n)))
     return pd.DataFrame(rows)

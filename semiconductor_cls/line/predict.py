@@ -130,7 +130,7 @@ def batch_key(
 )->str: # 32 hex digits
     "A batch of files scored by a model"
     files = [(str(o), getattr(o, 'note', ''), stamp(o)) for o in items]
-    what = (scorer.key, scorer.runtime, scorer.sizes, scorer.channels, files)
+    what = (scorer.key, getattr(scorer, 'engine', scorer.runtime), scorer.sizes, scorer.channels, files)
     return hashlib.sha256(repr(what).encode(errors='surrogateescape')).hexdigest()[:32]
 
 # %% ../../nbs/69_line.predict.ipynb #c0020
@@ -268,12 +268,13 @@ def predict_table(
     engine:str='auto', # See `open_scorer`
     submission:bool=False, # The contest's form
     tell=noop, # Called with each line a person should see
-    bs:int=32 # Files scored at once
+    bs:int=32, # Files scored at once
+    device:str=None # See `open_scorer`
 )->dict: # Counts: `files pass look reject broken unlike`, and `images_per_s`
     "Score files into a table, in constant memory; the same command goes on where it was killed"
     inputs = [str(o) for o in inputs]
     out = check_out(out, submission, inputs)
-    scorer = open_scorer(run, engine, tell)
+    scorer = open_scorer(run, engine, tell, device)
     items,keys,new,start = _listed(inputs, submission, tell),[],0,time.perf_counter()
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):

@@ -55,8 +55,9 @@ def sanity(
     model,sz,rows = copy.deepcopy(model),info['size'],[]
     target = fine_layer(model, sz)
     squares = np.stack([to_square(o, sz, explain.scorer.channels) for o in pixels])
-    xb = normalise(torch.from_numpy(squares), info['stats'])
-    with torch.random.fork_rng(devices=[]):
+    device = explain.scorer.device
+    xb = normalise(torch.from_numpy(squares).to(device), info['stats'])
+    with torch.random.fork_rng(devices=[device] if device.type=='cuda' else []):
         torch.manual_seed(seed)
         for name,layer in [('trained',nn.Identity()), *layers(model)]:
             forget(layer)

@@ -59,21 +59,23 @@ def _bundle_of(path): # `None` where there is none
     "The bundle that a path is or holds"
     return next((o for o in (path, path/'export') if (o/'manifest.json').exists()), None)
 
-def _open_export(bundle, path):
+def _open_export(bundle, path, device=None):
     "An exported graph, with its cuts, its key and how many batches it scores at the same time"
     if bundle!=path: check_fresh(bundle, path)
     runtime = RUNTIMES[format_of(read_manifest(bundle)['runtime'])]
-    scorer = open_bundle(bundle, n_cpus()//runtime.lanes)
+    lanes = runtime.lanes if device in (None,'cpu') else 1
+    scorer = open_bundle(bundle, n_cpus()//lanes, device)
     scorer.key,scorer.cuts = scorer.manifest['seal'],Decision(*scorer.manifest['cuts'])
     scorer.cuts.id = scorer.manifest.get('decision_id') or '' # of 0.4 and before: none
-    scorer.lanes = runtime.lanes
+    scorer.lanes = lanes
     return scorer
 
-def _open_torch(path):
+def _open_torch(path, device=None, tell=noop):
     "The networks of a run in torch"
     run = open_run(path)
-    from semiconductor_cls.line.network import TorchScorer # brings torch, which a bundle does not need
-    return TorchScorer(run)
+    from semiconductor_cls.line.network import TorchScorer, idle_gpu # brings torch, which a bundle does not need
+    if device is None and idle_gpu(): tell(f'{path}: scored on the CPU; --device cuda takes the GPU that is here')
+    return TorchScorer(run, device)
 
 # %% ../../nbs/68_line.score.ipynb #a4686705
 def _doubt(path, likeness): # '' where there is none
@@ -89,7 +91,8 @@ def _doubt(path, likeness): # '' where there is none
 def open_scorer(
     path, # A run directory, or a directory with an exported bundle
     engine:str='auto', # 'torch', 'export', or the exported graph where there is one
-    tell=noop # Called with a line if an exported graph cannot be used
+    tell=noop, # Called with a line if an exported graph cannot be used
+    device:str=None # Where it computes: 'cpu' (if `None`), 'cuda' or 'cuda:1'
 ): # With `sizes channels name runtime score`, `cuts` for decisions, and a `key` that differs for models that differ
     "What scores pictures for a run, a committee or an exported bundle"
     if engine not in ENGINES: raise UserError(f"--engine {engine}: one of {', '.join(ENGINES)}")
@@ -99,11 +102,11 @@ def open_scorer(
     if engine=='export' and not bundle:
         raise UserError(f'{path}: has no exported graph; make one with: semicls export {path}')
     if bundle and engine!='torch':
-        try: scorer = _open_export(bundle, path)
+        try: scorer = _open_export(bundle, path, device)
         except UserError as e:
             if engine=='export' or bundle==path: raise
             tell(f'{e}; scoring with torch instead')
-    if not scorer: scorer = _open_torch(path)
+    if not scorer: scorer = _open_torch(path, device, tell)
     scorer.cuts = Run(path).decision or getattr(scorer, 'cuts', UNDECIDED)
     doubt = _doubt(path, scorer.unlike) if hasattr(scorer, 'unlike') else ''
     if doubt: tell(doubt)

@@ -138,7 +138,8 @@ def watch_folder(
     engine:str='auto', # See `open_scorer`
     settle:float=2., # Seconds that a file must not change
     tell=noop, # Called with each line that a person should see
-    bs:int=32 # Files scored at once
+    bs:int=32, # Files scored at once
+    device:str=None # See `open_scorer`
 )->Counter: # Rows of each decision; '' counts those without a score, 'unlike' those to look at for that reason
     "Score files as they arrive, until Ctrl-C"
     out = check_out(out)
@@ -146,7 +147,7 @@ def watch_folder(
         raise UserError(f'--out {out}: a watch appends rows; the name has to end in .csv')
     if not os.path.isdir(folder): raise UserError(f'{folder}: no such folder to watch')
     folder = os.path.normpath(folder)
-    scorer,log,counts,waiting = open_scorer(run, engine, tell),RowLog(out),Counter(),{}
+    scorer,log,counts,waiting = open_scorer(run, engine, tell, device),RowLog(out),Counter(),{}
     tell(f'watching {folder} ({len(log.paths):,} files scored before); Ctrl-C stops')
     try:
         with progress(desc=f'watch ({scorer.runtime})', unit=' images') as bar:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 import numpy as np, torch, torch.distributed as dist
 from fastai.callback.core import Callback
-from fastai.torch_core import to_detach
+from fastai.torch_core import tensor, to_detach
 from fastcore.basics import noop, patch
 from fastcore.foundation import L
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -296,6 +296,13 @@ def before_step(self:OneModel):
 def after_validate(self:OneModel):
     "Loss and metrics over all files"
     for metric in [self.recorder.loss, *self.metrics]: join_metric(metric, self.ranks.gather)
+
+@patch
+def after_train(self:OneModel):
+    "fastai's running mean of the loss, over all ranks: the mean of their means"
+    smooth = self.recorder.smooth_loss
+    own = self.ranks.gather(float(smooth.val))
+    smooth.val = tensor(sum(own)/len(own))
 
 @patch
 def after_epoch(self:OneModel):
