@@ -77,6 +77,7 @@ from .station.desk import *
 from .station.line import *
 from .station.page import *
 from .station.agree import *
+from .scale.sizing import *
 from .scale.ranks import *
 from .scale.cluster import *
 from .scale.shards import *

@@ -1,7 +1,8 @@
 "Trainings beside one another, each in a process of its own"
-import os, signal, subprocess, sys, time
+import json, os, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
+from conftest import heard
 from semiconductor_cls.base import parallel
 from semiconductor_cls.base.errors import UserError
 
@@ -65,3 +66,51 @@ def test_folds_beside_one_another_give_the_bytes_of_one_after_the_other(parts, s
     assert 'fold0: ' in p.err and 'fold1: ' in p.err
     a,b = [(tmp_path/f'runs/{name}/preds_valid.csv').read_bytes() for name in 'ab']
     assert a==b
+
+# ---- members of a committee, arms of an ablation
+
+SMALL = '--good ok --defect ng --weights none ' \
+        '--set sizes=16 --set frozen_epochs=0 --set epochs=2 --set bs=8 --set tta=off'
+ASKED = dict( # What is asked, the table that comes out, its runs
+    committee=('committee parts resnet10t,test_resnet', '{}/combinations.csv', '{}-*-0'),
+    ablate=('ablate parts --set arch=test_resnet --vary pool=concat,avg --seeds 0', '{}/ablation.csv', '{}/runs/*-s0'))
+
+@pytest.mark.slow
+@pytest.mark.parametrize('what', ASKED)
+def test_stopped_beside_one_another_they_go_on_to_the_same_rows(what, parts, semicls, tmp_path, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    words,table,members = ASKED[what]
+    def ask(name, *more, **kw): return semicls(*words.split(), *SMALL.split(), '--name', name, *more, **kw)
+    one = ask('one')
+    assert one.returncode==0, one.err
+    p = ask('two', '--jobs', '2', wait=False)
+    heard(p, 'epoch 1')
+    p.send_signal(signal.SIGINT)
+    p.communicate(timeout=600)
+    assert p.returncode==130
+    runs = [*(tmp_path/'runs').glob(members.format('two'))]
+    ended = [json.loads((run/'run.json').read_text())['status'] for run in runs if (run/'run.json').exists()]
+    assert 'running' not in ended and 'interrupted' in ended, ended
+    two = ask('two', '--jobs', '2')
+    assert two.returncode==0, two.err
+    want,found = ((tmp_path/'runs'/table.format(name)).read_text() for name in ('one','two'))
+    assert found.replace('two-', 'one-')==want
+    threads = [json.loads((run/'run.json').read_text())['threads'] for run in runs]
+    assert threads==[1,1]
+
+@pytest.mark.slow
+@pytest.mark.parametrize('what', ASKED)
+def test_a_member_that_fails_is_reported_and_costs_no_other(what, parts, semicls, tmp_path, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    words,table,members = ASKED[what]
+    bad = tmp_path/'runs'/('c-test_resnet-0' if what=='committee' else 'c/runs/pool=avg-s0')
+    bad.parent.mkdir(parents=True)
+    bad.write_text('no run directory')
+    p = semicls(*words.split(), *SMALL.split(), '--name', 'c', '--jobs', '2')
+    assert p.returncode==1
+    said = p.err.strip().splitlines()
+    assert sum(f'{bad.name}: ' in o and 'tried once more' in o for o in said)==1, p.err
+    assert f'1 failed ({bad.name}: ' in said[-1] and 'the others are finished' in said[-1]
+    others = [o for o in (tmp_path/'runs').glob(members.format('c')) if o!=bad]
+    assert [json.loads((o/'run.json').read_text())['status'] for o in others]==['finished']
+    assert bad.read_text()=='no run directory'
