@@ -272,13 +272,49 @@ def look_closely(page):
     assert view(page)==dict(zoom=1, x=0, y=0, bright=1, contrast=1)
     assert page.evaluate('document.querySelector("#picture img.plain").naturalWidth')==275, 'at full resolution'
 
+TOUCHED = """() => [...document.querySelectorAll('button,input,select,textarea,a[href],[data-pick],[role=tab]')]
+    .filter(o => o.offsetParent && !o.closest('[aria-hidden=true]') && !o.matches('[type=radio],[type=checkbox]'))
+    .map(o => [o.outerHTML.slice(0, 90), o.getBoundingClientRect()])
+    .map(([html, b]) => ({html, width: b.width, height: b.height, right: b.right, x: b.x}))"""
+
 def fits(page, width):
-    "Nothing is wider than the screen, and on a phone the verdicts lie under the thumb"
+    "Nothing is wider than the screen, and on a phone all is wide enough for a finger, the verdicts under the thumb"
     assert page.evaluate('document.documentElement.scrollWidth')<=width
+    touched = page.evaluate(TOUCHED)
+    beyond = [o['html'] for o in touched if o['right']>width+.5 or o['x']<0]
+    assert len(touched)>5 and beyond==[], 'what sticks out of the screen'
     if width>700: return
+    assert [o for o in touched if min(o['width'], o['height'])<43.5]==[], 'too small for a finger'
+    if not page.is_visible('#pass'): return
     for name in ('#pass','#look','#reject'):
         box = page.locator(name).bounding_box()
         assert box['height']>=48 and box['y']+box['height']>844-80, name
+
+def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
+    v = place/'fits'
+    v.mkdir()
+    (v/'defects.csv').write_text('type,about\nscratch,a bright line\nforeign material,lies on the part\n')
+    with Server(place, '--verdicts', 'fits', '--folders', 'parts', run='a') as s:
+        for width,height in SIZES:
+            page = Inspector(chrome, s.url, 'Ann').page
+            page.set_viewport_size(dict(width=width, height=height))
+            fits(page, width)
+            drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')
+            waits(page, 3)
+            fill(page, lot='L7', serial='0012', remark='at the left edge, near the second lead')
+            press(page, 'r')
+            answered(page)
+            pages = [('Inspect','#picture'), ('Search','.squares'), ('Defect book','#book h3'), ('Drift','#drift .lamp'),
+                     ('Verdicts','#log td')]
+            for name,there in pages:
+                page.get_by_role('tab', name=name).click()
+                page.wait_for_selector(there)
+                if name=='Search':
+                    page.click('form.find button')
+                    page.wait_for_selector('#found tr[data-pick]')
+                fits(page, width)
+            page.close()
+        s.quiet()
 
 def test_fifty_parts_by_keyboard_at_ten_keys_a_second(place, chrome, tmp_path):
     files = files_of(place, 'good', 0, 35)+files_of(place, 'defect', 0, 15)

@@ -247,7 +247,7 @@ def queue_html(
 
 # %% ../../nbs/85_station.desk.ipynb #e2ff23e9
 EMPTY = ('<div class="part" data-hash=""><div class="empty"><b>No picture here yet</b><br>'
-         'Drop pictures on the left.</div></div>')
+         'Drop or upload pictures.</div></div>')
 
 def new_desk()->dict: # The state of a browser window
     "A desk with nothing on it"

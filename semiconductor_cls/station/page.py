@@ -99,7 +99,7 @@ def _tray_column(gr, page):
     "What comes in"
     folders = page.st.roots
     lists = [('My pictures','mine'),('Second looks','looks')]
-    with gr.Column(scale=3, min_width=240):
+    with gr.Column(scale=3, min_width=240, elem_id='tray-column'):
         page.files = gr.File(file_count='multiple', show_label=False, elem_id='drop', height=104)
         _html(gr, piece('note', text=_SHARED))
         if folders:
@@ -130,7 +130,7 @@ def _decide_column(gr, page):
                 page[word] = gr.Button(f'{word.title()} ({word[0].upper()})', elem_id=word, min_width=60)
         page.about = _html(gr, about_html(page.st), elem_id='about')
         page.oops = _html(gr, elem_id='oops')
-        with gr.Row():
+        with gr.Row(elem_id='steps'):
             for move,label in moves.items(): page[move] = gr.Button(label, elem_id=move, size='sm', min_width=60)
         page.near = _html(gr, elem_id='near')
         page.t = gr.Slider(0, 1, page.st.threshold, step=.001, label='Reject from this score on',
@@ -159,7 +159,7 @@ def _components(gr, st, login):
         page.who = gr.Textbox(show_label=False, placeholder='Your name', elem_id='who', max_lines=1, max_length=60,
                               scale=0, min_width=220, container=False)
     with gr.Tabs():
-        with gr.Tab('Inspect'), gr.Row():
+        with gr.Tab('Inspect'), gr.Row(elem_classes='inspect'):
             _tray_column(gr, page)
             _part_column(gr, page)
             _decide_column(gr, page)
