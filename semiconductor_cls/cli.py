@@ -554,13 +554,10 @@ def _decide(run, line, *limits): # Metrics, and the operating point
     from semiconductor_cls.review import operate_run
     from semiconductor_cls.jobs.committee import renew_report
     with run.writes():
-        old = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
         point = operate_run(run, line, *limits, tell=say, command=_called())
-        m = run.read('metrics.json')
-        if 'seconds' in old: run.write('metrics.json', {**m, 'seconds': old['seconds']})
         restate_bundle(run, say)
         renew_report(run)
-    return m, point
+    return run.read('metrics.json'), point
 
 # %% ../nbs/99_cli.ipynb #509f5ca4
 @command('run', who='Train and judge')

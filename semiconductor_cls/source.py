@@ -36,6 +36,7 @@ _NO_TYPES = _ASIDE | set('''unknown unsure unclear unsorted unlabelled unlabeled
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
 _TURNS = {'not','no','non','or','and','vs','nicht','ohne','free'} # Beside a word they change what it means
 
+# %% ../nbs/13_source.ipynb #b8e03432
 def folder_words(
     names, # Of all folders
     good:str='good', # The user's own name of the folder of good parts
@@ -61,6 +62,7 @@ class Place:
     label:str|None = None # good or defect
     kind:str|None = None # The first name that says neither
 
+# %% ../nbs/13_source.ipynb #e41b2c1d
 def place_of(
     parts, # Names of folders, from the top
     says:dict # From `folder_words`
@@ -92,6 +94,7 @@ def _left_out(left): # Folder → pictures in it, as findings
     why = 'says neither good nor defect'
     return [issue(folder, 'folder_left_out', detail=f'{why}; {n} pictures') for folder,n in left.items()]
 
+# %% ../nbs/13_source.ipynb #2123e6eb
 def _read_tree(path, good, defect):
     "The table of a tree of folders, by what their names say"
     issues = []
@@ -112,12 +115,14 @@ def _table_of(path, folders):
         rows += [dict(path=str(p), label=label, split=split) for p in list_images(path/folder, issues)]
     return add_issues(make_table(rows), issues)
 
+# %% ../nbs/13_source.ipynb #ada9cc2d
 def _check_apart(path, good, defect):
     "Refuse equal and nested folders"
     one,two = ((path/o).resolve() for o in (good,defect))
     if one==two or one in two.parents or two in one.parents:
         raise UserError(f"{path}: --good '{good}' and --defect '{defect}' are one folder, or one lies in the other")
 
+# %% ../nbs/13_source.ipynb #287febc4
 def _check_inside(df, tops):
     "Refuse a folder inside a class that is called like the other; a folder inside the defects names their type"
     folders = pd.Series([Path(p).parent for p in df.path], dtype=object)
@@ -167,6 +172,7 @@ SECOND = [('good','train','train/train_contest/good_all'), ('defect','train','tr
           (None,'test','test/test_contest/test')]
 FIRST = [('good','train','train/good_0'), ('defect','train','train/bad_1'), (None,'test','test/all_tests')]
 
+# %% ../nbs/13_source.ipynb #614c9baa
 def contest_of(path)->list: # (label, split, folder) triples, or None
     "Which contest's layout a folder has"
     for layout in (SECOND,FIRST):
@@ -193,6 +199,7 @@ def box_files(path)->list:
     is_csv = {f: f.suffix.lower()=='.csv' for f in files if f.is_file() and not f.name.startswith('.')}
     return [f for f,csv in is_csv.items() if not csv or is_box_file(f)]
 
+# %% ../nbs/13_source.ipynb #ab6da8ed
 def _without_read(df, files): # Without the findings that call box files left out
     read = Counter((str(f.parent), f"'*{f.suffix}'") for f in files)
     def is_read(path, kind, other, detail):
@@ -202,6 +209,7 @@ def _without_read(df, files): # Without the findings that call box files left ou
     df.attrs['issues'] = tuple(o for o in df.attrs.get('issues', ()) if not is_read(*o))
     return df
 
+# %% ../nbs/13_source.ipynb #d5a87f92
 def _with_boxes(df, path): # The table with the boxes of every box file in `path`
     found = {f: read_boxes(f) if f.suffix.lower()=='.csv' else read_tool(f) for f in box_files(path)}
     found = {f:boxes for f,boxes in found.items() if boxes is not None}
@@ -235,10 +243,12 @@ _NOBODY_KNOWS = _NO_TYPES | set('''
     positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
     undecided check recheck repeat retest pending new test train valid sample image part scrap'''.split())
 
+# %% ../nbs/13_source.ipynb #0e14f7e4
 def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
     if not re.fullmatch(r'[^\W\d_]{3,}( [^\W\d_]+)*', word) or set(word.split()) & _NOBODY_KNOWS: return False
     return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
 
+# %% ../nbs/13_source.ipynb #4f5da461
 def types_of_labels(
     words, # Of the labels, those that mean neither good nor defect
     has_good:bool # Whether others mean good
@@ -257,6 +267,7 @@ def _translated(raw, col, meaning, kind, src): # What the words of a column mean
     findings = [issue(p, kind, src, f"line {n}: '{word}'") for n,p,word in zip(odd.index, odd.path, odd[col])]
     return means, findings
 
+# %% ../nbs/13_source.ipynb #d3d42b6d
 def _labels(raw, src, good, defect): # Our two words, and findings about other words
     means,odd = _translated(raw, 'label', label_words(good, defect), 'unknown_label', src)
     types = types_of_labels(raw.label[means.isna()].dropna(), (means=='good').any())
@@ -266,6 +277,7 @@ def _labels(raw, src, good, defect): # Our two words, and findings about other w
     raw['defect_type'] = own.where(own.notna() | ~is_type, raw.label)
     return means.mask(is_type, 'defect'), [issue(src, 'label_is_type', word) for word in types]
 
+# %% ../nbs/13_source.ipynb #00cb905a
 def _sets(raw, src): # train, valid, test; a word that means none of them stays, so that no step takes it for one
     means,findings = _translated(raw, 'split', split_words(), 'unknown_split', src)
     means = means.where(means.notna() | raw.split.isna(), raw.split)
@@ -277,6 +289,7 @@ def _disagreeing(raw, col): # Files whose rows have more than one value in a col
     n_values = raw[raw[col].notna()].groupby('path')[col].nunique()
     return n_values.index[n_values>1]
 
+# %% ../nbs/13_source.ipynb #6b87ef25
 def _check_ids(files, src):
     "Refuse an id that stands for two files"
     if 'id' not in files: return
@@ -287,6 +300,7 @@ def _check_ids(files, src):
     one,two = files.path[ids.index[ids==key]][:2]
     raise UserError(f"{src}: id '{key}' stands for {one} and for {two}; one id, one file")
 
+# %% ../nbs/13_source.ipynb #c16cf9d9
 def _row_findings(raw, src):
     "What is lost where the rows of one file differ; two sets for one file are refused"
     again = raw[raw.path.duplicated(keep=False)]
@@ -308,6 +322,7 @@ def _boxes_of_rows(raw, src): # The boxes of a CSV, of its corners and of its li
     boxes = pd.DataFrame(rows, columns=['line','id',*XY], dtype=object)
     return boxes.assign(file=str(src), id=boxes.id.astype(str), defect_type=None)
 
+# %% ../nbs/13_source.ipynb #5b824d7f
 def _merge_rows(raw, src):
     "The table of a CSV whose files may have several rows, one a box"
     two = _disagreeing(raw, 'label')
@@ -328,15 +343,17 @@ def _merge_rows(raw, src):
 RESERVED = set('''hash pixel_hash width height mode brightness contrast sharpness reason also print copy_of copy_kind
     copy_group group_given copies_given other fold note kind decision p_defect'''.split()) # What later steps write
 
+# %% ../nbs/13_source.ipynb #ac0d70c8
 def _own(raw, src):
     "A table with our names for our columns, the user's own ones out of the way, and a finding for each of those"
     raw = raw.rename(columns=own_columns(raw.columns, src))
     aside = {col:f'own_{col}' for col in raw if col in RESERVED-{'copy_group'}}
-    if both := [o for o in aside.values() if o in raw]: raise UserError(f"{src}: columns '{both[0][4:]}' and "
-                                                                        f"'{both[0]}' cannot both be kept; rename one")
+    both = [o for o in aside.values() if o in raw]
+    if both: raise UserError(f"{src}: columns '{both[0][4:]}' and '{both[0]}' cannot both be kept; rename one")
     findings = [issue(src, 'column_renamed', detail=f"'{col}' is called '{name}' here") for col,name in aside.items()]
     return raw.rename(columns=aside), findings
 
+# %% ../nbs/13_source.ipynb #6b5ec6b6
 def given_back(columns)->dict: # The name here → the name in the user's table
     "The names of columns as the user had them"
     return {col:col[4:] for col in columns if col.startswith('own_') and col[4:] in RESERVED}
@@ -356,6 +373,7 @@ def _mask_at(start, cell): # The file that a cell names as a mask; other cells a
     is_name = isinstance(cell, str) and is_image_name(Path(cell).name)
     return str(Path(on_disk(start, cell)[0])) if is_name else cell
 
+# %% ../nbs/13_source.ipynb #cefec8c8
 def _mask_row(row): # Boxes of a row's mask; a finding, or None
     if row.boxes or not isinstance(row.mask, str) or not is_image_name(Path(row.mask).name): return [],None
     spots,kind = mask_spots(row.mask, image_size(row.path))
@@ -363,6 +381,7 @@ def _mask_row(row): # Boxes of a row's mask; a finding, or None
     if spots and not kind: kind = 'boxes_from_mask'
     return ([] if row.label=='good' else spots), kind and issue(row.path, kind, row.mask, f'{len(spots)} boxes')
 
+# %% ../nbs/13_source.ipynb #d57b5d10
 def with_masks(
     df:pd.DataFrame, # A table that may have a column `mask`
     src # What it was read from
@@ -380,11 +399,13 @@ def _start_of(path, files):
     starts = path.parent, path.parent.parent
     return next((o for o in starts if any(os.path.exists(o/f) for f in some)), path.parent)
 
+# %% ../nbs/13_source.ipynb #e1d5589c
 def _plain_path(f): # Without `..` where that is the same file, so that one file has one path
     plain = os.path.normpath(f)
     same = '..' in Path(f).parts and os.path.exists(f) and os.path.exists(plain) and os.path.samefile(f, plain)
     return plain if same else str(Path(f))
 
+# %% ../nbs/13_source.ipynb #c5962539
 def _with_paths(raw, path):
     "The rows that name a file, with its whole path; findings about the others"
     empty = raw.path.isna()
@@ -427,6 +448,7 @@ _REFUSED = dict(
                    'name yours with --good and --defect, and leave what is unknown empty'),
     unknown_split=('words for the set are none of train, valid and test', 'write one of these, or leave it empty'))
 
+# %% ../nbs/13_source.ipynb #1ec715f9
 def check_words(
     df:pd.DataFrame, # From `read_source`
     data # What it was read from, for the message
@@ -448,6 +470,7 @@ def is_label_studio(path)->bool:
     if path.suffix.lower()=='.json': return True
     with open_text(path) as f: return _STUDIO_COLS <= {o.strip('" \n') for o in f.readline(65536).split(',')}
 
+# %% ../nbs/13_source.ipynb #ca6ecc11
 def _cell_tasks(path): # The tasks of a CSV, as its small JSON has them
     for row in read_csv(path).to_dict('records'):
         text = row.get('label')
@@ -455,6 +478,7 @@ def _cell_tasks(path): # The tasks of a CSV, as its small JSON has them
         yield dict(image=row.get('image'), choice=row.get('choice') or (None if is_json else text),
                    label=json.loads(text) if is_json else [])
 
+# %% ../nbs/13_source.ipynb #32ab5a12
 def _tasks(path):
     "The tasks of an export"
     try: tasks = read_json(path) if path.suffix.lower()=='.json' else [*_cell_tasks(path)]
@@ -474,6 +498,7 @@ def _choice(task): # The word that a person chose, or None
 
 def _picture_of(task): return task.get('image') or next((o for o in task['data'].values() if isinstance(o, str)), None)
 
+# %% ../nbs/13_source.ipynb #15d30426
 def _read_tasks(path): # Names of pictures, labels, boxes
     tasks = _tasks(path)
     try:
@@ -535,10 +560,12 @@ _VIEW = rf'[A-Za-z]*\d{{1,2}}|{_SIDES}'
 _ENDS = re.compile(rf'(?P<part>.*\w)(?P<sign>[ _.-])(?P<view>{_VIEW})', re.I)
 _BEGINS = re.compile(rf'(?P<view>[A-Za-z]+\d{{1,2}}|{_SIDES})(?P<sign>[ _.-])(?P<part>\w.*)', re.I)
 
+# %% ../nbs/13_source.ipynb #6a41fa10
 def _view_pattern(view): # 'cam2' → 'cam\d+'
     if re.fullmatch(_SIDES, view, re.I): return f'(?:{_SIDES})'
     return re.sub(r'\d+$', r'\\d+', re.escape(view))
 
+# %% ../nbs/13_source.ipynb #f3bac204
 def _patterns(stems):
     "The commonest pattern of each kind"
     for regex,form in ((_ENDS,'^(.+){sign}{view}$'), (_BEGINS,'^{view}{sign}(.+)$')):
@@ -585,6 +612,7 @@ def _elpv_folder():
     if spec: return Path(spec.origin).parent/'data'
     raise UserError("elpv: the package elpv-dataset is not installed; pip install 'semiconductor_cls[demo]'")
 
+# %% ../nbs/13_source.ipynb #9e172bb9
 def read_elpv(
     path=None # Folder with `labels.csv` and `images/`; the installed `elpv-dataset` package if `None`
 )->pd.DataFrame: # The table, with columns `probability` and `cell_type`
@@ -630,12 +658,14 @@ def _mask_folders(top, named):
         dirs[:] = [o for o in dirs if not is_side_folder(o) and Path(place)/o not in found]
     return found
 
+# %% ../nbs/13_source.ipynb #bf11feae
 def _mask_keys(path, top): # With the folders that say something, and without
     path = Path(path)
     folders = [plain_word(o) for o in os.path.relpath(path.parent, top).split(os.sep)]
     stem = _named_for(path.stem) or path.stem.lower()
     return '/'.join([*(o for o in folders if o not in _SAY_NOTHING and o!='.'), stem]), stem
 
+# %% ../nbs/13_source.ipynb #1345d870
 def _pictures_of(masks, paths, top):
     "Picture → its mask, where the names leave no choice"
     rows = {}
@@ -650,6 +680,7 @@ def _mask_counts(masks, found): # What became of them, a finding a folder
     for mask in masks: left[os.path.dirname(mask), 'as mask' if mask in used else 'as mask of no picture'] += 1
     return left_out_issues(left)
 
+# %% ../nbs/13_source.ipynb #19821989
 def _with_mask_folders(df, top, named=()):
     "A table with boxes from the masks in folders of their own, which are no parts and counted"
     folders = _mask_folders(top, named)
@@ -699,6 +730,7 @@ LAYOUTS = [
     Layout('folders', Path.is_dir, _read_folders)]
 SOURCES = dict(elpv=read_elpv)
 
+# %% ../nbs/13_source.ipynb #9733adab
 def layout_of(
     path # A file or folder
 )->Layout|None: # `None` where no layout fits
@@ -738,6 +770,7 @@ def _say_types(df): # ' of 2 types (dent, scratch)'
     names = f" ({', '.join(types)})" if len(types)<=6 else ''
     return f" of {len(types)} type{'s'*(len(types)>1)}{names}" if types else ''
 
+# %% ../nbs/13_source.ipynb #3cd33bdf
 def read_as(
     df:pd.DataFrame # From `read_source`
 )->str: # 'read as folders: 4 good in ok, 2 defects in ng; test set given: 7'
@@ -777,6 +810,7 @@ def _as_read(df, name): # With the lot, and the layout that it was read as
     df.attrs['layout'] = name
     return df
 
+# %% ../nbs/13_source.ipynb #f8e34bfa
 def read_source(
     src, # A folder in any known layout, a CSV, or the word 'elpv'
     good:str='good', # Name of the folder (or label) of good parts

@@ -48,6 +48,7 @@ def predict_batch(
     views = [model(o).float().softmax(1)[:,column] for o in tta_views(xb, tta)]
     return torch.stack(views).mean(0)
 
+# %% ../nbs/26_views.ipynb #d2addf8d
 def predict_rows(
     model:nn.Module, # Body and head; put into evaluation mode
     dls:DataLoaders, # Made by `make_dls`
