@@ -802,7 +802,7 @@ def export(
 # %% ../nbs/99_cli.ipynb #c0057
 @command('run', who='On the line')
 def serve(
-    run:Path, # A finished run, of one model or of a committee
+    run:Path, # A finished run, of one model or of a committee, or an exported bundle, which has no heat maps
     verdicts:Path=Path('verdicts'), # Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv
     # A folder that may be opened from the browser, with all below it (may be repeated)
     folders:Optional[list[Path]]=None,

@@ -117,7 +117,7 @@ def _part_column(gr, page):
     "The part"
     with gr.Column(scale=6, min_width=320, elem_id='part-column'):
         page.picture = _html(gr, EMPTY, elem_id='picture')
-        _html(gr, piece('keys', heat=page.st.heat))
+        _html(gr, piece('keys', heat=page.st.heat, maps=page.st.whole))
 
 # %% ../../nbs/87_station.page.ipynb #c0020
 def _decide_column(gr, page):
@@ -165,7 +165,8 @@ def _components(gr, st, login):
             _decide_column(gr, page)
         with gr.Tab('Search') as page.find: _find_tab(gr, page)
         with gr.Tab('Defect book') as page.book: page.book_page = _html(gr, elem_id='book')
-        with gr.Tab('Drift') as page.drift: page.drift_page = _html(gr, elem_id='drift')
+        if st.whole:
+            with gr.Tab('Drift') as page.drift: page.drift_page = _html(gr, elem_id='drift')
         with gr.Tab('Verdicts') as page.log: page.log_page = _html(gr, elem_id='log')
     return page
 
@@ -338,7 +339,7 @@ def _wire_pages(gr, page):
         except (UserError,OSError) as e: return fault_html(e)
     def drift(): return made(drift_html)
     def log(): return made(lambda st: verdicts_html(st)+moves_html(st))
-    page.drift.select(drift, None, page.drift_page, **_QUIET)
+    if 'drift' in page: page.drift.select(drift, None, page.drift_page, **_QUIET)
     def book(): return made(book_html)
     def form(who, request:gr.Request):
         return made(find_html), made(lambda st: squares_html(st, name_of(request, who)))
@@ -356,7 +357,7 @@ def build_ui(
 ): # Gradio `Blocks`
     "The page"
     gr = _gradio()
-    title = f'Station {st.run.path.name}'
+    title = f'Station {st.name}'
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(600,3600), fill_width=True) as ui:
         page = _components(gr, st, login)
         _wire_start(gr, ui, page)
@@ -510,6 +511,7 @@ def _serve(app, host, port, **more):
     logging.getLogger('uvicorn.error').addFilter(matters)
     server.run()
 
+# %% ../../nbs/87_station.page.ipynb #5e1fa0c2
 _OPEN = ('passwords and pictures travel unencrypted, and everybody on the way can read them; '
          'add --tls-cert and --tls-key')
 
@@ -525,9 +527,15 @@ def _url(host, port, tls):
     name = f'[{host}]' if ':' in host else host
     return f"http{'s' if tls else ''}://{name}:{port}/"
 
+def _say_access(may, users, host, tls, tell):
+    "Say who may do what, and who could read along"
+    tell(may)
+    if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
+    if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
+
 # %% ../../nbs/87_station.page.ipynb #6ddebb0b
 def serve_station(
-    run, # A finished run, of one model or of a committee
+    run, # A finished run, of one model or of a committee, or a bundle
     verdicts='verdicts', # Folder of the verdicts
     folders=(), # Folders that may be opened from the browser
     host:str='127.0.0.1', # Address to listen at
@@ -556,11 +564,10 @@ def serve_station(
     matplotlib.use('Agg')   # no windows from a server
     _gradio()
     _claim(host, port)
-    st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of, heat)
+    run = run if is_bundle(run) else open_run(run)
+    st = Station(run, verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of, heat)
     rescore(st, tell)
-    tell(may)
-    if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
-    if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
+    _say_access(may, users, host, tls, tell)
     station_log(st.v.path)
     with upload_folder() as temp:
         own = LOOPBACK if host in LOOPBACK and not proxy else None # Behind a proxy it has the proxy's name
