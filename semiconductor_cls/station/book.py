@@ -20,6 +20,7 @@ def _check_text(where, name, text, most):
     if len(text)<=most and text.isprintable(): return
     raise UserError(f'{where}: {name} has more than {most} characters, or characters that cannot be printed')
 
+# %% ../../nbs/77_station.book.ipynb #a5e2a6ea
 def _examples(where, text, pictures):
     "Paths of the examples of a type"
     paths = []
@@ -40,6 +41,7 @@ def _book_row(where, row, pictures):
     _check_text(where, 'about', about, 500)
     return dict(type=kind, about=about, examples=_examples(where, names, pictures))
 
+# %% ../../nbs/77_station.book.ipynb #98dee276
 def read_book(
     path # Folder of the verdicts
 )->list: # Dicts `type about examples`, the last a list of paths

@@ -70,6 +70,7 @@ def _is_event(body):
     fine = all(type(o) is int and 0<=o<10_000 for o in counts) and number is not None
     return fine and isinstance(session, str) and bool(re.fullmatch(r'[\w-]{1,64}', session, re.ASCII))
 
+# %% ../../nbs/80_station.uploads.ipynb #7d25ac11
 def checked_body(
     raw:bytes, # JSON
     uploads:Uploads, # Who has uploaded what
@@ -100,6 +101,7 @@ MAX_FILES = 1000 # Files of one request; a browser sends no more at once
 
 class TooLarge(ValueError): "More than is taken"
 
+# %% ../../nbs/80_station.uploads.ipynb #75890c1b
 class UploadCheck:
     "Follows the parts of an upload"
     def __init__(self,
@@ -141,6 +143,7 @@ def header_end(self:UploadCheck):
     if name in self.heads: raise ValueError('has a header twice')
     self.heads[name],self.name,self.text = self.text,b'',b''
 
+# %% ../../nbs/80_station.uploads.ipynb #6aa43c34
 @patch
 def headers_finished(self:UploadCheck):
     "What follows is the content; it must be a file of the drop zone"
@@ -226,6 +229,7 @@ def _lock(folder): # A descriptor that holds the lock; `None` if another process
         return None
     return held
 
+# %% ../../nbs/80_station.uploads.ipynb #09cac061
 def _delete_left(folder):
     "Delete the folder of a station that is no more"
     with suppress(OSError):
