@@ -494,6 +494,11 @@ def _point_entries(y, p, cuts, groups):
     return seen
 
 # %% ../nbs/32_evaluate.ipynb #2b906ae0
+def _kept_seconds(run):
+    "How long training took, as the `metrics.json` of before says"
+    known = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
+    return {name:known[name] for name in ('seconds',) if name in known}
+
 def evaluate_run(
     run:Run, # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
     n_boot:int=1000, # Draws of the bootstrap
@@ -510,6 +515,7 @@ def evaluate_run(
     res |= dict(threshold=cuts.hi, look_from=cuts.lo, threshold_rule=run.decisions[-1]['rule'])
     res |= dict(threshold_from='preds_valid.csv') | _point_entries(y, p, cuts, groups)
     res |= _more_metrics(y, p, groups, n_boot, lo, hi)
+    res |= _kept_seconds(run)
     run.write('metrics.json', res)
     _run_figures(run, df, y, p, cuts, groups, tell)
     return res

@@ -206,9 +206,28 @@ def test_an_engineer_sets_the_threshold_and_an_operator_cannot(place, chrome):
     noted = (place/'roles/station.log').read_text()
     assert noted.count('moved the threshold')==1 and 'to 0.990' in noted
 
+def may_set(page): return page.is_enabled('#slider input[type=number]') and page.is_visible('#set')
+
+def test_nobody_is_an_engineer_unless_somebody_said_so(place, chrome):
+    people = '--user', 'eve:secret-words:engineer', '--user', 'ann:secret-words'
+    with Server(place, '--verdicts', 'who', *people, run='a') as s:
+        assert [may_set(sign_in(chrome, s, n)) for n in ('eve','ann')]==[True,False]
+        assert 'eve may set the threshold' in s.stop()
+    token = 'a-token-of-this-station'
+    for role,may,said in ((),False,'nobody may'), (('--role','engineer'),True,'everybody may'):
+        with Server(place, '--verdicts', 'who', '--token', token, *role, run='a') as s:
+            page = new_page(chrome)
+            page.goto(s.url)
+            page.fill('[name=secret]', token)
+            page.press('[name=secret]', 'Enter')
+            page.wait_for_selector('#queue .note')
+            assert may_set(page)==may
+            assert f'{said} set the threshold' in s.stop()
+
 def test_parts_are_found_again_and_the_squares_can_be_clicked(place, chrome):
     with Server(place, '--verdicts', 'found', '--no-heat', run='a') as s:
         page = Inspector(chrome, s.url, 'Ann').page
+        assert not may_set(page), 'an open station has no engineer either'
         drop(page, files_of(place, 'good', 0, 4), '4 pictures scored')
         waits(page, 4)
         page.wait_for_selector('#picture img.heat', state='attached')
@@ -290,11 +309,14 @@ def fits(page, width):
         box = page.locator(name).bounding_box()
         assert box['height']>=48 and box['y']+box['height']>844-80, name
 
+PAGES = {'Inspect':'#picture', 'Search':'.squares', 'Defect book':'#book h3', 'Drift':'#drift .lamp',
+         'Verdicts':'#log td'}
+
 def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
     v = place/'fits'
     v.mkdir()
     (v/'defects.csv').write_text('type,about\nscratch,a bright line\nforeign material,lies on the part\n')
-    with Server(place, '--verdicts', 'fits', '--folders', 'parts', run='a') as s:
+    with Server(place, '--verdicts', 'fits', '--folders', 'parts', '--role', 'engineer', run='a') as s:
         for width,height in SIZES:
             page = Inspector(chrome, s.url, 'Ann').page
             page.set_viewport_size(dict(width=width, height=height))
@@ -304,9 +326,7 @@ def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
             fill(page, lot='L7', serial='0012', remark='at the left edge, near the second lead')
             press(page, 'r')
             answered(page)
-            pages = [('Inspect','#picture'), ('Search','.squares'), ('Defect book','#book h3'), ('Drift','#drift .lamp'),
-                     ('Verdicts','#log td')]
-            for name,there in pages:
+            for name,there in PAGES.items():
                 page.get_by_role('tab', name=name).click()
                 page.wait_for_selector(there)
                 if name=='Search':

@@ -445,7 +445,8 @@ def make_app(
     users:dict=None, # Name → hash of the password
     hosts=None, # Host names that it answers to; any if `None`
     temp=None, # Folder of the uploads; a new one if `None`
-    roles:dict=None # Name → 'operator' or 'engineer'; without any, everybody is an engineer
+    roles:dict=None, # Name → 'operator' or 'engineer', of those who have a role of their own
+    role:str='operator' # Of everybody else
 )->Gate:
     "The station as an ASGI application"
     temp = os.environ['GRADIO_TEMP_DIR'] = os.path.realpath(temp or tempfile.mkdtemp())
@@ -459,7 +460,7 @@ def make_app(
                               css=read_static('station.css'), head=page_head(), footer_links=[], run_history=False,
                               max_file_size=int(limit*1e6), ssr_mode=False, pwa=False, mcp_server=False,
                               show_error=False)
-    return Gate(app, token, users, hosts, max_file=limit, temp=temp, roles=roles)
+    return Gate(app, token, users, hosts, max_file=limit, temp=temp, roles=roles, role=role)
 
 # %% ../../nbs/87_station.page.ipynb #c0046
 def _claim(host, port):
@@ -509,7 +510,6 @@ def _serve(app, host, port, **more):
     logging.getLogger('uvicorn.error').addFilter(matters)
     server.run()
 
-_NO_ROLES = 'nobody has a role, so everybody may set the threshold; append :engineer or :operator to a line'
 _OPEN = ('passwords and pictures travel unencrypted, and everybody on the way can read them; '
          'add --tls-cert and --tls-key')
 
@@ -533,7 +533,7 @@ def serve_station(
     host:str='127.0.0.1', # Address to listen at
     port:int=7860, # Its port
     token:str='', # The station's secret; none if empty
-    users=(), # 'NAME:PASSWORD' of each
+    users=(), # 'NAME:PASSWORD[:ROLE]' of each
     max_mb:float=32, # Largest picture file
     max_files:int=200, # Pictures dropped at once
     window:int=200, # Pictures in a window of the drift page
@@ -545,23 +545,25 @@ def serve_station(
     proxy=(), # Addresses of proxies that may say who a visitor is
     judge_first:bool=False, # Whether the machine speaks after the person
     round_of:int=0, # Parts of a blind round
-    heat:bool=True # Whether the heat map is there before H is pressed
+    heat:bool=True, # Whether the heat map is there before H is pressed
+    role:str='operator' # Of people who have none of their own: 'operator' or 'engineer'
 ):
     "Open the station and serve until it is stopped"
     named = check_access(host, token, users, passwords, proxy)
-    roles = read_roles(passwords) if passwords else {}
+    roles = read_roles(passwords) if passwords else given_roles(users)
+    may = roles_text(named, roles, role)
     tls,trusted = check_tls(tls_cert, tls_key),check_proxy(proxy)
     matplotlib.use('Agg')   # no windows from a server
     _gradio()
     _claim(host, port)
     st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of, heat)
     rescore(st, tell)
-    if passwords and not roles: tell(f'{passwords}: {_NO_ROLES}')
+    tell(may)
     if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
     if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
     station_log(st.v.path)
     with upload_folder() as temp:
         own = LOOPBACK if host in LOOPBACK and not proxy else None # Behind a proxy it has the proxy's name
-        gate = make_app(st, token, named, own, temp, roles)
+        gate = make_app(st, token, named, own, temp, roles, role)
         _announce(st, gate, _url(host, port, tls), browser, tell)
         _serve(gate, host, port, **tls, **trusted)
