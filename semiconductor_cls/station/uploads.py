@@ -33,30 +33,35 @@ class Uploads:
     def __init__(self, keep:int=100_000): # Files of all browsers together
         self.seen,self.keep = {},keep
 
-    def add(self,
-        owner:str, # The name and the browser
-        paths # Paths that the server gave to the uploads, as text
-    )->None:
-        "Remember files of one browser"
-        if paths: self.seen.setdefault(owner, {}).update(dict.fromkeys(paths))
-        too_many = sum(map(len, self.seen.values()))-self.keep
-        while too_many>0:
-            most = max(self.seen.values(), key=len)
-            oldest = list(most)[:min(too_many, -(-len(most)//2))]
-            for o in oldest: del most[o]
-            too_many -= len(oldest)
+# %% ../../nbs/80_station.uploads.ipynb #dcfc0bb5
+@patch
+def add(self:Uploads,
+    owner:str, # The name and the browser
+    paths # Paths that the server gave to the uploads, as text
+)->None:
+    "Remember files of one browser"
+    if paths: self.seen.setdefault(owner, {}).update(dict.fromkeys(paths))
+    too_many = sum(map(len, self.seen.values()))-self.keep
+    while too_many>0:
+        most = max(self.seen.values(), key=len)
+        oldest = list(most)[:min(too_many, -(-len(most)//2))]
+        for o in oldest: del most[o]
+        too_many -= len(oldest)
 
-    def owns(self,
-        owner:str, # The name and the browser
-        path # What a request names, of any type
-    )->bool:
-        "Whether this browser has uploaded just this file, and nobody has put a link in its place"
-        return isinstance(path, str) and path in self.seen.get(owner, ()) and not os.path.islink(path)
+# %% ../../nbs/80_station.uploads.ipynb #160ebd8e
+@patch
+def owns(self:Uploads,
+    owner:str, # The name and the browser
+    path # What a request names, of any type
+)->bool:
+    "Whether this browser has uploaded just this file, and nobody has put a link in its place"
+    return isinstance(path, str) and path in self.seen.get(owner, ()) and not os.path.islink(path)
 
-    def forget(self, owner:str)->list: # The name and the browser; paths, as text
-        "The session of a browser is over: what it alone has uploaded"
-        mine = self.seen.pop(owner, {})
-        return [o for o in mine if not any(o in others for others in self.seen.values())]
+@patch
+def forget(self:Uploads, owner:str)->list: # The name and the browser; paths, as text
+    "The session of a browser is over: what it alone has uploaded"
+    mine = self.seen.pop(owner, {})
+    return [o for o in mine if not any(o in others for others in self.seen.values())]
 
 # %% ../../nbs/80_station.uploads.ipynb #c0012
 MAX_BODY = 8_000_000 # Bytes of a request that is no upload; with 200 files of long names it has 400,000
