@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from fastcore.basics import noop
+from fastcore.basics import noop, patch
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
@@ -191,18 +191,22 @@ class Journal:
 
     def _note(self, key, line): self.at[key],self.end = self.end,self.end+len(line)
 
-    def add(self,
-        key:str, # From `batch_key`
-        rows:list # (probability or None, note) of each file
-    )->None:
-        "Keep what was found of a batch"
-        line = json.dumps([key, rows]).encode()+b'\n'
-        write_all(self.f, line)
-        self._note(key, line)
+# %% ../../nbs/69_line.predict.ipynb #de51dd3c
+@patch
+def add(self:Journal,
+    key:str, # From `batch_key`
+    rows:list # (probability or None, note) of each file
+)->None:
+    "Keep what was found of a batch"
+    line = json.dumps([key, rows]).encode()+b'\n'
+    write_all(self.f, line)
+    self._note(key, line)
 
-    def rows(self, key:str)->list:
-        "What was kept of a batch"
-        return json.loads(_read_from(self.f, self.at[key]).readline())[1]
+# %% ../../nbs/69_line.predict.ipynb #3090f4c7
+@patch
+def rows(self:Journal, key:str)->list:
+    "What was kept of a batch"
+    return json.loads(_read_from(self.f, self.at[key]).readline())[1]
 
 # %% ../../nbs/69_line.predict.ipynb #c0028
 def _only_writer(out):

@@ -125,18 +125,22 @@ class Ranks:
     def __init__(self, rank:int, world:int, store, timeout:float=600.):
         self.rank,self.world,self.store,self.timeout = rank,world,store,timeout
 
-    def call(self, why:str=''):
-        "Answer the roll call: '' where a message failed, else the error that ends this rank"
-        with suppress(RuntimeError): self.store.set(f'call{self.rank}', why)
+# %% ../../nbs/91_scale.ranks.ipynb #9c59b93c
+@patch
+def call(self:Ranks, why:str=''):
+    "Answer the roll call: '' where a message failed, else the error that ends this rank"
+    with suppress(RuntimeError): self.store.set(f'call{self.rank}', why)
 
-    def answers(self)->dict: # Rank → what it left, of those that have answered
-        "Wait until all have answered, or `GRACE` is over"
-        found,end = {},time.monotonic()+GRACE
-        while len(found)<self.world and time.monotonic()<end:
-            for k in set(range(self.world))-set(found):
-                if self.store.check([f'call{k}']): found[k] = self.store.get(f'call{k}').decode()
-            time.sleep(.1)
-        return found
+# %% ../../nbs/91_scale.ranks.ipynb #0f8879c4
+@patch
+def answers(self:Ranks)->dict: # Rank → what it left, of those that have answered
+    "Wait until all have answered, or `GRACE` is over"
+    found,end = {},time.monotonic()+GRACE
+    while len(found)<self.world and time.monotonic()<end:
+        for k in set(range(self.world))-set(found):
+            if self.store.check([f'call{k}']): found[k] = self.store.get(f'call{k}').decode()
+        time.sleep(.1)
+    return found
 
 # %% ../../nbs/91_scale.ranks.ipynb #97c36fe3
 @patch
