@@ -20,6 +20,7 @@ def _scrypt(password, cost, salt):
     text = unicodedata.normalize('NFC', password).encode('utf-8', 'surrogatepass')
     return hashlib.scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=256*n*r+2**20, dklen=32)
 
+# %% ../../nbs/78_station.passwords.ipynb #29fb707f
 def hash_password(
     password:str, # As it will be typed
     cost=COST # n, r and p of scrypt
@@ -38,6 +39,7 @@ def read_hash(text:str)->tuple: # Cost, salt, hash
     if not is_strong or n*r>2**21 or p>16: raise ValueError(f'has a cost of {n}, {r}, {p}, which is not used here')
     return cost, bytes.fromhex(found[4]), bytes.fromhex(found[5])
 
+# %% ../../nbs/78_station.passwords.ipynb #54205aa5
 def is_password(
     password:str, # What was typed
     hashed:str # Of `hash_password`
@@ -55,6 +57,7 @@ def clean_name(name:str)->str: # '' if it is none
     is_plain = name.isprintable() and ':' not in name and not name.startswith('#') and len(name)<=60
     return name if is_plain else ''
 
+# %% ../../nbs/78_station.passwords.ipynb #ba8a3d06
 def password_line(
     name:str, # Of the inspector
     password:str, # As it will be typed
@@ -115,6 +118,7 @@ def _read_line(where, line, found):
     if kept in found: raise UserError(f'{where}: {kept} for the second time')
     found[kept] = hashed,role.strip()
 
+# %% ../../nbs/78_station.passwords.ipynb #10d7a65c
 def _read_lines(path):
     "The lines of a file that only its owner can write"
     try:
@@ -133,6 +137,7 @@ def _read_people(path):
     if not found: raise UserError(f'{path}: nobody in it; semicls serve --hash-password makes a line')
     return found
 
+# %% ../../nbs/78_station.passwords.ipynb #5989d8e8
 def read_passwords(path)->dict: # A file of lines `name:scrypt$…` or `name:scrypt$…:role`; name → hash
     "The people in a file of hashes; empty lines and those that start with # are comments"
     return {name:hashed for name,(hashed,_) in _read_people(path).items()}
