@@ -74,6 +74,7 @@ def _as_arrays(y, p):
     y = np.asarray(y, dtype=bool)
     return y, np.asarray(p, dtype=float)
 
+# %% ../nbs/31_auc.ipynb #76ba01d2
 def placements(
     y, # True for a defect
     p # Scores
@@ -83,8 +84,7 @@ def placements(
     rank = stats.rankdata(p)
     goods_below = rank[y]-stats.rankdata(p[y])
     defects_below = rank[~y]-stats.rankdata(p[~y])
-    n_defect,n_good = y.sum(),(~y).sum()
-    return goods_below/n_good, 1-defects_below/n_defect
+    return goods_below/(~y).sum(), 1-defects_below/y.sum()
 
 # %% ../nbs/31_auc.ipynb #2268a7c0
 def group_codes(
@@ -105,6 +105,7 @@ def _count_groups(y, groups):
     codes = group_codes(groups, len(y))
     return len(np.unique(codes[y])), len(np.unique(codes[~y]))
 
+# %% ../nbs/31_auc.ipynb #53ccc38f
 def _group_sums(places, aucs, mask, codes):
     "How far placements of some parts are from the AUC, summed over groups (models, groups)"
     n_groups = codes.max()+1
@@ -141,6 +142,7 @@ def _error_of_variance(sums):
     if n<4: return var, 2*var**2/(n-1)
     return var, n**2*max(stats.kstatvar(sums, 2), 0)
 
+# %% ../nbs/31_auc.ipynb #d5ed4b93
 def auc_df(
     y, # True for a defect
     p, # Scores
@@ -163,6 +165,7 @@ def _hanley_se(auc, m, n):
     var = auc*(1-auc)*(1+more)/(m*n)
     return np.sqrt(var)
 
+# %% ../nbs/31_auc.ipynb #2baaf3b8
 def _newcombe(auc, m, n, z):
     "Newcombe's (2006) method 5: `abs(auc-true) = z*se(true)`, solved on either side"
     eps = 1e-12
@@ -245,6 +248,7 @@ class Sweep(NamedTuple):
     precision:np.ndarray # Share of defects among all parts at or above each score
     max_overkill:float # Where the partial AUC ends
 
+# %% ../nbs/31_auc.ipynb #6877303a
 def _sweep(y, p, w, max_overkill):
     y,p = _as_arrays(y, p)
     w = np.ones(len(y)) if w is None else np.asarray(w, dtype=float)
@@ -264,6 +268,7 @@ def _average_precision(sweep):
     gains = np.diff(sweep.tpr, axis=-1)
     return (gains*sweep.precision[...,1:]).sum(-1)
 
+# %% ../nbs/31_auc.ipynb #ab72d610
 def _partial(sweep):
     "Area up to the limit of overkill, standardised so that chance is 0.5"
     limit = sweep.max_overkill
@@ -292,6 +297,7 @@ class Metric(NamedTuple):
     ends_at_1:bool=False # Whether its interval is built on the logit scale
     at_an_end:bool=False # Whether a few parts at one end of the curve decide it
 
+# %% ../nbs/31_auc.ipynb #443a9161
 MODEL_METRICS = dict( # Name → metric
     auc=Metric(_area, ends_at_1=True),
     pauc=Metric(_partial, ends_at_1=True, at_an_end=True),
@@ -317,6 +323,7 @@ def _draw_counts(k, n, rng):
     drawn += k*np.arange(n)[:,None]
     return np.bincount(drawn.ravel(), minlength=n*k).reshape(n, k)
 
+# %% ../nbs/31_auc.ipynb #7015ab88
 def _strata(share):
     "Places of the groups of good parts, of those of defects, and of mixed ones"
     masks = share==0, share==1, (share>0)&(share<1)
@@ -415,6 +422,7 @@ def with_ends(
     far = [_beyond(x[y==of], top) for of in (True,False) for top in (True,False)]
     return np.r_[y, np.repeat([True,False], 2*PLACES)], np.r_[p, expit(np.concatenate(far))]
 
+# %% ../nbs/31_auc.ipynb #f0816dbe
 def end_weights(
     y, # True for a defect, (n,)
     groups=None, # Which parts belong together; each by itself if `None`

@@ -557,13 +557,10 @@ def _decide(run, line, *limits): # Metrics, and the operating point
     from semiconductor_cls.review import operate_run
     from semiconductor_cls.jobs.committee import renew_report
     with run.writes():
-        old = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
         point = operate_run(run, line, *limits, tell=say, command=_called())
-        m = run.read('metrics.json')
-        if 'seconds' in old: run.write('metrics.json', {**m, 'seconds': old['seconds']})
         restate_bundle(run, say)
         renew_report(run)
-    return m, point
+    return run.read('metrics.json'), point
 
 # %% ../nbs/99_cli.ipynb #509f5ca4
 @command('run', who='Train and judge')
@@ -809,14 +806,14 @@ def export(
 # %% ../nbs/99_cli.ipynb #c0057
 @command('run', who='On the line')
 def serve(
-    run:Path, # A finished run, of one model or of a committee
+    run:Path, # A finished run, of one model or of a committee, or an exported bundle, which has no heat maps
     verdicts:Path=Path('verdicts'), # Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv
     # A folder that may be opened from the browser, with all below it (may be repeated)
     folders:Optional[list[Path]]=None,
     host:str='127.0.0.1', # Address to listen on; anything but this machine needs --passwords, --token or --user
     port:int=7860, # Port
     token:Annotated[str, _TOKEN]='',
-    # NAME:PASSWORD, for a trial, because others can see it in the list of processes (may be repeated)
+    # NAME:PASSWORD[:engineer], for a trial, because others see it in the list of processes (may be repeated)
     user:Optional[list[str]]=None,
     max_mb:float=32., # Largest picture file, MB
     max_files:int=200, # Pictures that may be dropped at once
@@ -832,6 +829,8 @@ def serve(
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
     round:int=0, # A blind round of so many parts, for `semicls agree`; each start begins the next one
     heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
+    # What people may do who have no role of their own, or no name: operator (verdicts) or engineer (threshold too)
+    role:str='operator',
 ):
     """Open the inspection station in a browser.
 
@@ -841,7 +840,7 @@ def serve(
     limits = (max_mb, max_files, window)
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
     serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **secure,
-                  judge_first=judge_first, round_of=round, heat=heat)
+                  judge_first=judge_first, round_of=round, heat=heat, role=role)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')

@@ -58,6 +58,7 @@ def _stage_lines(ax, steps):
         ax.annotate(f"{steps['size'][i]} px\n{steps.stage[i]}", (i,1), xycoords=('data','axes fraction'),
                     xytext=(3,-3), textcoords='offset points', va='top', fontsize=8, color='0.35')
 
+# %% ../nbs/30_curves.ipynb #69a4a80d
 def plot_rates(
     steps:pd.DataFrame, # `steps.csv`
 )->Figure:

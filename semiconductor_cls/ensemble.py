@@ -23,10 +23,12 @@ def _all_judged(name, judged, other, wanted):
         raise UserError(f'{name} did not judge {len(miss)} of the {len(wanted)} images of {other}, '
                         f'the first is {miss[0]}; averages and comparisons need the same images')
 
+# %% ../nbs/33_ensemble.ipynb #ab2c987e
 def _same_ids(name_a, ids_a, name_b, ids_b):
     _all_judged(name_b, ids_b, name_a, ids_a)
     _all_judged(name_a, ids_a, name_b, ids_b)
 
+# %% ../nbs/33_ensemble.ipynb #c890c585
 def _same_labels(name_a, a, name_b, b):
     "Refuse two members with other images or other labels"
     _same_ids(name_a, a.index, name_b, b.index)
@@ -75,6 +77,7 @@ def _ranks(p): return (rankdata(p)-.5)/len(p)
 
 SCALES = dict(prob=noop, logit=_logits, rank=_ranks) # Name of the average → change of scale before it
 
+# %% ../nbs/33_ensemble.ipynb #91d7460e
 def rescale(
     P, # Probabilities (images, members)
     how:str='prob' # 'prob', 'logit' or 'rank'

@@ -118,6 +118,7 @@ def group_sizes(
     codes = group_codes(groups, len(groups))[mask]
     return np.unique(codes, return_counts=True)[1]
 
+# %% ../nbs/32_evaluate.ipynb #24c1a83a
 def n_units(
     groups, # Which parts belong together; `None` where each is by itself
     mask # Of these parts
@@ -212,9 +213,8 @@ def plot_roc(
     "ROC curve with its AUC and interval; a cross marks threshold `t`"
     ax = ax or plt.subplots(figsize=(4.4,4.2))[1]
     fpr,tpr,_ = roc_curve(y, p)
-    auc,lo,hi = auc_ci(y, p, groups=groups)
     ax.plot([0,100], [0,100], color='#bbb', lw=1, ls=':')
-    label = f'AUC {auc:.4f} ({lo:.4f} to {hi:.4f})'
+    label = 'AUC {:.4f} ({:.4f} to {:.4f})'.format(*auc_ci(y, p, groups=groups))
     ax.plot(100*fpr, 100*tpr, color='#333', label=label)
     for name,symbol,cut in _named_cuts(t, lo):
         now = rates(y, p, cut, groups)
@@ -235,7 +235,8 @@ def plot_pr(
     lo:float=None # Also marked, where people look from here to `t`
 ): # The axes
     "Precision against recall, with the average precision; a cross marks threshold `t`"
-    ax,(y,p) = ax or plt.subplots(figsize=(4.4,4.2))[1],_as_arrays(y, p)
+    ax = ax or plt.subplots(figsize=(4.4,4.2))[1]
+    y,p = _as_arrays(y, p)
     precision,recall,_ = precision_recall_curve(y, p)
     ax.axhline(100*y.mean(), color='#bbb', lw=1, ls=':')
     ax.step(100*recall, 100*precision, where='post', color='#333', label=f'average precision {metrics(y, p)["ap"]:.4f}')
@@ -270,10 +271,11 @@ def _outcomes(y, p, t, groups, lo):
     for k,mask in enumerate((~y,y)):
         n,sizes = int(mask.sum()),group_sizes(groups, mask)
         texts = [_count_text(int((o&mask).sum()), n, sizes) for o in decided]
-        rows.append([(name, text, i==1-k) for i,(name,text) in enumerate(zip(names[k], texts))])
+        rows.append([(name, text, name in ('overkill','escapes')) for name,text in zip(names[k], texts)])
     return rows
 
-def _outcome(ax, row, col, text, color, wrong):
+# %% ../nbs/32_evaluate.ipynb #4fec5f09
+def _draw_square(ax, row, col, text, color, wrong):
     "One square of the four; mistakes stand out"
     alpha = .85 if wrong else .2
     style = dict(color='white', weight='bold') if wrong else dict(color='#222')
@@ -296,7 +298,7 @@ def plot_confusion(
     last = 2 if band else 1
     for row,outcomes in enumerate(_outcomes(y, p, t, groups, lo)):
         for col,(name,text,wrong) in zip((0,last,1), outcomes):
-            _outcome(ax, row, col, f'{name}\n{text}', (GOOD,DEFECT)[row], wrong)
+            _draw_square(ax, row, col, f'{name}\n{text}', (GOOD,DEFECT)[row], wrong)
     ax.set(xlim=(-.5,last+.5), ylim=(1.5,-.5), xlabel='decision', ylabel='truth')
     ax.set_xticks(range(last+1), ['pass','look','reject'] if band else ['pass','reject'])
     ax.set_yticks([0,1], ['good','defect'])
@@ -324,6 +326,7 @@ def _caption(s, n=22):
     text = ''.join(char if shown(char) else '?' for char in str(s))
     return text if len(text)<=n else '…'+text[1-n:]
 
+# %% ../nbs/32_evaluate.ipynb #024a4492
 def _show_file(ax, path, lacks='', levels=None):
     "The image, or the reason why it cannot be read"
     ax.set(xticks=[], yticks=[], xlim=(-.5,127.5), ylim=(127.5,-.5), aspect='equal')
@@ -361,6 +364,7 @@ def plot_mistakes(
 KINDS = {'stratum':'stratum', 'cell_type':'cell type', 'defect_type':'type'} # Columns of a table → in words
 FEW_PARTS = 10 # Parts of a class, or groups of them, below which an AUC is hardly known
 
+# %% ../nbs/32_evaluate.ipynb #9ddf4c8b
 def _auc_row(by, value, rows):
     "AUC of some rows with the counts behind it"
     y,p,groups = rows.label=='defect',rows.p_defect.to_numpy(float),rows.get('group')
@@ -371,6 +375,7 @@ def _auc_row(by, value, rows):
     note = 'few parts: read the interval, not the value' if min(units)<FEW_PARTS else ''
     return row | dict(zip(('auc','lo','hi'), auc_ci(y, p, groups=groups))) | dict(note=note)
 
+# %% ../nbs/32_evaluate.ipynb #17c93745
 def auc_by(
     df:pd.DataFrame # Labelled predictions with some of `KINDS`, and `group` where it is known
 )->pd.DataFrame: # A row a value: `by value defective good auc lo hi note`
@@ -390,6 +395,7 @@ def _group_by_id(table):
     "Group of each image by its id, from the run's table; `None` without groups"
     return table.drop_duplicates('id').set_index('id').group if 'group' in table else None
 
+# %% ../nbs/32_evaluate.ipynb #3f95e16e
 def _read_preds(run, name, wanted=()):
     "Predictions of a run; a table without its columns, or without some of the `wanted` images, is refused"
     df = read_csv(run.file(name))
@@ -402,6 +408,7 @@ def _read_preds(run, name, wanted=()):
     raise UserError(f'{run/name}: {len(lost):,} of the {len(wanted):,} images of table.csv have no row here, '
                     f'the first is {lost[0]}; copy the run once more')
 
+# %% ../nbs/32_evaluate.ipynb #fb9f4cbf
 def _with_groups(df, name, group):
     "The labelled rows of a checked table; a part without a group is a group by itself"
     check_preds(df, f'preds_{name}.csv')
@@ -440,12 +447,14 @@ def _more_metrics(y, p, groups, n_boot, auc_lo, auc_hi):
 # %% ../nbs/32_evaluate.ipynb #c0054
 def _y_and_p(df): return df.label.to_numpy()=='defect', df.p_defect.to_numpy(float)
 
+# %% ../nbs/32_evaluate.ipynb #2c338da5
 def _worst_of(run, df, t, lo, tell):
     "The rows of the figure of mistakes, with the places of their pictures"
     rows = run.located(pd.concat(worst_mistakes(df, t, lo=lo).values()))
     if says := lacking(rows): tell(f'{run.path}: {says}')
     return rows
 
+# %% ../nbs/32_evaluate.ipynb #a8cb4d50
 def _run_figures(run, df, y, p, cuts, groups, tell):
     lo,t = cuts
     figs = dict(roc=plot_roc(y, p, t, groups=groups, lo=lo).figure,
@@ -467,6 +476,7 @@ def _standing(run):
     made_for = known[-1]['model']
     return run.decision if made_for in (None, weights_or_none(run)) else None
 
+# %% ../nbs/32_evaluate.ipynb #b4da093b
 def _decide(run, y, p):
     "The decision that stands, or Youden's"
     standing = _standing(run)
@@ -484,6 +494,11 @@ def _point_entries(y, p, cuts, groups):
     return seen
 
 # %% ../nbs/32_evaluate.ipynb #2b906ae0
+def _kept_seconds(run):
+    "How long training took, as the `metrics.json` of before says"
+    known = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
+    return {name:known[name] for name in ('seconds',) if name in known}
+
 def evaluate_run(
     run:Run, # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
     n_boot:int=1000, # Draws of the bootstrap
@@ -500,6 +515,7 @@ def evaluate_run(
     res |= dict(threshold=cuts.hi, look_from=cuts.lo, threshold_rule=run.decisions[-1]['rule'])
     res |= dict(threshold_from='preds_valid.csv') | _point_entries(y, p, cuts, groups)
     res |= _more_metrics(y, p, groups, n_boot, lo, hi)
+    res |= _kept_seconds(run)
     run.write('metrics.json', res)
     _run_figures(run, df, y, p, cuts, groups, tell)
     return res

@@ -37,6 +37,7 @@ def _chance(copies, images, all_copies, all_images):
     table = [[copies,others], [single,all_images-all_copies-single]]
     return fisher_exact(table, alternative='greater').pvalue
 
+# %% ../nbs/17_inspect.ipynb #75fc614e
 def tag_table(
     df:pd.DataFrame # From `find_copies`
 )->pd.DataFrame: # tag, images, copies, p; empty where names have no tags or there are no copies
@@ -55,6 +56,7 @@ _TAGS = ('{copies} of {n} byte copies ({part:.0%}) have {tag} in their name, '
          'as have {share:.0%} of all images with such a name: '
          "{verdict} (p = {p:.2g}, Fisher's exact test).")
 
+# %% ../nbs/17_inspect.ipynb #080bdd9d
 def say_tags(
     tags:pd.DataFrame # From `tag_table`
 )->str|None: # None where there are no tags or no byte copies
@@ -97,6 +99,20 @@ def _findings(df, copies):
     found = find_broken(df) + copies + find_unboxed(df) + find_odd(df) + find_doubts(df)
     return pd.concat([issues_of(df), pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)], ignore_index=True)
 
+# %% ../nbs/17_inspect.ipynb #52cfd7c2
+def _summary(df, found, small, told):
+    "What was found, in numbers and sentences"
+    return count_classes(df) | count_copies(df) | dict(
+        n_not_compared=int((found.kind=='not_compared').sum()),
+        n_issues=len(found),
+        issues=found.kind.value_counts().sort_index().to_dict(),
+        always_good=always_good(df),
+        shortcuts=shortcuts(df),
+        small_defects=small,
+        lacks=lacks(df),
+        told=told,
+        left_out=say_left_out(found.itertuples(index=False)))
+
 # %% ../nbs/17_inspect.ipynb #093749e4
 def inspect(
     src, # What `read_source` takes
@@ -114,19 +130,8 @@ def inspect(
     found = _findings(df, copies)
     small = small_defects(df[df.reason.isna()], size)
     if small: found.loc[len(found)] = issue(df.path[has_boxes(df)].iloc[0], 'small_defects', detail=small)
-    summary = count_classes(df) | count_copies(df) | dict(
-        n_not_compared=int((found.kind=='not_compared').sum()),
-        n_issues=len(found),
-        issues=found.kind.value_counts().sort_index().to_dict(),
-        always_good=always_good(df),
-        shortcuts=shortcuts(df),
-        small_defects=small,
-        lacks=lacks(df),
-        told=told,
-        left_out=say_left_out(found.itertuples(index=False)),
-        source=str(src),
-        seconds=round(time.perf_counter()-start, 1))
-    return df, summary, found
+    summary = _summary(df, found, small, told)
+    return df, summary | dict(source=str(src), seconds=round(time.perf_counter()-start, 1)), found
 
 # %% ../nbs/17_inspect.ipynb #c0020
 def _plot_odd(found, levels=None, n=12):
@@ -159,6 +164,8 @@ _CLASSES = ('{n_train:,} training images, {n_good:,} good and {n_defect:,} defec
             '{n_test:,} test images.')
 _ALWAYS = (' Calling every part good would be right for {accuracy:.1%} of the labelled images '
            'and let every defect escape; its AUC is {auc:.1f}. So judge by AUC.')
+
+# %% ../nbs/17_inspect.ipynb #2f0b89c1
 _COPIES = ('{n_duplicates:,} files are byte copies of another ({n_duplicate_groups:,} sets), '
            "{n_pixel_duplicates:,} more have another's pixels, {n_near_duplicates:,} more are near copies: "
            'shifted by up to 4 pixels, turned, mirrored, relit or recoded, and with the noise of the same photograph. '
@@ -200,6 +207,7 @@ def _copy_sections(df, summary, found, fig):
     for k in ('leak','conflict','broken','not_compared'): parts += _listing(found, [k])
     yield 'Leaks, contradictions, broken files', parts
 
+# %% ../nbs/17_inspect.ipynb #0382e87e
 def _picture_sections(boxes, summary, found, fig):
     "Heading and parts of each section about single pictures and their boxes"
     odd = sorted(k for k in summary['issues'] if k.startswith('odd_'))
@@ -228,6 +236,7 @@ def _is_empty(part):
     if isinstance(part, (str,pd.DataFrame)): return not len(part)
     return part is None
 
+# %% ../nbs/17_inspect.ipynb #bbfcfa42
 def eda_report(
     path, # The HTML file
     df:pd.DataFrame, # The table from `inspect`

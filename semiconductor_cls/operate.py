@@ -17,6 +17,7 @@ from scipy.special import logit
 from .base.errors import *
 from .base.page import *
 from .auc import *
+from .auc import _as_arrays
 from .evaluate import *
 
 # %% ../nbs/35_operate.ipynb #c0005
@@ -70,22 +71,18 @@ def against_baselines(
     "A cost beside that of the cheapest way without a model"
     without = line.baselines(human_miss)
     best = min(without, key=without.get)
-    verb,gap = ('saves',without[best]-cost) if cost<=without[best] else ('costs',cost-without[best])
-    more = '' if verb=='saves' else ' more'
-    against = 'against' if verb=='saves' else 'than'
-    unit = line.currency
-    return (f'{verb} {gap:,.0f} {unit}{more} per million parts {against} the cheapest way without it '
-            f'({best}: {without[best]:,.0f} {unit})')
+    gap,unit = without[best]-cost,line.currency
+    other = f'the cheapest way without it ({best}: {without[best]:,.0f} {unit})'
+    if gap>=0: return f'saves {gap:,.0f} {unit} per million parts against {other}'
+    return f'costs {-gap:,.0f} {unit} more per million parts than {other}'
 
 # %% ../nbs/35_operate.ipynb #c0013
-def _arrays(y, p): return np.asarray(y, dtype=bool),np.asarray(p, dtype=float)
-
 def trade(
     y, # True for a defect
     p # Scores
 )->pd.DataFrame: # `threshold n_escapes n_overkills escape_rate overkill_rate`, 'reject everything' first
     "Escapes and overkill at every threshold that makes a difference"
-    y,p = _arrays(y, p)
+    y,p = _as_arrays(y, p)
     scores = np.unique(p)
     middle = (scores[1:]+scores[:-1])/2
     middle = np.where(middle>scores[:-1], middle, scores[1:]) # Some scores are so close that no number lies between
@@ -103,6 +100,7 @@ def _marked(marks):
     "Name, threshold and symbol of each mark"
     return [(name,t,symbol) for (name,t),symbol in zip((marks or {}).items(), itertools.cycle('osD^vP'))]
 
+# %% ../nbs/35_operate.ipynb #f7257df7
 def _draw_trade(ax, x, missed, n, sizes, defects):
     "The curve, its band and what zero misses prove; `missed` of `n` at each point, `defects` in a million parts"
     lo,hi = rate_ci(missed, n, sizes=sizes)
@@ -113,6 +111,7 @@ def _draw_trade(ax, x, missed, n, sizes, defects):
     proven = defects*rate_ci(0, n, sizes=sizes)[1]
     ax.plot(x[none], hi[none], color=DEFECT, ls='--', label=f'none missed: below {proven:,.0f} ppm')
 
+# %% ../nbs/35_operate.ipynb #396b5593
 def _mark_trade(ax, seen, good, defects, symbol, name):
     "One threshold on the trade; an empty symbol at the bound where no defect was missed"
     fill,escape = (None,seen['escape_rate']) if seen['n_escapes'] else ('none',seen['escape_hi'])
@@ -158,6 +157,7 @@ def _per_million(line, seen):
     measured = line.per_million(seen['escape_rate'], seen['overkill_rate'])
     return measured, line.per_million(seen['escape_hi'], seen['overkill_hi'])
 
+# %% ../nbs/35_operate.ipynb #ac6abbb0
 def _stretched(t): return logit(np.clip(t, 1e-4, 1-1e-4))
 
 def _threshold_axis(ax):
@@ -199,6 +199,7 @@ def defects_needed(
     "How many parts must be judged without a mistake before `rate` can be promised: about 3/rate"
     return int(np.ceil(np.log(1-level)/np.log1p(-rate)))
 
+# %% ../nbs/35_operate.ipynb #c70a0147
 def mistakes_allowed(
     n:int, # Parts
     rate:float, # Rate to be promised, in 0..1
@@ -214,11 +215,13 @@ def _worst(scores, groups, mask):
     if groups is None: return scores
     return pd.Series(scores).groupby(group_codes(groups, len(mask))[mask]).min().to_numpy()
 
+# %% ../nbs/35_operate.ipynb #9aa04fc8
 def _passing(p, score):
     "The lowest threshold that still passes `score`"
     above = p[p>score]
     return between(p, above.min()) if len(above) else float(np.nextafter(score, np.inf))
 
+# %% ../nbs/35_operate.ipynb #94887827
 def _kth_allowed(n, rate, level, what, of):
     "How many of `n` may be wrong, with confidence or (without `level`) just among these; refused if `n` is too small"
     if level:
@@ -244,7 +247,7 @@ def threshold_by_rate(
     of_escapes = overkill is None
     rate,what,of = (escape,'escape rate','defects') if of_escapes else (overkill,'overkill','good parts')
     if not 0<rate<1: raise UserError(f'{what} {rate}: give a share between 0 and 1, such as 0.001 for 0.1 %')
-    y,p = _arrays(y, p)
+    y,p = _as_arrays(y, p)
     scores = _worst(p[y], groups, y) if of_escapes else _worst(-p[~y], groups, ~y)
     kth = np.sort(scores)[_kth_allowed(len(scores), rate, level, what, of)]
     return between(p, kth) if of_escapes else _passing(p, -kth)
@@ -282,6 +285,7 @@ def report_point(
 # %% ../nbs/35_operate.ipynb #c0048
 def _pick(values, at): return np.take_along_axis(values, at[...,None], -1)[...,0]
 
+# %% ../nbs/35_operate.ipynb #6baaa6d0
 def _points_at(y, p, weights, recalls, overkills):
     "Overkill at each recall and recall at each overkill, for each set of weights"
     tp,fp = cum_counts(y, p, weights)
@@ -302,6 +306,7 @@ def _too_few(units, parts, of, room):
     need = int(np.ceil(1/room-1e-9))
     return f'{units:,} {of} cannot show it, {need:,} are needed'
 
+# %% ../nbs/35_operate.ipynb #8b73c587
 def _exact(by_recall, wrong, n, sizes):
     "Exact ends of overkill, or of recall, with `wrong` of `n` parts on the wrong side"
     lo,hi = rate_ci(wrong, n, sizes=sizes)
@@ -326,6 +331,7 @@ def _at_an_end(by_recall, room, value, y, groups):
 # %% ../nbs/35_operate.ipynb #c0053
 _GIVEN = dict(overkill=('recall','defects'), recall=('overkill','good parts')) # What is fixed, and what decides the cut
 
+# %% ../nbs/35_operate.ipynb #e93f60f8
 def _point(what, at, interval, y, groups, units, beyond):
     "One line of the table: `units` decide the cut, and `beyond` of them lie beyond it"
     given,of = _GIVEN[what]
@@ -347,7 +353,7 @@ def operating_points(
     n:int=1000 # Draws of the bootstrap
 )->pd.DataFrame: # `what at value lo hi note`
     "Overkill at fixed recall and recall at fixed overkill, with intervals"
-    y,p = _arrays(y, p)
+    y,p = _as_arrays(y, p)
     units = dict(overkill=n_units(groups, y), recall=n_units(groups, ~y)) # Those that decide the cut
     beyond = {('overkill',at): units['overkill']*(1-at) for at in recalls}
     beyond |= {('recall',at): units['recall']*at for at in overkills}

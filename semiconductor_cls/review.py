@@ -24,8 +24,9 @@ from .base.page import *
 from .auc import *
 from .evaluate import *
 from .operate import *
+from .auc import _as_arrays
 from .evaluate import _named_cuts
-from .operate import _arrays, _per_million, _worst
+from .operate import _per_million, _worst
 
 # %% ../nbs/36_review.ipynb #c0005
 def calibrate(
@@ -56,6 +57,7 @@ def _bound_below(t, scores, level):
     n,k = len(scores),np.searchsorted(scores, t)
     return np.where(k<n, stats.beta.ppf(level, k+1, np.maximum(n-k, 1)), 1.)
 
+# %% ../nbs/36_review.ipynb #0b55e708
 def escape_bound(
     y, # True for a defect
     p, # Scores
@@ -66,7 +68,7 @@ def escape_bound(
     level:float=.95 # Confidence
 ): # Upper bound of the escape rate, in 0..1
     "What a band lets escape at most: passed defects and those that people miss"
-    y,p = _arrays(y, p)
+    y,p = _as_arrays(y, p)
     scores = np.sort(_worst(p[y], groups, y))
     each = .5+level/2
     both = (1-human_miss)*_bound_below(lo, scores, each) + human_miss*_bound_below(hi, scores, each)
@@ -99,7 +101,7 @@ def band_rates(
     groups=None # Which parts belong together
 )->dict: # Rates, looks and what they come to per million, with upper bounds (`..._hi`)
     "What a review band does"
-    y,p = _arrays(y, p)
+    y,p = _as_arrays(y, p)
     defect,good,look = p[y],p[~y],_in_band(p, lo, hi)
     escape = (defect<lo).mean() + human_miss*look[y].mean()
     overkill = (good>=hi).mean()
@@ -118,6 +120,7 @@ def _thin(table, n):
     keep = np.linspace(0, len(table)-1, min(len(table), n)).astype(int)
     return table.iloc[np.unique(keep)]
 
+# %% ../nbs/36_review.ipynb #a8585e0b
 def _candidates(y, p, highest, n):
     "At most `n` lower and `n` upper thresholds, the lower ones not above `highest`"
     table = trade(y, p)
@@ -126,6 +129,7 @@ def _candidates(y, p, highest, n):
     high = (table.n_overkills.diff()!=0) | low
     return _thin(table[low], n), _thin(table[high], n)
 
+# %% ../nbs/36_review.ipynb #b1c3df76
 def _grid(los, his, name):
     "A column of the lower thresholds as rows, and of the upper ones as columns"
     return los[name].to_numpy()[:,None], his[name].to_numpy()[None]
@@ -154,7 +158,7 @@ def review_band(
     groups=None # Which parts belong together, as for `threshold_by_rate`
 )->dict: # As `band_rates`
     "The cheapest pair of thresholds (pass below, look between, reject above) for a share of looks or an escape rate"
-    y,p = _arrays(y, p)
+    y,p = _as_arrays(y, p)
     highest = None if escape is None else threshold_by_rate(y, p, escape=escape, groups=groups)
     los,his = _candidates(y, p, highest, max_cuts)
     lo,hi = _grid(los, his, 'threshold')
@@ -195,7 +199,7 @@ def band_saves(
     n:int=1000 # Draws of the bootstrap
 )->dict: # `saves_escapes_ppm saves_scrapped_ppm saves_cost`, each with `_lo` and `_hi` (NaN where no draw differs)
     "What a band saves per million parts against one threshold"
-    y,p = _arrays(y, p)
+    y,p = _as_arrays(y, p)
     found = bootstrap(_saver(y, p, t, lo, hi, line, human_miss), y, groups, n, on_logit=())
     saves = {}
     for k in ('escapes','scrapped','cost'):
@@ -209,6 +213,7 @@ def _saved(b, name):
     value,lo,hi = (b[name+end] for end in ('','_lo','_hi'))
     return 'no difference seen' if np.isnan(lo) else f'{value:,.0f} ({lo:,.0f} to {hi:,.0f})'
 
+# %% ../nbs/36_review.ipynb #f7f49b6a
 def _band_does(b, currency):
     "What a band does, in words, with bounds"
     no_escape,no_overkill = not b['escape_rate'],not b['overkill_rate']
@@ -253,12 +258,14 @@ def train_share(
 # %% ../nbs/36_review.ipynb #c0050
 def _parts(df): return (df.label=='defect').to_numpy(), df.p_defect.to_numpy(), df.get('group')
 
+# %% ../nbs/36_review.ipynb #00a7d363
 def _choose(y, p, groups, line, escape, overkill):
     "The rule in words, and the threshold"
     if escape is None and overkill is None: return 'cost', threshold_by_cost(y, p, line)
     t = threshold_by_rate(y, p, escape, overkill, groups=groups)
     return (f'escape rate below {escape}' if overkill is None else f'overkill below {overkill}'), t
 
+# %% ../nbs/36_review.ipynb #191e501c
 def _point_facts(y, p, groups, t, line, on_line):
     "What a threshold does, as entries of `operating.json`"
     seen = rates(y, p, t, groups)
@@ -276,6 +283,7 @@ def _line_words(line):
     return (f'a line with {100*line.defect_rate:g} % defects, where an escape costs {line.escape_price:g} {unit} '
             f'and an overkill {line.overkill_price:g} {unit}')
 
+# %% ../nbs/36_review.ipynb #c451b4fc
 def _why(line, rule, looks):
     "Why a decision was made, in a sentence"
     by = 'the cheapest' if rule=='cost' else f'kept on new parts with 95 % confidence: {rule};'
@@ -305,6 +313,7 @@ def _calibration(valid, test, trained_rate):
     log_loss = dict(before=before, after=after)
     return calibrated, dict(temperature=temperature, trained_rate=trained_rate, log_loss=log_loss)
 
+# %% ../nbs/36_review.ipynb #24be1e9e
 def _review(valid, test, t, line, looks, escape, human_miss):
     "Choose a band on validation and report it on test, as entries of `operating.json`; nothing without `looks`"
     if looks is None: return {}
@@ -335,6 +344,7 @@ def _cost_entries(found, line, human_miss):
     return dict(cost=cost, baselines=without, worth=against_baselines(cost, line, human_miss),
                 pays=bool(cost<=min(without.values())))
 
+# %% ../nbs/36_review.ipynb #ac65c884
 def cost_table(
     found:dict # What `operating.json` holds
 )->pd.DataFrame: # `way`, and the cost in a million parts
@@ -361,6 +371,7 @@ def _decided_parts(found):
     says = 'Review band: parts between the two thresholds are looked at by a person.'
     return [says, pair_table(band, as_text=False), _INSTEAD, pair_table(found['report'])]
 
+# %% ../nbs/36_review.ipynb #1d26c75b
 def _worth_parts(found):
     "What the decision costs beside the ways without a model; nothing of an older version, which did not reckon it"
     if 'worth' not in found: return []

@@ -25,6 +25,7 @@ def _links(values):
 # %% ../nbs/19_split.ipynb #c0007
 TOGETHER = ('hash','group','copy_group') # Columns whose equal values stay together always
 
+# %% ../nbs/19_split.ipynb #b0f40857
 def _by_values(df, by):
     "The values of a column, or the parts that a pattern finds in the names"
     if by not in df and not by.isidentifier(): return parts_of_names(df.path, by).set_axis(df.index)
@@ -35,6 +36,7 @@ def _by_values(df, by):
         raise UserError(f'{by}: no image has a value in this column, so there is nothing to keep together')
     return df[by]
 
+# %% ../nbs/19_split.ipynb #ba07e793
 def group_ids(
     df:pd.DataFrame, # The table; the columns of `TOGETHER` are used where present
     by:str=None # What else stays together: a column such as 'lot', or a pattern for the names of files
@@ -59,6 +61,7 @@ def _is_pure(strata, groups):
     pairs = np.unique(np.stack([strata,groups]), axis=1)
     return pairs.shape[1]==len(np.unique(groups))
 
+# %% ../nbs/19_split.ipynb #b56f028f
 def _numbered(splits, n):
     "Which of scikit-learn's splits holds each of `n` items"
     folds = np.empty(n, dtype=int)
@@ -84,6 +87,7 @@ def fold_ids(
 # %% ../nbs/19_split.ipynb #c0016
 def _n_folds(frac): return max(2, round(1/frac)) # Of which one is about the share `frac`
 
+# %% ../nbs/19_split.ipynb #d65d5267
 def _holdout(strata, groups, frac, seed):
     "Mask of a stratified share `frac` of the groups"
     strata,groups = _codes(strata, groups)
@@ -98,6 +102,7 @@ def _holdout(strata, groups, frac, seed):
 # %% ../nbs/19_split.ipynb #c0019
 MIN_PER_CLASS = 8 # Below this a class cannot be present in training, validation and test
 
+# %% ../nbs/19_split.ipynb #aedda975
 def _check_counts(df, given=()):
     "Refuse a table with too few different images of a class; `given` are the labels of the sets that the source names"
     counts = df.groupby('label').group.nunique().reindex(CLASSES).fillna(0).astype(int)
@@ -110,6 +115,7 @@ def _check_counts(df, given=()):
         raise UserError(f'only {n} different {label} images: at least {MIN_PER_CLASS} are needed '
                         'to split them into train, valid and test')
 
+# %% ../nbs/19_split.ipynb #207950f1
 def _check_classes(df):
     "Refuse a split in which a set lacks a class"
     for name in ('train','valid','test'):

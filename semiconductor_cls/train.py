@@ -39,7 +39,7 @@ def seed_epoch(
     for tfm in dls.train.after_item.fs:
         if isinstance(tfm, Augment): seed_augs(tfm.augs, seed)
 
-# %% ../nbs/29_train.ipynb #bfa99918
+# %% ../nbs/29_train.ipynb #289da794
 @contextmanager
 def same_each_time(
     device, # Where a network is trained
@@ -74,6 +74,7 @@ def _fetched(rows):
     columns = {name:torch.stack([row[name] for row in rows]).tolist() for name in ('loss','defects')}
     return [row | dict(zip(columns, pair)) for row,pair in zip(rows, zip(*columns.values()))]
 
+# %% ../nbs/29_train.ipynb #1e197472
 def _epoch_row(diary):
     "What one epoch was"
     steps,seconds = pd.DataFrame(diary.steps),diary.train_seconds
@@ -115,16 +116,19 @@ class Diary(Callback):
         seed_epoch(self.dls, self.seed, self.size, self.stage, self.epoch)
         self.steps,self.unread,self.wait,self.start = [],[],0.,time.perf_counter()
 
-    def before_train(self):
-        "Start the clock"
-        desc = f'{self.size} px, {self.stage}, epoch {self.epoch+1}/{self.n_epoch}'
-        self.bar,self.mark = progress(total=len(self.dls.train), desc=desc),time.perf_counter()
+# %% ../nbs/29_train.ipynb #defda19a
+@patch
+def before_train(self:Diary):
+    "Start the clock"
+    desc = f'{self.size} px, {self.stage}, epoch {self.epoch+1}/{self.n_epoch}'
+    self.bar,self.mark = progress(total=len(self.dls.train), desc=desc),time.perf_counter()
 
-    def before_batch(self):
-        "Count how long the model waited for data"
-        if self.training: self.wait += time.perf_counter()-self.mark
+@patch
+def before_batch(self:Diary):
+    "Count how long the model waited for data"
+    if self.training: self.wait += time.perf_counter()-self.mark
 
-# %% ../nbs/29_train.ipynb #30005009
+# %% ../nbs/29_train.ipynb #a6e8f677
 AHEAD = 100 # Steps that a GPU may be behind
 
 class _Smooth(AvgSmoothLoss):
@@ -147,7 +151,7 @@ def read(self:Diary):
     for row in rows: check_loss(row['loss'], f'{self.size} px, {self.stage}, epoch {self.epoch+1}')
     if self.training: self.steps += rows
 
-# %% ../nbs/29_train.ipynb #c0015
+# %% ../nbs/29_train.ipynb #2db5b2ac
 @patch
 def after_batch(self:Diary):
     "Write down one step"
@@ -157,6 +161,7 @@ def after_batch(self:Diary):
     self.bar.update()
     self.mark = time.perf_counter()
 
+# %% ../nbs/29_train.ipynb #8fb67b71
 @patch
 def after_train(self:Diary):
     "Stop the clock, when the last step is done"
@@ -181,6 +186,7 @@ def _plain(opt):
     hypers = [{k:float(v) if isinstance(v, float) else v for k,v in group.items()} for group in opt['hypers']]
     return dict(state=[dict(o) for o in opt['state']], hypers=hypers)
 
+# %% ../nbs/29_train.ipynb #b3bc561d
 def save_checkpoint(
     learn:Learner, # With its moving average and its scale, or `None`, as `ema` and `amp`
     path, # The file
@@ -192,6 +198,7 @@ def save_checkpoint(
     state = dict(model=learn.model.state_dict(), opt=_plain(learn.opt.state_dict()), **kept)
     with atomic_tensors(path) as part: torch.save(dict(**state, stage=stage, epoch=epoch), part)
 
+# %% ../nbs/29_train.ipynb #333dc31b
 def load_checkpoint(
     path, # Written by `save_checkpoint`
 )->dict|None: # None if there is none
@@ -233,6 +240,7 @@ def recipe_dls(
 def _place_grads(model):
     for p in model.parameters(): p.grad = torch.zeros_like(p) if p.requires_grad else None
 
+# %% ../nbs/29_train.ipynb #1a7469dd
 def _new_learner(dls, r, weights, cbs):
     "A learner with what the recipe switches on, its model where it will be trained"
     mixed = r.precision!='fp32'
@@ -307,6 +315,7 @@ def _done(r, ckpt):
         done[size,stage] = n if k<=ckpt['stage'] else 0
     return done
 
+# %% ../nbs/29_train.ipynb #331cd276
 def _until(rows, r, ckpt):
     "Rows of the diary up to a checkpoint"
     done = _done(r, ckpt)
@@ -337,12 +346,14 @@ def _tensorboard(run):
         raise UserError("tracking needs the extra: pip install 'semiconductor_cls[track]'") from None
     return TensorBoardCallback(run/'tensorboard', trace_model=False, log_preds=False)
 
+# %% ../nbs/29_train.ipynb #d7c8281b
 def _asked(df, r, seed):
     "What `run.json` says before a training; another number of threads gives other bytes"
     sets = fingerprint(df, ('hash','split'))
     return dict(recipe=dataclasses.asdict(r), seed=seed, fingerprint=fingerprint(df), split_fingerprint=sets,
                 threads=torch.get_num_threads(), commit=git_commit())
 
+# %% ../nbs/29_train.ipynb #1b024a53
 def _made(learn, r):
     "What `run.json` says after it"
     channels,stats = 3 if learn.dls.cache.data.ndim==4 else 1,arch_cfg(r.arch)['stats']
@@ -358,6 +369,7 @@ def preds_table(
     "Predictions keyed by file"
     return df.loc[rows, ['id','path','label']].assign(p_defect=p).sort_values('id', kind='stable')
 
+# %% ../nbs/29_train.ipynb #5e95eb01
 def sets_to_predict(
     df:pd.DataFrame, # A table after `split_table`
 )->dict: # Name of a set → its rows
@@ -365,6 +377,7 @@ def sets_to_predict(
     rows = {part:df.index[df.split==part] for part in ('valid','test','unlabelled')}
     return {part:o for part,o in rows.items() if part!='unlabelled' or len(o)}
 
+# %% ../nbs/29_train.ipynb #de610d52
 def _write_preds(run, df, learn, tta, predict=predict_rows):
     "Predictions of each set"
     for part,rows in sets_to_predict(df).items():
@@ -383,6 +396,7 @@ def _epoch_log(run, hist, steps, tell):
         tell(row)
     return log
 
+# %% ../nbs/29_train.ipynb #6d3bad08
 def _write_model(run, df, learn, r, is_old):
     "The model, and what is known once it is trained"
     run.update(**_made(learn, r))
@@ -434,6 +448,7 @@ def _check_made(info, path):
     except UserError as error: raise UserError(f'{path}: arch {error}') from None
     return recipe
 
+# %% ../nbs/29_train.ipynb #cf7d2932
 def load_run_model(
     run:Run, # Finished
 )->nn.Module: # In evaluation mode

@@ -28,6 +28,7 @@ def _smooth(a):
         a = (far+far2 + 4*(near+near2) + 6*middle)*np.float32(1/16)
     return a
 
+# %% ../nbs/38_unlike.ipynb #eee346c4
 def _cells(a, n):
     "Means over n x n cells of a batch, a row a picture"
     side = a.shape[1]//n
@@ -40,6 +41,7 @@ def _squares(x, side=96):
         x = np.stack([np.asarray(Image.fromarray(o).resize((side,side), Image.Resampling.BILINEAR)) for o in x])
     return x.astype(np.float32)
 
+# %% ../nbs/38_unlike.ipynb #ab3457f8
 def _details(gray, scales=4):
     "How strong details are, in 4 x 4 cells of each scale; and how much stronger bright ones are than dark ones"
     strong,bright = [],[]
@@ -58,6 +60,7 @@ _WORDS = dict(gray='gray levels', layout='what lies where', texture='texture', e
              fineness='sharpness', colour='colour') # Part of a description → what a note calls it
 _LEVELS = 0, .02, .1, .25, .5, .75, .9, .98, 1 # Quantiles of the gray levels
 
+# %% ../nbs/38_unlike.ipynb #824ef4ae
 def describe(
     x:np.ndarray # uint8 (n,side,side), gray, or (n,side,side,3)
 )->dict: # Part → (n,d)
@@ -112,6 +115,7 @@ def _others(rows, groups):
     squared[groups[:,None]==groups] = np.inf
     return np.log(np.sqrt(np.maximum(squared.min(1), 0))+.01)
 
+# %% ../nbs/38_unlike.ipynb #69fd1b9c
 def _usual(k, v, groups):
     "One part of all descriptions: its arrays, and how far each picture lies from the others"
     mean,scale = v.mean(0),v.std(0)+_FLOOR[k]
@@ -132,6 +136,7 @@ def n_beyond(
     from scipy import stats # which a bundle does not need
     return int(stats.binom.ppf(1-_SURE, n, _RATE))-1
 
+# %% ../nbs/38_unlike.ipynb #7a838737
 def _limit(far):
     "The limit of the distances of own pictures"
     from scipy import stats
@@ -149,6 +154,7 @@ def _ranges(sizes):
     sides = np.stack([wide, high, wide/high])
     return np.stack([sides.min(1), sides.max(1)], 1)
 
+# %% ../nbs/38_unlike.ipynb #35c0bb11
 def learn_likeness(
     x:np.ndarray, # Own pictures, as for `describe`
     sizes, # (width, height) of each file
@@ -172,6 +178,7 @@ def _odd_size(size, ranges): # '' if it is none
     seen = ' x '.join(f'{low:.0f}' if low==most else f'{low:.0f} to {most:.0f}' for low,most in ranges[:2])
     return f'{UNLIKE} ({wide} x {high} pixels, training has {seen})'
 
+# %% ../nbs/38_unlike.ipynb #c98ba8ab
 def unlike_notes(
     likeness:Likeness, # Of the product; `None` where nothing is known
     x:np.ndarray, # Pictures, as for `describe`
@@ -197,12 +204,14 @@ def likeness_bytes(
     "The content of the file"
     return save({k:np.ascontiguousarray(v) for k,v in likeness.t.items()})
 
+# %% ../nbs/38_unlike.ipynb #cd61f31b
 def likeness_id(
     data:bytes # The content of the file
 )->str: # 64 hex digits
     "What tells it from every other"
     return hashlib.sha256(data).hexdigest()
 
+# %% ../nbs/38_unlike.ipynb #3f93bb43
 def read_likeness(
     data:bytes, # What the file holds
     path # Named in the error
@@ -223,6 +232,7 @@ def keep_likeness(
     with atomic_path(run/UNLIKE_FILE) as part: part.write_bytes(likeness_bytes(likeness))
     run.update(unlike=dict(pictures=likeness.n, limit=likeness.limit))
 
+# %% ../nbs/38_unlike.ipynb #9ade7acd
 def open_likeness(
     run:Run # Of one model or of a committee
 )->Likeness|None: # `None` where the run knows nothing of it

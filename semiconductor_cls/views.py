@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .base.errors import *
 from .data import *
 
-# %% ../nbs/26_views.ipynb #fe1360a9
+# %% ../nbs/26_views.ipynb #237846ce
 def check_device(
     device, # Such as 'cuda'; `None` is always fine
 ):
@@ -54,7 +54,7 @@ def normalise(
     mean,std = _on(tuple(map(tuple, stats)), x.device)
     return (x.float()/255-mean)/std
 
-# %% ../nbs/26_views.ipynb #688c1855
+# %% ../nbs/26_views.ipynb #5b1fa4fc
 def exactly(
     device:torch.device # Where a network scores
 ): # A context; one at a time
@@ -75,6 +75,7 @@ def predict_batch(
     with exactly(xb.device): views = [model(o).float().softmax(1)[:,column] for o in tta_views(xb, tta)]
     return torch.stack(views).mean(0)
 
+# %% ../nbs/26_views.ipynb #d2addf8d
 def predict_rows(
     model:nn.Module, # Body and head; put into evaluation mode
     dls:DataLoaders, # Made by `make_dls`

@@ -29,7 +29,7 @@ JOBS = dict(
     eda=Job('eda parts.csv --out eda', 'eda/issues.csv'),
     clean=Job('clean parts.csv --no-unboxed --out cleaned', 'cleaned/*.csv'),
     synth=Job('synth drawn --scale 0.002', 'drawn/*.csv drawn/train/*/*/*.bmp'),
-    evaluate=Job('evaluate runs/a', 'runs/a/operating.json runs/a/preds_*.csv'),
+    evaluate=Job('evaluate runs/a', 'runs/a/*.json* runs/a/sections/*.json runs/a/figures/*.png runs/a/preds_*.csv'),
     labels=Job('labels runs/a', 'runs/a/suspects.csv'),
     explain=Job('explain runs/a', 'runs/a/mistakes.csv runs/a/explain_scores.csv'),
     export=Job('export runs/a', 'runs/a/export/model.onnx'),
@@ -61,13 +61,27 @@ def finish(folder, job, text):
     bad = code!=0 and not (job.until and (folder/job.until).exists())
     return time.monotonic()-begun, (folder/'said.txt').read_text()[-300:] if bad else ''
 
-def timeless(content): # A table of scores says when its command began
-    return re.sub(rb'20\d\d-\d\d-\d\dT[\d:]{8}\+00:00', b'', content)
+def decision_ids(folder):
+    "The id of each decision, which hashes its time, and what stands for it: whose it is, and its place in the history"
+    lines = [(o.parent.name,i,line) for o in folder.glob('runs/*/decisions.jsonl')
+             for i,line in enumerate(o.read_bytes().splitlines())]
+    return {json.loads(line)['id'].encode():f'{run} {i}'.encode() for run,i,line in lines}
+
+def timeless(content, ids): # A table of scores says when its command began
+    content = re.sub(rb'20\d\d-\d\d-\d\dT[\d:]{8}\+00:00', b'', content)
+    return re.sub(rb'\bd[0-9a-f]{10}\b', lambda found: ids.get(found[0], found[0]), content)
+
+def hashed(path, ids):
+    "Hash of a file, but for the times in it; of `run.json` the names of the files whose hashes it keeps"
+    content = timeless(path.read_bytes(), ids)
+    if path.name=='run.json': content = repr(sorted(json.loads(content).get('files') or ())).encode()
+    return hashlib.md5(content).hexdigest()
 
 def result(folder, job):
-    "Hash of each output, but for the times in it"
+    "Hash of each output"
     paths = sorted(o for pattern in job.outputs.split() for o in folder.glob(pattern))
-    return {str(o.relative_to(folder)):hashlib.md5(timeless(o.read_bytes())).hexdigest() for o in paths}
+    ids = decision_ids(folder)
+    return {str(o.relative_to(folder)):hashed(o, ids) for o in paths}
 
 def all_finished(folder): # Runs that a command has made or changed
     return all(json.loads(o.read_text()).get('status')=='finished' for o in folder.glob('runs/*/run.json'))
@@ -104,7 +118,8 @@ def one(home, rng, name, reference):
     was_done = 'use --overwrite' in bad and result(folder, job)==want and all_finished(folder)
     if was_done: bad = '' # it was killed after that, and says so
     if bad: return f'the command does not go on: {bad}'
-    if result(folder, job)!=want: return 'another result'
+    differs = sorted(name for name,_ in set(want.items())^set(result(folder, job).items()))
+    if differs: return f"another result: {', '.join(dict.fromkeys(differs))}"
     return f'left behind: {there}' if (there := left(folder)) else ''
 
 def soak(home, n, seed=0, names=tuple(JOBS)):

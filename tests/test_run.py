@@ -1,8 +1,10 @@
 "A run is a closed thing: one writer, written once, found from anywhere, and a stranger's run is refused in a line"
 import json, os, resource, shutil, signal, subprocess, sys, time
+import matplotlib.pyplot as plt
 import pytest
 from conftest import tree
 from soak_kills import soak
+from semiconductor_cls.auc import metrics_ci
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import *
 from semiconductor_cls.base.run import *
@@ -71,6 +73,43 @@ def test_a_kill_at_any_rename_leaves_the_old_run_or_the_new(stub, tmp_path, monk
         assert info['status']==('running' if info['seed']==7 else 'finished')
         create_run(tmp_path/'a', overwrite=True)
         assert not [o for o in tmp_path.glob('.a*')]
+
+@pytest.mark.slow
+def test_a_kill_at_any_rename_of_evaluate_is_made_good_by_the_same_command(stub, tmp_path, monkeypatch):
+    "Each file is the one of a run that nobody touched, also the history of decisions and the hashes"
+    class Kill(BaseException): pass
+    def drawn(fig, path):
+        plt.close(fig)
+        write_text(path, 'drawn')
+    for room in ('evaluate','review'): monkeypatch.setattr(f'semiconductor_cls.{room}.save_fig', drawn)
+    monkeypatch.setattr('semiconductor_cls.evaluate.metrics_ci', lambda y, p, groups, n: metrics_ci(y, p, groups, 20))
+    monkeypatch.setattr('semiconductor_cls.base.run.now', lambda: '2026-11-27T08:00:00+00:00')
+    def files(run): return {o:(run/o).read_bytes() for o in tree(run.path) if (run/o).is_file()}
+    def fresh():
+        shutil.rmtree(tmp_path/'a', ignore_errors=True)
+        run = Run(stub('a'))
+        run.decide(.5, .5, 'youden')
+        write_json(run/'metrics.json', dict(seconds=7.))
+        run.finish()
+        return run
+    run,real = fresh(),os.replace
+    operate_run(run, Line(.01, 100, 1))
+    want = files(run)
+    for n in range(40):
+        run,left = fresh(),iter(range(n))
+        def replace(a, b):
+            if next(left, None) is None: raise Kill
+            real(a, b)
+        with monkeypatch.context() as m:
+            m.setattr('os.replace', replace)
+            try: operate_run(run, Line(.01, 100, 1))
+            except Kill: killed = True
+            else: killed = False
+        if not killed: break
+        operate_run(run, Line(.01, 100, 1))
+        differs = [o for o,content in files(run).items() if content!=want.get(o)]
+        assert not differs and files(run).keys()==want.keys(), (n, differs)
+    assert 12<n<40
 
 def flip(path):
     data = bytearray(path.read_bytes())

@@ -56,6 +56,7 @@ class Link(NamedTuple):
     text:str
     href:str # Relative to the page, quoted
 
+# %% ../../nbs/06_base.page.ipynb #d903bf99
 def file_link(
     path, # A file
     page, # The page that will lead there
@@ -112,6 +113,7 @@ def _picture(png, name):
     alt = f"{title}{'' if title.endswith('?') else '.'} {caption}" if title else name.replace('_', ' ')
     return dict(kind='picture', png=base64.b64encode(png).decode(), alt=alt, title=title, caption=caption)
 
+# %% ../../nbs/06_base.page.ipynb #d081bca4
 def _part(o):
     "A part of a page as the template wants it"
     if isinstance(o, Lead): return dict(kind='lead', text=o.text)
@@ -171,6 +173,7 @@ def _part_out(run, o):
     cells = o.astype(object).where(o.notna(), None)
     return dict(columns=[str(name) for name in o.columns], rows=cells.values.tolist())
 
+# %% ../../nbs/06_base.page.ipynb #9910200f
 def write_section(
     run:Run, # Whose page will show it
     name:str, # What the section is called; one of that name is replaced
@@ -200,6 +203,7 @@ def _table_in(o):
     if all(len(row)==len(columns) for row in rows): return pd.DataFrame(rows, columns=columns, dtype=object)
     raise ValueError('a row has too few or too many cells')
 
+# %% ../../nbs/06_base.page.ipynb #697367c6
 def _part_in(run, o):
     "A part as `write_report` takes it; `None` for a file that is gone, and for a file of no rows"
     if isinstance(o, str): return o
@@ -219,6 +223,7 @@ def _section(run, d):
     section = Section(index(d['order']), parts, tuple(map(str, d['replaces'])))
     return section if os.path.isfile(_file_in(run, d['needs'])) else None
 
+# %% ../../nbs/06_base.page.ipynb #1c2632d6
 def read_sections(
     run:Run # In which commands have left sections
 )->dict: # Name → `Section`

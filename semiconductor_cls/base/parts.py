@@ -53,6 +53,7 @@ def count_images(folder)->int: # Links to folders are not followed
     if os.path.islink(folder): return 0
     return sum(_has_image_ext(name) for _,_,files in os.walk(folder) for name in files)
 
+# %% ../../nbs/08_base.parts.ipynb #9044eeda
 def _left_as(name):
     "What a file is left out as by its name; '' for a picture, and for a hidden file that would be none"
     if name.startswith('.'): return 'hidden' if _has_image_ext(name) else ''
@@ -69,6 +70,7 @@ def left_out_issues(
     return [issue(folder, 'not_an_image' if what.startswith("'") else kind, what, f'{n:,}{detail}')
             for (folder,what),n in left.items() if n]
 
+# %% ../../nbs/08_base.parts.ipynb #37550188
 def say_left_out(
     findings # Tuples from `issue`, those of other kinds too
 )->str: # '' where nothing was left out
@@ -147,6 +149,7 @@ def on_disk(
             if os.path.lexists(path): return path, how or 'in another Unicode form'
     return plain,''
 
+# %% ../../nbs/08_base.parts.ipynb #0c9c7147
 def read_as_issues(
     source, # The table or list with the names
     hows # How each name was read, from `on_disk`
@@ -162,6 +165,7 @@ def _named_for(stem): # '7' of '7_mask' and of 'mask_7'
     found = MASK_NAME.fullmatch(stem)
     return found and (found['name'] or found['named']).lower()
 
+# %% ../../nbs/08_base.parts.ipynb #d6f62c95
 def mask_pairs(
     names # Of the pictures in one folder
 )->list: # (the name that may be a mask, the picture it is named for)
@@ -177,6 +181,7 @@ def _pixels(f): # Gray levels, or None where there are none
     try: return np.asarray(open_image(f).convert('L'))
     except ImageError: return None
 
+# %% ../../nbs/08_base.parts.ipynb #77186479
 def _is_two_valued(a): # All but 2 % of the pixels lie near the darkest or the brightest level
     low,high = int(a.min()),int(a.max())
     if high-low<64: return len(np.unique(a))<=2
@@ -190,6 +195,7 @@ def mask_facts(
     pixels = _pixels(f)
     return None if pixels is None else (pixels.shape, bool(_is_two_valued(pixels)))
 
+# %% ../../nbs/08_base.parts.ipynb #1b64d67f
 def is_mask_of(
     mask, # From `mask_facts`
     picture # From `mask_facts`
@@ -244,6 +250,7 @@ def named_masks(
     return [(os.path.join(folder, mask), os.path.join(folder, picture))
             for folder,names in folders.items() for mask,picture in mask_pairs(names)]
 
+# %% ../../nbs/08_base.parts.ipynb #1db20725
 def find_masks(
     paths, # Of pictures
     facts=_facts_of # Path → `mask_facts`
@@ -274,6 +281,7 @@ def _offered(df, masks): # Picture → boxes; findings
             issues.append(issue(path, 'boxes_from_mask', of[path], f'{len(spots)} boxes'))
     return offered,issues
 
+# %% ../../nbs/08_base.parts.ipynb #b13a3af3
 def masks_to_boxes(
     df # A table of images
 ): # The table without the masks in it
@@ -288,9 +296,10 @@ def masks_to_boxes(
 
 # %% ../../nbs/08_base.parts.ipynb #c7bbab0f
 def _is_listed_anyway(path, root): # Whether a link leads to a folder below `root` that is entered by its own name
-    below = os.path.relpath(os.path.realpath(path), root)
-    return below.split(os.sep)[0]!='..' and not any(map(is_side_folder, below.split(os.sep)[below=='.':]))
+    below = Path(os.path.relpath(os.path.realpath(path), root)).parts
+    return '..' not in below and not any(map(is_side_folder, below))
 
+# %% ../../nbs/08_base.parts.ipynb #8db93a34
 def _enter(place, dirs, root, seen):
     "Folders to enter: real ones, and links that lead to what has not been seen"
     links = [o for o in dirs if os.path.islink(f'{place}/{o}')]

@@ -23,6 +23,7 @@ def _shared(paths):
     try: return os.path.commonpath(folders)
     except ValueError: return ''    # relative and absolute ones, or none
 
+# %% ../../nbs/09_base.pictures.ipynb #e0bba8b7
 def picture_places(
     df:pd.DataFrame, # A table
     run # Path of the run that is made of it
@@ -40,6 +41,7 @@ def _find(places, md5):
         if not md5 or file_md5(path)==md5: return path,''
     return (there[0],'another picture than in training') if there else (places[0],'not found')
 
+# %% ../../nbs/09_base.pictures.ipynb #c388aec7
 def _roots(run, paths):
     "What the paths of a table share, and the folders that may stand for it"
     kept = run.info.get('pictures') or {}
@@ -63,6 +65,7 @@ def located(self:Run,
     found = parallel_map(find, df.path.tolist())
     return df.assign(path=[path for path,_ in found], lacks=[why for _,why in found])
 
+# %% ../../nbs/09_base.pictures.ipynb #a27d5bbe
 def lacking(
     df:pd.DataFrame # From `located`
 )->str: # '' where nothing is missing

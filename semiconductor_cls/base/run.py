@@ -443,8 +443,17 @@ def _write_history(run, entries):
         lines.append(json.dumps(entry, sort_keys=True)+'\n')
     with run.writes('decisions.jsonl'): write_text(run/'decisions.jsonl', ''.join(lines))
 
-# %% ../../nbs/04_base.run.ipynb #f4a17e36
+# %% ../../nbs/04_base.run.ipynb #ab13ebfb
 _SAME = ('lo','hi','rule','why','model') # What makes a decision the same one
+
+def _is_last(known, made):
+    "Whether a decision is the one that stands already"
+    return bool(known and known[-1]['id']) and all(known[-1][name]==made[name] for name in _SAME)
+
+def _lacks_hash(run, name):
+    "Whether a run keeps hashes, but none of this file: its writer was killed"
+    kept = run.info.get('files')
+    return kept is not None and name not in kept
 
 @patch
 def decide(self:Run,
@@ -459,9 +468,11 @@ def decide(self:Run,
     _check_cuts(self/'decisions.jsonl', self, made['lo'], made['hi'])
     with hold(self.path):
         known = self.decisions if (self/'run.json').exists() else []
-        if not known or not known[-1]['id'] or any(known[-1][name]!=made[name] for name in _SAME):
+        is_new = not _is_last(known, made)
+        if is_new:
             who = dict(time=now(), who=_user(), command=command or self.info.get('command') or '')
-            _write_history(self, [*known, who|made])
+            known.append(who|made)
+        if is_new or _lacks_hash(self, 'decisions.jsonl'): _write_history(self, known)
         return _standing(self.decisions[-1])
 
 # %% ../../nbs/04_base.run.ipynb #c0032

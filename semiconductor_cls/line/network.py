@@ -33,6 +33,7 @@ def idle_gpu()->bool:
     "Whether there is a GPU, which scoring takes only if told to"
     return torch.cuda.is_available()
 
+# %% ../../nbs/64_line.network.ipynb #f55597ac
 class TorchScorer:
     "Scores pixels with the model of a run, or with the models of a committee"
     runtime,lanes = 'torch',LANES
@@ -67,6 +68,7 @@ def score(self:TorchScorer,
     scores = [_network_scores(model, info, xs[info['size']]) for model,info,_ in self.members]
     return committee(np.stack(scores, axis=1), [w for *_,w in self.members], self.how)
 
+# %% ../../nbs/64_line.network.ipynb #15672fa8
 @patch
 def threads(self:TorchScorer,
     n:int=None # As before if `None`

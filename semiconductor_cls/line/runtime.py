@@ -39,7 +39,7 @@ def pieces(
     def piece(start): return {f'x{side}':x[start:start+size] for side,x in xs.items()}
     return [(start,piece(start)) for start in range(0, n, size)]
 
-# %% ../../nbs/62_line.runtime.ipynb #928c66ea
+# %% ../../nbs/62_line.runtime.ipynb #60aaf48d
 def providers(
     ort, # onnxruntime
     device:str=None # 'cpu' (if `None`), 'cuda' or 'cuda:1'
@@ -63,7 +63,7 @@ def check_provider(
     raise UserError('--device cuda: onnxruntime cannot use this GPU (driver, CUDA or cuDNN do not fit its build); '
                     'use --engine torch')
 
-# %% ../../nbs/62_line.runtime.ipynb #f3a7bc3d
+# %% ../../nbs/62_line.runtime.ipynb #9c269e41
 def onnx_scorer(
     graph:bytes, # An ONNX file
     threads:int=None, # The number of cores if `None`
@@ -97,7 +97,8 @@ def openvino_scorer(
     if device not in (None,'cpu'):
         raise UserError(f'--device {device}: OpenVINO runs on the CPU here; '
                         'export --format onnx, or use --engine torch')
-    ov,core = *need('openvino'),_openvino()
+    ov, = need('openvino')
+    core = _openvino()
     model = core.read_model(graph, weights) if isinstance(graph, bytes) else graph
     hints = dict(PERFORMANCE_HINT='THROUGHPUT', INFERENCE_PRECISION_HINT='f32',
                  INFERENCE_NUM_THREADS=threads or n_cpus())
@@ -117,6 +118,7 @@ def openvino_scorer(
 NO_INT8 = ("--int8 is for --format openvino: onnxruntime's 8-bit graph was measured slower than its 32-bit one, "
            "and lost up to 0.005 AUC")
 
+# %% ../../nbs/62_line.runtime.ipynb #ba4c212c
 class Runtime(NamedTuple):
     "What runs the graphs of one format"
     name:str # Its package, and its word in a manifest
