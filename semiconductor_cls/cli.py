@@ -398,11 +398,13 @@ def _plan_predict(run, images, out, engine, submission, as_json):
     plan(counted(len(list_inputs(images)), 'file'), f'score them with {run}', [out], as_json)
 
 # %% ../nbs/99_cli.ipynb #6c95cdd7
-def _watched(run, watch, out, engine, settle, device=None): # Files without a score, the counts, and a line about them
+def _watched(run, watch, out, engine, settle, results, webhook, device=None): # What went wrong, counts, a line
     from semiconductor_cls.line.watch import watch_folder
-    n = watch_folder(run, watch, out, engine, settle, say, device=device)
-    broken = n['']
-    return broken, n, f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
+    n = watch_folder(run, watch, out, engine, settle, say, results=results, webhook=webhook, device=device)
+    broken,due = n[''],n.pop('unposted', 0)
+    said = f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
+    if due: said += f"; {counted(due, 'row')} not posted, which the same command does at its next start"
+    return broken or due, n | {'unposted':due} if webhook else n, said
 
 def _scored(run, images, out, engine, submission, device=None): # The same of a table that is made at once
     if engine=='ray':
@@ -426,20 +428,26 @@ def predict(
     engine:str='auto', # torch, export, or auto: the exported graph where there is one; ray: auto on a cluster
     watch:Optional[Path]=None, # Score files as they arrive in this folder, until Ctrl-C
     settle:float=2., # With --watch: seconds that a file must not change before it is scored
+    results:Optional[Path]=None, # With --watch: a folder that gets a JSON file of each part
+    # With --watch: http(s) address that each row is posted to; what could not be posted is due at the next start
+    webhook:str='',
     device:SCORE_ON_OPT=None,
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
 ):
     """Score images with a run: one row a file. The table goes on where it was stopped.
 
-    A broken image has a note and no score, and the exit code is 3 then (of a watch, when it is stopped).
+    A broken image has a note and no score, and the exit code is 3 then (of a watch, when it is stopped, and also
+    where a row could not be posted).
     Killed and started again, the same command goes on where it was.
     """
     _check_watch(images, watch, settle, submission)
+    for name,given in (('--results',results), ('--webhook',webhook)):
+        if given and not watch: raise UserError(f'{name} belongs to --watch FOLDER')
     if dry_run and watch: raise UserError('--dry-run and --watch exclude each other')
     if engine=='ray': _check_ray(out, watch, submission, device)
     if dry_run: return _plan_predict(run, images, out, engine, submission, json)
-    if watch: broken,found,said = _watched(run, watch, out, engine, settle, device)
+    if watch: broken,found,said = _watched(run, watch, out, engine, settle, results, webhook, device)
     else: broken,found,said = _scored(run, images, out, engine, submission, device)
     answer(said, {**found, 'out':out}, json)
     if broken: raise typer.Exit(3)
