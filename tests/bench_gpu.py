@@ -1,17 +1,18 @@
 """Images a second on a GPU, in training and in scoring: ours, stock fastai, and the model alone on a batch of noise.
 
     python tests/bench_gpu.py [--rows rows.csv] [--size 128] [--bs 64] [--images 6000] [--arch efficientnet_lite0]
-    python tests/bench_gpu.py --device cpu --size 32 --bs 8 --images 96 --repeats 1 --arch test_resnet   # a try
+    python tests/bench_gpu.py --device cpu --size 32 --bs 8 --images 160 --repeats 1 --arch test_resnet   # a try
 
 Prints a table; `--rows` also writes its lines as rows for nbs/experiments/benchmarks.csv. A share is that of the same
 precision's model alone, which neither loads nor augments. Pictures are drawn, weights random: only speed is measured.
 """
-import argparse, csv, dataclasses, datetime, os, sys, tempfile, time, warnings
+import argparse, csv, dataclasses, os, sys, tempfile, time, warnings
 warnings.filterwarnings('ignore')
 from pathlib import Path
 from statistics import median
 from fastai.vision.all import *
 from semiconductor_cls.all import *
+from semiconductor_cls.learner import save_model # fastai has one too
 
 def say(text): print(text, flush=True)
 
@@ -97,7 +98,7 @@ def stock(o, df):
 def measured(o, folder):
     "What was measured, images a second, which model alone it is compared with"
     df = synth_folder(folder/'parts', n_good=o.images*4//5, n_defect=o.images//5)
-    df = split_table(df.assign(hash=[file_md5(path) for path in df.path]), test=.02, valid=.05)
+    df = split_table(df.assign(hash=[file_md5(path) for path in df.path]), test=.1, valid=.1)
     is_gpu,base = torch.device(o.device).type=='cuda',{}
     for precision in ['fp32','bf16'] if is_gpu else ['fp32']:
         base[precision],base['score'] = alone(o, precision)
@@ -158,7 +159,7 @@ def main():
             say(f'{name:<52} {speed:>10,.0f} images/s  {share}')
             said.append([name, speed, share])
     if not o.rows: return
-    command,day = ' '.join(['python', 'tests/bench_gpu.py', *sys.argv[1:]]),datetime.date.today().isoformat()
+    command,day = ' '.join(['python', 'tests/bench_gpu.py', *sys.argv[1:]]),time.strftime('%Y-%m-%d')
     with open(o.rows, 'w', newline='') as f:
         csv.writer(f).writerows([day, git_commit(), machine(o.device), command, f'{what}: {name}', f'{speed:.0f}',
                                  'images/s', '', share] for name,speed,share in said)
