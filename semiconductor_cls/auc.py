@@ -84,8 +84,7 @@ def placements(
     rank = stats.rankdata(p)
     goods_below = rank[y]-stats.rankdata(p[y])
     defects_below = rank[~y]-stats.rankdata(p[~y])
-    n_defect,n_good = y.sum(),(~y).sum()
-    return goods_below/n_good, 1-defects_below/n_defect
+    return goods_below/(~y).sum(), 1-defects_below/y.sum()
 
 # %% ../nbs/31_auc.ipynb #2268a7c0
 def group_codes(
@@ -298,6 +297,7 @@ class Metric(NamedTuple):
     ends_at_1:bool=False # Whether its interval is built on the logit scale
     at_an_end:bool=False # Whether a few parts at one end of the curve decide it
 
+# %% ../nbs/31_auc.ipynb #443a9161
 MODEL_METRICS = dict( # Name → metric
     auc=Metric(_area, ends_at_1=True),
     pauc=Metric(_partial, ends_at_1=True, at_an_end=True),

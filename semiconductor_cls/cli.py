@@ -396,11 +396,13 @@ def _plan_predict(run, images, out, engine, submission, as_json):
     plan(counted(len(list_inputs(images)), 'file'), f'score them with {run}', [out], as_json)
 
 # %% ../nbs/99_cli.ipynb #6c95cdd7
-def _watched(run, watch, out, engine, settle): # Files without a score, the counts, and a line about them
+def _watched(run, watch, out, engine, settle, results, webhook): # What went wrong, the counts, a line about them
     from semiconductor_cls.line.watch import watch_folder
-    n = watch_folder(run, watch, out, engine, settle, say)
-    broken = n['']
-    return broken, n, f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
+    n = watch_folder(run, watch, out, engine, settle, say, results=results, webhook=webhook)
+    broken,due = n[''],n.pop('unposted', 0)
+    said = f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
+    if due: said += f"; {counted(due, 'row')} not posted, which the same command does at its next start"
+    return broken or due, n | {'unposted':due} if webhook else n, said
 
 def _scored(run, images, out, engine, submission): # The same of a table that is made at once
     if engine=='ray':
@@ -424,19 +426,25 @@ def predict(
     engine:str='auto', # torch, export, or auto: the exported graph where there is one; ray: auto on a cluster
     watch:Optional[Path]=None, # Score files as they arrive in this folder, until Ctrl-C
     settle:float=2., # With --watch: seconds that a file must not change before it is scored
+    results:Optional[Path]=None, # With --watch: a folder that gets a JSON file of each part
+    # With --watch: http(s) address that each row is posted to; what could not be posted is due at the next start
+    webhook:str='',
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
 ):
     """Score images with a run: one row a file. The table goes on where it was stopped.
 
-    A broken image has a note and no score, and the exit code is 3 then (of a watch, when it is stopped).
+    A broken image has a note and no score, and the exit code is 3 then (of a watch, when it is stopped, and also
+    where a row could not be posted).
     Killed and started again, the same command goes on where it was.
     """
     _check_watch(images, watch, settle, submission)
+    for name,given in (('--results',results), ('--webhook',webhook)):
+        if given and not watch: raise UserError(f'{name} belongs to --watch FOLDER')
     if dry_run and watch: raise UserError('--dry-run and --watch exclude each other')
     if engine=='ray': _check_ray(out, watch, submission)
     if dry_run: return _plan_predict(run, images, out, engine, submission, json)
-    if watch: broken,found,said = _watched(run, watch, out, engine, settle)
+    if watch: broken,found,said = _watched(run, watch, out, engine, settle, results, webhook)
     else: broken,found,said = _scored(run, images, out, engine, submission)
     answer(said, {**found, 'out':out}, json)
     if broken: raise typer.Exit(3)
@@ -802,14 +810,14 @@ def export(
 # %% ../nbs/99_cli.ipynb #c0057
 @command('run', who='On the line')
 def serve(
-    run:Path, # A finished run, of one model or of a committee
+    run:Path, # A finished run, of one model or of a committee, or an exported bundle, which has no heat maps
     verdicts:Path=Path('verdicts'), # Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv
     # A folder that may be opened from the browser, with all below it (may be repeated)
     folders:Optional[list[Path]]=None,
     host:str='127.0.0.1', # Address to listen on; anything but this machine needs --passwords, --token or --user
     port:int=7860, # Port
     token:Annotated[str, _TOKEN]='',
-    # NAME:PASSWORD, for a trial, because others can see it in the list of processes (may be repeated)
+    # NAME:PASSWORD[:engineer], for a trial, because others see it in the list of processes (may be repeated)
     user:Optional[list[str]]=None,
     max_mb:float=32., # Largest picture file, MB
     max_files:int=200, # Pictures that may be dropped at once
@@ -825,6 +833,8 @@ def serve(
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
     round:int=0, # A blind round of so many parts, for `semicls agree`; each start begins the next one
     heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
+    # What people may do who have no role of their own, or no name: operator (verdicts) or engineer (threshold too)
+    role:str='operator',
 ):
     """Open the inspection station in a browser.
 
@@ -834,7 +844,7 @@ def serve(
     limits = (max_mb, max_files, window)
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
     serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **secure,
-                  judge_first=judge_first, round_of=round, heat=heat)
+                  judge_first=judge_first, round_of=round, heat=heat, role=role)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')

@@ -77,6 +77,7 @@ def _ranks(p): return (rankdata(p)-.5)/len(p)
 
 SCALES = dict(prob=noop, logit=_logits, rank=_ranks) # Name of the average → change of scale before it
 
+# %% ../nbs/33_ensemble.ipynb #91d7460e
 def rescale(
     P, # Probabilities (images, members)
     how:str='prob' # 'prob', 'logit' or 'rank'

@@ -364,6 +364,7 @@ def plot_mistakes(
 KINDS = {'stratum':'stratum', 'cell_type':'cell type', 'defect_type':'type'} # Columns of a table → in words
 FEW_PARTS = 10 # Parts of a class, or groups of them, below which an AUC is hardly known
 
+# %% ../nbs/32_evaluate.ipynb #9ddf4c8b
 def _auc_row(by, value, rows):
     "AUC of some rows with the counts behind it"
     y,p,groups = rows.label=='defect',rows.p_defect.to_numpy(float),rows.get('group')

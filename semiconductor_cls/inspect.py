@@ -56,6 +56,7 @@ _TAGS = ('{copies} of {n} byte copies ({part:.0%}) have {tag} in their name, '
          'as have {share:.0%} of all images with such a name: '
          "{verdict} (p = {p:.2g}, Fisher's exact test).")
 
+# %% ../nbs/17_inspect.ipynb #080bdd9d
 def say_tags(
     tags:pd.DataFrame # From `tag_table`
 )->str|None: # None where there are no tags or no byte copies
@@ -163,6 +164,8 @@ _CLASSES = ('{n_train:,} training images, {n_good:,} good and {n_defect:,} defec
             '{n_test:,} test images.')
 _ALWAYS = (' Calling every part good would be right for {accuracy:.1%} of the labelled images '
            'and let every defect escape; its AUC is {auc:.1f}. So judge by AUC.')
+
+# %% ../nbs/17_inspect.ipynb #2f0b89c1
 _COPIES = ('{n_duplicates:,} files are byte copies of another ({n_duplicate_groups:,} sets), '
            "{n_pixel_duplicates:,} more have another's pixels, {n_near_duplicates:,} more are near copies: "
            'shifted by up to 4 pixels, turned, mirrored, relit or recoded, and with the noise of the same photograph. '

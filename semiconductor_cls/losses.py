@@ -15,6 +15,7 @@ LOSSES = dict( # Name → a loss, given the label smoothing
     ce=lambda eps: CrossEntropyLossFlat(),
     focal=lambda eps: FocalLossFlat(gamma=2.))
 
+# %% ../nbs/22_losses.ipynb #53904ba1
 def make_loss(
     name:str='smooth', # One of `LOSSES`
     eps:float=.1, # Label smoothing, used by 'smooth'

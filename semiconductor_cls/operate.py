@@ -331,6 +331,7 @@ def _at_an_end(by_recall, room, value, y, groups):
 # %% ../nbs/35_operate.ipynb #c0053
 _GIVEN = dict(overkill=('recall','defects'), recall=('overkill','good parts')) # What is fixed, and what decides the cut
 
+# %% ../nbs/35_operate.ipynb #e93f60f8
 def _point(what, at, interval, y, groups, units, beyond):
     "One line of the table: `units` decide the cut, and `beyond` of them lie beyond it"
     given,of = _GIVEN[what]

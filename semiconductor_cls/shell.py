@@ -23,6 +23,7 @@ def _rank():
     try: return launched()[0]
     except UserError: return 0 # the command refuses it, and has to be heard
 
+# %% ../nbs/98_shell.ipynb #f1259aa5
 def say(
     line:str # Text that may hold names of files
 ):
@@ -41,6 +42,7 @@ def answer(
     "The result of a command, on the standard output"
     typer.echo(json_line(facts) if as_json else text)
 
+# %% ../nbs/98_shell.ipynb #16ba3090
 def plan(
     reads:str, # What there is
     does:str, # What would be done with it
@@ -76,6 +78,7 @@ def _names(command): # Name in the file → parameter of the command
         found |= {key:o for key in keys if key not in ('config','help','h')}
     return found
 
+# %% ../nbs/98_shell.ipynb #bbe1a26b
 def read_config(
     path, # A YAML file
     command # A command of the app
@@ -105,6 +108,7 @@ def _typed(param, value, args):
     taken = {_field(args[i+1]) for i,o in enumerate(args[:-1]) if o==word}
     return [f'{word}={o}' for o in value if _field(o) not in taken]
 
+# %% ../nbs/98_shell.ipynb #87e00f10
 def with_config(
     command, # A command of the app
     args:list # As typed
@@ -145,6 +149,7 @@ PEOPLE = ['Look at the data', 'Train and judge', 'On the line', 'Research', 'Thi
 def _line_of(command): # At most 60 characters; a longer sentence ends in '...'
     return command.get_short_help_str(62).rstrip('.')
 
+# %% ../nbs/98_shell.ipynb #4d693f08
 class Help(TyperGroup):
     "A group of commands whose help lists them by the people who need them"
     def by_people(self, ctx)->dict: # Heading → [(name, line)]

@@ -61,6 +61,7 @@ def _is_pure(strata, groups):
     pairs = np.unique(np.stack([strata,groups]), axis=1)
     return pairs.shape[1]==len(np.unique(groups))
 
+# %% ../nbs/19_split.ipynb #b56f028f
 def _numbered(splits, n):
     "Which of scikit-learn's splits holds each of `n` items"
     folds = np.empty(n, dtype=int)
@@ -86,6 +87,7 @@ def fold_ids(
 # %% ../nbs/19_split.ipynb #c0016
 def _n_folds(frac): return max(2, round(1/frac)) # Of which one is about the share `frac`
 
+# %% ../nbs/19_split.ipynb #d65d5267
 def _holdout(strata, groups, frac, seed):
     "Mask of a stratified share `frac` of the groups"
     strata,groups = _codes(strata, groups)

@@ -45,6 +45,7 @@ def _step_row(diary):
     batch = dict(loss=float(diary.loss), defects=int(diary.y.sum()), images=len(diary.y))
     return dict(stage=diary.stage, size=diary.size, epoch=diary.epoch+1, **rates, **batch)
 
+# %% ../nbs/29_train.ipynb #1e197472
 def _epoch_row(diary):
     "What one epoch was"
     steps,seconds = pd.DataFrame(diary.steps),diary.train_seconds
@@ -86,14 +87,17 @@ class Diary(Callback):
         seed_epoch(self.dls, self.seed, self.size, self.stage, self.epoch)
         self.steps,self.wait,self.start = [],0.,time.perf_counter()
 
-    def before_train(self):
-        "Start the clock"
-        desc = f'{self.size} px, {self.stage}, epoch {self.epoch+1}/{self.n_epoch}'
-        self.bar,self.mark = progress(total=len(self.dls.train), desc=desc),time.perf_counter()
+# %% ../nbs/29_train.ipynb #defda19a
+@patch
+def before_train(self:Diary):
+    "Start the clock"
+    desc = f'{self.size} px, {self.stage}, epoch {self.epoch+1}/{self.n_epoch}'
+    self.bar,self.mark = progress(total=len(self.dls.train), desc=desc),time.perf_counter()
 
-    def before_batch(self):
-        "Count how long the model waited for data"
-        if self.training: self.wait += time.perf_counter()-self.mark
+@patch
+def before_batch(self:Diary):
+    "Count how long the model waited for data"
+    if self.training: self.wait += time.perf_counter()-self.mark
 
 # %% ../nbs/29_train.ipynb #c0015
 @patch
@@ -105,6 +109,7 @@ def after_batch(self:Diary):
     self.bar.update()
     self.mark = time.perf_counter()
 
+# %% ../nbs/29_train.ipynb #8fb67b71
 @patch
 def after_train(self:Diary):
     "Stop the clock"
@@ -122,6 +127,7 @@ def _plain(opt):
     hypers = [{k:float(v) if isinstance(v, float) else v for k,v in group.items()} for group in opt['hypers']]
     return dict(state=[dict(o) for o in opt['state']], hypers=hypers)
 
+# %% ../nbs/29_train.ipynb #b3bc561d
 def save_checkpoint(
     learn:Learner, # With its moving average, or `None`, as `ema`
     path, # The file
@@ -133,6 +139,7 @@ def save_checkpoint(
     with atomic_tensors(path) as part:
         torch.save(dict(model=learn.model.state_dict(), opt=opt, ema=ema, stage=stage, epoch=epoch), part)
 
+# %% ../nbs/29_train.ipynb #333dc31b
 def load_checkpoint(
     path, # Written by `save_checkpoint`
 )->dict|None: # None if there is none
@@ -174,6 +181,7 @@ def recipe_dls(
 def _place_grads(model):
     for p in model.parameters(): p.grad = torch.zeros_like(p) if p.requires_grad else None
 
+# %% ../nbs/29_train.ipynb #1a7469dd
 def _new_learner(dls, r, weights, cbs):
     "A learner with what the recipe switches on, its model where it will be trained"
     mixed = r.precision!='fp32'
@@ -244,6 +252,7 @@ def _done(r, ckpt):
         done[size,stage] = n if k<=ckpt['stage'] else 0
     return done
 
+# %% ../nbs/29_train.ipynb #331cd276
 def _until(rows, r, ckpt):
     "Rows of the diary up to a checkpoint"
     done = _done(r, ckpt)
@@ -274,12 +283,14 @@ def _tensorboard(run):
         raise UserError("tracking needs the extra: pip install 'semiconductor_cls[track]'") from None
     return TensorBoardCallback(run/'tensorboard', trace_model=False, log_preds=False)
 
+# %% ../nbs/29_train.ipynb #d7c8281b
 def _asked(df, r, seed):
     "What `run.json` says before a training; another number of threads gives other bytes"
     sets = fingerprint(df, ('hash','split'))
     return dict(recipe=dataclasses.asdict(r), seed=seed, fingerprint=fingerprint(df), split_fingerprint=sets,
                 threads=torch.get_num_threads(), commit=git_commit())
 
+# %% ../nbs/29_train.ipynb #1b024a53
 def _made(learn, r):
     "What `run.json` says after it"
     channels,stats = 3 if learn.dls.cache.data.ndim==4 else 1,arch_cfg(r.arch)['stats']
@@ -295,6 +306,7 @@ def preds_table(
     "Predictions keyed by file"
     return df.loc[rows, ['id','path','label']].assign(p_defect=p).sort_values('id', kind='stable')
 
+# %% ../nbs/29_train.ipynb #5e95eb01
 def sets_to_predict(
     df:pd.DataFrame, # A table after `split_table`
 )->dict: # Name of a set → its rows
@@ -302,6 +314,7 @@ def sets_to_predict(
     rows = {part:df.index[df.split==part] for part in ('valid','test','unlabelled')}
     return {part:o for part,o in rows.items() if part!='unlabelled' or len(o)}
 
+# %% ../nbs/29_train.ipynb #de610d52
 def _write_preds(run, df, learn, tta, predict=predict_rows):
     "Predictions of each set"
     for part,rows in sets_to_predict(df).items():
@@ -320,6 +333,7 @@ def _epoch_log(run, hist, steps, tell):
         tell(row)
     return log
 
+# %% ../nbs/29_train.ipynb #6d3bad08
 def _write_model(run, df, learn, r, is_old):
     "The model, and what is known once it is trained"
     run.update(**_made(learn, r))
@@ -371,6 +385,7 @@ def _check_made(info, path):
     except UserError as error: raise UserError(f'{path}: arch {error}') from None
     return recipe
 
+# %% ../nbs/29_train.ipynb #cf7d2932
 def load_run_model(
     run:Run, # Finished
 )->nn.Module: # In evaluation mode

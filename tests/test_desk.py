@@ -1,13 +1,15 @@
 "One part on the desk, in a real browser: what is taken back, and two people or two tabs at the same part"
-import io
+import io, json, shutil
 import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 from browser import *
 from conftest import Server, get
+from hostile import chip, saved
 from semiconductor_cls.station.passwords import hash_password
 
-def journal_of(s): return pd.read_csv(io.StringIO(get(s.url+'journal.csv')[1]), keep_default_na=False)
+def journal_of(s, **heads):
+    return pd.read_csv(io.StringIO(get(s.url+'journal.csv', **heads)[1]), keep_default_na=False)
 def answered(page): page.wait_for_function('stationAnswered()')
 def oops(page, words): page.wait_for_function('w => document.querySelector("#oops").innerText.includes(w)', arg=words)
 def waits(page, n): page.wait_for_function('n => document.querySelectorAll("#queue li").length==n', arg=n)
@@ -206,9 +208,29 @@ def test_an_engineer_sets_the_threshold_and_an_operator_cannot(place, chrome):
     noted = (place/'roles/station.log').read_text()
     assert noted.count('moved the threshold')==1 and 'to 0.990' in noted
 
+TOKEN = 'a-token-of-this-station'
+
+def may_set(page): return page.is_enabled('#slider input[type=number]') and page.is_visible('#set')
+
+def test_nobody_is_an_engineer_unless_somebody_said_so(place, chrome):
+    people = '--user', 'eve:secret-words:engineer', '--user', 'ann:secret-words'
+    with Server(place, '--verdicts', 'who', *people, run='a') as s:
+        assert [may_set(sign_in(chrome, s, n)) for n in ('eve','ann')]==[True,False]
+        assert 'eve may set the threshold' in s.stop()
+    for role,may,said in ((),False,'nobody may'), (('--role','engineer'),True,'everybody may'):
+        with Server(place, '--verdicts', 'who', '--token', TOKEN, *role, run='a') as s:
+            page = new_page(chrome)
+            page.goto(s.url)
+            page.fill('[name=secret]', TOKEN)
+            page.press('[name=secret]', 'Enter')
+            page.wait_for_selector('#queue .note')
+            assert may_set(page)==may
+            assert f'{said} set the threshold' in s.stop()
+
 def test_parts_are_found_again_and_the_squares_can_be_clicked(place, chrome):
     with Server(place, '--verdicts', 'found', '--no-heat', run='a') as s:
         page = Inspector(chrome, s.url, 'Ann').page
+        assert not may_set(page), 'an open station has no engineer either'
         drop(page, files_of(place, 'good', 0, 4), '4 pictures scored')
         waits(page, 4)
         page.wait_for_selector('#picture img.heat', state='attached')
@@ -290,11 +312,14 @@ def fits(page, width):
         box = page.locator(name).bounding_box()
         assert box['height']>=48 and box['y']+box['height']>844-80, name
 
+PAGES = {'Inspect':'#picture', 'Search':'.squares', 'Defect book':'#book h3', 'Drift':'#drift .lamp',
+         'Verdicts':'#log td'}
+
 def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
     v = place/'fits'
     v.mkdir()
     (v/'defects.csv').write_text('type,about\nscratch,a bright line\nforeign material,lies on the part\n')
-    with Server(place, '--verdicts', 'fits', '--folders', 'parts', run='a') as s:
+    with Server(place, '--verdicts', 'fits', '--folders', 'parts', '--role', 'engineer', run='a') as s:
         for width,height in SIZES:
             page = Inspector(chrome, s.url, 'Ann').page
             page.set_viewport_size(dict(width=width, height=height))
@@ -304,9 +329,7 @@ def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
             fill(page, lot='L7', serial='0012', remark='at the left edge, near the second lead')
             press(page, 'r')
             answered(page)
-            pages = [('Inspect','#picture'), ('Search','.squares'), ('Defect book','#book h3'), ('Drift','#drift .lamp'),
-                     ('Verdicts','#log td')]
-            for name,there in pages:
+            for name,there in PAGES.items():
                 page.get_by_role('tab', name=name).click()
                 page.wait_for_selector(there)
                 if name=='Search':
@@ -368,3 +391,41 @@ def test_the_machine_speaks_after_the_person(place, chrome):
         page.keyboard.press('h')
         page.wait_for_function(f'getComputedStyle({HEAT}).opacity=="1"')
         s.quiet()
+
+# ---- a bundle in the place of a run
+
+def test_a_bundle_is_served_like_its_run(bundles, place, chrome):
+    shutil.copytree(bundles/'both', place/'runs/line', dirs_exist_ok=True)
+    said,api = {},{}
+    for run in ('both','line'):
+        with Server(place, '--verdicts', f'as-{run}', '--token', TOKEN, run=run) as s:
+            content = saved(chip(5))
+            status,body = get(s.url+'api/score', content, authorization=f'Bearer {TOKEN}')
+            assert status==200, body
+            api[run] = json.loads(body)
+            page = new_page(chrome)
+            page.goto(s.url)
+            page.fill('[name=secret]', TOKEN)
+            page.press('[name=secret]', 'Enter')
+            page.wait_for_selector('#queue .note')
+            page.fill(NAME, 'Ann')
+            page.press(NAME, 'Enter')
+            drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')
+            page.wait_for_function('document.querySelectorAll("#queue li").length==3')
+            there = [page.locator(o).count()>0 for o in ('#heat','#picture img.heat','#near figure','#rates svg')]
+            there.append(page.get_by_role('tab', name='Drift').count()>0)
+            assert there==[run=='both']*5, 'what a bundle cannot do has no control'
+            if run=='line': assert 'no heat map' in page.inner_text('#near')
+            for key in ('p','r'):
+                press(page, key)
+                page.wait_for_function('stationAnswered()')
+            said[run] = journal_of(s, authorization=f'Bearer {TOKEN}').set_index('sha256')
+            assert ('a bundle has no heat maps' in s.stop())==(run=='line')
+    assert said['both'].index.tolist()==said['line'].index.tolist(), 'the same queue'
+    same = ['who','verdict','model','threshold','decision_id']
+    assert said['both'][same].equals(said['line'][same])
+    assert (said['both'].score-said['line'].score).abs().max()<1e-4
+    assert said['line'].engine.eq('onnxruntime').all()
+    same = ['sha256','decision','model','threshold','decision_id']
+    assert [api['both'][o] for o in same]==[api['line'][o] for o in same]
+    assert abs(api['both']['p_defect']-api['line']['p_defect'])<1e-4

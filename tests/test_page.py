@@ -130,7 +130,7 @@ def take_table(page):
 
 def test_a_shift_at_the_station(place, chrome):
     state = place/'ben.json'
-    with Server(place, '--folders', 'parts') as s:
+    with Server(place, '--folders', 'parts', '--role', 'engineer') as s:
         inspectors = [Inspector(chrome, s.url, n) for n in ('Ann','Ben')]
         ann,ben = (o.page for o in inspectors)
         drop(ann, files_of(place, 'good', 0, 3)+files_of(place, 'defect', 0, 2), '5 pictures scored')

@@ -49,6 +49,11 @@ def test_notebook_opens_on_one_idea(p):
 def test_notebooks_are_named_after_their_modules():
     for p in LIB: assert re.fullmatch(rf'\d\d_{re.escape(module(p))}', p.stem), p.stem
 
+def test_the_map_names_every_room():
+    house = (ROOT/'CONTRIBUTING.md').read_text(encoding='utf-8').partition('## The house')[2].split('```')[1]
+    rooms = set(re.findall(r'\w+', house))
+    assert not [m for m in map(module, LIB) if m.split('.')[-1] not in rooms]
+
 def test_modules_import_only_earlier_ones_and_lower_wings():
     order = {module(p): i for i,p in enumerate(LIB)}
     for m,i in order.items():

@@ -49,7 +49,8 @@ def test_verdicts_come_back_as_training_data(place, tmp_path):
     assert set(df.who)=={who}
 
 REFUSED = [(['--host','0.0.0.0'], '--token'), (['--host','0.0.0.0','--token','short'], '12 characters'),
-           (['--user','ann'], 'NAME:PASSWORD'), (['--folders','nowhere'], 'no such folder'),
+           (['--user','ann'], 'NAME:PASSWORD'), (['--role','boss'], 'one of operator, engineer'),
+           (['--folders','nowhere'], 'no such folder'),
            (['--window','3'], 'at least 30')]
 
 @pytest.mark.parametrize('args,want', REFUSED)

@@ -1,5 +1,5 @@
 "A watched folder: each file is scored once over kills, and rows without a score show in the exit code"
-import os, signal, time, types
+import http.server, json, os, signal, socket, threading, time, types
 import pytest
 from conftest import lines, part, picture, random_run, stub_scorer, wait_for
 from semiconductor_cls.base.table import read_csv
@@ -75,3 +75,113 @@ def test_watch_scores_each_file_once_over_kills(semicls, tmp_path):
     assert df.id.tolist()[:2]==['a','b']
     assert set(df.id)=={'a','b','slow','sub/a','zero'} and df.path.is_unique
     assert df.note.notna().tolist()==[i=='zero' for i in df.id]
+
+# ---- a results file a part, and a webhook
+
+class Receiver:
+    "A server that keeps what is posted and answers `status`"
+    def __init__(self, status=200, port=0):
+        self.got,self.status = [],status
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(handler):
+                body = handler.rfile.read(int(handler.headers['content-length']))
+                self.got.append(json.loads(body))
+                handler.send_response(self.status)
+                handler.end_headers()
+            def log_message(handler, *_): pass
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', port), Handler)
+        self.port = self.server.server_port
+        self.url = f'http://127.0.0.1:{self.port}/parts'
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def ids(self): return [o['id'] for o in self.got]
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+def watched(tmp_path, monkeypatch, n, until=lambda: True, **kw):
+    "Watch until the table has `n` rows and `until()` holds; what was counted and said"
+    stub_scorer(monkeypatch)
+    said,stopped,clock,end = [],[],iter(range(10**6)),time.monotonic()+60
+    def sleep(seconds):
+        time.sleep(.01)
+        if not stopped and lines(tmp_path/'o.csv')==n+1 and (until() or time.monotonic()>end):
+            stopped.append(True)
+            raise KeyboardInterrupt
+    monkeypatch.setattr(watch, 'time', types.SimpleNamespace(monotonic=lambda: next(clock), sleep=sleep))
+    counts = watch.watch_folder('stub', tmp_path/'in', tmp_path/'o.csv', settle=.1, tell=said.append, **kw)
+    return counts,'\n'.join(said)
+
+def test_each_part_gets_a_file_and_a_post(tmp_path, monkeypatch):
+    names = ['a.png','sub/a.png','a.bmp']
+    for name in names: picture(tmp_path/'in'/name)
+    (tmp_path/'in/zero.png').write_bytes(b'')
+    r = Receiver()
+    try: counts,_ = watched(tmp_path, monkeypatch, 4, lambda: len(r.got)==4, results=tmp_path/'res', webhook=r.url)
+    finally: r.close()
+    table = read_csv(tmp_path/'o.csv')
+    files = sorted((tmp_path/'res').rglob('*.json'))
+    assert [str(o.relative_to(tmp_path/'res')) for o in files]==sorted(f'{o}.json' for o in [*names,'zero.png'])
+    kept = {o['path']:o for o in map(json.loads, (o.read_text() for o in files))}
+    assert r.ids()==table.id.tolist() and counts['unposted']==0
+    for row in r.got: assert row==kept[row['path']], 'table, file and post say the same'
+    assert {o['id']:o['p_defect'] for o in r.got}['zero'] is None
+
+def test_what_was_not_posted_is_said_and_comes_at_the_next_start(tmp_path, monkeypatch):
+    picture(tmp_path/'in/a.png')
+    with socket.socket() as s: # nobody listens at its port
+        s.bind(('127.0.0.1', 0))
+        port = s.getsockname()[1]
+    url = f'http://127.0.0.1:{port}/parts'
+    counts,said = watched(tmp_path, monkeypatch, 1, webhook=url)
+    assert counts['unposted']==1 and len(read_csv(tmp_path/'o.csv'))==1, 'the score is there all the same'
+    picture(tmp_path/'in/b.png', 200)
+    r = Receiver(port=port)
+    try: counts,said = watched(tmp_path, monkeypatch, 2, lambda: len(r.got)==2, webhook=url)
+    finally: r.close()
+    assert '1 of the rows in the table are still to be posted' in said
+    assert (r.ids(),counts['unposted'])==(['a','b'],0)
+
+def test_a_row_that_is_refused_does_not_stop_the_others(tmp_path, monkeypatch):
+    for name in 'ab': picture(tmp_path/f'in/{name}.png')
+    r = Receiver(status=422)
+    try: counts,said = watched(tmp_path, monkeypatch, 2, lambda: len(r.got)==2, webhook=r.url)
+    finally: r.close()
+    assert counts['unposted']==2 and said.count('answers 422')==2 and r.ids()==['a','b']
+
+def test_a_receiver_that_hangs_holds_up_no_score(tmp_path, monkeypatch):
+    for name in 'ab': picture(tmp_path/f'in/{name}.png')
+    monkeypatch.setattr(watch.Posts.__init__, '__defaults__', (watch.noop, (.05,.05), .2))
+    with socket.create_server(('127.0.0.1', 0)) as s: # takes calls, and never answers
+        url = f'http://127.0.0.1:{s.getsockname()[1]}/'
+        counts,said = watched(tmp_path, monkeypatch, 2, webhook=url)
+    assert counts['unposted']==2 and len(read_csv(tmp_path/'o.csv'))==2
+
+def test_posts_go_on_after_a_kill(semicls, tmp_path):
+    random_run(tmp_path/'run', 32)
+    for i in range(3): part(tmp_path/f'in/{i}.png', 0, i)
+    r = Receiver(status=503)
+    def start():
+        args = 'predict run --watch in --settle .5 --out o.csv --results res --webhook'.split()
+        return semicls(*args, r.url, wait=False)
+    try:
+        p = start()
+        wait_for(lambda: lines(tmp_path/'o.csv')==4 and r.got, p)
+        p.send_signal(signal.SIGKILL)
+        p.communicate()
+        r.got.clear()
+        r.status = 200
+        p = start()
+        wait_for(lambda: len(r.got)==3, p)
+        p.send_signal(signal.SIGINT)
+        said,err = p.communicate(timeout=60)
+    finally: r.close()
+    assert r.ids()==read_csv(tmp_path/'o.csv').id.tolist() and len(list((tmp_path/'res').iterdir()))==3
+    assert p.returncode==0 and 'Traceback' not in err and '3 of the rows' in err
+
+def test_results_and_webhook_belong_to_a_watch(semicls):
+    for args,why in ((('--results','d'),'belongs to --watch'), (('--webhook','http://h/'),'belongs to --watch'),
+                     (('--watch','.','--webhook','ftp://h/'),'an address such as')):
+        images = () if '--watch' in args else ('x.png',)
+        p = semicls('predict', 'run', *images, *args, '--out', 'o.csv')
+        assert p.returncode==1 and why in p.err, p.err

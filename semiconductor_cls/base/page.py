@@ -56,6 +56,7 @@ class Link(NamedTuple):
     text:str
     href:str # Relative to the page, quoted
 
+# %% ../../nbs/06_base.page.ipynb #d903bf99
 def file_link(
     path, # A file
     page, # The page that will lead there

@@ -22,6 +22,7 @@ class Effect(NamedTuple):
     seen:float # Smallest true difference that this design finds in 80 of 100 repetitions
     pairs:int # Number of pairs
 
+# %% ../../nbs/57_jobs.claims.ipynb #12f52d35
 def paired_effect(
     diffs, # Difference of each pair, such as AUC with minus AUC without, (pairs,)
     share:float=1/3, # Test images for each training image
@@ -53,6 +54,7 @@ def holm(
 EQUIVALENT = .005 # A difference in AUC that nobody would pay for
 ANSWERS = ['holds','does not hold','equivalent','undecided']
 
+# %% ../../nbs/57_jobs.claims.ipynb #e20b6f90
 def verdict(
     effect:Effect, # Of what is claimed to be better over what it is compared with
     p_value:float=None, # Corrected for the number of claims; the effect's own if `None`
@@ -74,6 +76,7 @@ def arm_diffs(
     by = results.set_index(['arm','split_seed','seed']).value
     return (by[arm]-by[base]).dropna()
 
+# %% ../../nbs/57_jobs.claims.ipynb #4d1db06d
 def claim_table(
     results:pd.DataFrame, # See `arm_diffs`
     pairs:dict, # The claim in words → (arm, base)

@@ -59,6 +59,7 @@ def _whole(df, rows, n):
     kept,rest = rows[:n],rows[n:]
     return kept.append(rest[df.group[rest]==df.group[kept[-1]]])
 
+# %% ../../nbs/58_jobs.curve.ipynb #b118786d
 def subset(
     df:pd.DataFrame, # A table after `split_table`
     n_defect:int, # Training defects to keep
@@ -80,6 +81,7 @@ class PowerLaw(NamedTuple):
     b:float # Missed beyond that with one defect
     c:float # How fast it falls; .5 halves it with four times the defects
 
+# %% ../../nbs/58_jobs.curve.ipynb #bb4eeab1
 def missed(
     law:PowerLaw, # Of `fit_power`
     n # Training defects, a number or an array
@@ -110,6 +112,7 @@ def _misses(y, p, w):
     auc = np.trapezoid(caught/caught[...,-1:], scrapped/scrapped[...,-1:], axis=-1)
     return np.maximum(1-auc, .5/(y.sum()*(~y).sum()))
 
+# %% ../../nbs/58_jobs.curve.ipynb #6c94703c
 def boot_laws(
     table:pd.DataFrame, # A row a run: `defects draw`
     y, # True for a defect, (images,)
@@ -139,6 +142,7 @@ class Gain(NamedTuple):
     lo:float # Lower end of its 95 % interval
     hi:float # Upper end
 
+# %% ../../nbs/58_jobs.curve.ipynb #b2a756f2
 def expected_gain(
     law:PowerLaw, # Through all runs
     laws, # Of `boot_laws`
@@ -159,6 +163,7 @@ def gain_told(
     "Whether the data tell what the next defects bring"
     return gain.hi-gain.lo<=_NARROW or gain.lo>gain.gain/3
 
+# %% ../../nbs/58_jobs.curve.ipynb #08e51fd0
 def gain_sentence(
     gain:Gain # Of `expected_gain`
 )->str:
@@ -205,9 +210,18 @@ def foretold_sentence(
     return (f'Without the last set the curve foretells {found.auc:.3f} ({found.lo:.3f} to {found.hi:.3f}) '
             f'for {found.n:,} defects; measured is {found.seen:.3f}, {fits}.')
 
-# %% ../../nbs/58_jobs.curve.ipynb #7ca1e5ca
+# %% ../../nbs/58_jobs.curve.ipynb #a97009f2
 _LEVELS = (.0001,.0002,.0005,.001,.002,.005,.01,.02,.05,.1,.2,.3,.5) # What may stand at the axis
 
+def _label_logs(ax, sizes):
+    "Sizes of the sets at one logarithmic axis, plain shares at the other"
+    ax.set_xticks(sizes, [f'{o:,}' for o in sizes])
+    low,high = ax.get_ylim()
+    levels = [o for o in _LEVELS if low<=o<=high]
+    ax.set_yticks(levels, [f'{o:g}' for o in levels])
+    ax.minorticks_off()
+
+# %% ../../nbs/58_jobs.curve.ipynb #7ca1e5ca
 def plot_curve(
     table:pd.DataFrame, # A row a run: `defects draw auc`
     law:PowerLaw, # Through all runs
@@ -225,12 +239,7 @@ def plot_curve(
     for x,style in ((most,'-'),(most+more,':')): ax.axvline(x, color='.6', ls=style, lw=1)
     ax.set(xscale='log', yscale='log', xlabel='defects in training', ylabel='missed on test, 1 − AUC',
            title=f'Solid: the {most:,} there are. Dotted: {more:,} more')
-    ticks = sorted(n.unique())
-    ax.set_xticks(ticks, [f'{o:,}' for o in ticks])
-    low,high = ax.get_ylim()
-    levels = [o for o in _LEVELS if low<=o<=high]
-    ax.set_yticks(levels, [f'{o:g}' for o in levels])
-    ax.minorticks_off()
+    _label_logs(ax, sorted(n.unique()))
     ax.legend(frameon=False, fontsize=8, loc='lower left')
     return fig
 
@@ -242,6 +251,7 @@ def _train_point(df, data, r, path, seed, overwrite, tell, **options):
     tell(f"{path.name}: {'is there' if there else 'training'}")
     return train_table(df, r, seed, path, overwrite=overwrite, resume=there, tell=tell, source=str(data), **options)
 
+# %% ../../nbs/58_jobs.curve.ipynb #57db74ab
 def _row(df, draw, seed, path, m):
     "What `curve.csv` says of a run"
     counts = df[df.split=='train'].label.value_counts()
@@ -249,6 +259,7 @@ def _row(df, draw, seed, path, m):
     return dict(defects=int(counts['defect']), goods=int(counts['good']), draw=draw, seed=seed, **found,
                 seconds=round(m['seconds'], 1), run=path.name)
 
+# %% ../../nbs/58_jobs.curve.ipynb #fa4f0568
 def _train_points(df, plan, goods, data, r, out, **options):
     "The runs of all (defects, draw); the table is written after each, so that one may look"
     rows = []
@@ -271,6 +282,7 @@ def _scores(out, table):
 # %% ../../nbs/58_jobs.curve.ipynb #d3b87647
 def _interval(laws, name): return [float(o) for o in np.quantile([getattr(law, name) for law in laws], [.025,.975])]
 
+# %% ../../nbs/58_jobs.curve.ipynb #ec6976b3
 def read_curve(
     out, # Folder of `defect_curve`
     table:pd.DataFrame, # A row a run, as in `curve.csv`
@@ -296,6 +308,7 @@ def _curve_report(out, table, said, fig, command, note):
              '## The law: a + b n^-c is missed with n training defects', law, '## The trainings', table, note]
     write_report(out/'report.html', f'How many defects: {out.name}', parts, time_text(now()))
 
+# %% ../../nbs/58_jobs.curve.ipynb #bcfc688f
 def _write_curve(out, table, more, command, note):
     "What the trainings say, as a file and as a page"
     said,fig = read_curve(out, table, more)
@@ -303,6 +316,7 @@ def _write_curve(out, table, more, command, note):
     _curve_report(out, table, said, fig, command, note)
     return said
 
+# %% ../../nbs/58_jobs.curve.ipynb #8f77fe25
 def _check_curve(points, draws, goods, out):
     "Refuse what makes no curve, and a file of somebody else in its place"
     check_own(out/'curve.csv', 'defects,goods')

@@ -43,6 +43,7 @@ def _fold_preds(run, k, which):
     folds,name = {i:Run(run/f'fold{i}') for i in range(k)},f'preds_{which}.csv'
     return [read_csv(o.file(name)).assign(fold=i) for i,o in folds.items() if (o/name).exists()]
 
+# %% ../../nbs/52_jobs.folds.ipynb #e3957b4f
 def _join_folds(run, k):
     "Out-of-fold predictions, and means of the folds where all have predicted"
     parts = {which:_fold_preds(run, k, which) for which in _SETS}
@@ -60,6 +61,7 @@ def _identity(df):
     train = df.assign(split=df.split.replace('valid', 'train'))
     return dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(train, ('hash','split','fold')))
 
+# %% ../../nbs/52_jobs.folds.ipynb #f2aa5a85
 def _check_same_data(run, own):
     "Refuse to go on with other data"
     if all(run.info[name]==mark for name,mark in own.items()): return
@@ -71,6 +73,7 @@ def _started_with(run, weights):
     if 'folds' in run.info: return saved_recipe(run),run.info['seed'],run.info['folds'],given_weights(run, weights)
     raise UserError(f'{run.path}: this run has no folds; go on without --folds, or choose another --name')
 
+# %% ../../nbs/52_jobs.folds.ipynb #0e5371d3
 def _asked_or_saved(path, overwrite, resume, r, seed, k, weights):
     "The set to go on with, or `None`; then recipe, seed, number of folds and weights"
     if k<2: raise UserError(f'--folds {k}: at least two')
@@ -80,6 +83,7 @@ def _asked_or_saved(path, overwrite, resume, r, seed, k, weights):
     check_free(path, overwrite)
     return None,r,seed,k,weights
 
+# %% ../../nbs/52_jobs.folds.ipynb #4549e0e4
 def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
     "The run directory of a new set"
     members = {f'fold{i}':f'fold{i}' for i in range(k)}
@@ -96,6 +100,7 @@ def _train_fold(run, df, i, k, text, tell, **kwargs):
     said = f'{text}; fold {i+1} of {k}'
     train_table(fold_table(df, i), path=path, resume=there, tell=tell, **kwargs, summary=said)
 
+# %% ../../nbs/52_jobs.folds.ipynb #9d2803ee
 def _each_fold(run, df, k, text, tell, jobs, caches=None, **kwargs):
     "Train what is missing of each fold, one after the other, or `jobs` at a time"
     if jobs<2:
@@ -160,6 +165,7 @@ def _made_before(out, run, tta):
     if old.status!='finished' or old.info.get('recipe', {}).get('tta')!=tta: return False
     return old.weights_id==run.weights_id
 
+# %% ../../nbs/52_jobs.folds.ipynb #e1edba25
 def _predict_again(run, new, df, tta, device):
     "Copy the network of `run` and predict what it has predicted, with other views"
     for name in ('model.safetensors', UNLIKE_FILE):

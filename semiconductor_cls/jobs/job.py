@@ -55,6 +55,7 @@ def _seen(df, cache):
     rows[twins] = parallel_map(full, df.path[twins])
     return df.assign(pixel_hash=rows, print=parallel_map(picture_print, grays), reason=None)
 
+# %% ../../nbs/51_jobs.job.ipynb #1b1804cc
 def _check_levels(df, cache):
     "Deep pictures are compared on the scale of their cache; one that was made without any is refused"
     if levels_of(df) and not cache.levels:
@@ -183,6 +184,7 @@ def given_weights(
     "What a run was told about ImageNet weights when it was started, unless it is told anew"
     return run.info.get('weights_given') if weights is None else weights
 
+# %% ../../nbs/51_jobs.job.ipynb #59ced34d
 def saved_recipe(
     run:Run, # Started once
 )->Recipe:
@@ -210,6 +212,7 @@ def _file_size(path): # Upright
     with Image.open(path) as im: turned = im.getexif().get(0x112, 1)>4
     return im.size[::-1] if turned else im.size
 
+# %% ../../nbs/51_jobs.job.ipynb #6826c71f
 def keep_product(
     run:Run, # Where `unlike.safetensors` goes
     df:pd.DataFrame, # The table it was trained on
@@ -230,6 +233,7 @@ def _line(row):
     speed = f"{row['images_per_s']:.0f} images/s, {row['seconds']:.0f} s"
     return f"{row['size']} px, {row['stage']}, epoch {row['epoch']}: {losses}, AUC {row['auc']:.4f}, {speed}"
 
+# %% ../../nbs/51_jobs.job.ipynb #16ad744a
 def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None, ranks=None):
     "Train, evaluate, report; whatever happens, `run.json` says so"
     try:
@@ -274,12 +278,14 @@ def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
     facts |= dict(pictures=picture_places(df, path), risks=[*df.attrs.get('risks', ())])
     return create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
 
+# %% ../../nbs/51_jobs.job.ipynb #1823b645
 def _finished_before(run, tell):
     "`metrics.json` of a run that was finished before"
     tell(f'{run.path}: this run is finished already')
     (run/'checkpoint.pt').unlink(missing_ok=True)
     return run.read('metrics.json')
 
+# %% ../../nbs/51_jobs.job.ipynb #f3c88879
 def _write_left_out(run, df, removed):
     "What was removed, and what was found in the source"
     if removed is not None and len(removed): write_csv(removed, run/'removed.csv')

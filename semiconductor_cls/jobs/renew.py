@@ -25,6 +25,7 @@ def _hashed(path):
                                   'the table belongs beside the folder store/ of the verdicts')
     return said.drop_duplicates('hash')
 
+# %% ../../nbs/59_jobs.renew.ipynb #1e119d50
 def _sorted_out(known, said):
     "Verdicts by what becomes of them: new, known, contradicting, without a label"
     has_label = said.label.isin(['good','defect'])
@@ -44,6 +45,16 @@ def _say(parts, tell):
         tell(f'contradiction: {o.path} is {o.label} by verdict and {o.label_of_run} in the run; its label stays')
     if n['contradicting']>10: tell(f"… and {n['contradicting']-10:,} contradictions more")
 
+# %% ../../nbs/59_jobs.renew.ipynb #4add78c4
+def _new_ids(hashes, used):
+    "An id for each new picture, which no other row has"
+    used,ids = set(used),[]
+    for digits in hashes:
+        ids.append(next(o for o in (f'verdict_{digits[:k]}' for k in range(8, 33)) if o not in used))
+        used.add(ids[-1])
+    return ids
+
+# %% ../../nbs/59_jobs.renew.ipynb #82957912
 def add_to_table(
     run, # A finished run, or its directory
     path, # `verdicts.csv` of a station
@@ -57,8 +68,7 @@ def add_to_table(
     _say(parts, tell)
     new = parts['new']
     if not len(new): raise UserError(f'--add {path}: no new picture with a label; the run would learn nothing new')
-    used,ids = set(table.id),[]
-    for h in new.hash: ids.append(next(o for o in (f'verdict_{h[:k]}' for k in range(8, 33)) if o not in used))
+    ids = _new_ids(new.hash, table.id)
     rows = pd.DataFrame(dict(path=new.path.to_numpy(), id=ids, label=new.label.to_numpy(), split='train'))
     own = [o for o in ('path','id','label','split','boxes','defect_type','group') if o in table]
     if 'boxes' in own: rows['boxes'] = [[] for _ in ids]

@@ -45,6 +45,7 @@ def _of_a_thousand(rate, most, verb):
     seen = f'about {parts(rate)} would {verb}' if rate else f'none was seen that would {verb}'
     return f'{seen}, at most {parts(most)}'
 
+# %% ../../nbs/50_jobs.report.ipynb #4670155b
 def plain_words(
     m:dict, # `metrics.json`
     point:dict=None # `operating.json`, where prices were given
@@ -70,6 +71,7 @@ def _in_doubt(m, point):
     if point and not point.get('pays', True):
         return Light('red', f"Do not use it at these prices: this model {point['worth']}.")
 
+# %% ../../nbs/50_jobs.report.ipynb #21dada44
 def data_light(
     m:dict, # `metrics.json`
     point:dict=None # `operating.json`, where prices were given
@@ -112,6 +114,7 @@ MAPS = ('The most confident escapes and overkills, and below each its heat map: 
         'yellow is where the network saw the most that speaks for a defect. '
         'Each map is scaled to its own peak, so it tells where, not how much; the score tells how much.')
 
+# %% ../../nbs/50_jobs.report.ipynb #2555ca70
 def explained(
     run:Run, # Trained
 )->list: # Empty before `semicls explain`
@@ -137,6 +140,7 @@ def _is_outdated(run):
     made_at = m.get('look_from', m.get('threshold')),m.get('threshold')
     return made_at!=tuple(run.decision)
 
+# %% ../../nbs/50_jobs.report.ipynb #837ac1b5
 def _outdated(run):
     "What stands in place of the section"
     return ['## Mistakes, and where the network looked',
@@ -164,6 +168,7 @@ def _data_part(run):
     columns = [c for c in ('path','reason','detail') if c in removed]
     return [*parts, f"Left out: {counted(len(removed), 'image')}.", removed[columns].head(50)]
 
+# %% ../../nbs/50_jobs.report.ipynb #7b15c375
 def _training_part(run):
     "What training did, epoch by epoch"
     if not _there(run, 'history.csv'): return []
@@ -189,10 +194,12 @@ _WORDS = dict( # Key → what it is
     seconds='training and evaluation, s')
 _SAID_ELSEWHERE = ('escapes','overkill','auc_intervals')
 
+# %% ../../nbs/50_jobs.report.ipynb #c60307ed
 def _in_words(value):
     if isinstance(value, str): return value
     return f'{value:,}' if isinstance(value, int) else f'{value:.4g}'
 
+# %% ../../nbs/50_jobs.report.ipynb #187429f0
 def numbers_table(
     m:dict # `metrics.json`
 )->pd.DataFrame: # `figure value interval`
@@ -213,6 +220,7 @@ def _with_kinds(run, df):
     table = run.by_id()
     return df.assign(**{name:df.id.map(table[name]) for name in KINDS if name in table})
 
+# %% ../../nbs/50_jobs.report.ipynb #3c045bfe
 def mistakes_table(
     run:Run # Evaluated
 )->pd.DataFrame|None: # `picture mistake score`, and what is known of `KINDS`
@@ -244,6 +252,7 @@ def subsets_part(
                           'defective parts':each.defective, 'good parts':each.good, 'note':each.note})
     return ['## By kind of part and type of defect', 'A type of defect is measured against all good parts.', shown]
 
+# %% ../../nbs/50_jobs.report.ipynb #a21504a3
 def _numbers_part(m): return ['## All figures', numbers_table(m)]
 
 # %% ../../nbs/50_jobs.report.ipynb #a0d0959b
@@ -255,6 +264,7 @@ def _n_parameters(run):
         shapes = {name:weights.get_slice(name).get_shape() for name in weights.keys()}
     return sum(math.prod(shape) for name,shape in shapes.items() if not name.endswith(_NO_PARAMETERS))
 
+# %% ../../nbs/50_jobs.report.ipynb #3a903fed
 def size_part(
     run:Run # With its weights, or those of its members
 )->list: # Parts of a page; none where it has no weights of its own
@@ -282,6 +292,7 @@ def _history_table(run):
             for o in reversed(run.decisions)]
     return pd.DataFrame(rows, columns='decision,when,who,rejected from,looked at from,why,command'.split(','))
 
+# %% ../../nbs/50_jobs.report.ipynb #666230cd
 def audit_part(
     run:Run # Finished
 )->list: # Parts of a page

@@ -55,6 +55,7 @@ def _judge_number(x, numbers, label):
     if not len(x) or len(good)<N_MIN: return np.nan, np.nan, np.nan
     return mixture_gap(x, good, defect if len(defect)>=N_MIN else ())
 
+# %% ../../nbs/75_line.drift.ipynb #e21a8a34
 def judge_window(
     df:pd.DataFrame, # What came in: columns of `METRICS`
     ref:pd.DataFrame, # Training pictures: `label` and columns of `METRICS`; a number that is unknown is NaN
@@ -99,6 +100,7 @@ NAMES = dict(
     contrast='contrast (gray levels)',
     sharpness='sharpness (gray levels²)')
 
+# %% ../../nbs/75_line.drift.ipynb #264e5747
 def _plot_number(ax, x, ref, bins, color):
     "Shares of one number: training as gray bars, what came in as a line"
     both = np.r_[x, ref]

@@ -28,6 +28,7 @@ class Finding(NamedTuple):
     found:str # What there is
     way_out:str='' # What to do; empty where all is well
 
+# %% ../../nbs/76_line.machine.ipynb #3952bd3e
 def _library(text):
     "A requirement of the package, compared with what is installed"
     wanted = Requirement(text)
@@ -39,6 +40,7 @@ def _library(text):
     way_out = '' if fits else f"pip install '{wanted.name}{wanted.specifier}'"
     return Finding(wanted.name, version, way_out)
 
+# %% ../../nbs/76_line.machine.ipynb #df3c6e40
 def check_libraries(
     wanted=None # Requirements; those of the installed package if `None`
 )->list: # A `Finding` for each that is needed, or is there
@@ -55,6 +57,7 @@ def _weights():
     if here: return Finding('weights at hand', ', '.join(here))
     return Finding('weights at hand', 'none', "pip install 'semiconductor_cls[demo]', or train with --weights FILE")
 
+# %% ../../nbs/76_line.machine.ipynb #44a80c0c
 def _memory():
     try: size = os.sysconf('SC_PAGE_SIZE')*os.sysconf('SC_PHYS_PAGES')
     except (AttributeError, ValueError, OSError): return Finding('memory', 'unknown')
@@ -76,6 +79,7 @@ def _writable(folder):
     if os.access(folder, os.W_OK): return Finding('write permission', f'at {folder}')
     return Finding('write permission', f'none at {folder}', 'go to a folder of your own, or give --out there')
 
+# %% ../../nbs/76_line.machine.ipynb #226b5d95
 def check_machine(
     folder='.' # Where runs would be written
 )->list: # A `Finding` each
@@ -94,6 +98,7 @@ def _in_hub_cache(name):
     names = ('model.safetensors','pytorch_model.bin')
     return bool(repo) and any(isinstance(try_to_load_from_cache(repo, o), str) for o in names)
 
+# %% ../../nbs/76_line.machine.ipynb #9cbdaab1
 def weights_at_hand(
     arch:str # A backbone
 )->str: # 'package', 'hub cache', or 'no'
@@ -101,6 +106,7 @@ def weights_at_hand(
     if packaged_weights(arch): return 'package'
     return 'hub cache' if _in_hub_cache(arch_name(arch)) else 'no'
 
+# %% ../../nbs/76_line.machine.ipynb #3d91acd2
 def list_archs(
     names=None # Backbones; those of the study and those with packaged weights if `None`
 )->pd.DataFrame: # `backbone parameters features size weights`
@@ -123,6 +129,7 @@ def _seconds(f, n):
         taken.append(time.perf_counter()-start)
     return np.array(taken)
 
+# %% ../../nbs/76_line.machine.ipynb #6871def3
 def measure_arch(
     arch:str, # A backbone
     side:int=128 # Pixels
@@ -138,6 +145,7 @@ def _noise(scorer, n):
     rng,colours = np.random.default_rng(0),() if scorer.channels==1 else (3,)
     return {side:rng.integers(0, 256, (n,side,side,*colours), dtype=np.uint8) for side in scorer.sizes}
 
+# %% ../../nbs/76_line.machine.ipynb #0b268550
 def time_scorer(
     scorer, # From `open_scorer`
     n:int=50 # Single pictures
@@ -148,6 +156,7 @@ def time_scorer(
     single = 1000*_seconds(lambda: scorer.score(one), n)
     return dict(images_per_s=4*BS/batch, median_ms=np.median(single), p95_ms=np.quantile(single, .95))
 
+# %% ../../nbs/76_line.machine.ipynb #5a578a62
 def bench_run(
     path, # A run or a bundle
     n:int=50 # Single pictures

@@ -25,6 +25,7 @@ def _network_scores(model, info, pixels):
     x = normalise(torch.from_numpy(pixels), info['stats'])
     return predict_batch(model, x, info['recipe']['tta']).double().numpy()
 
+# %% ../../nbs/64_line.network.ipynb #f55597ac
 class TorchScorer:
     "Scores pixels with the model of a run, or with the models of a committee"
     runtime,lanes = 'torch',LANES
@@ -54,6 +55,7 @@ def score(self:TorchScorer,
     scores = [_network_scores(model, info, xs[info['size']]) for model,info,_ in self.members]
     return committee(np.stack(scores, axis=1), [w for *_,w in self.members], self.how)
 
+# %% ../../nbs/64_line.network.ipynb #15672fa8
 @patch
 def threads(self:TorchScorer,
     n:int=None # As before if `None`

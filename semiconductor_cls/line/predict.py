@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from fastcore.basics import noop
+from fastcore.basics import noop, patch
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
@@ -31,6 +31,7 @@ def _parquet():
         raise UserError(f'a .parquet table needs the extra: {hint}') from None
     return pyarrow
 
+# %% ../../nbs/69_line.predict.ipynb #a870910e
 def _check_parquet(out):
     "Refuse to write over a .parquet table that is none of scores"
     pa = _parquet()
@@ -71,6 +72,7 @@ def _csv_lines(rows, f):
         line.seek(0)
         line.truncate()
 
+# %% ../../nbs/69_line.predict.ipynb #29d97abe
 def _to_csv(rows, path, head=PRED_COLS):
     "A table for people"
     with open(path, 'w', encoding='utf-8', errors='surrogateescape', newline='') as f:
@@ -124,6 +126,7 @@ def stamp(
     except (OSError, ValueError): return None
     return s.st_size,s.st_mtime_ns,s.st_ctime_ns
 
+# %% ../../nbs/69_line.predict.ipynb #d6e75c38
 def batch_key(
     scorer, # From `open_scorer`
     items # Paths
@@ -157,6 +160,7 @@ def write_all(
     "Write all of `b`; a disk that is full is an `OSError`, not a short write"
     while b: b = b[f.write(b):]
 
+# %% ../../nbs/69_line.predict.ipynb #72c55df7
 def _read_from(f, start, mode='rb', **kwargs):
     "A locked file, opened once more from `start` on"
     f.seek(start)
@@ -187,18 +191,22 @@ class Journal:
 
     def _note(self, key, line): self.at[key],self.end = self.end,self.end+len(line)
 
-    def add(self,
-        key:str, # From `batch_key`
-        rows:list # (probability or None, note) of each file
-    )->None:
-        "Keep what was found of a batch"
-        line = json.dumps([key, rows]).encode()+b'\n'
-        write_all(self.f, line)
-        self._note(key, line)
+# %% ../../nbs/69_line.predict.ipynb #de51dd3c
+@patch
+def add(self:Journal,
+    key:str, # From `batch_key`
+    rows:list # (probability or None, note) of each file
+)->None:
+    "Keep what was found of a batch"
+    line = json.dumps([key, rows]).encode()+b'\n'
+    write_all(self.f, line)
+    self._note(key, line)
 
-    def rows(self, key:str)->list:
-        "What was kept of a batch"
-        return json.loads(_read_from(self.f, self.at[key]).readline())[1]
+# %% ../../nbs/69_line.predict.ipynb #3090f4c7
+@patch
+def rows(self:Journal, key:str)->list:
+    "What was kept of a batch"
+    return json.loads(_read_from(self.f, self.at[key]).readline())[1]
 
 # %% ../../nbs/69_line.predict.ipynb #c0028
 def _only_writer(out):
@@ -231,6 +239,7 @@ def _todo(items, bs, scorer, journal, keys, bar):
         if keys[-1] in journal.at: bar.update(len(batch))
         else: yield keys[-1],batch
 
+# %% ../../nbs/69_line.predict.ipynb #47744b7e
 def _score_into(journal, scorer, todo, bar, tell): # Yields how many files each batch has
     "Score what is to do, batch by batch"
     left = N_NAMED
@@ -246,6 +255,7 @@ def _started(journal):
     if 'started' not in journal.at: journal.add('started', now())
     return journal.rows('started')
 
+# %% ../../nbs/69_line.predict.ipynb #639e963b
 def _totals(counts, files, rate):
     "What a command says at its end"
     decisions = {name:counts[name] for name in ('pass','look','reject')}

@@ -65,7 +65,8 @@ def openvino_scorer(
     threads:int=None # The number of cores if `None`
 ): # As `onnx_scorer`
     "A graph on OpenVINO, pieces side by side"
-    ov,core = *need('openvino'),_openvino()
+    ov, = need('openvino')
+    core = _openvino()
     model = core.read_model(graph, weights) if isinstance(graph, bytes) else graph
     hints = dict(PERFORMANCE_HINT='THROUGHPUT', INFERENCE_PRECISION_HINT='f32',
                  INFERENCE_NUM_THREADS=threads or n_cpus())
@@ -85,6 +86,7 @@ def openvino_scorer(
 NO_INT8 = ("--int8 is for --format openvino: onnxruntime's 8-bit graph was measured slower than its 32-bit one, "
            "and lost up to 0.005 AUC")
 
+# %% ../../nbs/62_line.runtime.ipynb #ba4c212c
 class Runtime(NamedTuple):
     "What runs the graphs of one format"
     name:str # Its package, and its word in a manifest

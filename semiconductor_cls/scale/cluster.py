@@ -48,6 +48,7 @@ def connect(
     tell(f"ray: {counted(len(nodes), 'node')}, {counted(n_cores(ray), 'core')}")
     return ray
 
+# %% ../../nbs/93_scale.cluster.ipynb #7c542aa3
 def n_cores(ray)->int: # Those of nodes that join later too
     "Cores of the cluster, now"
     return int(ray.cluster_resources().get('CPU', 0))
@@ -80,7 +81,8 @@ def over_cluster(
     tell=noop # Called with each line a person should see
 ): # Yields (arguments, result) as they end
     "Run `f` on the cores of a cluster"
-    ray,tasks,waiting,wrong = connect(tell),iter(tasks),{},[]
+    ray = connect(tell)
+    tasks,waiting,wrong = iter(tasks),{},[]
     options = dict(num_cpus=1, max_retries=RETRIES, runtime_env=dict(env_vars=ONE_CORE))
     run = ray.remote(**options)(_attempt)
     while True:

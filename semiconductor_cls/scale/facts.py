@@ -27,6 +27,7 @@ def _plain(value):
     if isinstance(value, str): return os.fsencode(value).decode(errors='backslashreplace')
     return value.tobytes() if isinstance(value, np.ndarray) else value
 
+# %% ../../nbs/96_scale.facts.ipynb #f20f98d8
 def facts_table(
     seen:list # From `look`
 ): # Of pyarrow, a row each; `print` in bytes
@@ -70,7 +71,8 @@ def write_facts(
     "Facts about all files of a table; the same call does only what is not there"
     def each(f, items, desc='', chunk=64): return map_over(over, f, items, 32*chunk, tell)
     paths,levels = df.path.astype(str).tolist(),levels_of(df, each=each)
-    size,done = size or shard_size(len(paths)),0
+    size = size or shard_size(len(paths))
+    done = 0
     job = dict(what='facts', version=semiconductor_cls.__version__, levels=str(levels), list=list_seal(paths))
     with alone_in(folder), progress(total=len(paths), desc='facts (ray)', unit=' images') as bar:
         job = open_shards(folder, job | dict(files=len(paths), shard=size))

@@ -78,6 +78,7 @@ def _moving(model):
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training]
     return [o for m in norms for o in m.buffers(recurse=False) if o.is_floating_point()]
 
+# %% ../../nbs/91_scale.ranks.ipynb #cae0e443
 def mean_over_ranks(
     tensors, # Of this rank, changed in place
     world:int, # Number of ranks
@@ -117,24 +118,29 @@ def join_metric(
 GRACE = 10. # Seconds in which every rank that is alive answers
 _LOST = re.compile('gloo|NCCL|connection|timed? ?out', re.I) # What torch says when a message fails
 
+# %% ../../nbs/91_scale.ranks.ipynb #614bb32e
 class Ranks:
     "The processes that train one model; this one is `rank` of `world`"
     slow = None # A group for what may take hours, such as reading the source
     def __init__(self, rank:int, world:int, store, timeout:float=600.):
         self.rank,self.world,self.store,self.timeout = rank,world,store,timeout
 
-    def call(self, why:str=''):
-        "Answer the roll call: '' where a message failed, else the error that ends this rank"
-        with suppress(RuntimeError): self.store.set(f'call{self.rank}', why)
+# %% ../../nbs/91_scale.ranks.ipynb #9c59b93c
+@patch
+def call(self:Ranks, why:str=''):
+    "Answer the roll call: '' where a message failed, else the error that ends this rank"
+    with suppress(RuntimeError): self.store.set(f'call{self.rank}', why)
 
-    def answers(self)->dict: # Rank → what it left, of those that have answered
-        "Wait until all have answered, or `GRACE` is over"
-        found,end = {},time.monotonic()+GRACE
-        while len(found)<self.world and time.monotonic()<end:
-            for k in set(range(self.world))-set(found):
-                if self.store.check([f'call{k}']): found[k] = self.store.get(f'call{k}').decode()
-            time.sleep(.1)
-        return found
+# %% ../../nbs/91_scale.ranks.ipynb #0f8879c4
+@patch
+def answers(self:Ranks)->dict: # Rank → what it left, of those that have answered
+    "Wait until all have answered, or `GRACE` is over"
+    found,end = {},time.monotonic()+GRACE
+    while len(found)<self.world and time.monotonic()<end:
+        for k in set(range(self.world))-set(found):
+            if self.store.check([f'call{k}']): found[k] = self.store.get(f'call{k}').decode()
+        time.sleep(.1)
+    return found
 
 # %% ../../nbs/91_scale.ranks.ipynb #97c36fe3
 @patch
@@ -145,6 +151,7 @@ def where(self:Ranks, k:int)->str:
         if self.store.check([key]): return f'{name} ({self.store.get(key).decode()})'
     return name
 
+# %% ../../nbs/91_scale.ranks.ipynb #526f0c2e
 @patch
 def blame(self:Ranks, error:str)->str:
     "One sentence on the rank that is to blame for a message that failed"
@@ -167,7 +174,7 @@ def named(self:Ranks):
         if not lost: raise
         said = self.blame(str(e))
     else: return
-    speaks = all(self.store.check([f'call{k}'])==False for k in range(self.rank))
+    speaks = not any(self.store.check([f'call{k}']) for k in range(self.rank))
     raise UserError(said) if speaks else SystemExit(1)
 
 # %% ../../nbs/91_scale.ranks.ipynb #dcc2024e
@@ -177,6 +184,7 @@ def _patience(): # Seconds
     except ValueError: seconds = 0.
     return in_range('SEMICLS_TIMEOUT', seconds, 1, 86_400)
 
+# %% ../../nbs/91_scale.ranks.ipynb #70b2bd30
 def _own_device(rank):
     "Take the GPU of this rank; the backend of the group"
     if not torch.cuda.is_available(): return 'gloo'
@@ -197,6 +205,7 @@ def _meet(store, rank, world, seconds):
         raise UserError(f"rank {', '.join(away)} of {world} has not come within {seconds:g} s; "
                         'start as many as the launcher was told') from None
 
+# %% ../../nbs/91_scale.ranks.ipynb #114faeca
 def join_ranks()->Ranks|None: # `None` alone
     "Join the ranks that the environment tells of"
     rank,world = launched()
@@ -227,6 +236,7 @@ def first(self:Ranks,
     if sent[1]: raise SystemExit(1)
     return sent[0]
 
+# %% ../../nbs/91_scale.ranks.ipynb #b468203e
 @patch
 def gather(self:Ranks,
     mine # What this rank has
@@ -286,6 +296,7 @@ def after_pred(self:OneModel):
     "From here on, the model itself"
     if self.training: self.learn.model = self.wrap.module
 
+# %% ../../nbs/91_scale.ranks.ipynb #7aa4b717
 @patch
 def before_step(self:OneModel):
     "After the backward pass, which needs the means as they were"
@@ -313,12 +324,14 @@ def decode(self:Ranks, df, r, device, folder, caches):
             for size in r.sizes: recipe_dls(df, r, size, device, folder, caches)
         dist.barrier(group=self.slow)
 
+# %% ../../nbs/91_scale.ranks.ipynb #df1831cd
 @patch
 def fit(self:Ranks,
     df, r, seed=0, weights=None, device=None, folder=None, log=noop, resume=None, cbs=None, caches=None # As there
 ):
     "`fit_recipe` on all ranks; `log`, `resume` and `cbs` of rank 0 count"
-    caches,resume = {} if caches is None else caches,self.first(lambda: resume)
+    if caches is None: caches = {}
+    resume = self.first(lambda: resume)
     with self.named():
         self.decode(df, r, device, folder, caches)
         return fit_recipe(df, r, seed, weights, device, folder, log, resume, [OneModel(self), *L(cbs)], caches)
@@ -332,6 +345,7 @@ def predict(self:Ranks, model, dls, rows, tta=''):
     for k,part in enumerate(parts): probs[k::self.world] = part
     return probs
 
+# %% ../../nbs/91_scale.ranks.ipynb #1cee9ec3
 @patch
 def help(self:Ranks, df, r, seed, weights, device):
     "What the other ranks do while rank 0 trains and writes"

@@ -61,11 +61,13 @@ def _write_shard(path, items, ids, scored, scorer, job, files): # Rows
     with atomic_path(path) as unfinished: _to_parquet(rows, unfinished, seal=seal_bytes(job, files))
     return rows
 
+# %% ../../nbs/95_scale.scores.ipynb #570fec40
 def _count(rows): # Rows of each decision, as `write_rows` counts them
     counts = Counter(row[3] for row in rows)
     counts['unlike'] = sum(map(is_unlike, rows))
     return counts
 
+# %% ../../nbs/95_scale.scores.ipynb #86ad4c84
 def _read_shard(path):
     "The rows of a shard that is there, as far as they are counted"
     _,parquet = need_scale('pyarrow', 'pyarrow.parquet')
@@ -114,7 +116,8 @@ def _score_shards(run, items, size, out, job, scorer, over, tell, bar): # Counts
             i,ids = told.pop(id(shard))
             if scored is None: rows = _read_shard(part_path(out, i))
             else:
-                rows,new = _write_shard(part_path(out, i), shard, ids, scored, scorer, job, files),new+len(shard)
+                rows = _write_shard(part_path(out, i), shard, ids, scored, scorer, job, files)
+                new += len(shard)
                 left -= say_broken(shard, scored, scorer.cuts, left, tell)
             counts += _count(rows)
             bar.update(len(shard))

@@ -22,6 +22,7 @@ def shard_size(
     "Files in one shard: some seconds of work, and few enough files in the folder"
     return min(2048, max(256, n//64//32*32))
 
+# %% ../../nbs/94_scale.shards.ipynb #3163f79d
 def shards_of(
     items:list,
     size:int # From `shard_size`
@@ -40,6 +41,7 @@ def list_seal(
     for o in items: digest.update(str(o).encode(errors='surrogateescape')+b'\0')
     return digest.hexdigest()[:32]
 
+# %% ../../nbs/94_scale.shards.ipynb #e32a42d8
 def _check_job(folder, old, job):
     "Refuse a folder that holds something else"
     for k,v in job.items():
@@ -71,6 +73,7 @@ def part_path(folder, i:int)->Path:
     "Where shard `i` lies"
     return Path(folder)/f'part-{i:06d}.parquet'
 
+# %% ../../nbs/94_scale.shards.ipynb #a8e52680
 def seal_bytes(
     job:dict, # From `open_shards`
     files:str # Hash of the shard's files
@@ -78,6 +81,7 @@ def seal_bytes(
     "What a shard carries"
     return {_SEAL: json.dumps(dict(job=job, files=files), sort_keys=True).encode()}
 
+# %% ../../nbs/94_scale.shards.ipynb #3a1e57fa
 def read_seal(
     folder,
     i:int, # Number of the shard

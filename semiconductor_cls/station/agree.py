@@ -48,6 +48,7 @@ def drawn_parts(
     "Samples of parts, with replacement"
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1/n), draws)
 
+# %% ../../nbs/88_station.agree.ipynb #aaa4e4d3
 def _row(what, kappa, draws, same, n):
     "A kappa in a table"
     known = draws[~np.isnan(draws)]
@@ -58,6 +59,7 @@ def _row(what, kappa, draws, same, n):
 _WORD = dict(zip(['pass','look','reject'], range(3))) | dict(good=0, defect=2)
 _NEEDS = ['part','who','round','verdict']
 
+# %% ../../nbs/88_station.agree.ipynb #6c3e0b6f
 def check_answers(
     df:pd.DataFrame, # `part who round verdict`, perhaps `label machine`
     where='the table' # What to call it in a refusal
@@ -88,6 +90,7 @@ def _crossed(pairs, what):
     same = float((pairs.a==pairs.b).mean())
     return _row(what, kappa_of(each.sum(0)), draws, same, len(pairs))
 
+# %% ../../nbs/88_station.agree.ipynb #19dba912
 def _repeated(df, who):
     "Kappa of the rounds of one person, on the parts that they saw in every round"
     wide = df[df.who==who].pivot(index='part', columns='round', values='verdict').dropna()
@@ -119,6 +122,7 @@ def _share(wrong, of, parts):
     "A rate in words, with the parts as groups"
     return rate_text(int(wrong.sum()), int(of.sum()), parts[of].value_counts().to_numpy()) if of.any() else ''
 
+# %% ../../nbs/88_station.agree.ipynb #d4c1129c
 def person_rates(
     df:pd.DataFrame # From `check_answers`, with labels
 )->pd.DataFrame: # `who misses false_alarms looks`, in words
@@ -127,10 +131,10 @@ def person_rates(
     machine = known[known.machine>=0].drop_duplicates('part').assign(who='the model', verdict=lambda d: d.machine)
     rows = []
     for who,said in pd.concat([known, machine]).groupby('who', sort=False):
-        bad,good,all_ = said.label==2,said.label==0,said.label>=0
+        bad,good,either = said.label==2,said.label==0,said.label>=0
         rows.append(dict(who=who, misses=_share(bad & (said.verdict==0), bad, said.part),
                          false_alarms=_share(good & (said.verdict==2), good, said.part),
-                         looks=_share(said.verdict==1, all_, said.part)))
+                         looks=_share(said.verdict==1, either, said.part)))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/88_station.agree.ipynb #c6adc073
@@ -171,6 +175,7 @@ _HOW = ('Kappa: 0 is chance, 1 full agreement; above 0.75 counts as good, below 
         'lo and hi hold the truth in 95 of 100 studies; they draw parts, 1,000 times. same: share of equal answers; '
         'of a person with themselves, share of parts with equal answers in all rounds.')
 
+# %% ../../nbs/88_station.agree.ipynb #4e01c582
 def agreement(
     df:pd.DataFrame, # Answers; see `check_answers`
     out, # The page (.html); the table of kappas lies beside it as .csv

@@ -8,6 +8,7 @@ __all__ = ['BOOK', 'EXAMPLES', 'MAX_TYPES', 'read_book', 'Book']
 # %% ../../nbs/77_station.book.ipynb #d96cb4d0
 from pathlib import Path
 import pandas as pd
+from fastcore.basics import patch
 from ..base.errors import *
 from ..base.table import *
 
@@ -20,6 +21,7 @@ def _check_text(where, name, text, most):
     if len(text)<=most and text.isprintable(): return
     raise UserError(f'{where}: {name} has more than {most} characters, or characters that cannot be printed')
 
+# %% ../../nbs/77_station.book.ipynb #a5e2a6ea
 def _examples(where, text, pictures):
     "Paths of the examples of a type"
     paths = []
@@ -40,6 +42,7 @@ def _book_row(where, row, pictures):
     _check_text(where, 'about', about, 500)
     return dict(type=kind, about=about, examples=_examples(where, names, pictures))
 
+# %% ../../nbs/77_station.book.ipynb #98dee276
 def read_book(
     path # Folder of the verdicts
 )->list: # Dicts `type about examples`, the last a list of paths
@@ -69,17 +72,21 @@ class Book:
         except OSError: return None
         return about.st_mtime_ns,about.st_size
 
-    def now(self)->list: # See `read_book`
-        "The rows; those of before where the table is wrong, and then `fault` says why"
-        mark = self._mark()
-        if mark!=self.mark:
-            self.mark,self.fault = mark,''
-            try: self.rows = read_book(self.path)
-            except UserError as e: self.fault = str(e)
-        return self.rows
+# %% ../../nbs/77_station.book.ipynb #70ddd7f4
+@patch
+def now(self:Book)->list: # See `read_book`
+    "The rows; those of before where the table is wrong, and then `fault` says why"
+    mark = self._mark()
+    if mark!=self.mark:
+        self.mark,self.fault = mark,''
+        try: self.rows = read_book(self.path)
+        except UserError as e: self.fault = str(e)
+    return self.rows
 
-    def check(self, kind:str)->None: # Of a verdict; '' for none
-        "Refuse a type that is not in the book"
-        kinds = [o['type'] for o in self.now()]
-        if kind and kind not in kinds:
-            raise UserError(f"not counted: {kind!r} is not in the defect book ({', '.join(kinds) or 'empty'})")
+# %% ../../nbs/77_station.book.ipynb #5000eed5
+@patch
+def check(self:Book, kind:str)->None: # Of a verdict; '' for none
+    "Refuse a type that is not in the book"
+    kinds = [o['type'] for o in self.now()]
+    if kind and kind not in kinds:
+        raise UserError(f"not counted: {kind!r} is not in the defect book ({', '.join(kinds) or 'empty'})")

@@ -72,6 +72,7 @@ def _in_two(rate):
     return number, worth.rstrip(')')
 
 # %% ../../nbs/85_station.desk.ipynb #c0015
+_NO_RATES = 'A bundle has no validation pictures: escapes and overkill are in the report of its run.'
 _SETS = dict(valid=('Validation','choose by it'), test=('Test','the check'))
 
 def rates_html(
@@ -79,6 +80,7 @@ def rates_html(
     t:float # The threshold
 )->str: # HTML
     "Escapes and overkill at a threshold, and where it lies on the curve"
+    if not st.whole: return piece('note', text=_NO_RATES)
     width,height = 300,70
     rows = []
     for key,rate in rates_at(st, t).iterrows():
@@ -129,6 +131,7 @@ def _thumb(path, levels=None):
 
 def _drawn(st, im):
     "Sources of a picture, of its heat map and of similar pictures"
+    if not st.whole: return dict(heat='', near=[], like=None, size=im.size)
     pixels = np.asarray(im)
     with st.lock:
         heat = st.ex.maps([pixels])[0]
@@ -207,6 +210,7 @@ def book_html(st:Station)->str: # HTML
 
 # %% ../../nbs/85_station.desk.ipynb #c0030
 _NO_INDEX = 'The training pictures are not on this machine, so there is nothing to compare with.'
+_NO_MAP = 'A bundle has no heat map and no training pictures to compare with: serve its run for these.'
 _STRANGER = 'Unlike all training pictures: do not rely on the score.'
 _TWIN = 'This picture, or its twin, is one of the training pictures.'
 
@@ -215,7 +219,9 @@ def near_html(
     s:dict # Of `pictures_of`
 )->str: # HTML
     "The three most similar training pictures"
-    if not s['near']: return piece('note', text=_NO_INDEX)
+    if not s['near']:
+        warns = piece('warn', text=f"{_STRANGER} {s['note']}") if s.get('note') else ''
+        return warns+piece('note', text=_NO_INDEX if st.whole else _NO_MAP)
     kind,note = '',''
     strange = getattr(st.ex.scorer, 'unlike', None) is None and s['like']<float(st.index['far']) # a run made before
     if s.get('note') or strange: kind,note = 'warn',f"{_STRANGER} {s.get('note', '')}".rstrip()

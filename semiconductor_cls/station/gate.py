@@ -174,9 +174,11 @@ class Gate:
         max_mb:float=1024, # Largest request
         max_file:float=64, # Largest file in it, MB
         temp=None, # Folder of the uploads, the station's own; nothing is deleted if `None`
-        roles:dict=None # Name → 'operator' or 'engineer'; without any, everybody is an engineer
+        roles:dict=None, # Name → 'operator' or 'engineer', of those who have a role of their own
+        role:str='operator' # Of everybody else
     ):
-        self.app,self.token,self.users,self.hosts,self.roles = app,token,users or {},hosts,roles or {}
+        self.app,self.token,self.users,self.hosts = app,token,users or {},hosts
+        self.roles,self.role = roles or {},role
         self.max_mb,self.max_file,self.temp = max_mb,max_file,temp
         self.uploads,self.sessions,self.attempts = Uploads(),Sessions(),Attempts()
         self.cookie,self.boot,self.ticket = 'station-'+secrets.token_hex(4),secrets.token_hex(8),''
@@ -410,7 +412,6 @@ async def enter(self:Gate,
 _PASSED = set(b'host accept accept-encoding accept-language content-length content-type if-none-match '
               b'if-modified-since range user-agent'.split()) # Headers that the page gets
 _BODY = {b'content-length',b'content-type'} # Headers that describe a body
-_ROLE = {False:'engineer', True:'operator'} # Of a person without one, where nobody has one, and where others have
 
 @patch
 async def say(self:Gate,
@@ -434,7 +435,7 @@ async def admitted(self:Gate,
     owner:str # The name and the browser
 )->tuple: # scope, receive
     "A request as the page may have it, once its files are known to be the visitor's own"
-    passed,add = set(_PASSED),[(b'x-station-role', self.roles.get(who, _ROLE[bool(self.roles)]).encode())]
+    passed,add = set(_PASSED),[(b'x-station-role', self.roles.get(who, self.role).encode())]
     if who: add.append((b'x-station-user', who.encode()))
     given = dict(scope['headers'])
     if scope['path']==UPLOAD:
@@ -491,7 +492,7 @@ LOOPBACK = {'127.0.0.1','localhost','::1'}
 def check_access(
     host:str, # The address that the station listens at
     token:str, # '' if there is none
-    users, # 'NAME:PASSWORD' of each
+    users, # 'NAME:PASSWORD[:ROLE]' of each
     passwords=None, # A file of hashes
     proxy=() # Addresses of proxies before the station
 )->dict: # Name → hash of the password

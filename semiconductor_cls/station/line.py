@@ -32,6 +32,7 @@ _CAME_IN = """select min(s.id) id, min(s.time) time, s.score, i.brightness, i.co
     from seen s join image i on i.hash=s.hash
     where s.model=? group by s.hash order by 1 limit -1 offset ?"""
 
+# %% ../../nbs/86_station.line.ipynb #756d81d3
 def came_in(
     st:Station, # With its window
     last:int=20_000 # About so many
@@ -54,6 +55,7 @@ def _figure_src(fig):
     plt.close(fig)
     return 'data:image/png;base64,'+base64.b64encode(file.getvalue()).decode()
 
+# %% ../../nbs/86_station.line.ipynb #5315a8a4
 def _window_rows(windows, n=30):
     "The newest windows, in words"
     for window in windows.iloc[::-1].head(n).itertuples():
@@ -83,6 +85,7 @@ def _verdict_rows(table, n):
         yield row | dict(time=Markup(time_html(row['time'])), sign=sign, name=row['name'] or '', more=more,
                          gone=isinstance(row['taken_back'], str))
 
+# %% ../../nbs/86_station.line.ipynb #af755788
 def verdicts_html(
     st:Station, # With its verdicts
     n:int=50 # Rows at most
@@ -95,6 +98,7 @@ def verdicts_html(
     plural = 's' if len(table)>1 else ''
     return piece('verdicts', total=f'{len(table):,}', plural=plural, people=people, rows=_verdict_rows(table, n))
 
+# %% ../../nbs/86_station.line.ipynb #8f6ebc43
 def moves_html(st:Station)->str: # HTML; '' where the threshold is the run's
     "Who has moved the threshold, and when"
     table = moves(st.v, st.model, st.ex.cuts.id)
@@ -114,6 +118,7 @@ def _asked_score(said, name, default):
     if 0<=number<=1: return number
     raise UserError(f'{printable(value, 20)}: a score is a number from 0 to 1')
 
+# %% ../../nbs/86_station.line.ipynb #35ac3b44
 def asked_of(text:str)->dict: # As the script of the page sends it; `machine`, `differs` and the keys of `ANYTHING`
     "What is searched for"
     try: said = json.loads(text or '{}')
@@ -156,12 +161,14 @@ def squares_html(
     counts = each.reindex(index=VERDICTS, columns=words, fill_value=0)
     return piece('squares', words=words, rows=[(o,list(zip(words, map(int, counts.loc[o])))) for o in VERDICTS])
 
+# %% ../../nbs/86_station.line.ipynb #aa6c58ae
 def find_html(st:Station)->str: # HTML
     "The form of the search"
     lots = st.v.read("select distinct lot from standing where lot!='' order by lot limit 500").lot.tolist()
     kinds = st.v.read("select distinct defect_type from standing where defect_type!='' order by 1 limit 500")
     return piece('find', choices=_CHOICES, lots=lots, kinds=kinds.defect_type.tolist())
 
+# %% ../../nbs/86_station.line.ipynb #2a37efb6
 def found_html(
     st:Station, # With its verdicts
     text:str, # What was asked, see `asked_of`

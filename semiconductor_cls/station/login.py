@@ -10,6 +10,7 @@ import hashlib, ipaddress, logging, secrets, sys, time
 from collections import OrderedDict
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from fastcore.basics import patch
 
 # %% ../../nbs/79_station.login.ipynb #6e471e54
 def address_key(host:str)->str: # What counts as one visitor
@@ -33,22 +34,27 @@ class Attempts:
         self.most,self.lock,self.first,self.slowest,self.keep,self.clock = most,lock,first,slowest,keep,clock
         self.seen = OrderedDict() # Address → how often, and when for the last time
 
-    def count(self, key:str)->int: # An address, of `address_key`
-        "How many wrong ones count against an address"
-        n,last = self.seen.get(key, (0,0))
-        return n if self.clock()-last<self.lock else 0
+# %% ../../nbs/79_station.login.ipynb #08b37155
+@patch
+def count(self:Attempts, key:str)->int: # An address, of `address_key`
+    "How many wrong ones count against an address"
+    n,last = self.seen.get(key, (0,0))
+    return n if self.clock()-last<self.lock else 0
 
-    def locked(self, key:str)->float: # An address; seconds, 0 if it may try
-        "How long an address must wait before it may try again"
-        return self.lock-(self.clock()-self.seen[key][1]) if self.count(key)>=self.most else 0
+@patch
+def locked(self:Attempts, key:str)->float: # An address; seconds, 0 if it may try
+    "How long an address must wait before it may try again"
+    return self.lock-(self.clock()-self.seen[key][1]) if self.count(key)>=self.most else 0
 
-    def wrong(self, key:str)->float: # An address; seconds before the answer
-        "One more wrong secret"
-        n = self.count(key)+1
-        self.seen[key] = n,self.clock()
-        self.seen.move_to_end(key)
-        if len(self.seen)>self.keep: self.seen.popitem(last=False)
-        return min(self.first*2**(n-1), self.slowest)
+# %% ../../nbs/79_station.login.ipynb #0fb026be
+@patch
+def wrong(self:Attempts, key:str)->float: # An address; seconds before the answer
+    "One more wrong secret"
+    n = self.count(key)+1
+    self.seen[key] = n,self.clock()
+    self.seen.move_to_end(key)
+    if len(self.seen)>self.keep: self.seen.popitem(last=False)
+    return min(self.first*2**(n-1), self.slowest)
 
 # %% ../../nbs/79_station.login.ipynb #04af6b98
 SESSION_HOURS = 12. # A shift, and some
@@ -64,22 +70,27 @@ class Sessions:
 
     def _key(self, number): return hashlib.sha256(number.encode('utf-8', 'surrogatepass')).digest()
 
-    def begin(self, who:str)->str: # A name, or '' where all share a token; the number
-        "A new session"
-        number = secrets.token_urlsafe(32)
-        self.open[self._key(number)] = who,self.clock()+self.seconds
-        if len(self.open)>self.keep: self.open.popitem(last=False)
-        return number
+# %% ../../nbs/79_station.login.ipynb #d0e5fe28
+@patch
+def begin(self:Sessions, who:str)->str: # A name, or '' where all share a token; the number
+    "A new session"
+    number = secrets.token_urlsafe(32)
+    self.open[self._key(number)] = who,self.clock()+self.seconds
+    if len(self.open)>self.keep: self.open.popitem(last=False)
+    return number
 
-    def who(self, number:str)->str|None: # Of a cookie; `None` if nobody is signed in with it
-        "Whose session it is"
-        who,end = self.open.get(self._key(number), (None,0))
-        if self.clock()<end: return who
-        self.end(number)
+# %% ../../nbs/79_station.login.ipynb #415e522c
+@patch
+def who(self:Sessions, number:str)->str|None: # Of a cookie; `None` if nobody is signed in with it
+    "Whose session it is"
+    who,end = self.open.get(self._key(number), (None,0))
+    if self.clock()<end: return who
+    self.end(number)
 
-    def end(self, number:str)->None: # Of a cookie
-        "A session is over"
-        self.open.pop(self._key(number), None)
+@patch
+def end(self:Sessions, number:str)->None: # Of a cookie
+    "A session is over"
+    self.open.pop(self._key(number), None)
 
 # %% ../../nbs/79_station.login.ipynb #175d4811
 class _Sparing(logging.StreamHandler):

@@ -117,7 +117,7 @@ def _part_column(gr, page):
     "The part"
     with gr.Column(scale=6, min_width=320, elem_id='part-column'):
         page.picture = _html(gr, EMPTY, elem_id='picture')
-        _html(gr, piece('keys', heat=page.st.heat))
+        _html(gr, piece('keys', heat=page.st.heat, maps=page.st.whole))
 
 # %% ../../nbs/87_station.page.ipynb #c0020
 def _decide_column(gr, page):
@@ -165,7 +165,8 @@ def _components(gr, st, login):
             _decide_column(gr, page)
         with gr.Tab('Search') as page.find: _find_tab(gr, page)
         with gr.Tab('Defect book') as page.book: page.book_page = _html(gr, elem_id='book')
-        with gr.Tab('Drift') as page.drift: page.drift_page = _html(gr, elem_id='drift')
+        if st.whole:
+            with gr.Tab('Drift') as page.drift: page.drift_page = _html(gr, elem_id='drift')
         with gr.Tab('Verdicts') as page.log: page.log_page = _html(gr, elem_id='log')
     return page
 
@@ -338,7 +339,7 @@ def _wire_pages(gr, page):
         except (UserError,OSError) as e: return fault_html(e)
     def drift(): return made(drift_html)
     def log(): return made(lambda st: verdicts_html(st)+moves_html(st))
-    page.drift.select(drift, None, page.drift_page, **_QUIET)
+    if 'drift' in page: page.drift.select(drift, None, page.drift_page, **_QUIET)
     def book(): return made(book_html)
     def form(who, request:gr.Request):
         return made(find_html), made(lambda st: squares_html(st, name_of(request, who)))
@@ -356,7 +357,7 @@ def build_ui(
 ): # Gradio `Blocks`
     "The page"
     gr = _gradio()
-    title = f'Station {st.run.path.name}'
+    title = f'Station {st.name}'
     with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(600,3600), fill_width=True) as ui:
         page = _components(gr, st, login)
         _wire_start(gr, ui, page)
@@ -445,7 +446,8 @@ def make_app(
     users:dict=None, # Name → hash of the password
     hosts=None, # Host names that it answers to; any if `None`
     temp=None, # Folder of the uploads; a new one if `None`
-    roles:dict=None # Name → 'operator' or 'engineer'; without any, everybody is an engineer
+    roles:dict=None, # Name → 'operator' or 'engineer', of those who have a role of their own
+    role:str='operator' # Of everybody else
 )->Gate:
     "The station as an ASGI application"
     temp = os.environ['GRADIO_TEMP_DIR'] = os.path.realpath(temp or tempfile.mkdtemp())
@@ -459,7 +461,7 @@ def make_app(
                               css=read_static('station.css'), head=page_head(), footer_links=[], run_history=False,
                               max_file_size=int(limit*1e6), ssr_mode=False, pwa=False, mcp_server=False,
                               show_error=False)
-    return Gate(app, token, users, hosts, max_file=limit, temp=temp, roles=roles)
+    return Gate(app, token, users, hosts, max_file=limit, temp=temp, roles=roles, role=role)
 
 # %% ../../nbs/87_station.page.ipynb #c0046
 def _claim(host, port):
@@ -509,7 +511,7 @@ def _serve(app, host, port, **more):
     logging.getLogger('uvicorn.error').addFilter(matters)
     server.run()
 
-_NO_ROLES = 'nobody has a role, so everybody may set the threshold; append :engineer or :operator to a line'
+# %% ../../nbs/87_station.page.ipynb #5e1fa0c2
 _OPEN = ('passwords and pictures travel unencrypted, and everybody on the way can read them; '
          'add --tls-cert and --tls-key')
 
@@ -525,15 +527,21 @@ def _url(host, port, tls):
     name = f'[{host}]' if ':' in host else host
     return f"http{'s' if tls else ''}://{name}:{port}/"
 
+def _say_access(may, users, host, tls, tell):
+    "Say who may do what, and who could read along"
+    tell(may)
+    if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
+    if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
+
 # %% ../../nbs/87_station.page.ipynb #6ddebb0b
 def serve_station(
-    run, # A finished run, of one model or of a committee
+    run, # A finished run, of one model or of a committee, or a bundle
     verdicts='verdicts', # Folder of the verdicts
     folders=(), # Folders that may be opened from the browser
     host:str='127.0.0.1', # Address to listen at
     port:int=7860, # Its port
     token:str='', # The station's secret; none if empty
-    users=(), # 'NAME:PASSWORD' of each
+    users=(), # 'NAME:PASSWORD[:ROLE]' of each
     max_mb:float=32, # Largest picture file
     max_files:int=200, # Pictures dropped at once
     window:int=200, # Pictures in a window of the drift page
@@ -545,23 +553,24 @@ def serve_station(
     proxy=(), # Addresses of proxies that may say who a visitor is
     judge_first:bool=False, # Whether the machine speaks after the person
     round_of:int=0, # Parts of a blind round
-    heat:bool=True # Whether the heat map is there before H is pressed
+    heat:bool=True, # Whether the heat map is there before H is pressed
+    role:str='operator' # Of people who have none of their own: 'operator' or 'engineer'
 ):
     "Open the station and serve until it is stopped"
     named = check_access(host, token, users, passwords, proxy)
-    roles = read_roles(passwords) if passwords else {}
+    roles = read_roles(passwords) if passwords else given_roles(users)
+    may = roles_text(named, roles, role)
     tls,trusted = check_tls(tls_cert, tls_key),check_proxy(proxy)
     matplotlib.use('Agg')   # no windows from a server
     _gradio()
     _claim(host, port)
-    st = Station(open_run(run), verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of, heat)
+    run = run if is_bundle(run) else open_run(run)
+    st = Station(run, verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of, heat)
     rescore(st, tell)
-    if passwords and not roles: tell(f'{passwords}: {_NO_ROLES}')
-    if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
-    if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
+    _say_access(may, users, host, tls, tell)
     station_log(st.v.path)
     with upload_folder() as temp:
         own = LOOPBACK if host in LOOPBACK and not proxy else None # Behind a proxy it has the proxy's name
-        gate = make_app(st, token, named, own, temp, roles)
+        gate = make_app(st, token, named, own, temp, roles, role)
         _announce(st, gate, _url(host, port, tls), browser, tell)
         _serve(gate, host, port, **tls, **trusted)

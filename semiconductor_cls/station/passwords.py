@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COST', 'MIN_PASSWORD', 'ROLES', 'hash_password', 'read_hash', 'is_password', 'clean_name', 'password_line',
-           'named_users', 'read_passwords', 'read_roles']
+           'split_user', 'named_users', 'given_roles', 'read_passwords', 'read_roles', 'roles_text']
 
 # %% ../../nbs/78_station.passwords.ipynb #c0002
 import hashlib, hmac, os, re, secrets, stat, unicodedata
@@ -20,6 +20,7 @@ def _scrypt(password, cost, salt):
     text = unicodedata.normalize('NFC', password).encode('utf-8', 'surrogatepass')
     return hashlib.scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=256*n*r+2**20, dklen=32)
 
+# %% ../../nbs/78_station.passwords.ipynb #29fb707f
 def hash_password(
     password:str, # As it will be typed
     cost=COST # n, r and p of scrypt
@@ -38,6 +39,7 @@ def read_hash(text:str)->tuple: # Cost, salt, hash
     if not is_strong or n*r>2**21 or p>16: raise ValueError(f'has a cost of {n}, {r}, {p}, which is not used here')
     return cost, bytes.fromhex(found[4]), bytes.fromhex(found[5])
 
+# %% ../../nbs/78_station.passwords.ipynb #54205aa5
 def is_password(
     password:str, # What was typed
     hashed:str # Of `hash_password`
@@ -55,6 +57,7 @@ def clean_name(name:str)->str: # '' if it is none
     is_plain = name.isprintable() and ':' not in name and not name.startswith('#') and len(name)<=60
     return name if is_plain else ''
 
+# %% ../../nbs/78_station.passwords.ipynb #ba8a3d06
 def password_line(
     name:str, # Of the inspector
     password:str, # As it will be typed
@@ -66,17 +69,29 @@ def password_line(
     if len(password)<MIN_PASSWORD: raise UserError(f'a password has at least {MIN_PASSWORD} characters')
     return f'{kept}:{hash_password(password)}'+f':{role}'*bool(role)
 
-# %% ../../nbs/78_station.passwords.ipynb #94ccfe3e
-def named_users(users)->dict: # 'NAME:PASSWORD' of each; name → hash
+# %% ../../nbs/78_station.passwords.ipynb #cf402729
+ROLES = ('operator','engineer')
+
+def split_user(text:str)->tuple: # 'NAME:PASSWORD' or 'NAME:PASSWORD:ROLE'; name, password, role ('' if none is given)
+    "The parts of `--user`"
+    name,_,rest = text.partition(':')
+    password,_,role = rest.rpartition(':')
+    return (name,password,role) if role in ROLES else (name,rest,'')
+
+def named_users(users)->dict: # 'NAME:PASSWORD[:ROLE]' of each; name → hash
     "Names and passwords, as they are given on the command line"
     found = {}
-    for name,password in (o.partition(':')[::2] for o in users or []):
+    for name,password,_ in map(split_user, users or []):
         kept = clean_name(name)
         if not kept or len(password)<MIN_PASSWORD:
             raise UserError('--user NAME:PASSWORD: a name and a password of at least 8 characters')
         if kept in found: raise UserError('--user: the same name twice')
         found[kept] = hash_password(password)
     return found
+
+def given_roles(users)->dict: # The same; name → 'operator' or 'engineer', of those who are given one
+    "Who may do what, as it is given on the command line"
+    return {clean_name(name):role for name,_,role in map(split_user, users or []) if role}
 
 # %% ../../nbs/78_station.passwords.ipynb #c00efa2e
 def _check_owner(path, about):
@@ -90,8 +105,6 @@ def _check_owner(path, about):
         raise UserError(f'{path}: others can replace it, because they can write its folder; chmod o-w on the folder')
 
 # %% ../../nbs/78_station.passwords.ipynb #8b616123
-ROLES = ('operator','engineer')
-
 def _read_line(where, line, found):
     "One line of the file goes into `found`: name → hash, role ('' if none is given)"
     name,colon,rest = line.partition(':')
@@ -105,6 +118,7 @@ def _read_line(where, line, found):
     if kept in found: raise UserError(f'{where}: {kept} for the second time')
     found[kept] = hashed,role.strip()
 
+# %% ../../nbs/78_station.passwords.ipynb #10d7a65c
 def _read_lines(path):
     "The lines of a file that only its owner can write"
     try:
@@ -123,11 +137,25 @@ def _read_people(path):
     if not found: raise UserError(f'{path}: nobody in it; semicls serve --hash-password makes a line')
     return found
 
+# %% ../../nbs/78_station.passwords.ipynb #5989d8e8
 def read_passwords(path)->dict: # A file of lines `name:scrypt$…` or `name:scrypt$…:role`; name → hash
     "The people in a file of hashes; empty lines and those that start with # are comments"
     return {name:hashed for name,(hashed,_) in _read_people(path).items()}
 
-def read_roles(path)->dict: # The same file; name → 'operator' or 'engineer'; empty where no line has a role
+def read_roles(path)->dict: # The same file; name → 'operator' or 'engineer', of those whose line says it
     "Who may do what"
-    roles = {name:role for name,(_,role) in _read_people(path).items()}
-    return {name:role or 'operator' for name,role in roles.items()} if any(roles.values()) else {}
+    return {name:role for name,(_,role) in _read_people(path).items() if role}
+
+# %% ../../nbs/78_station.passwords.ipynb #493386c7
+def roles_text(
+    names, # Of the people; empty where nobody has a name
+    roles:dict, # Name → role, of those who have one of their own
+    role:str='operator' # Of everybody else
+)->str:
+    "Who may set the threshold, in words"
+    if role not in ROLES: raise UserError(f"--role {role}: one of {', '.join(ROLES)}")
+    may = [o for o in names if roles.get(o, role)=='engineer']
+    if not names or len(may)==len(names): may = ['everybody'] if may or role=='engineer' else []
+    if may: return f"{', '.join(may)} may set the threshold"
+    own = ', and :engineer behind the line of a person that person' if names else ''
+    return f'nobody may set the threshold; --role engineer lets everybody{own}'

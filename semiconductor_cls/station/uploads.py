@@ -33,30 +33,35 @@ class Uploads:
     def __init__(self, keep:int=100_000): # Files of all browsers together
         self.seen,self.keep = {},keep
 
-    def add(self,
-        owner:str, # The name and the browser
-        paths # Paths that the server gave to the uploads, as text
-    )->None:
-        "Remember files of one browser"
-        if paths: self.seen.setdefault(owner, {}).update(dict.fromkeys(paths))
-        too_many = sum(map(len, self.seen.values()))-self.keep
-        while too_many>0:
-            most = max(self.seen.values(), key=len)
-            oldest = list(most)[:min(too_many, -(-len(most)//2))]
-            for o in oldest: del most[o]
-            too_many -= len(oldest)
+# %% ../../nbs/80_station.uploads.ipynb #dcfc0bb5
+@patch
+def add(self:Uploads,
+    owner:str, # The name and the browser
+    paths # Paths that the server gave to the uploads, as text
+)->None:
+    "Remember files of one browser"
+    if paths: self.seen.setdefault(owner, {}).update(dict.fromkeys(paths))
+    too_many = sum(map(len, self.seen.values()))-self.keep
+    while too_many>0:
+        most = max(self.seen.values(), key=len)
+        oldest = list(most)[:min(too_many, -(-len(most)//2))]
+        for o in oldest: del most[o]
+        too_many -= len(oldest)
 
-    def owns(self,
-        owner:str, # The name and the browser
-        path # What a request names, of any type
-    )->bool:
-        "Whether this browser has uploaded just this file, and nobody has put a link in its place"
-        return isinstance(path, str) and path in self.seen.get(owner, ()) and not os.path.islink(path)
+# %% ../../nbs/80_station.uploads.ipynb #160ebd8e
+@patch
+def owns(self:Uploads,
+    owner:str, # The name and the browser
+    path # What a request names, of any type
+)->bool:
+    "Whether this browser has uploaded just this file, and nobody has put a link in its place"
+    return isinstance(path, str) and path in self.seen.get(owner, ()) and not os.path.islink(path)
 
-    def forget(self, owner:str)->list: # The name and the browser; paths, as text
-        "The session of a browser is over: what it alone has uploaded"
-        mine = self.seen.pop(owner, {})
-        return [o for o in mine if not any(o in others for others in self.seen.values())]
+@patch
+def forget(self:Uploads, owner:str)->list: # The name and the browser; paths, as text
+    "The session of a browser is over: what it alone has uploaded"
+    mine = self.seen.pop(owner, {})
+    return [o for o in mine if not any(o in others for others in self.seen.values())]
 
 # %% ../../nbs/80_station.uploads.ipynb #c0012
 MAX_BODY = 8_000_000 # Bytes of a request that is no upload; with 200 files of long names it has 400,000
@@ -70,6 +75,7 @@ def _is_event(body):
     fine = all(type(o) is int and 0<=o<10_000 for o in counts) and number is not None
     return fine and isinstance(session, str) and bool(re.fullmatch(r'[\w-]{1,64}', session, re.ASCII))
 
+# %% ../../nbs/80_station.uploads.ipynb #7d25ac11
 def checked_body(
     raw:bytes, # JSON
     uploads:Uploads, # Who has uploaded what
@@ -100,6 +106,7 @@ MAX_FILES = 1000 # Files of one request; a browser sends no more at once
 
 class TooLarge(ValueError): "More than is taken"
 
+# %% ../../nbs/80_station.uploads.ipynb #75890c1b
 class UploadCheck:
     "Follows the parts of an upload"
     def __init__(self,
@@ -141,6 +148,7 @@ def header_end(self:UploadCheck):
     if name in self.heads: raise ValueError('has a header twice')
     self.heads[name],self.name,self.text = self.text,b'',b''
 
+# %% ../../nbs/80_station.uploads.ipynb #6aa43c34
 @patch
 def headers_finished(self:UploadCheck):
     "What follows is the content; it must be a file of the drop zone"
@@ -226,6 +234,7 @@ def _lock(folder): # A descriptor that holds the lock; `None` if another process
         return None
     return held
 
+# %% ../../nbs/80_station.uploads.ipynb #09cac061
 def _delete_left(folder):
     "Delete the folder of a station that is no more"
     with suppress(OSError):

@@ -27,6 +27,7 @@ EXTS = dict( # Format → ending in the store
 MIN_SIDE = 8 # Pixels; less is no photograph of a part
 MAX_MB = 64 # Of one file
 
+# %% ../../nbs/82_station.verdicts.ipynb #79f332d7
 def check_image(
     b:bytes, # A file's content
     max_mb:float=MAX_MB, # Largest file
@@ -81,12 +82,14 @@ def _add_since(db):
         db.execute('alter table seen add column since integer not null default 0')
         db.execute(_FILL_SINCE)
 
+# %% ../../nbs/82_station.verdicts.ipynb #d4753e49
 def _add_origin(db):
     "Verdicts of earlier versions do not say what scored the picture, by which decision, and what `CARRIED` names"
     columns = [o['name'] for o in db.execute('pragma table_info(verdict)')]
     for name in ('engine','scored_at','decision_id',*CARRIED):
         if name not in columns: db.execute(f"alter table verdict add column {name} text not null default ''")
 
+# %% ../../nbs/82_station.verdicts.ipynb #a891a5d0
 def _make_tables(db)->bool: # Whether the disk can keep the log
     "All tables and the log; what is there already stays"
     if db.execute('pragma journal_mode=wal').fetchone()[0]!='wal': return False
@@ -112,6 +115,7 @@ _SOUND = dict( # What holds for each row of a table
         and old between 0 and 1.001 and new between 0 and 1.001""",
     taken_back="typeof(time)='text' and trim(who)!='' and verdict in (select id from verdict)")
 
+# %% ../../nbs/82_station.verdicts.ipynb #4bb49658
 def _check_database(db, path):
     "Refuse a database that is damaged, or holds what the station has not written"
     found = db.execute('pragma integrity_check(1)').fetchone()[0]
@@ -181,6 +185,7 @@ def printable(
     tail = max(n//2-1, 0)
     return s[:n//2]+'…'+s[len(s)-tail:]
 
+# %% ../../nbs/82_station.verdicts.ipynb #751c86de
 def base_name(s)->str: # A path, as any system writes it
     "A file name as it may be shown: its last part"
     return printable(re.split(r'[/\\]', str(s))[-1])
@@ -263,6 +268,7 @@ _ADD_VERDICT = f"""insert into verdict
     where not exists (select 1 from standing where hash=:hash and id>:known)"""
 _LATEST = 'select who, verdict from standing where hash=? order by id desc limit 1'
 
+# %% ../../nbs/82_station.verdicts.ipynb #da1b5f5b
 def _judge(who, verdict):
     "The name as it is kept; refuse a verdict without one, or in other words"
     who = printable(who, 60)
@@ -315,6 +321,7 @@ def take_back(
         if not done.rowcount: raise UserError(f'nothing to take back: no verdict of {who or "nobody"} stands')
         return dict(db.execute(_TAKEN, [done.lastrowid]).fetchone())
 
+# %% ../../nbs/82_station.verdicts.ipynb #def59854
 def verdicts_of(v:Verdicts, h:str)->pd.DataFrame: # `id time who verdict` and `CARRIED`, the oldest first
     "The verdicts about a picture that stand, the last of each person"
     columns = ', '.join(['id','time','who','verdict',*CARRIED])
@@ -328,6 +335,7 @@ def moves(v:Verdicts, model:str, decision_id:str)->pd.DataFrame: # `id time who 
     "How the threshold of a decision was moved"
     return v.read(_MOVED, [model, decision_id])
 
+# %% ../../nbs/82_station.verdicts.ipynb #3087f489
 def move_threshold(
     v:Verdicts,
     who:str, # The engineer
@@ -351,6 +359,8 @@ LOOKS = """s.id=(select max(id) from seen t where t.hash=s.hash and t.model=s.mo
     and exists (select 1 from standing r where r.verdict='look' and r.who!=:who
                 and r.id=(select max(id) from standing q where q.hash=s.hash))"""
 LAST_SAID = '(select coalesce(max(r.id), 0) from standing r where r.hash=s.hash) known'
+
+# %% ../../nbs/82_station.verdicts.ipynb #8880afc0
 _BACK = '(select 1 from taken_back b join verdict r on r.id=b.verdict where r.hash=s.hash and r.id>s.since)'
 _QUEUE = f"""select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total, {LAST_SAID}
     from seen s where s.model=:model and {{}}
@@ -360,6 +370,7 @@ _ROUND = """select s.hash, coalesce(s.name, '') name, s.score, count(*) over () 
         (select 1 from standing r where r.hash=s.hash and r.id>s.since and r.who=:who)
     order by substr(s.hash, 1+cast(substr(:desk, 7) as int)%60) limit :n"""
 
+# %% ../../nbs/82_station.verdicts.ipynb #015d5899
 def waiting(
     v:Verdicts,
     model:str, # What scored the pictures
@@ -387,6 +398,7 @@ _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.
     order by s.id desc"""
 ANYTHING = dict(lo=0., hi=1., verdict='', lot='', type='', text='', own='') # What `find_parts` asks for
 
+# %% ../../nbs/82_station.verdicts.ipynb #0d9a446f
 def find_parts(
     v:Verdicts,
     model:str, # What scored the parts
@@ -402,6 +414,7 @@ _OUTLIVED = """select s.hash, s.desk, coalesce(s.name, '') name, s.since from se
     and (not exists (select 1 from standing r where r.hash=s.hash and r.id>s.since)
          or 'look'=(select r.verdict from standing r where r.hash=s.hash order by r.id desc limit 1)) order by s.id"""
 
+# %% ../../nbs/82_station.verdicts.ipynb #376d27c4
 def outlived(
     v:Verdicts,
     model:str # Of the station
@@ -457,6 +470,7 @@ _ROW = 'path label who when verdict score threshold model sha256 note engine sco
 
 def _said_last(texts): return next((o for o in reversed(list(texts)) if o), '')
 
+# %% ../../nbs/82_station.verdicts.ipynb #6b3b8db7
 def _about(words, label):
     "What people say about a part beside its label"
     each = dict.fromkeys(o for o in words.remark if o)
@@ -464,6 +478,7 @@ def _about(words, label):
     if label!='defect': about['defect_type'] = ''
     return [about[name] or None for name in CARRIED]
 
+# %% ../../nbs/82_station.verdicts.ipynb #2bd7940d
 def training_table(v:Verdicts)->pd.DataFrame: # Columns as in `_ROW`
     "Verdicts as a table of labelled images, one row a picture; paths start at the folder of verdicts"
     said = v.read('select r.*, i.ext from standing r join image i on i.hash=r.hash order by r.id')
