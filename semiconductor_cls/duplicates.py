@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'N_BITS', 'SMALLEST', 'YS', 'XS', 'VIEWS', 'WINDOW', 'hash_files', 'picture_print', 'whiten', 'band_recall',
-           'bands_for', 'propose', 'mismatch', 'shared_noise', 'upright', 'is_copy', 'is_copy_of', 'group_copies',
-           'exact_groups', 'find_leaks', 'find_conflicts', 'near_pairs', 'find_uncompared', 'find_copies',
-           'count_copies', 'plot_copies']
+           'bands_for', 'propose', 'mismatch', 'shared_noise', 'upright', 'is_copy', 'gray_of', 'is_copy_of',
+           'families', 'own_likeness', 'propose_own', 'group_copies', 'exact_groups', 'find_leaks', 'find_conflicts',
+           'near_pairs', 'find_uncompared', 'find_copies', 'count_copies', 'plot_copies']
 
 # %% ../nbs/16_duplicates.ipynb #c0002
 import cv2
@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.stats import norm
 from .base.files import *
 from .base.parallel import *
 from .base.image import *
@@ -188,8 +189,8 @@ def _same_size(a, b, top=1024):
 # %% ../nbs/16_duplicates.ipynb #c0030
 def _window(x, y, wide, high): return np.s_[y:y+high, x:x+wide]
 
-def _aligned(a, b, reach):
-    "The parts of `a` and `b` that show the same, found by shifting the middle of `a` over `b`"
+def _middle_fit(a, b, reach):
+    "What lies around the middle of `b`; where in it the middle of `a` is (a window), and how well it fits (-1 to 1)"
     high,wide = a.shape
     rows = min(high-2*reach, 192)
     cols = min(wide-2*reach, 192)
@@ -198,8 +199,13 @@ def _aligned(a, b, reach):
     middle = a[_window(x, y, cols, rows)]
     around = b[_window(x-reach, y-reach, cols+2*reach, rows+2*reach)]
     fit = cv2.matchTemplate(around, middle, cv2.TM_CCOEFF_NORMED)
-    right,down = cv2.minMaxLoc(fit)[3]
-    wide,high = wide-2*reach,high-2*reach
+    _,best,_,(right,down) = cv2.minMaxLoc(fit)
+    return around, (right,down,cols,rows), best
+
+def _aligned(a, b, reach):
+    "The parts of `a` and `b` that show the same, found by shifting the middle of `a` over `b`"
+    right,down = _middle_fit(a, b, reach)[1][:2]
+    high,wide = (side-2*reach for side in a.shape)
     return a[_window(reach, reach, wide, high)], b[_window(right, down, wide, high)]
 
 # %% ../nbs/16_duplicates.ipynb #7ee3a6b5
@@ -332,6 +338,14 @@ def is_copy(
     noise,limit = shared_noise(a, b)
     return left<.1 if np.isnan(noise) else noise>limit
 
+def gray_of(
+    path, # A file
+    levels=None # Of the data set, see `read_levels`
+)->np.ndarray|None: # uint8 (h, w), None where it cannot be read
+    "Gray pixels of a file"
+    try: return load_image(path, channels=1, levels=levels)
+    except ImageError: return None
+
 def is_copy_of(
     p, # A file
     q, # Another file
@@ -339,9 +353,93 @@ def is_copy_of(
     levels=None # Of the data set, see `read_levels`
 )->bool: # False where one cannot be read
     "`is_copy` of two files"
-    try: one,two = (load_image(o, channels=1, levels=levels) for o in (p,q))
-    except ImageError: return False
-    return is_copy(one, two, view)
+    one,two = (gray_of(o, levels) for o in (p,q))
+    return one is not None and two is not None and is_copy(one, two, view)
+
+# %% ../nbs/16_duplicates.ipynb #aa4e90e8
+def families(
+    prints:np.ndarray, # (n, 256), from `picture_print`
+    alike:float=.85, # Least cosine with the first one of a family
+    fewest:int=8 # Pictures in a family; of fewer the mean says little
+)->list: # Of each family its row numbers, and the view of each row that lies as the first one
+    "Pictures that look so alike that they may be parts of one design"
+    x = prints.astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)+1e-6
+    left,found = np.ones(len(x), bool),[]
+    while left.any():
+        first = np.argmax(left)
+        cosines = np.stack([x[:,order]@x[first] for order in VIEWS.values()])
+        rows = np.flatnonzero(left & (cosines.max(0)>alike))
+        left[[first,*rows]] = False
+        if len(rows)>=fewest: found.append((rows, cosines.argmax(0)[rows]))
+    return found
+
+# %% ../nbs/16_duplicates.ipynb #a8399cd3
+def _laid_over(a, b, view, reach=8, least=.7):
+    "The middle of `b`, upright, where it shows the middle of `a`; `None` where it shows something else"
+    if b is None: return None
+    b = upright(a, b, view)
+    if b.shape!=a.shape: b = cv2.resize(b, a.shape[::-1], interpolation=cv2.INTER_AREA)
+    around,window,fit = _middle_fit(a, b, reach)
+    return around[_window(*window)] if fit>least else None
+
+# %% ../nbs/16_duplicates.ipynb #b0f80de5
+def _design(middles):
+    "What all parts of a design are made of: offset, mean, and its slopes (4, pixels)"
+    mean = middles.mean(0, dtype=np.float32)
+    return np.stack([np.ones_like(mean), mean, *np.gradient(mean)]).reshape(4, -1)
+
+def own_likeness(
+    middles:np.ndarray, # uint8 (n, h, w), laid over each other
+    block:int=4096 # Pixels at a time
+)->np.ndarray: # (n, n): correlations, 1 on the diagonal
+    "How alike pictures of one design are in what the design does not explain"
+    design,flat = _design(middles),middles.reshape(len(middles), -1)
+    spans = [slice(o, o+block) for o in range(0, flat.shape[1], block)]
+    inverse = np.linalg.pinv(design).astype(np.float32)
+    weights = sum(flat[:,o].astype(np.float32)@inverse[o] for o in spans)
+    products = np.zeros((len(flat),)*2, np.float32)
+    for o in spans:
+        own = flat[:,o]-weights@design[:,o]
+        own /= np.sqrt(np.mean(own**2, axis=0)+.1)
+        products += own@own.T
+    size = np.sqrt(np.diag(products))+1e-6
+    return products/size[:,None]/size
+
+# %% ../nbs/16_duplicates.ipynb #8382a926
+def _stand_out(alike, most=3):
+    "Pairs of rows whose likeness is beyond chance, the `most` best of each row (m, 2)"
+    n = len(alike)
+    i,j = np.triu_indices(n, 1)
+    middle = np.median(alike[i,j])
+    spread = np.median(np.abs(alike[i,j]-middle))/.6745+1e-6
+    best = np.argsort(-alike+2*np.eye(n), axis=1, kind='stable')[:,:most]
+    pairs = np.stack([np.arange(n).repeat(best.shape[1]), best.ravel()], 1)
+    return pairs[alike[tuple(pairs.T)]>middle+norm.isf(1/n)*spread]
+
+def _own_pairs(rows, views, load, n_workers):
+    "Pairs of one family (m, 3)"
+    first = load(rows[0])
+    if first is None: return np.empty((0,3), int)
+    def middle(k): return _laid_over(first, load(rows[k]), views[k])
+    middles = parallel_map(middle, range(len(rows)), n_workers, desc='Laying parts over each other')
+    fits = np.flatnonzero([o is not None for o in middles])
+    if len(fits)<8: return np.empty((0,3), int)
+    pairs = fits[_stand_out(own_likeness(np.stack([middles[k] for k in fits])))]
+    i,j = np.sort(pairs.reshape(-1, 2), axis=1).T
+    return np.column_stack([rows[i], rows[j], views[i]^views[j]])
+
+# %% ../nbs/16_duplicates.ipynb #ef30425b
+def propose_own(
+    proposed:np.ndarray, # From `propose`
+    prints:np.ndarray, # (n, 256), from `picture_print`
+    load, # Row number → gray pixels, or None where they cannot be read
+    n_workers:int=None # Threads; the number of cores if `None`
+)->np.ndarray: # (m, 3): these pairs, and in a set of up to 2,048 those that share what is a part's own
+    "More pairs that may be copies: of one design, and alike in what the design does not explain"
+    if len(prints)>_FEW: return proposed
+    own = [_own_pairs(*family, load, n_workers) for family in families(prints)]
+    return np.unique(np.concatenate([proposed.reshape(-1, 3), *own]), axis=0)
 
 # %% ../nbs/16_duplicates.ipynb #c0041
 def _stays_first(df):
@@ -437,9 +535,10 @@ def near_pairs(
     if len(rows)<2: return []
     prints = np.stack(df.print.iloc[rows])
     as_is,*views = [whiten(prints, view) for view in VIEWS]
-    proposed = propose(as_is, views)
-    paths = df.path.iloc[rows].to_numpy()
-    def is_near(o): return is_copy_of(*paths[o[:2]], o[2], df.attrs.get('levels'))
+    paths,levels = df.path.iloc[rows].to_numpy(),df.attrs.get('levels')
+    def load(i): return gray_of(paths[i], levels)
+    def is_near(o): return is_copy_of(*paths[o[:2]], o[2], levels)
+    proposed = propose_own(propose(as_is, views), prints, load, n_workers)
     near = parallel_map(is_near, proposed, n_workers, desc='Comparing pictures', chunk=8)
     pairs = rows[proposed[np.array(near, bool)][:,:2]]
     return [*dict.fromkeys(tuple(pair) for pair in pairs.tolist())]

@@ -9,7 +9,7 @@ import argparse, time
 import cv2, numpy as np, pandas as pd
 from fixtures import design, shoot
 from semiconductor_cls.base.image import load_image
-from semiconductor_cls.duplicates import VIEWS, is_copy, picture_print, propose, whiten
+from semiconductor_cls.duplicates import VIEWS, is_copy, picture_print, propose, propose_own, whiten
 from semiconductor_cls.source import read_elpv
 
 def encoded(a, quality):
@@ -44,7 +44,7 @@ def judge(parts, share, seed):
     origin = [*range(len(parts)),*chosen]
     prints = np.stack([picture_print(a) for a in pictures])
     as_is,*views = [whiten(prints, view) for view in VIEWS]
-    proposed = propose(as_is, views).tolist()
+    proposed = propose_own(propose(as_is, views), prints, pictures.__getitem__).tolist()
     called = {(i,j) for i,j,view in proposed if is_copy(pictures[i], pictures[j], view)}
     wrong = {origin[k] for pair in called if origin[pair[0]]!=origin[pair[1]] for k in pair}
     compared = {(i,j) for i,j,_ in proposed}

@@ -101,10 +101,10 @@ def near_joined(
     if len(rows)<2: return []
     held = con.execute(_PRINTS, [[str(o) for o in parts]]).fetchnumpy()['print']
     prints = np.frombuffer(b''.join(held), np.float16).reshape(len(rows), -1)
-    proposed = propose_joined(con, prints)
-    paths = df.path.iloc[rows].astype(str).to_numpy(object)
+    paths,levels = df.path.iloc[rows].astype(str).to_numpy(object),df.attrs.get('levels')
+    proposed = propose_own(propose_joined(con, prints), prints, lambda i: gray_of(paths[i], levels))
     pairs = [(paths[i], paths[j], view) for i,j,view in proposed.tolist()]
-    near = map_over(over, partial(_is_near, levels=df.attrs.get('levels')), pairs, 64, tell)
+    near = map_over(over, partial(_is_near, levels=levels), pairs, 64, tell)
     found = rows[proposed[np.array(near, bool)][:,:2]]
     return [*dict.fromkeys(tuple(pair) for pair in found.tolist())]
 
