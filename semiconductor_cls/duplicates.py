@@ -438,7 +438,7 @@ def propose_own(
 )->np.ndarray: # (m, 3): these pairs, and in a set of up to 2,048 those that share what is a part's own
     "More pairs that may be copies: of one design, and alike in what the design does not explain"
     if len(prints)>_FEW: return proposed
-    own = [_own_pairs(*family, load, n_workers) for family in families(prints)]
+    own = [_own_pairs(rows, views, load, n_workers) for rows,views in families(prints)]
     return np.unique(np.concatenate([proposed.reshape(-1, 3), *own]), axis=0)
 
 # %% ../nbs/16_duplicates.ipynb #c0041
