@@ -10,6 +10,7 @@ matplotlib.use('Agg')
 calm = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile('calm', deadline=None, suppress_health_check=calm)
 settings.load_profile('calm') # a busy machine is no failure
+signal.signal(signal.SIGINT, signal.default_int_handler) # a job in a shell's background begins with Ctrl-C ignored
 PATIENCE = 600 # seconds; only what hangs takes longer
 # In tests a command does not say 'at work', which depends on the load of the machine; test_cli looks at that
 MAIN = 'from semiconductor_cls import shell; shell.PATIENCE = 1e6; from semiconductor_cls.cli import main; main()'
