@@ -40,10 +40,13 @@ def tta_views(
     return views + [o.transpose(2,3) for o in views] if tta=='dihedral' else views
 
 # %% ../nbs/26_views.ipynb #c0008
-@functools.cache
-def _on(stats, device): # Each (3,1,1); made once, because a copy to a GPU waits for it
-    "Mean and standard deviation where the pictures are"
-    return [torch.tensor(o, dtype=torch.float32, device=device)[:,None,None] for o in stats]
+def _column(stats, device): return [torch.tensor(o, dtype=torch.float32, device=device)[:,None,None] for o in stats]
+_on_gpu = functools.cache(_column) # made once, because a copy to a GPU waits for it
+
+def _on(stats, device): # Each (3,1,1)
+    "Mean and standard deviation where the pictures are; never kept from a trace, whose tensors hold nothing"
+    kept = device.type=='cuda' and not torch.compiler.is_compiling()
+    return (_on_gpu if kept else _column)(stats, device)
 
 def normalise(
     x:Tensor, # uint8, (n,h,w) gray or (n,h,w,3)
