@@ -191,7 +191,7 @@ def known_desk(desk:str)->str: # The same
 
 # %% ../../nbs/87_station.page.ipynb #ec769392
 def _drawn_on(page): return [page.state, page.picture, page.decision, page.near, page.queue]
-def _drawn(): return f'<i data-drawn="{secrets.token_hex(4)}"></i>'
+def _drawn(n=''): return f'<i data-drawn="{secrets.token_hex(4)}" data-answers="{n}"></i>'
 
 def _then_draw(gr, page, event, pressed=False):
     "After an event, the desk is drawn; `pressed` if keys wait for it"
@@ -258,17 +258,18 @@ def _wire_folder(gr, page):
                              show_progress_on=page.says, **_BUSY)
     _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
 
-# %% ../../nbs/87_station.page.ipynb #55dede6f
-def pressed_of(text:str)->dict: # What the browser says: `shown` (a hash or ''), `known` (a number), `more`, `about`
+# %% ../../nbs/87_station.page.ipynb #2a8294de
+def _number(o): return o if type(o) is int and 0<=o<2**62 else 0
+
+def pressed_of(text:str)->dict: # What the browser says: `n` of its key, `shown`, a hash or '', and so on
     "What was on the screen when a key was pressed"
     try: said = json.loads(text)
     except (TypeError, ValueError, RecursionError): said = None
     if not isinstance(said, dict): said = {}
-    shown,known = said.get('shown'),said.get('known')
-    is_number = type(known) is int and 0<=known<2**62
+    shown,about = said.get('shown'),said.get('about')
     shown = shown if HASH.fullmatch(str(shown)) else ''
-    about = said.get('about')
-    return dict(shown=shown, known=known if is_number else 0, more=said.get('more') is True,
+    n,known = _number(said.get('n')),_number(said.get('known'))
+    return dict(n=n, shown=shown, known=known, more=said.get('more') is True,
                 about=about if isinstance(about, dict) else {})
 
 # %% ../../nbs/87_station.page.ipynb #4f62a73a
@@ -285,9 +286,9 @@ def _wire_verdicts(gr, page):
         def answer(state, desk, who, sent, request:gr.Request):
             who,pressed = name_of(request, who),pressed_of(sent)
             state,said = give(state, desk, who, pressed, verdict)
-            if pressed['more']: return state, said, *[gr.skip()]*4, _drawn()
+            if pressed['more']: return state, said, *[gr.skip()]*4, _drawn(pressed['n'])
             state,*view = view_of(st, state, desk, who)
-            return state, said, *view, _drawn()
+            return state, said, *view, _drawn(pressed['n'])
         return answer
     asks = [page.state, page.desk, page.who, page.shown]
     gives = [page.state, page.oops, *_drawn_on(page)[1:], page.drawn]

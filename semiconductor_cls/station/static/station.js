@@ -12,7 +12,7 @@
   window.stationShown = () => front()?.dataset.hash || '';
   window.stationAnswered = () => !current && !waiting.length && !over;
   window.stationPressed = () => JSON.stringify({
-    shown: current?.shown || '', known: current?.known || 0, about: current?.about || {},
+    n: current?.n || 0, shown: current?.shown || '', known: current?.known || 0, about: current?.about || {},
     more: waiting.some(o => verdicts.has(o.id)),
   });
 
@@ -63,13 +63,13 @@
 
   // Gradio drops a click while it is busy. So what was pressed waits until the desk is drawn again.
   const waiting = [];
-  let current = null, drawn = '', since = 0;
+  let current = null, drawn = '', since = 0, n = 0;
 
   function enqueue(id, more) {
     const shown = window.stationShown();
     const counts = verdicts.has(id) && shown && !judged.has(shown);
     const about = counts ? takeAbout(id) : {};
-    waiting.push({id, shown, known: Number(front()?.dataset.known || 0), about, ...more});
+    waiting.push({n: ++n, id, shown, known: Number(front()?.dataset.known || 0), about, ...more});
     if (counts) goAhead(shown);
     else if (verdicts.has(id) && shown) miss();
     step();
@@ -101,10 +101,12 @@
     localTimes();
     const name = document.querySelector('#who input,#who textarea');
     if (name?.value && !name.readOnly && name !== document.activeElement) lockName(name, true);
-    const now = document.querySelector('#drawn [data-drawn]')?.dataset.drawn || '';
+    const {drawn: now = '', answers} = document.querySelector('#drawn [data-drawn]')?.dataset || {};
     const age = performance.now() - since;
     if (now !== drawn) {
       drawn = now;
+      // A click that was slow was sent twice: its second answer is not that of the key after it
+      if (current && answers && Number(answers) !== current.n) return;
       giveBack(current?.about);
       current = null;
     } else if (current && age > 60000) {
