@@ -165,6 +165,16 @@ def many_sentence():
     return (f'**How many defects does one need?** On ELPV {gain_sentence(gain)} {check} '
             '([12](experiments/12_how_many.ipynb))')
 
+def new_sentence():
+    "Whether defective cells are stopped whose type training never saw"
+    caught = caught_of('13_a_new_cell').set_index('type').loc[['mono','poly']]
+    known,new = caught[caught.arm=='both types seen'],caught[caught.arm=='no '+caught.index]
+    def share(rows, way): return 100*rows[way].sum()/rows.n.sum()
+    return ('**Is a defect stopped that training never saw?** When training sees the defects of one cell type only, '
+            f'{share(new, "score"):.0f} % of the other type\'s are stopped by their score, against '
+            f'{share(known, "score"):.0f} % when it sees both; {share(new, "either"):.0f} % by the score or as unlike '
+            'training ([13](experiments/13_a_new_defect.ipynb)).')
+
 def claim_rows():
     "Each claim of `claims.csv`, and what came out of it; `None` without two pairs of runs"
     claims = pd.read_csv(HERE/'claims.csv')
@@ -184,7 +194,7 @@ def all_claims():
             cells = [claim.study, claim.claim, points(row), row.pairs, f'**{row.verdict}**', where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
-    return '\n'.join([*lines, '', far_sentence(), '', many_sentence()])
+    return '\n'.join([*lines, '', far_sentence(), '', many_sentence(), '', new_sentence()])
 
 def write_claims():
     "Put the claims into the cell of the index that shows them, between its first and its last paragraph"
