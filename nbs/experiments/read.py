@@ -190,7 +190,9 @@ def all_claims():
     for claim,row in claim_rows():
         if row is None: waiting.append(claim.claim)
         else:
-            where = f'[{claim.experiment[:2]}](experiments/{claim.experiment}.ipynb)'
+            number = claim.experiment[:2]
+            notebook, = HERE.glob(f'{number}_*.ipynb') # One notebook may tell of several experiments
+            where = f'[{number}](experiments/{notebook.name})'
             cells = [claim.study, claim.claim, points(row), row.pairs, f'**{row.verdict}**', where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
