@@ -188,8 +188,8 @@ def leak_sentence():
     "How much copies of training images in the test set flatter"
     shares = np.array([0, .01, .1])
     clean,few,many = np.mean([100*auc_with_leaks(run, shares) for run in results_of('09_leaks').run], axis=0)
-    return ('**How much does a leak flatter?** On drawn chips, where one test image in a hundred is a copy of a training '
-            f'image, the AUC looks {few-clean:.2f} points better, and with one in ten {many-clean:.2f} '
+    return ('**How much does a leak flatter?** On drawn chips, where one test image in a hundred is a copy of a '
+            f'training image, the AUC looks {few-clean:.2f} points better, and with one in ten {many-clean:.2f} '
             '([09](experiments/09_cleaning.ipynb)).')
 
 def claim_rows():
