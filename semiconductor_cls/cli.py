@@ -915,7 +915,7 @@ def agree(
     table = agreement(read_answers(answers, gold), out, answers)
     for o in table.itertuples():
         words = f'{o.kind}: {o.between}'
-        typer.echo(f'{words}: kappa {o.kappa:.2f} ({o.lo:.2f} to {o.hi:.2f}), {o.answers:,} answers')
+        typer.echo(f'{words}: kappa {o.kappa:.2f} ({o.lo:.2f} to {o.hi:.2f}), {counted(o.answers, "answer")}')
     say(f"{out}, {out.with_suffix('.csv')}")
 
 # %% ../nbs/99_cli.ipynb #c0061

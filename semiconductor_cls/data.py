@@ -242,6 +242,6 @@ def chip_dls(
     cache = ImageCache(df, sz, folder)
     df,removed = drop_broken(df.assign(hash=cache.hash), cache)
     for first in removed.head(1).itertuples():
-        print(f'{len(removed)} files left out, the first is {first.path}: {first.detail}')
+        print(f'{counted(len(removed), "file")} left out, the first is {first.path}: {first.detail}')
     df = split_table(df, seed)
     return make_dls(df, cache.of(df), **{'augs':study_augs(seed=seed), **kwargs})

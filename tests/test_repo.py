@@ -202,3 +202,25 @@ def test_settings_carry_the_ceilings_that_the_stack_needs():
     for want in '''fastai>=2.8.7,<2.8.8 fastcore<2 plum-dispatch<2.10 albumentations==2.0.8 nbdev>=2.4.14,<3
         execnb<0.2 ghapi<2'''.split(): assert want in reqs
     assert not any(re.match(r'torch(vision)?==', o) for o in reqs)
+
+_SAYS = {'tell','echo','print','say'}
+_VERBS = {'reads'} # Words with an s that follow a name, not a number
+
+def bare_counts(tree): # Of each text that is said: '{n} files', where no `counted` stands before the word
+    "What a command would say as '1 files'"
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call): continue
+        if getattr(call.func, 'id', getattr(call.func, 'attr', '')) not in _SAYS: continue
+        for text in (o for a in call.args for o in ast.walk(a) if isinstance(o, ast.JoinedStr)):
+            for value,after in zip(text.values, text.values[1:]):
+                if not isinstance(value, ast.FormattedValue) or not isinstance(after, ast.Constant): continue
+                word = re.match(r' ([a-z]+[^s\W]s)\b(?!/)', after.value)
+                if word and word[1] not in _VERBS: yield ast.unparse(text)
+
+def test_a_number_agrees_with_its_noun():
+    for bad in ("tell(f'{n:,} files scored')", "typer.echo(f'{path}: {len(df)} pictures')"):
+        assert [*bare_counts(ast.parse(bad))]
+    for good in ("tell(f'{counted(n, \"file\")} scored')", "tell(f'{speed} images/s')"):
+        assert not [*bare_counts(ast.parse(good))]
+    found = [f'{p.name}: {o}' for p in sorted(PKG.rglob('*.py')) for o in bare_counts(ast.parse(p.read_text()))]
+    assert not found, '\n'.join(found)

@@ -43,7 +43,7 @@ def _say(parts, tell):
          f"{n['contradicting']:,} that contradict its label, {n['unlabelled']:,} without a label")
     for o in parts['contradicting'].head(10).itertuples():
         tell(f'contradiction: {o.path} is {o.label} by verdict and {o.label_of_run} in the run; its label stays')
-    if n['contradicting']>10: tell(f"… and {n['contradicting']-10:,} contradictions more")
+    if n['contradicting']>10: tell(f"… and {counted(n['contradicting']-10, 'more contradiction')}")
 
 # %% ../../nbs/59_jobs.renew.ipynb #4add78c4
 def _new_ids(hashes, used):

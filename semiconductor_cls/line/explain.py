@@ -102,7 +102,7 @@ def _page(folder, run, df, show):
     "The report of a folder of pictures"
     top = df[df.file.notna()].sort_values('p_defect', ascending=False, kind='stable').head(show)
     rejected = (df.decision=='reject').sum()
-    text = f'{len(df):,} files, {rejected:,} rejected. The {len(top)} with the highest scores:'
+    text = f'{counted(len(df), "file")}, {rejected:,} rejected. The {len(top)} with the highest scores:'
     parts = [CAVEAT, text, *[folder/o for o in top.file], '## All files', df.head(1000)]
     write_report(folder/'report.html', f'Where {run.path.name} looked', parts, time_text(now()))
 

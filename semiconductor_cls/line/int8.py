@@ -107,5 +107,5 @@ def quantise_checked(
         try: return eight, check(eight) | dict(layers_in_32_bits=k)
         except UserError as e:
             refusal = e
-            tell(f'{k} layers in 32 bits: {e}')
+            tell(f'{counted(k, "layer")} in 32 bits: {e}')
     raise refusal

@@ -293,9 +293,9 @@ def predict_table(
         try:
             for n in _score_into(journal, scorer, todo, bar, tell): new += n
         except KeyboardInterrupt:
-            tell(f'{out}: {new:,} files scored; the same command goes on from here')
+            tell(f'{out}: {counted(new, "file")} scored; the same command goes on from here')
             raise
-        if new<len(items): tell(f'{len(items)-new:,} of {len(items):,} files had been scored before')
+        if new<len(items): tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
         rate = new/(time.perf_counter()-start)
         scored = (row for k in keys for row in journal.rows(k))
         counts = write_rows(table_rows(items, scored, scorer, _started(journal)), out, submission)

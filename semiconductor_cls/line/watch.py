@@ -274,7 +274,7 @@ def watch_folder(
     folder = os.path.normpath(folder)
     scorer,log,counts,waiting = open_scorer(run, engine, tell, device),RowLog(out),Counter(),{}
     posts = Posts(webhook, log, out.with_name(out.name+'.posted'), tell) if webhook else None
-    tell(f'watching {folder} ({len(log.paths):,} files scored before); Ctrl-C stops')
+    tell(f'watching {folder} ({counted(len(log.paths), "file")} scored before); Ctrl-C stops')
     try:
         with progress(desc=f'watch ({scorer.runtime})', unit=' images') as bar:
             while True:

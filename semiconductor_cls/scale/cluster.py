@@ -90,7 +90,7 @@ def over_cluster(
         for task in islice(tasks, max(room, 0)): waiting[run.remote(f, task, os.getcwd())] = task
         if not waiting: break
         done,_ = ray.wait(list(waiting), timeout=PATIENCE_S)
-        if not done: tell(f'ray: {len(waiting)} tasks wait or run on {n_cores(ray)} cores')
+        if not done: tell(f'ray: {counted(len(waiting), "task")} waiting or running on {counted(n_cores(ray), "core")}')
         for ref in done:
             task,(found,why) = waiting.pop(ref),_outcome(ray, ref)
             if why: wrong.append(why+_which(task))

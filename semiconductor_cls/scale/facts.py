@@ -12,6 +12,7 @@ from pathlib import Path
 from fastcore.basics import noop
 import numpy as np, pandas as pd
 import semiconductor_cls
+from ..base.errors import *
 from ..base.files import *
 from ..base.image import *
 from ..base.parallel import *
@@ -85,7 +86,7 @@ def write_facts(
             if table is None: done += len(shard)
             else: _write_facts(part_path(folder, i), table, i*size, job, files)
             bar.update(len(shard))
-    if done: tell(f'{done:,} of {len(paths):,} files had been read before')
+    if done: tell(f'{done:,} of {counted(len(paths), "file")} had been read before')
     return [part_path(folder, i) for i in range(len(shards))]
 
 # %% ../../nbs/96_scale.facts.ipynb #d7807080

@@ -102,7 +102,7 @@ def predict_shards(
         job = open_shards(out, _job(scorer, items, size))
         check_parts(out, -(-len(items)//size))
         counts,new,rate = _score_shards(run, items, size, out, job, scorer, over, tell, bar)
-    if new<len(items): tell(f'{len(items)-new:,} of {len(items):,} files had been scored before')
+    if new<len(items): tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
     decisions = {k:counts[k] for k in ('pass','look','reject')}
     return dict(files=len(items), **decisions, broken=counts[''], unlike=counts['unlike'], images_per_s=rate)
 
@@ -122,6 +122,6 @@ def _score_shards(run, items, size, out, job, scorer, over, tell, bar): # Counts
             counts += _count(rows)
             bar.update(len(shard))
     except KeyboardInterrupt:
-        tell(f'{out}: {new:,} files scored; the same command goes on from here')
+        tell(f'{out}: {counted(new, "file")} scored; the same command goes on from here')
         raise
     return counts, new, new/(time.perf_counter()-start)

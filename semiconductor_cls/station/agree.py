@@ -189,7 +189,8 @@ def agreement(
         if len(table): parts += [f'## {_TITLES[name]}', table.rename(columns=dict(between='who'))]
     if (df.label>=0).any(): parts += ['## Misses and false alarms', person_rates(df)]
     parts_of,people,rounds = (df[o].nunique() for o in ('part','who','round'))
-    about = f'{parts_of:,} parts, {people:,} people, {rounds:,} rounds, {len(df):,} answers'
+    sizes = [(parts_of,'part'), (people,'person','people'), (rounds,'round'), (len(df),'answer')]
+    about = ', '.join(counted(*o) for o in sizes)
     write_report(out, 'Agreement of inspectors', parts, about)
     flat = pd.concat([o.assign(kind=name) for name,o in found.items() if len(o)], ignore_index=True)
     flat = flat[['kind','between','kappa','lo','hi','same','answers']]

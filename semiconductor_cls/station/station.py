@@ -243,7 +243,7 @@ class Station:
         self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
         self.judge_first = judge_first or bool(round_of)
         self.round,n = begin_round(self.v, self.model, round_of) if round_of else ('',0)
-        if round_of: tell(f'{self.round}: {n:,} parts, blind; semicls agree {verdicts} reads the answers')
+        if round_of: tell(f'{self.round}: {counted(n, "part")}, blind; semicls agree {verdicts} reads the answers')
         self.lo,self.threshold = self.ex.cuts
         self.origin = self.engine,self.ex.cuts.id # Engine, decision
 

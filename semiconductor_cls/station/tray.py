@@ -125,7 +125,7 @@ def rescore(
             if score is None: continue
             add_seen(st.v, row.hash, st.model, row.desk, row.name, score, int(row.since))
             n += 1
-    if len(rows): tell(f'{n:,} of {len(rows):,} pictures that wait were scored by this model; old scores are kept')
+    if len(rows): tell(f'{n:,} of {counted(len(rows), "waiting picture")} scored by this model; old scores are kept')
     return n
 
 # %% ../../nbs/84_station.tray.ipynb #c7ae49f9
