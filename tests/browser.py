@@ -1,6 +1,5 @@
 "The station in a real browser: what several test files need"
 import shutil
-import pytest
 
 CHROMES = map(shutil.which, ('chromium','chromium-browser','google-chrome'))
 CHROME = next(filter(None, CHROMES), None)
@@ -10,15 +9,6 @@ HEAT = 'document.querySelector("#picture img.heat")'
 ON_DESK = 'h => stationShown()==h && document.querySelector("#queue li.here").dataset.pick==h'
 ONLY_ONE = ('document.querySelectorAll("#queue li").length==1 && '
             'document.querySelector("#queue li").dataset.pick==stationShown()')
-
-@pytest.fixture(scope='module')
-def chrome():
-    if not CHROME: pytest.skip('no chromium on this machine: apt-get install chromium')
-    sync = pytest.importorskip('playwright.sync_api').sync_playwright
-    with sync() as p:
-        b = p.chromium.launch(executable_path=CHROME, args=['--no-sandbox'])
-        yield b
-        b.close()
 
 def new_page(chrome, **kw):
     "A browser of its own"

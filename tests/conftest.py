@@ -5,6 +5,7 @@ import cv2, matplotlib, numpy as np, pandas as pd, pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 from scipy.special import expit
+from browser import CHROME
 from warm import Command
 
 matplotlib.use('Agg')
@@ -301,6 +302,21 @@ class Server:
     def __enter__(self): return self
     def __exit__(self, *_):
         if self.p.poll() is None: self.stop()
+
+@pytest.fixture(scope='module')
+def chromium():
+    if not CHROME: pytest.skip('no chromium on this machine: apt-get install chromium')
+    sync = pytest.importorskip('playwright.sync_api').sync_playwright
+    with sync() as p:
+        b = p.chromium.launch(executable_path=CHROME, args=['--no-sandbox'])
+        yield b
+        b.close()
+
+@pytest.fixture
+def chrome(chromium):
+    "A browser whose pages go with their test: one whose station has gone asks for it again and again"
+    yield chromium
+    for context in chromium.contexts: context.close()
 
 def get(url, data=None, method=None, **heads):
     "Status and body of a request"
