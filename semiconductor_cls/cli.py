@@ -895,10 +895,12 @@ def bench(
     """Measure how fast a run scores on this machine.
 
     Images a second of a batch, and the milliseconds that a single picture takes (median, and 95 % of them),
-    for each engine that the run has. Reading and decoding files comes on top.
+    for each engine that the run has. Reading and decoding files comes on top. The run keeps the table, and its
+    page shows it.
     """
-    from semiconductor_cls.line.machine import bench_run
+    from semiconductor_cls.line.machine import bench_run, keep_speed
     df = bench_run(run, device=device)
+    if (run/'run.json').exists(): keep_speed(open_run(run), df)
     answer(df.to_string(index=False, float_format='{:,.1f}'.format), dict(run=run, engines=df.to_dict('records')), json)
 
 # %% ../nbs/99_cli.ipynb #fac381ed

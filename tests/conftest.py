@@ -5,6 +5,7 @@ import cv2, matplotlib, numpy as np, pandas as pd, pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
 from scipy.special import expit
+from warm import Command
 
 matplotlib.use('Agg')
 calm = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -23,14 +24,18 @@ def no_sign_of_life(monkeypatch): monkeypatch.setattr('semiconductor_cls.shell.P
 @pytest.fixture
 def semicls(tmp_path):
     "Run `semicls ARGS` in `tmp_path` in a process of its own"
+    started = []
     def run(*args, wait=True, **kw):
         env = {**os.environ, 'SEMICLS_CACHE':str(tmp_path/'cache'), 'HF_HUB_OFFLINE':'1', 'CUDA_VISIBLE_DEVICES':''}
         cmd = [sys.executable, '-c', MAIN, *map(str, args)]
         pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        p = subprocess.Popen(cmd, cwd=tmp_path, env=env, **pipes, **kw)
+        p = subprocess.Popen(cmd, cwd=tmp_path, env=env, **pipes, **kw) if kw else Command(args, tmp_path, env)
+        started.append(p)
         if wait: p.out,p.err = p.communicate(timeout=PATIENCE)
         return p
-    return run
+    yield run
+    for p in started:
+        if p.poll() is None: p.kill()
 
 def wait_for(cond, p, seconds=PATIENCE):
     "Wait until `cond()` holds while the process `p` runs"
@@ -269,10 +274,9 @@ class Server:
         self.url = f'http://127.0.0.1:{self.port}/'
         (place/'temp').mkdir(exist_ok=True)
         limits = ['--no-browser', '--max-mb', '2', '--max-files', '20']
-        cmd = [sys.executable, '-c', MAIN, 'serve', f'runs/{run}', '--port', str(self.port), *limits, *args]
+        words = ['serve', f'runs/{run}', '--port', self.port, *limits, *args]
         alone = dict(CUDA_VISIBLE_DEVICES='', OMP_NUM_THREADS='1', http_proxy='', TMPDIR=str(place/'temp'))
-        self.p = subprocess.Popen(cmd, cwd=place, env=os.environ | alone, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True)
+        self.p = Command(words, place, os.environ | alone, subprocess.STDOUT)
         wait_for(self.answers, self.p)
 
     def answers(self):

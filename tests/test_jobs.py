@@ -72,7 +72,7 @@ def test_folds_beside_one_another_give_the_bytes_of_one_after_the_other(parts, s
 SMALL = '--good ok --defect ng --weights none ' \
         '--set sizes=16 --set frozen_epochs=0 --set epochs=2 --set bs=8 --set tta=off'
 ASKED = dict( # What is asked, the table that comes out, its runs
-    committee=('committee parts resnet10t,test_resnet', '{}/combinations.csv', '{}-*-0'),
+    committee=('committee parts --arch resnet10t,test_resnet', '{}/combinations.csv', '{}-*-0'),
     ablate=('ablate parts --set arch=test_resnet --vary pool=concat,avg --seeds 0', '{}/ablation.csv', '{}/runs/*-s0'))
 
 @pytest.mark.slow

@@ -67,9 +67,9 @@ def test_four_ranks_take_the_steps_of_one_process(place):
 
 TINY = '--arch resnet18 --weights none --set sizes=32 --set epochs=2 --set bs=8 --set ema=0.9 --good ok --defect ng'
 
-def start(place, *more, n=2, **env):
+def start(place, *more, n=2, data='table.csv', **env):
     "`torchrun -m semiconductor_cls train` in a process of its own"
-    words = [*torchrun, str(n), *TRAIN, *TINY.split()]
+    words = [*torchrun, str(n), *TRAIN[:-1], data, *TINY.split()]
     own = dict(SEMICLS_CACHE=str(place/'cache'), **ENV)
     return subprocess.Popen([*words, *map(str, more)], cwd=place, env=os.environ | own | env, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
@@ -143,12 +143,12 @@ def test_a_rank_that_hangs_is_named(place):
     assert info['status']=='failed' and 'rank 1 of 2' in info['error']
 
 @pytest.mark.slow
-@pytest.mark.parametrize('n,more,why', [
-    (3, [], 'bs=8 is the whole batch, and 3 ranks cannot share it; give a multiple of 3'),
-    (2, ['--folds','2'], '--folds: not with 2 processes'),
-    (2, ['--good','fine'], "no folder 'fine'")])
-def test_what_ranks_cannot_share_is_refused_once(place, n, more, why):
-    p = ended(start(place, '--name', 'refused', *more, n=n))
+@pytest.mark.parametrize('n,data,more,why', [
+    (3, 'table.csv', [], 'bs=8 is the whole batch, and 3 ranks cannot share it; give a multiple of 3'),
+    (2, 'table.csv', ['--folds','2'], '--folds: not with 2 processes'),
+    (2, '.', ['--good','fine'], "no folder 'fine'")]) # a table's labels are words, and one more is no fault
+def test_what_ranks_cannot_share_is_refused_once(place, n, data, more, why):
+    p = ended(start(place, '--name', 'refused', *more, n=n, data=data))
     assert p.returncode and why in p.err and not (place/'runs/refused').exists()
 
 @pytest.mark.slow

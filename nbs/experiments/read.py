@@ -7,7 +7,7 @@ import os, sys
 from pathlib import Path
 import nbformat, numpy as np, pandas as pd
 from IPython.display import Markdown
-from semiconductor_cls.auc import auc_ci
+from semiconductor_cls.auc import auc_ci, metrics
 from semiconductor_cls.ensemble import committee
 from semiconductor_cls.jobs.claims import claim_table
 from semiconductor_cls.jobs.curve import boot_laws, expected_gain, fit_power, foretell, foretold_sentence, gain_sentence
@@ -82,6 +82,15 @@ def overkill_of(results, recall=.9):
 def caught_of(experiment):
     "A row a run and type of defect: how many of `n` were stopped by score, as unlike training, or by either"
     return results_of(experiment)[['run','arm','split_seed']].merge(pd.read_csv(DATA/'caught.csv'), on='run')
+
+def auc_with_leaks(run, shares):
+    "AUC on test sets of which each of these shares are copies of training images, class by class"
+    judged = scores_of(run)
+    judged = judged[judged.set.isin(['test','unlabelled'])] # copies have no label for the run
+    truth,copied = judged.label=='defect',judged.set=='unlabelled'
+    size = judged.groupby([truth.rename('truth'), copied.rename('copied')]).score.transform('size').to_numpy()
+    weights = np.stack([np.where(copied, share, 1-share)/size for share in shares])
+    return metrics(truth, judged.score, weights)['auc']
 
 def epochs_of(experiment):
     "A row an epoch of each run of an experiment, with its `arm`"
@@ -175,6 +184,14 @@ def new_sentence():
             f'{share(known, "score"):.0f} % when it sees both; {share(new, "either"):.0f} % by the score or as unlike '
             'training ([13](experiments/13_a_new_defect.ipynb)).')
 
+def leak_sentence():
+    "How much copies of training images in the test set flatter"
+    shares = np.array([0, .01, .1])
+    clean,few,many = np.mean([100*auc_with_leaks(run, shares) for run in results_of('09_leaks').run], axis=0)
+    return ('**How much does a leak flatter?** On drawn chips, where one test image in a hundred is a copy of a '
+            f'training image, the AUC looks {few-clean:.2f} points better, and with one in ten {many-clean:.2f} '
+            '([09](experiments/09_cleaning.ipynb)).')
+
 def claim_rows():
     "Each claim of `claims.csv`, and what came out of it; `None` without two pairs of runs"
     claims = pd.read_csv(HERE/'claims.csv')
@@ -190,11 +207,13 @@ def all_claims():
     for claim,row in claim_rows():
         if row is None: waiting.append(claim.claim)
         else:
-            where = f'[{claim.experiment[:2]}](experiments/{claim.experiment}.ipynb)'
+            number = claim.experiment[:2]
+            notebook, = HERE.glob(f'{number}_*.ipynb') # One notebook may tell of several experiments
+            where = f'[{number}](experiments/{notebook.name})'
             cells = [claim.study, claim.claim, points(row), row.pairs, f'**{row.verdict}**', where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
-    return '\n'.join([*lines, '', far_sentence(), '', many_sentence(), '', new_sentence()])
+    return '\n'.join([*lines, '', far_sentence(), '', many_sentence(), '', new_sentence(), '', leak_sentence()])
 
 def write_claims():
     "Put the claims into the cell of the index that shows them, between its first and its last paragraph"

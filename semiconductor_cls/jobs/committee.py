@@ -104,6 +104,14 @@ def _worth_parts(run):
             'above zero the member helps; where the interval holds zero, nothing has been shown.')
     return ['## Does a member lower the result?', text, read_csv(run.file('members.csv'))]
 
+# %% ../../nbs/53_jobs.committee.ipynb #ab680c2e
+def _spread(members):
+    "How far the AUCs of single members lie apart, in a sentence"
+    found = [(on, members[f'auc_{on}']) for on in ('valid','test') if f'auc_{on}' in members]
+    texts = [f'on {dict(valid="validation").get(on, on)} {auc.mean():.4f} (standard deviation {auc.std():.4f}, '
+             f'{auc.min():.4f} to {auc.max():.4f})' for on,auc in found]
+    return [f"AUC of the {counted(len(members), 'member')} alone, mean: {'; '.join(texts)}."] if len(members)>1 else []
+
 # %% ../../nbs/53_jobs.committee.ipynb #c0017
 _WAYS = '## Ways to form a committee, chosen on validation, reported on test'
 
@@ -112,12 +120,12 @@ def _combo_parts(run, combos):
     one,many = study_tables(combos)
     if len(many)>120: many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
     n_shown = f'{len(many):,} of {len(combos)-len(one):,}'
-    parts = ['## Members', run.info['summary'], one, *_worth_parts(run)]
+    parts = ['## Members', run.info['summary'], *_spread(one), one, *_worth_parts(run)]
     parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
     return [*parts, _WAYS, read_csv(run.file('committees.csv'))]
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0019
-_FIGURES = ('committees','diversity','roc','confusion','calibration','mistakes')
+_FIGURES = ('committees','diversity','roc','pr','confusion','calibration','mistakes')
 
 def committee_report(
     run:Run # A committee
@@ -127,8 +135,8 @@ def committee_report(
     figures = [f'figures/{name}.png' for name in _FIGURES if (run/f'figures/{name}.png').exists()]
     own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
     first = [*opening(run, run.read('metrics.json')), *_gain_texts(run, len(combos))]
-    audit = Section(95, audit_part(run))
-    parts = [*first, *in_order([own, audit, *run_sections(run).values()]), run.licence or None]
+    more = [Section(35, subsets_part(run)), Section(75, size_part(run)), Section(95, audit_part(run))]
+    parts = [*first, *in_order([own, *more, *run_sections(run).values()]), run.licence or None]
     return write_report(run/'report.html', f'Committee {run.path.name}', parts, time_text(now()))
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0022

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GIGABYTE', 'Finding', 'check_libraries', 'check_machine', 'weights_at_hand', 'list_archs', 'measure_arch',
-           'time_scorer', 'bench_run']
+           'time_scorer', 'bench_run', 'keep_speed']
 
 # %% ../../nbs/76_line.machine.ipynb #4d02c48c
 import os, platform, shutil, time
@@ -15,9 +15,13 @@ import numpy as np, pandas as pd, timm, torch
 from packaging.requirements import Requirement
 from ..base.errors import *
 from ..base.parallel import *
+from ..base.files import *
+from ..base.table import *
 from ..base.run import *
+from ..base.page import *
 from ..backbones import *
 from ..weights import *
+from ..jobs.committee import *
 from .runtime import BS
 from .score import *
 
@@ -171,3 +175,16 @@ def bench_run(
         scorer = open_scorer(path, engine, device=device)
         rows.append(dict(engine=scorer.engine, **time_scorer(scorer, n)))
     return pd.DataFrame(rows)
+
+# %% ../../nbs/76_line.machine.ipynb #3623e0dc
+def keep_speed(
+    run:Run, # Measured
+    speed:pd.DataFrame # From `bench_run`
+):
+    "Write `speed.csv` into a run, and renew its page"
+    names = dict(engine='engine', images_per_s='images a second, in batches', median_ms='one picture, ms (median)',
+                 p95_ms='one picture, ms (95 % of them)')
+    machine = f'{platform.machine()}, {counted(n_cpus(), "core")}'
+    table = speed.round(1).rename(columns=names).assign(machine=machine, measured=time_text(now()))
+    with run.writes('speed.csv'): write_csv(table, run/'speed.csv')
+    if (run/'report.html').exists(): renew_report(run)

@@ -1,0 +1,64 @@
+"""Commands for tests, each in a process of its own that is forked from one which has loaded the libraries already.
+
+Loading torch and fastai takes 5 to 8 seconds of CPU, and the tests start over a hundred commands. What must begin from
+nothing, such as `python -m semiconductor_cls`, is started by `subprocess` instead."""
+import multiprocessing, os, signal, subprocess, sys, tempfile, threading
+
+LIBRARIES = ['fastai.vision.all', 'timm', 'albumentations', 'sklearn.metrics', 'matplotlib.pyplot', 'safetensors.torch',
+             'torchvision', 'gradio', 'uvicorn'] # None of our own: the command imports those, as it always does
+forks = multiprocessing.get_context('forkserver')
+forks.set_forkserver_preload(LIBRARIES)
+
+def _command(args, cwd, env, out, err): # In the child
+    os.dup2(out.fileno(), 1)
+    os.dup2(err.fileno(), 2)
+    out.close()
+    if err is not out: err.close()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    tempfile.tempdir = None # TMPDIR may be another one
+    sys.argv = ['-c', *args]
+    from semiconductor_cls import shell
+    shell.PATIENCE = 1e6 # 'at work' depends on the load of the machine; test_cli looks at that
+    from semiconductor_cls.cli import main
+    main()
+
+class Command:
+    "`semicls ARGS` with the parts of `subprocess.Popen` that tests use"
+    def __init__(self, args, cwd, env, stderr=subprocess.PIPE):
+        own = [forks.Pipe(duplex=False) for _ in range(1 if stderr==subprocess.STDOUT else 2)]
+        words = list(map(str, args)), str(cwd), dict(env), own[0][1], own[-1][1]
+        self.process = forks.Process(target=_command, args=words)
+        self.process.start()
+        files = []
+        for reader,writer in own:
+            writer.close()
+            files.append(os.fdopen(os.dup(reader.fileno()), encoding='utf-8', errors='replace'))
+            reader.close()
+        self.pid,self.stdout,self.stderr = self.process.pid,files[0],files[1] if len(files)>1 else None
+
+    def poll(self): return self.process.exitcode
+    returncode = property(poll)
+
+    def wait(self, timeout=None):
+        self.process.join(timeout)
+        if self.returncode is None: raise subprocess.TimeoutExpired('semicls', timeout)
+        return self.returncode
+
+    def communicate(self, timeout=None):
+        "What it says until it ends"
+        said = {}
+        def read(file): said[file] = file.read()
+        readers = [threading.Thread(target=read, args=[o], daemon=True) for o in (self.stdout, self.stderr) if o]
+        for o in readers: o.start()
+        for o in readers: o.join(timeout)
+        if any(o.is_alive() for o in readers): raise subprocess.TimeoutExpired('semicls', timeout)
+        self.wait(timeout)
+        return said[self.stdout], said.get(self.stderr)
+
+    def send_signal(self, sig):
+        if self.poll() is None: os.kill(self.pid, sig)
+    def terminate(self): self.send_signal(signal.SIGTERM)
+    def kill(self): self.send_signal(signal.SIGKILL)
