@@ -16,7 +16,8 @@ from PIL import Image
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
-from .base.image import FORMATS, ImageError, blank_share, load_image
+from .base.image import FORMATS, ImageError, blank_share, inside, load_image
+from .boxes import image_size
 
 # %% ../nbs/20_cache.ipynb #c0005
 def cache_dir()->Path: # `SEMICLS_CACHE`, or ~/.cache/semiconductor_cls
@@ -59,13 +60,13 @@ def _may_pass(e, path, key):
     return file_md5(path)!=key
 
 # %% ../nbs/20_cache.ipynb #c0014
-def _decode(data, keys, paths, channels, levels=None):
+def _decode(data, keys, paths, channels, levels=None, fit='squeeze'):
     "Decode each file into its row of `data`; the reasons of those that stay broken, and of those that had bad luck"
     bad,luck,sz = {},{},data.shape[1]
     def put(i):
         key = keys[i]
         path = paths[key]
-        try: data[i] = load_image(path, sz, channels, levels)
+        try: data[i] = load_image(path, sz, channels, levels, fit)
         except ImageError as e:
             where = luck if key and _may_pass(e, path, key) else bad
             where[key] = str(e)
@@ -108,7 +109,7 @@ def _new_file(path, shape):
     return data
 
 # %% ../nbs/20_cache.ipynb #c0022
-def _build(path, paths, sz, max_gb, levels=None):
+def _build(path, paths, sz, max_gb, levels=None, fit='squeeze'):
     "Decode all images into a file of our own, then rename it, unless a failure may pass"
     path.parent.mkdir(parents=True, exist_ok=True)
     keys,channels = sorted(paths),n_channels(paths.values())
@@ -117,7 +118,7 @@ def _build(path, paths, sz, max_gb, levels=None):
     _evict(path.parent, max_gb, math.prod(shape))
     with suppress(_NotKept), atomic_path(path) as part:
         data = _new_file(part, shape)
-        bad,luck = _decode(data, keys, paths, channels, levels)
+        bad,luck = _decode(data, keys, paths, channels, levels, fit)
         data.flush()
         data.flags.writeable = False
         if luck: raise _NotKept # `data` stays open when its name has gone
@@ -149,9 +150,10 @@ def _hashes(df):
     known = df['hash'].fillna('') if 'hash' in df else ['']*len(df)
     return parallel_map(lambda pair: pair[0] or file_md5(pair[1]), zip(known, df.path), desc='hash')
 
-def _cache_path(folder, hashes, sz, levels):
+def _cache_path(folder, hashes, sz, levels, fit='squeeze'):
     "Where the cache of these contents lies, whatever their order"
-    what = f'3 {sz} {levels and [*levels]} {sorted(set(hashes))}'
+    size = sz if fit=='squeeze' else f'{sz} {fit}'
+    what = f'3 {size} {levels and [*levels]} {sorted(set(hashes))}'
     return Path(folder or cache_dir())/f'{hashlib.sha256(what.encode()).hexdigest()[:24]}.npy'
 
 # %% ../nbs/20_cache.ipynb #1c785265
@@ -163,15 +165,16 @@ class ImageCache:
         folder=None, # Where the file lies; `cache_dir()` if `None`
         max_gb:float=None, # What the folder may grow to; `cache_gb()` if `None`
         levels=None, # `Levels` of the data set, for deep pictures
+        fit:str='squeeze', # One of `FITS`
     ):
-        self.sz,self.hash,self.levels = sz,_hashes(df),levels or None
+        self.sz,self.hash,self.levels,self.fit = sz,_hashes(df),levels or None,fit
         paths = dict(zip(self.hash, df.path))
-        self.path = _cache_path(folder, self.hash, sz, self.levels)
+        self.path = _cache_path(folder, self.hash, sz, self.levels, fit)
         found = _open(self.path, paths, sz)
         if found is None:
-            found = _build(self.path, paths, sz, cache_gb() if max_gb is None else max_gb, self.levels)
+            found = _build(self.path, paths, sz, cache_gb() if max_gb is None else max_gb, self.levels, fit)
         self.data,rows,bad = found
-        self.row,self.broken = [rows[key] for key in self.hash],{}
+        self.row,self.broken,self.files = [rows[key] for key in self.hash],{},df.path.tolist()
         for i,key in enumerate(self.hash):
             if key in bad: self.broken[i] = bad[key] if key else _why(df.path.iloc[i], sz) # no hash: a shared row
 
@@ -183,8 +186,12 @@ class ImageCache:
 def blanks(self:ImageCache,
     rows=None # Of the table; all if `None`
 )->list: # `blank_share` of each
-    "The share of a blank band of pictures"
-    return [blank_share(self[i]) for i in (range(len(self)) if rows is None else rows)]
+    "The share of a blank band of pictures, without the margin that they were given"
+    def of(i):
+        size = image_size(self.files[i]) if self.fit=='pad' else None
+        left,top,right,bottom = inside(size or (1,1), self.sz, self.fit)
+        return blank_share(self[i][top:bottom,left:right])
+    return [of(i) for i in (range(len(self)) if rows is None else rows)]
 
 # %% ../nbs/20_cache.ipynb #c0033
 def drop_broken(
@@ -207,7 +214,7 @@ def of(self:ImageCache,
     keys = df['hash'].tolist() if 'hash' in df else ['']
     if not all(key and key in rows for key in keys): return None
     part = copy(self)
-    part.hash,part.row = keys,[rows[key] for key in keys]
+    part.hash,part.row,part.files = keys,[rows[key] for key in keys],df.path.tolist()
     part.broken = {i:bad[key] for i,key in enumerate(keys) if key in bad}
     is_less = len(set(keys))<len(rows)
     if is_less and part.data.ndim==4 and n_channels(df.path)==1: part.data = part.data[...,0]

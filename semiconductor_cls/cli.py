@@ -493,7 +493,8 @@ def eda(
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
     if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json)
     s = _eda_engine(engine, out)(data, out, good, defect, group=group or '')
-    for line in filter(None, [*s['told'], s['left_out'], *s['shortcuts'], s['small_defects']]): say(line)
+    risks = *s['shortcuts'],s['small_defects'],s['odd_shapes']
+    for line in filter(None, [*s['told'], s['left_out'], *risks]): say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"
     found = ', '.join(counted(s[k], *words) for k,words in _FOUND.items())
     said = f"{counted(s['n_images'], 'image')} ({classes}): {found}. Report: {out/'report.html'}"

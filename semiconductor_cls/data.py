@@ -136,6 +136,7 @@ class Pixels(Transform):
     ):
         super().__init__()
         self.cache,self.sz,self.channels = cache,cache.sz,1 if cache.data.ndim==3 else 3
+        self.fit = cache.fit
         self.bytes = None if device is None else torch.tensor(np.asarray(cache.data)).to(device)
         if self.bytes is not None: self.bytes = self.bytes[:,None] if self.channels==1 else self.bytes.permute(0,3,1,2)
 
@@ -144,7 +145,8 @@ class Pixels(Transform):
         if isinstance(o, (int, np.integer)): return self._row(o)
         if isinstance(o, np.ndarray): o = Image.fromarray(o)
         if isinstance(o, bytes): o = io.BytesIO(o)
-        return load_image(_as_file(o) if isinstance(o, Image.Image) else o, self.sz, self.channels)
+        fit = getattr(self, 'fit', 'squeeze') # of a learner that was saved before: none
+        return load_image(_as_file(o) if isinstance(o, Image.Image) else o, self.sz, self.channels, fit=fit)
 
     def _row(self, i):
         if self.cache is None: raise UserError(f'row {i}: a saved learner has no table; give a path or a picture')

@@ -109,6 +109,7 @@ def _summary(df, found, small, told):
         always_good=always_good(df),
         shortcuts=shortcuts(df),
         small_defects=small,
+        odd_shapes=odd_shapes(df[df.reason.isna()]),
         lacks=lacks(df),
         told=told,
         left_out=say_left_out(found.itertuples(index=False)))
@@ -214,7 +215,7 @@ def _picture_sections(boxes, summary, found, fig):
     verdict = 'No picture is unlike the rest.'
     if odd: verdict = 'Odd pictures lie beyond three times the middle half (Tukey).'
     yield 'What gives the label away', summary['shortcuts']
-    yield 'Image statistics', [fig('statistics'), verdict, fig('odd'), *_listing(found, odd)]
+    yield 'Image statistics', [summary['odd_shapes'], fig('statistics'), verdict, fig('odd'), *_listing(found, odd)]
     if len(boxes): yield 'Boxes', [summary['small_defects'], fig('boxes'), box_summary(boxes)]
     rest = [k for k in summary['issues'] if k not in KNOWN+odd]
     yield 'What did not fit while reading', _listing(found, rest, 50)

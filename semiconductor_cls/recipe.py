@@ -9,7 +9,7 @@ __all__ = ['PAPER', 'QUICK', 'STRONG', 'RECIPES', 'RANGES', 'Recipe', 'in_range'
 import dataclasses
 from dataclasses import dataclass
 from .base.errors import *
-from .base.image import parse_levels
+from .base.image import FITS, parse_levels
 from .data import AUGS
 from .losses import *
 from .callbacks import *
@@ -48,6 +48,7 @@ class Recipe:
     test:float = .25 # Share of the images in the test set, which only reports
     valid:float = .2 # Share of the rest in the validation set, which chooses (thresholds, committees)
     split_seed:int = 0 # Decides the split, so that runs with other seeds stay comparable
+    fit:str = 'squeeze' # How a picture becomes a square: squeeze, or pad (keeps its shape, with a margin)
     levels:str = '' # 'low,high', black and white of pictures of more than 8 bits; read from the data if empty
     group_by:str = '' # What stays on one side of the split: a column such as lot, or a pattern for file names
 
@@ -74,6 +75,7 @@ def _check_words(r):
     make_mix(r.mixup, r.cutmix)
     _need(r.tta in TTAS, f'tta={r.tta}: flips, dihedral, or empty')
     _need(r.augment in ('albumentations','fastai'), f'augment={r.augment}: albumentations or fastai')
+    _need(r.fit in FITS, f"fit={r.fit}: one of {', '.join(FITS)}.{nearest(r.fit, FITS)}")
     _need(r.precision in ('fp32','bf16','fp16'), f'precision={r.precision}: fp32, bf16 or fp16')
 
 # %% ../nbs/28_recipe.ipynb #2840b507

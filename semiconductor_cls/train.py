@@ -210,11 +210,12 @@ def load_checkpoint(
         raise UserError(f'{path}: {why}') from None
 
 # %% ../nbs/29_train.ipynb #c0021
-def _pixels(df, sz, folder, caches, levels=None):
+def _pixels(df, sz, folder, caches, levels=None, fit='squeeze'):
     "The cache of a table at one size: its part of the one in `caches`, else its own, which is then put there"
     known = caches.get(sz)
-    cache = known.of(df) if known is not None and known.levels==levels else None
-    if cache is None: cache = caches[sz] = ImageCache(df, sz, folder, levels=levels)
+    same = known is not None and (known.levels,known.fit)==(levels,fit)
+    cache = known.of(df) if same else None
+    if cache is None: cache = caches[sz] = ImageCache(df, sz, folder, levels=levels, fit=fit)
     return cache
 
 # %% ../nbs/29_train.ipynb #c0024
@@ -230,7 +231,7 @@ def recipe_dls(
     augs = None
     on_bytes = r.augment=='albumentations'
     if r.aug_p: augs = study_augs(r.aug_p, augs=r.augs) if on_bytes else batch_augs(r.aug_p, r.augs)
-    cache = _pixels(df, sz, folder, {} if caches is None else caches, levels_of(df, r.levels))
+    cache = _pixels(df, sz, folder, {} if caches is None else caches, levels_of(df, r.levels), r.fit)
     for i,why in cache.broken.items():
         raise UserError(f'{df.path.iloc[i]}: {why}; the images of this table have to stay where they are')
     stats = arch_cfg(r.arch)['stats']
@@ -401,7 +402,7 @@ def _write_model(run, df, learn, r, is_old):
     "The model, and what is known once it is trained"
     run.update(**_made(learn, r))
     limit = blank_limit(learn.dls.cache.blanks(df.index[df.split=='train']))
-    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), limit))
+    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), limit, r.fit))
     save_model(learn.model, run/'model.safetensors')
 
 # %% ../nbs/29_train.ipynb #c0051
@@ -426,7 +427,7 @@ def train_run(
     is_old = ckpt is not None and 'pixels' not in run.info # begun by a release that kept no rule of pixels
     if is_old: df.attrs['levels'] = None
     run.update(**_asked(df, r, seed))
-    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels)))
+    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), fit=r.fit))
     cbs = [_tensorboard(run)] if track else None
     fit,predict = (ranks.fit, ranks.predict) if ranks else (fit_recipe, predict_rows)
     learn = fit(df, r, seed, weights, device, folder, _epoch_log(run, hist, steps, tell), ckpt, cbs, caches)

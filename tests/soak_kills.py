@@ -28,7 +28,7 @@ JOBS = dict(
     predict=Job('predict runs/a parts/good parts/defect --out scores.csv --engine torch', 'scores.csv'),
     eda=Job('eda parts.csv --out eda', 'eda/issues.csv'),
     clean=Job('clean parts.csv --no-unboxed --out cleaned', 'cleaned/*.csv'),
-    synth=Job('synth drawn --scale 0.002', 'drawn/*.csv drawn/train/*/*/*.bmp'),
+    synth=Job('synth --out drawn --scale 0.002', 'drawn/*.csv drawn/train/*/*/*.bmp'),
     evaluate=Job('evaluate runs/a', 'runs/a/*.json* runs/a/sections/*.json runs/a/figures/*.png runs/a/preds_*.csv'),
     labels=Job('labels runs/a', 'runs/a/suspects.csv'),
     explain=Job('explain runs/a', 'runs/a/mistakes.csv runs/a/explain_scores.csv'),
@@ -115,7 +115,8 @@ def one(home, rng, name, reference):
     p.wait()
     begun = job.again and (folder/'runs'/job.args.split('--name ')[1].split()[0]/'run.json').exists()
     _,bad = finish(folder, job, job.again if begun else job.args)
-    was_done = 'use --overwrite' in bad and result(folder, job)==want and all_finished(folder)
+    refuses = 'use --overwrite' in bad or 'exists and is not an empty folder' in bad
+    was_done = refuses and result(folder, job)==want and all_finished(folder)
     if was_done: bad = '' # it was killed after that, and says so
     if bad: return f'the command does not go on: {bad}'
     differs = sorted(name for name,_ in set(want.items())^set(result(folder, job).items()))

@@ -1,5 +1,5 @@
 "From files to pixels: one scale a data set, the same from a path and from bytes, and no doubt without a word"
-import io, shutil, struct, subprocess, sys, zlib
+import io, os, shutil, struct, subprocess, sys, zlib
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
@@ -7,14 +7,15 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from conftest import part, tiny
 from semiconductor_cls.base.errors import UserError
-from semiconductor_cls.base.files import write_json
+from semiconductor_cls.base.files import read_json, write_json
 from semiconductor_cls.base.image import ImageError, load_image, open_image, own_levels, read_levels, to_levels
-from semiconductor_cls.base.run import open_run
+from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.cache import ImageCache
 from semiconductor_cls.inspect import inspect
 from semiconductor_cls.jobs.job import train_job
 from semiconductor_cls.line.export import export_run
+from semiconductor_cls.line.heat import off_square, open_explainer
 from semiconductor_cls.scan import scan
 from semiconductor_cls.line.score import open_scorer, predict_files, score_images
 
@@ -307,3 +308,71 @@ def test_a_run_of_before_scores_as_before(deep_run, tmp_path):
     assert old.note=='' and old.p_defect==score_images(open_scorer(run, 'torch'), [str(eight)]).p_defect[0]
     write_json(run/'run.json', info | dict(pixels=dict(levels=[9,1], blank=.3, resize='squeeze')))
     with pytest.raises(UserError, match='is no rule that this release knows'): open_scorer(run, 'torch')
+
+# ---- pictures of different shapes
+
+SHAPES = [(44,40),(80,40),(40,80)]
+
+@pytest.fixture(scope='module')
+def padded(tmp_path_factory):
+    "Parts of three shapes, and a run with `fit=pad` that the command trained and exported"
+    d = tmp_path_factory.mktemp('padded')
+    for i in range(36):
+        size,is_defect = SHAPES[i%3],i%2
+        a = np.random.default_rng(i).normal(120, 9, size[::-1])
+        if is_defect: a[14:26,14:20] = 20
+        (d/'parts'/('defect' if is_defect else 'good')).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(a.clip(0, 255).astype(np.uint8)).save(d/f"parts/{'defect' if is_defect else 'good'}/{i}.png")
+    small = [o for pair in ('sizes=32','epochs=1','bs=8','fit=pad') for o in ('--set',pair)]
+    env = {**os.environ, 'SEMICLS_CACHE':str(d/'cache')}
+    def semicls(*args):
+        cmd = [sys.executable, '-c', 'from semiconductor_cls.cli import main; main()', *args]
+        return subprocess.run(cmd, cwd=d, env=env, capture_output=True, text=True)
+    done = semicls('train', 'parts', '--name', 'a', '--arch', 'resnet10t', '--weights', 'none', *small)
+    assert done.returncode==0, done.stderr
+    assert 'differ in shape' not in done.stdout+done.stderr
+    said = semicls('eda', 'parts', '--out', 'eda')
+    assert 'pictures differ in shape' in said.stdout+said.stderr and 'fit=pad' in said.stdout+said.stderr
+    export_run(d/'runs/a')
+    return d
+
+def test_a_padded_run_scores_alike_everywhere(padded):
+    "torch, the graph, the bundle's script and the explainer make the same squares; run and manifest say which"
+    run,paths = padded/'runs/a',sorted(map(str, padded.glob('parts/*/*.png')))
+    assert open_run(run).fit=='pad' and read_json(run/'export/manifest.json')['pixels']['resize']=='pad'
+    scorers = [open_scorer(run, engine) for engine in ('torch','export')]
+    torch_p,graph_p = (score_images(o, paths).p_defect.to_numpy() for o in scorers)
+    done = subprocess.run([sys.executable, run/'export/score.py', *paths], capture_output=True, text=True, check=True)
+    script = pd.read_csv(io.StringIO(done.stdout))
+    explain = open_explainer(run)
+    seen = explain.scores([load_image(o) for o in paths])
+    for p in (graph_p, script.p_defect, seen): assert np.abs(torch_p-p).max()<1e-4
+    trained_on = read_csv(run/'preds_test.csv').set_index('path').p_defect
+    again = dict(zip(paths, torch_p))
+    assert all(abs(again[str(Path(padded/path).resolve())]-p)<1e-4 for path,p in trained_on.items())
+
+def test_a_margin_is_no_missing_half(padded):
+    "A strip is padded by more than a quarter on each side: nothing says that its end is missing"
+    for engine in ('torch','export'):
+        notes = score_images(open_scorer(padded/'runs/a', engine), [padded/'parts/good/4.png']).note
+        assert 'one value' not in notes[0]
+
+def test_maps_and_squares_turn_with_the_picture(padded):
+    "A map is stretched over the picture itself, so that the boxes of the file fit it"
+    explain = open_explainer(padded/'runs/a')
+    strip = load_image(padded/'parts/good/4.png')
+    assert strip.shape==(40,80)
+    heat = np.zeros((32,32), np.float32)
+    heat[8:24,:16] = 1    # the left half of the strip
+    over = off_square(heat, strip.shape[1::-1], 'pad')
+    assert over[:,:15].min()>.9 and over[:,17:].max()<.1
+    assert explain.maps([strip]).shape==(1,32,32)
+
+def test_members_with_other_squares_are_refused(padded, tmp_path):
+    runs = Path(shutil.copytree(padded/'runs', tmp_path/'runs'))
+    shutil.copytree(runs/'a', runs/'b')
+    info = read_json(runs/'b/run.json')
+    write_json(runs/'b/run.json', info | dict(pixels=info['pixels'] | dict(resize='squeeze')))
+    both = create_run(runs/'both', kind='ensemble', how='prob', members=dict(a='../a', b='../b'),
+                      weights=dict(a=.5, b=.5))
+    with pytest.raises(UserError, match='members see other squares'): both.fit

@@ -23,7 +23,7 @@ from ..base.issues import *
 from ..base.parts import *
 from ..source import *
 from ..scan import look, read_heads, scan, to_gray
-from ..eda import shortcuts, small_defects
+from ..eda import odd_shapes, shortcuts, small_defects
 from ..duplicates import *
 from ..split import *
 from ..cache import *
@@ -48,7 +48,7 @@ def _check_readable(df, removed, data):
 # %% ../../nbs/51_jobs.job.ipynb #26939b38
 def _seen(df, cache):
     "The table with `pixel_hash` and `print` of each picture"
-    if cache.sz<128: return scan(df, picture_print).rename(columns=dict(also='print'))
+    if cache.sz<128 or cache.fit!='squeeze': return scan(df, picture_print).rename(columns=dict(also='print'))
     pixels = cache.of(df)
     grays = [to_gray(pixels[i]) for i in range(len(df))]
     rows = pd.Series([hashlib.sha1(o.tobytes(), usedforsecurity=False).hexdigest() for o in grays], df.index)
@@ -101,12 +101,13 @@ def say_copies(
 # %% ../../nbs/51_jobs.job.ipynb #542c0cd7
 def find_risks(
     df:pd.DataFrame, # A table without broken images
-    size:int # Side of the square that the network will see, pixels
+    size:int, # Side of the square that the network will see, pixels
+    fit:str='squeeze' # One of `FITS`
 )->list: # Sentences; none where there is nothing to say
-    "What gives the label away without a look at the part, and defects that become too small"
+    "What gives the label away without a look at the part, defects that become too small, and shapes that are squeezed"
     columns = ['id','label','boxes','defect_type']
     heads = pd.concat([df[columns].reset_index(drop=True), read_heads(df.path)], axis=1)
-    return list(filter(None, [*shortcuts(heads), small_defects(heads, size)]))
+    return list(filter(None, [*shortcuts(heads), small_defects(heads, size, fit), odd_shapes(heads, fit)]))
 
 # %% ../../nbs/51_jobs.job.ipynb #fbcf6d01
 def prepare(
@@ -121,11 +122,11 @@ def prepare(
     check_words(df, data)
     df.attrs['told'] = [read_as(df), say_findings(df), say_groups(df, r.group_by)]
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
-    cache = ImageCache(df, r.sizes[0], levels=levels_of(df, r.levels))
+    cache = ImageCache(df, r.sizes[0], levels=levels_of(df, r.levels), fit=r.fit)
     df,removed = drop_broken(df, cache)
     _check_readable(df, removed, data)
     df = add_copies(df, cache)
-    df.attrs['risks'] = tuple(find_risks(df, max(r.sizes)))
+    df.attrs['risks'] = tuple(find_risks(df, max(r.sizes), r.fit))
     df = split_table(df, r.split_seed, r.test, r.valid, r.group_by or None)
     check_split(df)
     if caches is not None: caches[cache.sz] = cache.of(df)

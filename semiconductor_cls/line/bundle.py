@@ -13,7 +13,7 @@ import numpy as np
 from fastcore.basics import patch
 from ..base.errors import *
 from ..base.files import *
-from ..base.image import check_rule
+from ..base.image import check_rule, fit_of
 from ..base.table import *
 from ..unlike import *
 from .runtime import *
@@ -234,6 +234,7 @@ class Bundle:
         self.weights_id = manifest.get('weights_id') or ''
         self.engine = self.runtime+(' int8' if manifest['precision']=='int8' else '')
         self.levels,self.blank = check_rule(manifest.get('pixels'), 'manifest.json')
+        self.fit = fit_of(manifest.get('pixels'))
 
     def __repr__(self):
         return f"Bundle({self.name!r}, {self.runtime}, {self.manifest['precision']}, sizes {self.sizes})"

@@ -89,6 +89,8 @@ def _trained_on(run):
     return f"{count('train')}; {count('valid')} of validation chose the threshold"
 
 # %% ../../nbs/67_line.export.ipynb #d75dd793
+_HOW = dict(squeeze='squeeze to side x side', # Words of a manifest for people who prepare pictures themselves
+    pad='longer side to side, in the middle of a square filled with the median of the outermost pixels')
 _OF_RUN = 'fingerprint split_fingerprint source summary seed commit'.split()
 _OF_MEMBER = 'name arch pool side stats tta weight md5'.split()
 
@@ -98,12 +100,12 @@ def run_facts(
 )->dict: # The part of the manifest that comes from the run
     "What a run knows about itself"
     info,(levels,blank) = run.info,run.pixels
-    rule = {} if levels is None else dict(pixels=pixel_rule(levels, blank)) # of 0.3 and before: none
+    rule = {} if levels is None else dict(pixels=pixel_rule(levels, blank, run.fit)) # of 0.3 and before: none
     return dict(
         name=run.path.resolve().name, how=info.get('how', 'prob'), classes=CLASSES, **decision_facts(run),
         **{k:info.get(k) for k in _OF_RUN}, trained_on=_trained_on(run),
         weights_id=run.weights_id, **rule, members=[{k:o[k] for k in _OF_MEMBER} for o in members],
-        resize='squeeze to side x side: Pillow, bilinear, reducing_gap 2')
+        resize=f'{_HOW[run.fit]}: Pillow, bilinear, reducing_gap 2')
 
 # %% ../../nbs/67_line.export.ipynb #c0014
 def _packaged(name): # A file that comes with the library
@@ -154,7 +156,7 @@ def _eight_bits(run, graph, score, y, xs, m, tell): # Graph, scorer, what the ma
     def check(eight):
         p8 = _committee(runtime.open(eight), xs, len(y), m)
         return check_int8(y, p32, p8, m['cuts'])
-    _,ranges,_ = photographs(_pictures_of(run), 'train', list(xs), N_CALIB, run.pixels[0])
+    _,ranges,_ = photographs(_pictures_of(run), 'train', list(xs), N_CALIB, run.pixels[0], run.fit)
     eight,said = quantise_checked(graph, ranges, check, tell)
     return eight,runtime.open(eight),said
 
@@ -217,7 +219,7 @@ def export_run(
     check_bundle_out(out, overwrite)
     members,likeness = run_members(run),open_likeness(run)
     facts,sides = run_facts(run, members),_sides(members)
-    y,xs,channels = photographs(_pictures_of(run), 'valid', sides, N_CHECK, run.pixels[0])
+    y,xs,channels = photographs(_pictures_of(run), 'valid', sides, N_CHECK, run.pixels[0], run.fit)
     with new_folder(out, overwrite) as folder:
         models,compared = f"{len(members)} model{'s'*(len(members)>1)}",min(len(y), N_PARITY)
         tell(f'{run.path}: {models} to {fmt}, compared on {compared:,} validation photographs')

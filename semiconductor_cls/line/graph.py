@@ -150,7 +150,8 @@ def photographs(
     split:str, # 'train' or 'valid'
     sides, # Pixels
     n:int, # At most so many, evenly spaced in the table
-    levels=None # `Levels` of the run, for deep pictures
+    levels=None, # `Levels` of the run, for deep pictures
+    fit:str='squeeze' # Of the run
 )->tuple: # Labels (True for a defect), dict of side → uint8 batch, channels of the whole set
     "Decoded photographs of a set, at each side"
     rows = spread(df.index[(df.split==split) & df.label.notna()], n)
@@ -159,7 +160,7 @@ def photographs(
     if gone: raise UserError(f'{gone}: no such file; the photographs of the run are needed '
                              'to compare the graph with torch')
     _check_same(df.loc[rows])
-    caches = {side:ImageCache(df, side, levels=levels) for side in sides}
+    caches = {side:ImageCache(df, side, levels=levels, fit=fit) for side in sides}
     for i,why in next(iter(caches.values())).broken.items():
         if i in rows: raise UserError(f'{df.path[i]}: {why}; so there is nothing to compare the graph with')
     xs = {side:np.stack([cache[i] for i in rows]) for side,cache in caches.items()}

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'HEAT', 'layers', 'as_grid', 'fine_layer', 'cam_grid', 'enlarge', 'flip_grid', 'heat_maps', 'overlay',
-           'to_square', 'Explainer', 'open_explainer']
+           'to_square', 'off_square', 'Explainer', 'open_explainer']
 
 # %% ../../nbs/71_line.heat.ipynb #c0002
 import math
@@ -17,6 +17,7 @@ from PIL import Image
 from fastcore.basics import patch
 from torch import Tensor, nn
 from ..base.errors import *
+from ..base.image import as_square, inside
 from ..base.run import *
 from ..views import *
 from .network import TorchScorer
@@ -168,12 +169,23 @@ def overlay(
 def to_square(
     pixels:np.ndarray, # uint8 (h,w) or (h,w,3)
     sz:int, # Side of the square, in pixels
-    channels:int=3 # 1 if the network was trained on gray pictures
+    channels:int=3, # 1 if the network was trained on gray pictures
+    fit:str='squeeze' # One of `FITS`
 )->np.ndarray: # uint8 (sz,sz,3)
     "Pixels as `load_image` gives them to the network"
     im = Image.fromarray(pixels).convert('L' if channels==1 else 'RGB').convert('RGB')
-    if im.size!=(sz,sz): im = im.resize((sz,sz), Image.Resampling.BILINEAR, reducing_gap=2.)
-    return np.asarray(im)
+    return np.asarray(as_square(im, sz, fit))
+
+def off_square(
+    heat:np.ndarray, # (sz,sz), over the square that a network sees
+    size, # (width, height) of the picture
+    fit:str='squeeze' # One of `FITS`
+)->np.ndarray: # (sz,sz), stretched over the picture itself
+    "A map without the margin that its picture was given"
+    if fit=='squeeze': return heat
+    left,top,right,bottom = inside(size, len(heat), fit)
+    part = Image.fromarray(np.float32(heat[top:bottom,left:right]))
+    return np.asarray(part.resize(heat.shape, Image.Resampling.BILINEAR))
 
 # %% ../../nbs/71_line.heat.ipynb #c0035
 class Explainer:
@@ -189,8 +201,8 @@ class Explainer:
         self.layers = [fine_layer(model, info['size']) for model,info,_ in self.scorer.members]
 
     def _squares(self, pixels):
-        channels = self.scorer.channels
-        return {sz:np.stack([to_square(o, sz, channels) for o in pixels]) for sz in self.scorer.sizes}
+        rule = self.scorer.channels,self.scorer.fit
+        return {sz:np.stack([to_square(o, sz, *rule) for o in pixels]) for sz in self.scorer.sizes}
 
     def scores(self,
         pixels # Pictures, uint8 (h,w) or (h,w,3)
@@ -203,13 +215,14 @@ class Explainer:
 def maps(self:Explainer,
     pixels # Pictures, uint8 (h,w) or (h,w,3)
 )->np.ndarray: # (n,size,size), each from 0 to 1
-    "Heat maps of pictures"
+    "Heat maps of pictures, each over the picture itself"
     squares,total = self._squares(pixels),0
     for (model,info,weight),layer in zip(self.scorer.members, self.layers):
         xb = normalise(torch.from_numpy(squares[info['size']]).to(self.scorer.device), info['stats'])
         grid = flip_grid(model, xb, info['recipe']['tta'], layer=layer)
         self.grid = grid.shape[-1]
         total = total + weight*enlarge(grid, self.size)
+    total = np.stack([off_square(o, px.shape[1::-1], self.scorer.fit) for o,px in zip(total, pixels)])
     peak = np.maximum(total.max((1,2), keepdims=True), 1e-7)
     return total/peak
 

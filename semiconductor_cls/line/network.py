@@ -51,10 +51,10 @@ class TorchScorer:
         for folder in {run.path, *(o.path for _,o,_ in networks)}: refuse_pickles(folder)
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 also fits gray pictures
-        self.levels,self.blank = run.pixels
+        (self.levels,self.blank),self.fit = run.pixels,run.fit
         self.unlike = open_likeness(run) # What the product looks like; `None` where the run does not know
         known = self.unlike and likeness_id(likeness_bytes(self.unlike))
-        rule = [self.levels] if self.levels else []
+        rule = [self.levels]*bool(self.levels) + [self.fit]*(self.fit!='squeeze')
         members = [(info['recipe'], info['size']) for _,info,_ in self.members]
         self.weights_id = run.weights_id
         self.key = str([self.weights_id, *rule, self.how, known, *members])

@@ -38,6 +38,9 @@ def _ranks(firsts, grids):
     ranks = [_rank(a, b) for a,b in zip(firsts, grids) if a.max()>a.min()]
     return np.array(ranks or [math.nan])
 
+def _over(explain, maps, pixels): # Each over its picture
+    return [off_square(heat, px.shape[1::-1], explain.scorer.fit) for heat,px in zip(maps, pixels)]
+
 def _hits(maps, boxes, pixels):
     "Share of maps that hit a box"
     scores = [score_map(heat, o, px.shape[1::-1]) for heat,o,px in zip(maps, boxes, pixels)]
@@ -54,7 +57,7 @@ def sanity(
     model,info,_ = explain.scorer.members[0]
     model,sz,rows = copy.deepcopy(model),info['size'],[]
     target = fine_layer(model, sz)
-    squares = np.stack([to_square(o, sz, explain.scorer.channels) for o in pixels])
+    squares = np.stack([to_square(o, sz, explain.scorer.channels, explain.scorer.fit) for o in pixels])
     device = explain.scorer.device
     xb = normalise(torch.from_numpy(squares).to(device), info['stats'])
     with torch.random.fork_rng(devices=[device] if device.type=='cuda' else []):
@@ -65,7 +68,7 @@ def sanity(
             if not rows: first = grids
             ranks = _ranks(first, grids)
             row = dict(layer=name, rank=ranks.mean(), lo=np.quantile(ranks, .25), hi=np.quantile(ranks, .75))
-            if boxes is not None: row['hit'] = _hits(enlarge(grids, sz), boxes, pixels)
+            if boxes is not None: row['hit'] = _hits(_over(explain, enlarge(grids, sz), pixels), boxes, pixels)
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -19,7 +19,7 @@ from ..base.issues import add_issues
 from ..base.files import *
 from ..base.parallel import *
 from ..base.run import *
-from ..base.image import ImageError, MAX_PIXELS, note_of, open_image, to_8bit
+from ..base.image import ImageError, MAX_PIXELS, as_square, inside, note_of, open_image, to_8bit
 from ..unlike import *
 from .inputs import *
 from .runtime import *
@@ -125,16 +125,19 @@ def load_sizes(
     sizes, # Sides in pixels
     channels:int=3, # 1 or 3
     levels=None, # See `note_of`, as the next
-    blank:float=1.
+    blank:float=1.,
+    fit:str='squeeze' # One of `FITS`
 )->dict: # Side → uint8 pixels; 'size' → width and height of the picture; 'note' → what may be doubted
     "Pixels of one picture at several sizes, each as `load_image` gives it"
     mode = 'L' if channels==1 else 'RGB'
-    def square(side): return im.resize((side,side), Image.Resampling.BILINEAR, reducing_gap=2.).convert(mode)
+    def square(side): return as_square(im, side, fit).convert(mode)
     try:
         im = _decoded(f, levels or None)
         if channels==1: im = im.convert(mode)
         pixels = {side:np.asarray(square(side)) for side in sizes}
-        return pixels | dict(size=im.size, note=note_of(im, pixels[min(sizes)], levels, blank))
+        left,top,right,bottom = inside(im.size, min(sizes), fit)
+        seen = pixels[min(sizes)][top:bottom,left:right]
+        return pixels | dict(size=im.size, note=note_of(im, seen, levels, blank))
     except (ImageError, MemoryError): raise
     except Exception as e: # Pillow's plugins raise many kinds on broken files
         raise ImageError(f'cannot be decoded ({type(e).__name__}: {e})') from None
@@ -182,7 +185,7 @@ class _Decoder:
     def decode(self, f):
         "Pixels, or a note"
         scorer = self.scorer
-        rule = getattr(scorer, 'levels', None),getattr(scorer, 'blank', 1.)
+        rule = getattr(scorer, 'levels', None),getattr(scorer, 'blank', 1.),getattr(scorer, 'fit', 'squeeze')
         try: return load_sizes(f, scorer.sizes, scorer.channels, *rule)
         except ImageError as e: return ' '.join(str(e).split())[:200]
 

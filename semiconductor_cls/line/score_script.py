@@ -62,7 +62,8 @@ def load_notes(manifest):
         return lambda im: ''
     unlike = runpy.run_path(str(HERE/'unlike.py')) # Compared with its hash
     likeness = unlike['Likeness'](read_arrays((HERE/'unlike.safetensors').read_bytes()))
-    return lambda im: unlike['unlike_notes'](likeness, squeeze(im, likeness.side), [im.size])[0]
+    fit = fit_of(manifest)
+    return lambda im: unlike['unlike_notes'](likeness, as_square(im, likeness.side, fit), [im.size])[0]
 
 def tag_of(im, number, default=None):
     "A tag of a TIFF; else the default"
@@ -146,10 +147,30 @@ def open_picture(path, channels, levels=None):
     im.info.update(doubts=doubts, several=several)
     return im
 
-def squeeze(im, side):
-    "A batch of one picture, squeezed into a square"
-    if im.size!=(side,side): im = im.resize((side,side), Image.Resampling.BILINEAR, reducing_gap=2.)
-    return np.asarray(im)[None]
+def fit_of(manifest):
+    "How a picture becomes a square: squeeze, or pad"
+    fit = (manifest.get('pixels') or {}).get('resize', 'squeeze') # of an older bundle: none
+    if fit not in ('squeeze','pad'): raise ValueError(f'pixels: resize={fit} is not known to this script')
+    return fit
+
+def inside(size, side, fit):
+    "Where in its square a picture lies: left, top, right, bottom"
+    if fit=='squeeze': return 0,0,side,side
+    wide,high = (max(1, round(o*side/max(size))) for o in size)
+    left,top = (side-wide)//2,(side-high)//2
+    return left,top,left+wide,top+high
+
+def as_square(im, side, fit):
+    "A batch of one picture, made a square; a margin has the median of the outermost pixels"
+    left,top,right,bottom = inside(im.size, side, fit)
+    size = right-left,bottom-top
+    if im.size!=size: im = im.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.)
+    a = np.asarray(im)
+    if size==(side,side): return a[None]
+    border = np.median(np.concatenate([a[0], a[-1], a[:,0], a[:,-1]]), 0)
+    square = np.full((side,side,3), border.astype(np.uint8))
+    square[top:bottom,left:right] = a
+    return square[None]
 
 def doubt_of(im, pixels, blank):
     "What may be doubted about a picture; it begins with look: if a person should look"
@@ -160,12 +181,12 @@ def doubt_of(im, pixels, blank):
 
 def score(graph, manifest, strange_of, path):
     "Probability of defect of a picture, and what may be doubted"
-    rule = manifest.get('pixels') or dict(levels=None, blank=1., resize='squeeze') # of an older bundle: none
-    if rule['resize']!='squeeze': raise ValueError(f"pixels: resize={rule['resize']} is not known to this script")
+    rule,fit = manifest.get('pixels') or dict(levels=None, blank=1.),fit_of(manifest) # of an older bundle: none
     im = open_picture(path, manifest['channels'], rule['levels'])
     sides = [o['side'] for o in manifest['inputs']]
-    squares = {side:squeeze(im, side) for side in sides}
-    strange,doubt = strange_of(im),doubt_of(im, squares[min(sides)][0], rule['blank'])
+    squares = {side:as_square(im, side, fit) for side in sides}
+    left,top,right,bottom = inside(im.size, min(sides), fit)
+    strange,doubt = strange_of(im),doubt_of(im, squares[min(sides)][0,top:bottom,left:right], rule['blank'])
     note = '; '.join(o for o in (strange, doubt.removeprefix('look: ') if strange else doubt) if o)
     members = graph({f'x{side}':square for side,square in squares.items()})[0].astype(float)
     weights = np.array([o['weight'] for o in manifest['members']])

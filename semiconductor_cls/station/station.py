@@ -48,7 +48,7 @@ def features(
     "Pooled features of pictures, from the member with the greatest weight"
     model,info,_ = _heaviest(ex)
     body,pool = model[0],model[1][:2]
-    squares = [to_square(o, info['size'], ex.scorer.channels) for o in pixels]
+    squares = [to_square(o, info['size'], ex.scorer.channels, ex.scorer.fit) for o in pixels]
     batch = normalise(torch.from_numpy(np.stack(squares)), info['stats'])
     pooled = pool(body(batch))
     return torch.nn.functional.normalize(pooled.float(), dim=1).numpy()
@@ -69,10 +69,10 @@ def _train_rows(run, n):
 
 def _look_all(ex, paths):
     "The numbers of pictures, and their pixels in the size of the model"
-    size,channels,levels = _heaviest(ex)[1]['size'],ex.scorer.channels,ex.scorer.levels
+    rule = _heaviest(ex)[1]['size'],ex.scorer.channels,ex.scorer.levels,ex.scorer.fit
     def look_at(path):
-        seen = look(path, levels=levels or None)
-        return seen if seen['reason'] else seen | dict(px=load_image(path, size, channels, levels))
+        seen = look(path, levels=ex.scorer.levels or None)
+        return seen if seen['reason'] else seen | dict(px=load_image(path, *rule))
     return parallel_map(look_at, paths, chunk=4)
 
 # %% ../../nbs/83_station.station.ipynb #c0015

@@ -60,7 +60,7 @@ def _keep(st, file):
     im,fmt = check_image(content, st.max_mb, st.ex.scorer.levels)
     sha = add_image(st.v, content, fmt, numbers_of(im))
     scorer = st.ex.scorer
-    return sha, load_sizes(im, scorer.sizes, scorer.channels, scorer.levels, scorer.blank)
+    return sha, load_sizes(im, scorer.sizes, scorer.channels, scorer.levels, scorer.blank, scorer.fit)
 
 # %% ../../nbs/84_station.tray.ipynb #c0013
 def _score_all(st, desk, kept):
@@ -104,9 +104,10 @@ def take_in(
 def _scored_again(st, rows):
     "The (score, note) of pictures in the store; those that are gone have none"
     def pixels_at(h):
-        try: return load_sizes(image_path(st.v, h), scorer.sizes, scorer.channels, scorer.levels, scorer.blank)
+        try: return load_sizes(image_path(st.v, h), scorer.sizes, scorer.channels, *rule)
         except (ImageError,UserError): return None
     scorer = st.ex.scorer
+    rule = scorer.levels,scorer.blank,scorer.fit
     pixels = parallel_map(pixels_at, list(rows.hash), chunk=1)
     there = [o for o in pixels if o is not None]
     with st.lock: scored = iter(score_pixels(scorer, there) if there else [])
@@ -136,7 +137,7 @@ def score_one(
     "Score a picture; one that cannot be used is an `ImageError`"
     im,_ = check_image(content, st.max_mb, st.ex.scorer.levels)
     scorer,t = st.ex.scorer,st.t
-    pixels = load_sizes(im, scorer.sizes, scorer.channels, scorer.levels, scorer.blank)
+    pixels = load_sizes(im, scorer.sizes, scorer.channels, scorer.levels, scorer.blank, scorer.fit)
     with st.lock: (score,note), = score_pixels(scorer, [pixels])
     if score is None: raise ImageError(note)
     engine,decision_id = st.origin
