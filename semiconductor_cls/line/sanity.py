@@ -38,12 +38,10 @@ def _ranks(firsts, grids):
     ranks = [_rank(a, b) for a,b in zip(firsts, grids) if a.max()>a.min()]
     return np.array(ranks or [math.nan])
 
-def _over(explain, maps, pixels): # Each over its picture
-    return [off_square(heat, px.shape[1::-1], explain.scorer.fit) for heat,px in zip(maps, pixels)]
-
-def _hits(maps, boxes, pixels):
-    "Share of maps that hit a box"
-    scores = [score_map(heat, o, px.shape[1::-1]) for heat,o,px in zip(maps, boxes, pixels)]
+def _hits(maps, boxes, pixels, fit):
+    "Share of maps that hit a box, each stretched over its picture"
+    sizes = [px.shape[1::-1] for px in pixels]
+    scores = [score_map(off_square(heat, size, fit), o, size) for heat,o,size in zip(maps, boxes, sizes)]
     return np.mean([o['hit'] for o in scores])
 
 # %% ../../nbs/73_line.sanity.ipynb #c0009
@@ -68,7 +66,7 @@ def sanity(
             if not rows: first = grids
             ranks = _ranks(first, grids)
             row = dict(layer=name, rank=ranks.mean(), lo=np.quantile(ranks, .25), hi=np.quantile(ranks, .75))
-            if boxes is not None: row['hit'] = _hits(_over(explain, enlarge(grids, sz), pixels), boxes, pixels)
+            if boxes is not None: row['hit'] = _hits(enlarge(grids, sz), boxes, pixels, explain.scorer.fit)
             rows.append(row)
     return pd.DataFrame(rows)
 
