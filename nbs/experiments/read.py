@@ -146,6 +146,7 @@ def points(row):
 
 def answers(table):
     "A line a claim, the verdict in bold"
+    if not len(table): return Markdown('No claim has two pairs of runs yet; `make experiments` trains them.')
     lines = [f'- {row.claim}: **{row.verdict}**. {points(row)} points of AUC, {row.pairs} pairs; '
              f'this design sees {100*row.seen:.1f} points in four of five tries.' for row in table.itertuples()]
     return Markdown('\n'.join(lines))
