@@ -900,8 +900,8 @@ def bench(
     """
     from semiconductor_cls.line.machine import bench_run, keep_speed
     df = bench_run(run, device=device)
-    if (run/'run.json').exists(): keep_speed(open_run(run), df)
     answer(df.to_string(index=False, float_format='{:,.1f}'.format), dict(run=run, engines=df.to_dict('records')), json)
+    if (run/'run.json').exists(): keep_speed(open_run(run), df) # last: what was measured is said first
 
 # %% ../nbs/99_cli.ipynb #fac381ed
 @command('answers', who='On the line')

@@ -1,4 +1,5 @@
 "The grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
+import re
 import os, subprocess, sys
 from pathlib import Path
 import nbformat, pandas as pd, pytest
@@ -175,6 +176,13 @@ def test_a_committee_is_the_mean_of_its_members(tmp_path, monkeypatch):
     members = pd.DataFrame(dict(arm=['x','y'], run=['a','b'], seed=0, split_seed=0, value=[.5,1.]))
     found = read.committees_of(members).set_index('arm').value
     assert found['three lites']==1. and found['best on validation']==.75
+
+def test_what_to_expect_is_what_was_measured():
+    shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8').split('## What to expect')[1].split('\n## ')[0]
+    interval = r'(0\.\d+ \(0\.\d+ to 0\.\d+\))'
+    figures = [re.search(f'{words} {interval}', read.far_sentence())[1]
+               for words in ('AUC: quick', ', longer at 224 px', 'makes of them has')]
+    assert all(o in shown for o in figures), figures
 
 def test_the_readme_shows_the_claims_as_they_are():
     shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8')

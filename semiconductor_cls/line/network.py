@@ -54,7 +54,7 @@ class TorchScorer:
         (self.levels,self.blank),self.fit = run.pixels,run.fit
         self.unlike = open_likeness(run) # What the product looks like; `None` where the run does not know
         known = self.unlike and likeness_id(likeness_bytes(self.unlike))
-        rule = [self.levels]*bool(self.levels) + [self.fit]*(self.fit!='squeeze')
+        rule = [o for o in (self.levels, self.fit) if o and o!='squeeze'] # a rule of before has its key of before
         members = [(info['recipe'], info['size']) for _,info,_ in self.members]
         self.weights_id = run.weights_id
         self.key = str([self.weights_id, *rule, self.how, known, *members])

@@ -249,6 +249,16 @@ def _score_into(journal, scorer, todo, bar, tell): # Yields how many files each 
         yield len(batch)
         left -= say_broken(batch, rows, scorer.cuts, left, tell)
 
+def _score_rest(out, journal, scorer, todo, bar, tell):
+    "Score what is left; how many. A stopped command says how far it came"
+    new = 0
+    try:
+        for n in _score_into(journal, scorer, todo, bar, tell): new += n
+    except KeyboardInterrupt:
+        tell(f'{out}: {counted(new, "file")} scored; the same command goes on from here')
+        raise
+    return new
+
 # %% ../../nbs/69_line.predict.ipynb #566942f0
 def _started(journal):
     "When the table was begun, by the journal; now, if it is new"
@@ -285,16 +295,12 @@ def predict_table(
     inputs = [str(o) for o in inputs]
     out = check_out(out, submission, inputs)
     scorer = open_scorer(run, engine, tell, device)
-    items,keys,new,start = _listed(inputs, submission, tell),[],0,time.perf_counter()
+    items,keys,start = _listed(inputs, submission, tell),[],time.perf_counter()
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         _started(journal)
         todo = _todo(items, bs, scorer, journal, keys, bar)
-        try:
-            for n in _score_into(journal, scorer, todo, bar, tell): new += n
-        except KeyboardInterrupt:
-            tell(f'{out}: {counted(new, "file")} scored; the same command goes on from here')
-            raise
+        new = _score_rest(out, journal, scorer, todo, bar, tell)
         if new<len(items): tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
         rate = new/(time.perf_counter()-start)
         scored = (row for k in keys for row in journal.rows(k))

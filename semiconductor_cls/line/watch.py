@@ -270,16 +270,14 @@ def watch_folder(
     device:str=None # See `open_scorer`
 )->Counter: # Rows of each decision; '' those without a score, 'unlike' to look at for that, 'unposted' of the webhook
     "Score files as they arrive, until Ctrl-C"
-    out = _check_places(out, folder, results, webhook)
-    folder = os.path.normpath(folder)
+    out,folder = _check_places(out, folder, results, webhook),os.path.normpath(folder)
     scorer,log,counts,waiting = open_scorer(run, engine, tell, device),RowLog(out),Counter(),{}
     posts = Posts(webhook, log, out.with_name(out.name+'.posted'), tell) if webhook else None
     tell(f'watching {folder} ({counted(len(log.paths), "file")} scored before); Ctrl-C stops')
     try:
         with progress(desc=f'watch ({scorer.runtime})', unit=' images') as bar:
             while True:
-                files = batched(_arrived(folder, log, waiting, settle), bs)
-                for _,items,scored in iter_scores(scorer, files):
+                for _,items,scored in iter_scores(scorer, batched(_arrived(folder, log, waiting, settle), bs)):
                     final = [o for o in zip(items, scored) if _is_final(o[0], o[1][1], waiting, settle)]
                     with unbroken(): counts.update(_append(log, final, scorer, folder, results, posts))
                     bar.update(len(final))
