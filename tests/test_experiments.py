@@ -1,6 +1,5 @@
 "The grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
-import re
-import os, subprocess, sys
+import os, re, subprocess, sys
 from pathlib import Path
 import nbformat, pandas as pd, pytest
 
