@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AUGS', 'Lighting', 'seed_augs', 'study_augs', 'batch_augs', 'Augment', 'class_weights', 'ToImage', 'Pixels', 'Labels',
-           'make_dls', 'predict_dl', 'chip_dls']
+           'votes_of', 'make_dls', 'predict_dl', 'chip_dls']
 
 # %% ../nbs/21_data.ipynb #c0002
 import io, os, random
@@ -166,15 +166,17 @@ class Labels(Transform):
     "Label of a row of the table"
     def __init__(self,
         labels, # 'good' or 'defect' of each row; left behind when this is saved
+        votes=None, # Share of the experts who saw a defect, of each row whose label is drawn by it; NaN elsewhere
     ):
         super().__init__()
-        self.labels = labels
+        self.labels,self.votes = labels,votes
 
     def encodes(self, i):
         "'good' or 'defect'"
-        return self.labels[i]
+        if self.votes is None or np.isnan(self.votes[i]): return self.labels[i]
+        return CLASSES[int(random.random()<self.votes[i])]
 
-    def __getstate__(self): return {**self.__dict__, 'labels':None}
+    def __getstate__(self): return {**self.__dict__, 'labels':None, 'votes':None}
 
 # %% ../nbs/21_data.ipynb #ab02f7b1
 def _is_resident(cache, device, augs, num_workers):
@@ -184,17 +186,31 @@ def _is_resident(cache, device, augs, num_workers):
     return 4*cache.data.nbytes<=free
 
 # %% ../nbs/21_data.ipynb #db47f7e1
-def _block(df, cache, idx, augs, stats, lie_on):
+def _block(df, cache, idx, augs, stats, lie_on, votes):
     "How rows of the table become batches: bytes are augmented one by one, floats in batches"
     on_items = [Augment(augs)] if isinstance(augs, A.Compose) else []
     on_batch = setup_aug_tfms(augs) if isinstance(augs, list) else []
     return DataBlock(
         (TransformBlock(), CategoryBlock(CLASSES, sort=False)),
         get_x=Pixels(cache, lie_on),
-        get_y=Labels(df.label),
+        get_y=Labels(df.label, votes),
         splitter=IndexSplitter(np.flatnonzero(df.split[idx]=='valid')),
         item_tfms=[*on_items, ToImage],
         batch_tfms=[IntToFloatTensor(), *on_batch, Normalize.from_stats(*stats, cuda=False)])
+
+# %% ../nbs/21_data.ipynb #8fa30434
+def votes_of(
+    df:pd.DataFrame, # A table after `split_table`
+    name:str, # Of a column
+)->pd.Series: # NaN in rows that do not train, and where nobody voted
+    "The share of experts who saw a defect in each training image"
+    if name not in df: raise UserError(f'votes={name}: the table has no such column.{nearest(name, df)}')
+    votes = pd.to_numeric(df[name], errors='coerce')
+    odd = df[name].notna() & ~votes.between(0, 1)
+    if odd.any():
+        first = df[odd].iloc[0]
+        raise UserError(f'votes={name}: {first.path} has {first[name]}; shares lie in 0 to 1')
+    return votes.where(df.split=='train')
 
 # %% ../nbs/21_data.ipynb #c0029
 def make_dls(
@@ -207,6 +223,7 @@ def make_dls(
     num_workers:int=0, # Worker processes; none are needed for small models on CPU
     device=None, # fastai's default if `None`
     resident:bool=None, # Keep the bytes of all pictures on the device; where it is a GPU with room if `None`
+    votes:str=None, # Column with the share of experts who saw a defect: training draws its labels by it
 )->DataLoaders: # `train` and `valid`; `items` are rows of the table
     "Loaders of the training and validation rows of a table"
     idx = df.index[df.split.isin(['train','valid'])]
@@ -214,7 +231,8 @@ def make_dls(
     if resident is None: resident = _is_resident(cache, device, augs, num_workers)
     pinned = bool(num_workers) and torch.device(device).type=='cuda'
     kw = dict(bs=min(bs, max(n_train, 1)), val_bs=bs, num_workers=num_workers, pin_memory=pinned, device=device)
-    block,items = _block(df, cache, idx, augs, stats, device if resident else None),idx.tolist()
+    lie_on,drawn_by = device if resident else None,votes_of(df, votes) if votes else None
+    block,items = _block(df, cache, idx, augs, stats, lie_on, drawn_by),idx.tolist()
     if balanced:
         wgts,train = np.ones(len(idx)),(df.split[idx]=='train').to_numpy()
         wgts[train] = class_weights(df.label[idx][train])

@@ -33,6 +33,7 @@ class Recipe:
     wd:float = .01 # Weight decay
     loss:str = 'smooth' # What is minimised, one of `LOSSES`: smooth is label smoothing
     eps:float = .1 # Label smoothing
+    votes:str = '' # Column with the share of experts who saw a defect, by which labels are drawn; as they are if empty
     anneal:str = 'cos' # cos (one cycle), linear, step or constant
     ema:float = 0. # Decay of the weights' moving average; 0 turns it off
     mixup:float = 0. # Parameter of MixUp's beta distribution; 0 turns it off

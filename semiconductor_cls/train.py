@@ -235,7 +235,7 @@ def recipe_dls(
     for i,why in cache.broken.items():
         raise UserError(f'{df.path.iloc[i]}: {why}; the images of this table have to stay where they are')
     stats = arch_cfg(r.arch)['stats']
-    return make_dls(df, cache, r.bs, augs, r.balanced, stats, r.workers, device)
+    return make_dls(df, cache, r.bs, augs, r.balanced, stats, r.workers, device, votes=r.votes)
 
 # %% ../nbs/29_train.ipynb #c0027
 def _place_grads(model):

@@ -7,12 +7,14 @@
 
 A stopped grid goes on where it was, and so does the training that was cut off.
 """
-import argparse, json, os, re, shlex, shutil, subprocess, sys
-from concurrent.futures import ThreadPoolExecutor
+import argparse, json, os, re, shlex, shutil, subprocess, sys, traceback
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 import numpy as np, pandas as pd
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.ensemble import join_preds
@@ -171,7 +173,24 @@ def in_process(words, log, env):
         if words[0]=='python': return (linear if 'linear' in words[1] else plant).main(words[2:])
         try: app(words[1:])
         except SystemExit as e: return e.code
+        except Exception:
+            traceback.print_exc()
+            return 1
     return 0
+
+OWN = local() # Each thread has a worker of its own, so that one that dies costs no other
+
+def in_worker(words, log, env):
+    "The same in a process that stays: its imports, and its place on a GPU, are paid for once"
+    if not hasattr(OWN, 'worker'): OWN.worker = ProcessPoolExecutor(1, get_context('spawn'), os.chdir, (ROOT,))
+    try: return OWN.worker.submit(in_process, words, log, env).result()
+    except BrokenProcessPool:
+        del OWN.worker
+        return 1
+
+def caller(args):
+    "How a command is run"
+    return in_process if args.quick else in_worker if args.jobs>1 else in_its_own
 
 def train(row, args, lock):
     "One training, and its traces in the three files"
@@ -182,7 +201,7 @@ def train(row, args, lock):
     env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
     print(f"{row['run']}: starts", file=sys.stderr, flush=True)
     log = args.runs/f"{row['run']}.log"
-    call = in_process if args.quick else in_its_own
+    call = caller(args)
     if before and call(before, log, env) or call([*words, *go_on], log, env):
         print(f"{row['run']}: failed, see {log}", file=sys.stderr, flush=True)
         return False
@@ -297,6 +316,7 @@ def parse_args():
 
 def main():
     args,lock = parse_args(),Lock()
+    os.environ['OMP_NUM_THREADS'] = str(args.threads) # for workers, which read it when they begin
     rows = missing(args)
     draw_chips(args, rows)
     print(f'{len(rows)} trainings to do', file=sys.stderr, flush=True)
