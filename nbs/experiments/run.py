@@ -167,11 +167,12 @@ def in_its_own(words, log, env):
 
 def in_process(words, log, env):
     "The same here, which saves some seconds of imports"
-    from semiconductor_cls.cli import app
-    import linear, plant
     with open(log, 'a') as f, redirect_stdout(f), redirect_stderr(f):
-        if words[0]=='python': return (linear if 'linear' in words[1] else plant).main(words[2:])
-        try: app(words[1:])
+        try:
+            import linear, plant
+            from semiconductor_cls.cli import app
+            if words[0]=='python': return (linear if 'linear' in words[1] else plant).main(words[2:])
+            app(words[1:])
         except SystemExit as e: return e.code
         except Exception:
             traceback.print_exc()
