@@ -41,6 +41,17 @@ def run_members(
     refuse_pickles(run.path)
     return [_member(*o) for o in run.networks]
 
+# %% ../../nbs/65_line.graph.ipynb #a90b13e6
+class _Largest(nn.Module):
+    def forward(self, x): return x.amax((2,3), keepdim=True)
+
+def _plain_max(net):
+    "The same network, its largest values asked for in words that every exporter knows"
+    for name,child in net.named_children():
+        is_global = isinstance(child, nn.AdaptiveMaxPool2d) and child.output_size in (1,(1,1))
+        setattr(net, name, _Largest() if is_global else _plain_max(child))
+    return net
+
 # %% ../../nbs/65_line.graph.ipynb #c0009
 def _sides(members): return sorted({o['side'] for o in members})
 
@@ -50,7 +61,7 @@ class Graph(nn.Module):
         members:list # Of `run_members`
     ):
         super().__init__()
-        self.members,self.nets = members,nn.ModuleList(o['model'] for o in members)
+        self.members,self.nets = members,nn.ModuleList(_plain_max(o['model']) for o in members)
 
     def forward(self, *xs):
         "Probability of defect that each member gives, for a batch at each side"
