@@ -112,13 +112,17 @@ def load_state_dict(self:EMA,
 
 # %% ../nbs/23_callbacks.ipynb #d3eabdcd
 class Mixed(MixedPrecision):
-    "`MixedPrecision` whose scale a checkpoint can keep"
+    "`MixedPrecision` whose scale goes on from fit to fit, and can be kept in a checkpoint"
     kept = None
     def before_fit(self):
-        "Start with the scale of a checkpoint, if one was loaded"
+        "Start with the scale of the last fit, or of a checkpoint that was loaded"
         super().before_fit()
         if self.kept: self.scaler.load_state_dict(self.kept)
-        self.kept = None
+
+    def after_fit(self):
+        "Remember the scale"
+        self.kept = self.state_dict()
+        super().after_fit()
 
     def state_dict(self)->dict: # Empty for bf16
         "The scale, and the steps since it changed"
