@@ -150,19 +150,15 @@ def main():
     o = parser.parse_args()
     check_device(o.device)
     o.stock_arch = arch_name(o.arch)
-    said,what = [],f'{o.arch}, {o.size} px, batch {o.bs}'
+    what,day = f'{o.arch}, {o.size} px, batch {o.bs}',time.strftime('%Y-%m-%d')
+    same = day,git_commit(),machine(o.device),' '.join(['python', 'tests/bench_gpu.py', *sys.argv[1:]])
     say(f'{what}; {machine(o.device)}')
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, open(o.rows or os.devnull, 'w', newline='') as f:
         os.environ['SEMICLS_CACHE'] = f'{folder}/cache'
         for name,speed,own in measured(o, Path(folder)):
             share = f'{speed/own:.0%} of the model alone' if own else ''
             say(f'{name:<52} {speed:>10,.0f} images/s  {share}')
-            said.append([name, speed, share])
-    if not o.rows: return
-    command,day = ' '.join(['python', 'tests/bench_gpu.py', *sys.argv[1:]]),time.strftime('%Y-%m-%d')
-    with open(o.rows, 'w', newline='') as f:
-        csv.writer(f).writerows([day, git_commit(), machine(o.device), command, f'{what}: {name}', f'{speed:.0f}',
-                                 'images/s', '', share] for name,speed,share in said)
-    say(f'{o.rows}: rows for nbs/experiments/benchmarks.csv')
+            csv.writer(f).writerow([*same, f'{what}: {name}', f'{speed:.0f}', 'images/s', '', share])
+            f.flush() # what was measured stays, whatever comes next
 
 if __name__=='__main__': main()

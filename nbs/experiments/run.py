@@ -136,6 +136,11 @@ def add_epochs(path, run, folder):
     keep = ['run','size','stage','epoch','train_loss','valid_loss','auc','seconds']
     add_row(path, epochs[keep].round(6).to_dict('records'))
 
+def shown_device(device):
+    "The name of a GPU, as a reader wants to know it"
+    import torch
+    return torch.cuda.get_device_name(device) if device.startswith('cuda') else device
+
 def result_row(row, folder, command, threads):
     "What `results.csv` says of a finished run"
     info = json.loads((folder/'run.json').read_text())
@@ -147,7 +152,7 @@ def result_row(row, folder, command, threads):
         run=row['run'], data=row['data'], recipe=row['recipe'], changes=row['changes'], arch=info['recipe']['arch'],
         seed=row['seed'], split_seed=row['seed'], metric='auc', value=found['auc'], lower=low, upper=high,
         n_good=test['good'], n_defect=test['defect'], seconds=round(found['seconds'], 1),
-        device=info['device'], threads=threads)
+        device=shown_device(info['device']), threads=threads)
 
 def caught(folder):
     "How much of each type a run stops in its test set: by its score, because it is unlike training, or by either"
