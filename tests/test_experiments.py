@@ -29,7 +29,8 @@ def test_arms_of_an_experiment_share_splits_and_seeds():
 def test_every_row_of_the_results_names_a_command_that_the_grid_would_give():
     results = pd.read_csv(HERE/'results.csv')
     assert results.run.is_unique and results.value.between(results.lower, results.upper).all()
-    for row in grid().drop_duplicates('run').merge(results[['run','command','threads','device']], on='run').to_dict('records'):
+    made = results[['run','command','threads','device']]
+    for row in grid().drop_duplicates('run').merge(made, on='run').to_dict('records'):
         device = None if row['device']=='cpu' else 'cuda'
         words = run.without_name(run.command_of(row, '.', device=device))
         before = [' '.join(o) for o in (run.draw_command(row, '.'), run.plant_command(row, '.')) if o]

@@ -112,4 +112,5 @@ def plot_claims(
     words = [f'{o.claim}\n{o.diff:+.4f} ({o.lo:+.4f} to {o.hi:+.4f}), {o.verdict}' for o in table.itertuples()]
     ax.set(yticks=np.arange(len(table))+.1, yticklabels=words, xlabel='difference in test AUC', title=title,
            ylim=(len(table)-.4, -.5))
+    ax.locator_params(axis='x', nbins=6)
     return fig
