@@ -1,5 +1,5 @@
 "The grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
-import os, re, subprocess, sys
+import os, re, signal, subprocess, sys
 from pathlib import Path
 import nbformat, pandas as pd, pytest
 
@@ -190,6 +190,18 @@ def test_what_to_expect_is_what_was_measured():
 def test_the_readme_shows_the_claims_as_they_are():
     shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8')
     assert read.all_claims().replace('](experiments/', '](nbs/experiments/') in shown
+
+def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
+    def call(*words): return run.in_worker(['python', 'nbs/experiments/plant.py', *words], tmp_path/'log', {})
+    def worker(): return run.OWN.worker.submit(os.getpid).result()
+    assert call('--help')==0
+    pid = worker()
+    assert call('nowhere', '--noise', '.1', '--out', str(tmp_path/'o.csv'))==1 and worker()==pid
+    assert 'nowhere' in (tmp_path/'log').read_text()
+    os.kill(pid, signal.SIGKILL)
+    assert call('--help')==1
+    assert call('--help')==0 and worker()!=pid
+    run.OWN.worker.shutdown()
 
 @pytest.mark.slow
 def test_every_notebook_runs_on_stand_ins(tmp_path):
