@@ -175,9 +175,6 @@ def command(
     return register
 
 # %% ../nbs/99_cli.ipynb #c0012
-def _check_engine(engine):
-    if engine not in ('local','ray'): raise UserError(f'--engine {engine}: one of local, ray')
-
 def _ints(option, text): # Such as '0,1,2'
     try: numbers = [int(o) for o in text.split(',')]
     except ValueError: raise UserError(f'{option} {text}: whole numbers separated by commas') from None
@@ -328,6 +325,15 @@ def _check_shared(folds, jobs, apart):
     asked = '--engine ray' if apart else f'--jobs {jobs}'
     if not folds and (apart or jobs>1): raise UserError(f'{asked}: shares out folds; add --folds, or leave it out')
 
+def _check_add(add, others):
+    "Refuse to change the recipe of a run that gets verdicts"
+    if not (add and others): return
+    raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
+
+# %% ../nbs/99_cli.ipynb #24ae9334
+def _check_engine(engine):
+    if engine not in ('local','ray'): raise UserError(f'--engine {engine}: one of local, ray')
+
 def _apart(engine, jobs, out): # `None` on this machine
     "What does trainings beside one another"
     _check_engine(engine)
@@ -335,11 +341,6 @@ def _apart(engine, jobs, out): # `None` on this machine
     if jobs>1: raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
     from semiconductor_cls.scale.trainings import trainings_on_cluster
     return trainings_on_cluster(out)
-
-def _check_add(add, others):
-    "Refuse to change the recipe of a run that gets verdicts"
-    if not (add and others): return
-    raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
 
 # %% ../nbs/99_cli.ipynb #say0cd01
 def _say_trained(m, path, data, json, config):
