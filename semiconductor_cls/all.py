@@ -80,6 +80,7 @@ from .station.agree import *
 from .scale.sizing import *
 from .scale.ranks import *
 from .scale.cluster import *
+from .scale.trainings import *
 from .scale.shards import *
 from .scale.scores import *
 from .scale.facts import *

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OPT', 'RUNS_OPT', 'RECIPE_OPT', 'DEVICE_HELP',
-           'DEVICE_OPT', 'WEIGHTS_OPT', 'OVERWRITE_OPT', 'RESUME_OPT', 'JSON_OPT', 'DRY_OPT', 'command', 'train',
-           'predict', 'eda', 'clean', 'synth', 'evaluate', 'compare', 'ensemble', 'committee', 'ablate', 'curve',
-           'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
+           'DEVICE_OPT', 'WEIGHTS_OPT', 'OVERWRITE_OPT', 'RESUME_OPT', 'ENGINE_OPT', 'JSON_OPT', 'DRY_OPT', 'command',
+           'train', 'predict', 'eda', 'clean', 'synth', 'evaluate', 'compare', 'ensemble', 'committee', 'ablate',
+           'curve', 'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
 import shlex, signal, sys, warnings, yaml
@@ -103,6 +103,7 @@ semicls train elpv --recipe quick --name demo
 semicls train photos/ --good ok --defect ng --name line4 --set epochs=8
 semicls train photos/ --name line4 --resume
 semicls train photos/ --name line4 --folds 5 --jobs 2
+semicls train photos/ --name line4 --folds 5 --engine ray
 semicls train --config runs/line4/config.yaml --name again
 semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5
 semicls eda photos/ --out eda/
@@ -207,6 +208,9 @@ WEIGHTS_OPT = Annotated[Optional[str], typer.Option(
     '--weights', help="ImageNet weights (.safetensors, .pth), or 'none' to start from random ones")]
 OVERWRITE_OPT = Annotated[bool, typer.Option('--overwrite', help='Replace what is there')]
 RESUME_OPT = Annotated[bool, typer.Option('--resume', help='Go on with what was stopped; refused where nothing is')]
+ENGINE_OPT = Annotated[str, typer.Option(
+    '--engine', help='local; ray: trainings beside one another on a cluster, each on OMP_NUM_THREADS cores '
+    '(1 if unset), with the runs in a folder that all nodes share')]
 JSON_OPT = Annotated[bool, typer.Option('--json', help='Print the result as one line of JSON')]
 DRY_OPT = Annotated[bool, typer.Option('--dry-run', help='Say what would be read, done and written, and do nothing')]
 
@@ -264,15 +268,16 @@ def _go_on(data, path, good, defect):
     if defect!='defect': words += ['--defect',defect]
     return shlex.join([*words, '--resume'])
 
-def _train(data, recipe, seed, folds, path, again, jobs=1, **options): # `metrics.json`
+def _train(data, recipe, seed, folds, path, again, jobs=1, apart=None, **options): # `metrics.json`
     "One run, or one run for each fold; if it is stopped, `again` goes on"
     from semiconductor_cls.jobs.folds import folds_job
     from semiconductor_cls.jobs.job import train_job
     from semiconductor_cls.scale.ranks import join_ranks
     if options['resume'] and not launched()[0]: folds = open_run(path).info.get('folds', folds)
     _check_alone(folds=folds)
+    _check_shared(folds, jobs, apart)
     try:
-        if folds: return folds_job(data, recipe, seed, folds, path, jobs=jobs, **options)
+        if folds: return folds_job(data, recipe, seed, folds, path, jobs=jobs, apart=apart, **options)
         return train_job(data, recipe, seed, path, ranks=join_ranks(), **options)
     except (KeyboardInterrupt, OSError) as e:
         what = 'stopped' if isinstance(e, KeyboardInterrupt) else 'failed'
@@ -315,15 +320,27 @@ def _check_alone(**asked):
         mend = 'start it without torchrun'+', and with --jobs'*(name=='folds')
         raise UserError(f'--{name.replace("_", "-")}: not with {world} processes that train one model; {mend}')
 
-def _check_jobs(jobs, shared, **alone):
-    "Refuse what several processes cannot share, and jobs that have nothing to share"
-    _check_alone(**alone)
-    if jobs>1 and not shared: raise UserError(f'--jobs {jobs}: shares out folds; add --folds')
+def _check_shared(folds, jobs, apart):
+    "Refuse to share out what is one training"
+    asked = '--engine ray' if apart else f'--jobs {jobs}'
+    if not folds and (apart or jobs>1): raise UserError(f'{asked}: shares out folds; add --folds, or leave it out')
 
 def _check_add(add, others):
     "Refuse to change the recipe of a run that gets verdicts"
     if not (add and others): return
     raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
+
+# %% ../nbs/99_cli.ipynb #24ae9334
+def _check_engine(engine):
+    if engine not in ('local','ray'): raise UserError(f'--engine {engine}: one of local, ray')
+
+def _apart(engine, jobs, out): # `None` on this machine
+    "What does trainings beside one another"
+    _check_engine(engine)
+    if engine=='local': return None
+    if jobs>1: raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
+    from semiconductor_cls.scale.trainings import trainings_on_cluster
+    return trainings_on_cluster(out)
 
 # %% ../nbs/99_cli.ipynb #say0cd01
 def _say_trained(m, path, data, json, config):
@@ -350,6 +367,7 @@ def train(
     track:Annotated[bool, _TRACK]=False, dry_run:DRY_OPT=False, json:JSON_OPT=False,
     add:Annotated[Optional[Path], _ADD]=None,
     jobs:int=1, # With --folds: this many at a time, each in a process with its share of the cores
+    engine:ENGINE_OPT='local',
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
@@ -357,15 +375,17 @@ def train(
     On a public set with six exposures a part the AUC was 0.936 without it; with it an honest 0.887.
     """
     _check_resume(resume, overwrite)
-    _check_jobs(jobs, folds or resume, folds=folds, add=add, dry_run=dry_run)
+    _check_alone(folds=folds, add=add, dry_run=dry_run)
     path = _place(out, name, runs, 'run')
+    apart = _apart(engine, jobs, path)
+    if not resume: _check_shared(folds, jobs, apart)
     _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
     if add: data,chosen = _renewed(data, add, path, overwrite, resume)
     if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), overwrite, resume, json)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
-    options |= dict(tell=say, track=track, command=_called(), jobs=jobs)
+    options |= dict(tell=say, track=track, command=_called(), jobs=jobs, apart=apart)
     m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
     _say_trained(m, path, data, json, None if resume else (keep,chosen))
 
@@ -467,7 +487,7 @@ def _plan_data(data, good, defect, does, writes, as_json):
 
 def _eda_engine(engine, out):
     "What inspects a source"
-    if engine not in ('local','ray'): raise UserError(f'--engine {engine}: one of local, ray')
+    _check_engine(engine)
     if engine=='ray':
         from semiconductor_cls.scale.copies import cluster_eda
         return cluster_eda(out, say)
@@ -652,6 +672,7 @@ def committee(
     device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
     jobs:int=1, # Members trained at a time, each in a process with its share of the cores
+    engine:ENGINE_OPT='local',
 ):
     """Train several backbones, and average them.
 
@@ -664,7 +685,8 @@ def committee(
     from semiconductor_cls.jobs.report import headline
     archs = [o.strip() for o in arch.split(',') if o.strip()]
     numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
-    m = committee_job(data, archs, numbers, chosen, out, folds, good, defect, weights, device, say, overwrite, jobs)
+    options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out))
+    m = committee_job(data, archs, numbers, chosen, out, *options)
     typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #c0047
@@ -682,6 +704,7 @@ def ablate(
     resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
     jobs:int=1, # Trainings at a time, each in a process with its share of the cores
+    engine:ENGINE_OPT='local',
 ):
     """Train a grid of recipes, and say what helped.
 
@@ -691,7 +714,7 @@ def ablate(
     _check_resume(resume, False, out)
     from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary
     chosen,fields,numbers = _recipe('--recipe', recipe, set_, group),parse_vary(vary),_ints('--seeds', seeds)
-    options = (folds, grid, good, defect, weights, device, say, _called(), jobs)
+    options = (folds, grid, good, defect, weights, device, say, _called(), jobs, _apart(engine, jobs, out))
     df = run_ablation(data, chosen, fields, numbers, out, *options)
     typer.echo(_table_text(df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']]))
     say(f"{out/'ablation.csv'}, {out/'report.html'}")

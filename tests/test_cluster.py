@@ -1,5 +1,6 @@
 "Scores and checks from a cluster are those of one machine, whatever dies meanwhile"
-import os, signal, sys
+import json, os, signal, sys, time
+from pathlib import Path
 import pandas as pd, pytest, requests
 from cluster import SEMICLS, Cluster, can, many, parts_in, rows, wait_for_parts
 from conftest import part, random_run
@@ -14,7 +15,9 @@ def block(monkeypatch, *names):
 
 @pytest.mark.parametrize('args,missing', [
     ('predict runs/a parts --engine ray --out s', 'ray'), ('predict runs/a s3://lots/ --out s.csv', 'fsspec'),
-    ('predict runs/a gs://lots/ --out s.csv', 'gcsfs'), ('eda parts --engine ray --out s', 'duckdb')])
+    ('predict runs/a gs://lots/ --out s.csv', 'gcsfs'), ('eda parts --engine ray --out s', 'duckdb'),
+    ('train parts --folds 2 --engine ray --out s', 'ray'), ('ablate parts --vary bs=8,16 --engine ray --out s', 'ray'),
+    ('committee parts --arch resnet18 --engine ray --out s', 'ray')])
 def test_what_is_missing_is_named_with_the_line_that_installs_it(args, missing, trained, monkeypatch, capsys):
     from semiconductor_cls.cli import main
     block(monkeypatch, missing)
@@ -42,6 +45,17 @@ def test_a_cluster_refuses_what_it_does_not_do(args, want, trained, monkeypatch,
     monkeypatch.setattr('sys.argv', ['semicls','predict','runs/a', *args.split(), '--engine','ray'])
     with pytest.raises(SystemExit): main()
     assert want in capsys.readouterr().err
+
+@pytest.mark.parametrize('args,want', {
+    'train parts --engine ray':'shares out folds', 'train parts --folds 2 --engine magic':'one of local, ray',
+    'committee parts --arch resnet18 --engine ray --jobs 2':'exclude each other'}.items())
+def test_trainings_refuse_what_cannot_be_shared_out(args, want, trained, monkeypatch, capsys):
+    from semiconductor_cls.cli import main
+    monkeypatch.setitem(sys.modules, 'ray', sys)
+    monkeypatch.chdir(trained)
+    monkeypatch.setattr('sys.argv', ['semicls', *args.split(), '--name', 's'])
+    with pytest.raises(SystemExit): main()
+    assert want in capsys.readouterr().err and not (trained/'runs/s').exists()
 
 # ---- a store
 
@@ -219,3 +233,100 @@ def test_checks_of_a_replica_are_those_of_one_machine(cluster, tmp_path):
     assert min(told[k] for k in ('n_leaks','n_conflicts','n_near_duplicates','n_duplicates'))>0
     again = cluster.run(*SEMICLS, 'eda', 'chips', '--out', 'many', '--engine', 'ray', cwd=tmp_path)
     assert 'files had been read before' in again.err, again.err
+
+# ---- trainings
+
+TINY = '--good ok --defect ng --weights none --set sizes=32 --set frozen_epochs=0 --set bs=8 --set tta=off'.split()
+ASKED = dict( # What is asked, its runs, the table or scores that come of them
+    committee=('committee parts --arch resnet10t,test_resnet,resnet18', 'NAME-*-0', 'NAME/combinations.csv'),
+    ablate=('ablate parts --set arch=test_resnet --vary pool=avg --seeds 0', 'NAME/runs/*-s0', 'NAME/ablation.csv'),
+    train=('train parts --arch resnet10t --folds 2', 'NAME/fold?', 'NAME/preds_valid.csv'))
+SAME = 'preds_valid.csv', 'preds_test.csv', 'model.safetensors' # to the byte
+
+def train(cluster, folder, what, name, *more, epochs=1, **kw):
+    words = [*ASKED[what][0].split(), *TINY, '--set', f'epochs={epochs}', '--name', name, *more]
+    return cluster.run(*SEMICLS, *words, cwd=folder, **kw)
+
+def runs_of(folder, what, name):
+    "Name of a member, without that of its committee → its run"
+    found = sorted((folder/'runs').glob(ASKED[what][1].replace('NAME', name)))
+    return {o.name.removeprefix(f'{name}-'):o for o in found}
+
+def told(run): return json.loads((run/'run.json').read_text())
+
+def check_same_runs(folder, what, one, many):
+    a,b = (runs_of(folder, what, name) for name in (one,many))
+    assert len(a)>=2 and list(a)==list(b)
+    for name in a:
+        assert all((a[name]/o).read_bytes()==(b[name]/o).read_bytes() for o in SAME), name
+        assert told(b[name])['status']=='finished' and told(a[name])['threads']==told(b[name])['threads']==1
+    want,found = ((folder/'runs'/ASKED[what][2].replace('NAME', name)).read_text() for name in (one,many))
+    assert found.replace(f'{many}-', f'{one}-')==want
+
+def workers(cluster): # Processes that train
+    return [pid for pid in cluster.ticks() if b'ray::_attempt' in Path(f'/proc/{pid}/cmdline').read_bytes()]
+
+def wait_until(cond, p, seconds=900):
+    end = time.monotonic()+seconds
+    while not cond():
+        assert time.monotonic()<end and p.poll() is None, p.communicate()
+        time.sleep(.05)
+
+@pytest.mark.slow
+@pytest.mark.parametrize('what', ASKED)
+def test_trainings_on_a_cluster_give_the_bytes_of_one_machine(what, cluster, parts, tmp_path):
+    for name,more in dict(one=[], many=['--engine','ray']).items():
+        p = train(cluster, tmp_path, what, name, *more)
+        assert p.returncode==0, p.err
+    check_same_runs(tmp_path, what, 'one', 'many')
+    assert '3 nodes, 2 cores' in p.err and not [*tmp_path.rglob('.shared-*')]
+    for name in runs_of(tmp_path, what, 'many'): assert f'{name}: on ' in p.err and f'{name}: ended' in p.err
+
+@pytest.mark.slow
+def test_a_bad_member_costs_no_other_and_resume_does_only_the_rest(cluster, parts, tmp_path):
+    bad = tmp_path/'runs/c-test_resnet-0'
+    bad.parent.mkdir()
+    bad.symlink_to('/proc/nowhere/run') # where nothing can be written
+    p = train(cluster, tmp_path, 'committee', 'c', '--engine', 'ray')
+    said = p.err.strip().splitlines()
+    assert p.returncode==1 and f'1 failed ({bad.name}: ' in said[-1] and 'the others are finished' in said[-1], p.err
+    ended = [o.rpartition('; ')[2] for o in said if o.startswith(f'{bad.name}: FileNotFoundError: ')]
+    assert ended==['tried once more','given up'], p.err
+    bad.unlink()
+    there = {o:(o/'model.safetensors').stat().st_mtime_ns for o in runs_of(tmp_path, 'committee', 'c').values()}
+    assert len(there)==2 and {told(o)['status'] for o in there}=={'finished'}
+    p = train(cluster, tmp_path, 'committee', 'c', '--engine', 'ray', '--resume')
+    assert p.returncode==0 and p.err.count('finished already')==2, p.err
+    assert {o:(o/'model.safetensors').stat().st_mtime_ns for o in there}==there and told(bad)['status']=='finished'
+
+@pytest.mark.slow
+def test_killed_workers_and_a_stopped_command_cost_only_time(cluster, parts, tmp_path):
+    one = train(cluster, tmp_path, 'train', 'one', epochs=12)
+    assert one.returncode==0, one.err
+    more,marks = ('--engine','ray'),[tmp_path/f'runs/many/fold{i}/checkpoint.pt' for i in (0,1)]
+    def written(): return {o:o.stat().st_mtime_ns for o in marks if o.exists()}
+    for what in ('kill', signal.SIGINT, signal.SIGTERM):
+        before = written()
+        p = train(cluster, tmp_path, 'train', 'many', *more, epochs=12, wait=False)
+        wait_until(lambda before=before: written()!=before, p)
+        if what=='kill':
+            for pid in workers(cluster): os.kill(int(pid), signal.SIGKILL)
+            begun = 0
+            while begun<3: begun += ': on ' in next(p.stderr) # one of them once more
+            what,before = signal.SIGINT,written()
+            wait_until(lambda before=before: written()!=before, p)
+        p.send_signal(what)
+        p.communicate(timeout=600)
+        assert p.returncode==130
+        assert told(tmp_path/'runs/many')['status']=='interrupted'
+        assert 'interrupted' in {told(o)['status'] for o in runs_of(tmp_path, 'train', 'many').values()}
+        more = ('--engine','ray','--resume')
+    p = train(cluster, tmp_path, 'train', 'many', *more, epochs=12)
+    assert p.returncode==0, p.err
+    check_same_runs(tmp_path, 'train', 'one', 'many')
+
+@pytest.mark.slow
+def test_more_threads_than_a_node_has_cores_are_refused(cluster, parts, tmp_path):
+    p = train(cluster, tmp_path, 'committee', 'c', '--engine', 'ray', env=dict(OMP_NUM_THREADS='2'))
+    assert p.returncode==1 and 'OMP_NUM_THREADS=2: no node has so many cores, the largest has 1' in p.err, p.err
+    assert not runs_of(tmp_path, 'committee', 'c')

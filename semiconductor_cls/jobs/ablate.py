@@ -192,9 +192,10 @@ def _train_one(data, recipe, seed, path, folds, tell, **kwargs):
     else: train_job(data, recipe, seed, path, **kwargs)
 
 # %% ../../nbs/56_jobs.ablate.ipynb #58367fff
-def _train_seed(asked, jobs, tell, kwargs):
+def _train_seed(asked, jobs, apart, tell, kwargs):
     "All recipes with one seed, `jobs` at a time; what failed, by name"
-    if jobs>1: return run_apart([(one[3].name, _train_one, one, kwargs) for one in asked], jobs, tell)
+    if jobs>1 or apart:
+        return (apart or run_apart)([(one[3].name, _train_one, one, kwargs) for one in asked], jobs, tell)
     for one in asked: _train_one(*one, tell, **kwargs)
     return {}
 
@@ -233,6 +234,7 @@ def ablate(
     tell=noop, # Called with each line a person should see
     command:str='', # How it was called, for the report
     jobs:int=1, # Trainings at a time, in processes of their own
+    apart=None, # What trains them elsewhere, as `run_apart` does here
 )->pd.DataFrame: # What `ablation.csv` holds
     "Train the grid, resuming what is there, and compare each recipe with the baseline"
     recipes,out,failed = variants(base, vary, grid),Path(out),{}
@@ -242,7 +244,7 @@ def ablate(
     with hold(out):
         for i,seed in enumerate(seeds):
             asked = [(data, recipe, seed, paths[name][i], folds) for name,recipe in recipes.items()]
-            failed |= _train_seed(asked, jobs, tell, kwargs)
+            failed |= _train_seed(asked, jobs, apart, tell, kwargs)
             df = _write_table(paths, out)
         if df is not None: _ablation_report(df, out, command, LICENCES.get(str(data)))
     check_apart(failed)

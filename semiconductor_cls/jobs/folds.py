@@ -101,22 +101,22 @@ def _train_fold(run, df, i, k, text, tell, **kwargs):
     train_table(fold_table(df, i), path=path, resume=there, tell=tell, **kwargs, summary=said)
 
 # %% ../../nbs/52_jobs.folds.ipynb #9d2803ee
-def _each_fold(run, df, k, text, tell, jobs, caches=None, **kwargs):
+def _each_fold(run, df, k, text, tell, jobs, apart=None, caches=None, **kwargs):
     "Train what is missing of each fold, one after the other, or `jobs` at a time"
-    if jobs<2:
+    if jobs<2 and not apart:
         for i in range(k): _train_fold(run, df, i, k, text, tell, caches=caches, **kwargs)
         return
-    apart = [(f'fold{i}', _train_fold, (run, df, i, k, text), kwargs) for i in range(k)]
-    check_apart(run_apart(apart, jobs, tell), 'give the same command again, with --resume')
+    asked = [(f'fold{i}', _train_fold, (run, df, i, k, text), kwargs) for i in range(k)]
+    check_apart((apart or run_apart)(asked, jobs, tell), 'give the same command again, with --resume')
 
 # %% ../../nbs/52_jobs.folds.ipynb #511e0416
-def _train_folds(run, df, removed, k, text, tell, jobs=1, **kwargs):
+def _train_folds(run, df, removed, k, text, tell, jobs=1, apart=None, **kwargs):
     "Train the folds, then judge the set"
     try:
         run.update(status='running', pictures=picture_places(df, run.path))
         write_csv(df, run/'table.csv')
         if len(removed): write_csv(removed, run/'removed.csv')
-        _each_fold(run, df, k, text, tell, jobs, **kwargs)
+        _each_fold(run, df, k, text, tell, jobs, apart, **kwargs)
         _join_folds(run, k)
         measured = evaluate_run(run)
         run.finish(classes=CLASSES)
@@ -143,6 +143,7 @@ def folds_job(
     command:str='', # How it was called, kept in the run
     track:bool=False, # Also write TensorBoard's files
     jobs:int=1, # Folds trained at a time, in processes of their own
+    apart=None, # What trains them elsewhere, as `run_apart` does here
 )->dict: # `metrics.json` of the set
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
     path,caches = Path(path),{}
@@ -155,7 +156,7 @@ def folds_job(
     with hold(path):
         if resume: _check_same_data(run, own)
         else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, own)
-        return _train_folds(run, df, removed, k, text, tell, jobs, **kwargs)
+        return _train_folds(run, df, removed, k, text, tell, jobs, apart, **kwargs)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024
 def _made_before(out, run, tta):

@@ -72,6 +72,7 @@ def committee_job(
     tell=noop, # Called with each line a person should see
     overwrite:bool=False, # Replace a committee that is there; its members stay
     jobs:int=1, # Members trained at a time, in processes of their own
+    apart=None, # What trains them elsewhere, as `run_apart` does here
 )->dict: # `metrics.json` of the committee
     "Train a committee, resuming what is there, and average it"
     archs,out = named_archs(archs),Path(out)
@@ -80,9 +81,9 @@ def committee_job(
     asked = {out.parent/f'{out.name}-{arch}-{seed}':(dataclasses.replace(r, arch=arch), seed)
              for arch in archs for seed in seeds}
     for path,(recipe,seed) in asked.items(): same_job(path, data, recipe, seed, folds)
-    if jobs<2:
+    if jobs<2 and not apart:
         for path,(recipe,seed) in asked.items(): _train_member(path, data, recipe, seed, folds, tell, **kw)
     else:
-        apart = [(path.name, _train_member, (path, data, *what, folds), kw) for path,what in asked.items()]
-        check_apart(run_apart(apart, jobs, tell))
+        trainings = [(path.name, _train_member, (path, data, *what, folds), kw) for path,what in asked.items()]
+        check_apart((apart or run_apart)(trainings, jobs, tell))
     return ensemble_run([*asked], out, overwrite=overwrite)
