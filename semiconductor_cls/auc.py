@@ -36,7 +36,7 @@ def check_scores(
     p = pd.to_numeric(df.p_defect, errors='coerce').to_numpy(dtype=float)
     bad = df.id[~((p>=0) & (p<=1))]
     if len(bad):
-        raise UserError(f'{what}: p_defect is not a number between 0 and 1 in {len(bad)} rows, '
+        raise UserError(f'{what}: p_defect is not a number between 0 and 1 in {counted(len(bad), "row")}, '
                         f'the first is {bad.iloc[0]}; predict again')
     return df.assign(p_defect=p)
 
