@@ -31,12 +31,12 @@ def check_scores(
     _need_columns(df, ('id','p_defect'), what)
     twice = df.id[df.id.duplicated()]
     if len(twice):
-        raise UserError(f'{what}: {len(twice)} ids appear twice, '
+        raise UserError(f'{what}: {counted(len(twice), "id")} more than once, '
                         f'the first is {twice.iloc[0]}; predict each image once')
     p = pd.to_numeric(df.p_defect, errors='coerce').to_numpy(dtype=float)
     bad = df.id[~((p>=0) & (p<=1))]
     if len(bad):
-        raise UserError(f'{what}: p_defect is not a number between 0 and 1 in {len(bad)} rows, '
+        raise UserError(f'{what}: p_defect is not a number between 0 and 1 in {counted(len(bad), "row")}, '
                         f'the first is {bad.iloc[0]}; predict again')
     return df.assign(p_defect=p)
 
@@ -51,7 +51,7 @@ def labelled(
     odd = rows.label[~rows.label.isin(['good','defect'])]
     if len(odd): raise UserError(f'{what}: {odd.iloc[0]} is no label; labels are good and defect')
     if not len(rows):
-        raise UserError(f'{what}: none of the {len(df)} images has a label; '
+        raise UserError(f'{what}: no label on any of {counted(len(df), "image")}; '
                         'without labels there is nothing to evaluate')
     return rows
 

@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullLocator
 import numpy as np, pandas as pd
 from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
+from .base.errors import *
 from .base.image import *
 from .base.page import *
 from .base.issues import *
@@ -264,7 +265,7 @@ def small_defects(
     needed = int(-(-LEAST_PX/tenth.share//32)*32)
     what = f'--set sizes={needed} would do' if needed<=TOP_SIZE else f'no size up to {TOP_SIZE} does: cut them to tiles'
     own = f'; in the files themselves some have {tenth.pixels:.0f} px' if tenth.pixels<LEAST_PX else ''
-    return (f'small defects: in {n_small:,} of {len(sides):,} pictures with boxes they have '
+    return (f'small defects: in {n_small:,} of {counted(len(sides), "picture")} with boxes they have '
             f'under {LEAST_PX} px on the short side at {size} px; {what}{own}')
 
 # %% ../nbs/15_eda.ipynb #a195cd43

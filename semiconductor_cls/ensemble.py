@@ -20,7 +20,7 @@ def _all_judged(name, judged, other, wanted):
     "Refuse a member that did not judge all images of another"
     miss = wanted.difference(judged, sort=False)
     if len(miss):
-        raise UserError(f'{name} did not judge {len(miss)} of the {len(wanted)} images of {other}, '
+        raise UserError(f'{name} did not judge {len(miss)} of {counted(len(wanted), "image")} of {other}, '
                         f'the first is {miss[0]}; averages and comparisons need the same images')
 
 # %% ../nbs/33_ensemble.ipynb #ab2c987e
@@ -34,7 +34,7 @@ def _same_labels(name_a, a, name_b, b):
     _same_ids(name_a, a.index, name_b, b.index)
     odd = a.index[a.y.ne(b.y.reindex(a.index))]
     if len(odd):
-        raise UserError(f'{name_a} and {name_b} disagree on the label of {len(odd)} images, '
+        raise UserError(f'{name_a} and {name_b} disagree on the label of {counted(len(odd), "image")}, '
                         f'the first is {odd[0]}; use the same data')
 
 # %% ../nbs/33_ensemble.ipynb #c0006
@@ -99,7 +99,8 @@ def committee(
     n = np.shape(P)[1]
     w = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
     if len(w)!=n or not (w>=0).all() or not w.sum()>0:
-        raise UserError(f'{len(w)} weights for {n} members: give one each, none negative, not all zero')
+        few = f'{counted(len(w), "weight")} for {counted(n, "member")}'
+        raise UserError(f'{few}: give one each, none negative, not all zero')
     score = w/w.sum()@rescale(P, how)
     return expit(score) if how=='logit' else score
 

@@ -103,7 +103,7 @@ def rate_text(
     if not n: return 'unknown (0 of 0)'
     lo,hi = rate_ci(k, n, sizes=sizes)
     counts = f'{k:,} of {n:,}'
-    if sizes is not None and len(sizes)<n: counts += f' in {len(sizes):,} groups'
+    if sizes is not None and len(sizes)<n: counts += f' in {counted(len(sizes), "group")}'
     if not k: return f'< {percent_text(hi, 2)} % ({counts}; {_ONE_SIDED})'
     if k==n: return f'> {percent_text(lo)} % ({counts}; {_ONE_SIDED})'
     return f'{percent_text(k/n)} % ({counts}; {percent_text(lo)} to {percent_text(hi)} %)'
@@ -405,7 +405,7 @@ def _read_preds(run, name, wanted=()):
         raise UserError(f"{run/name}: no column {', '.join(missing)}, only {found}; was it saved by another program?")
     lost = [i for i in wanted if i not in set(df.id)] if len(wanted) else []
     if not lost: return df
-    raise UserError(f'{run/name}: {len(lost):,} of the {len(wanted):,} images of table.csv have no row here, '
+    raise UserError(f'{run/name}: {len(lost):,} of {counted(len(wanted), "image")} of table.csv have no row here, '
                     f'the first is {lost[0]}; copy the run once more')
 
 # %% ../nbs/32_evaluate.ipynb #fb9f4cbf

@@ -112,7 +112,7 @@ def _title(row):
     "Name, label and score of a suspect, and how many pictures its part has"
     name = row.id if len(row.id)<=22 else '…'+row.id[-21:]
     name = name.encode('utf-8', 'replace').decode()
-    more = f', {row.pictures} pictures' if getattr(row, 'pictures', 1)>1 else ''
+    more = f', {counted(row.pictures, "picture")}' if getattr(row, 'pictures', 1)>1 else ''
     return f'{name}\nlabel {row.label}, score {row.p_defect:.2f}{more}'
 
 def _plot_suspect(axs, row, levels=None, spots={}):

@@ -12,6 +12,7 @@ from functools import partial
 import cv2
 import numpy as np, pandas as pd
 from PIL import Image
+from .base.errors import *
 from .base.parallel import *
 from .base.image import *
 from .base.issues import *
@@ -134,7 +135,7 @@ def _saturated(ok):
     if len(many)<=len(ok)/2:
         return [issue(o.path, 'saturated', detail=f'{o.saturated:.0%} of it is white') for o in many.itertuples()]
     share = many.saturated.median()
-    words = f'so are {len(many):,} of {len(ok):,} pictures, {share:.0%} white'
+    words = f'so are {len(many):,} of {counted(len(ok), "picture")}, {share:.0%} white'
     return [issue(many.path.iloc[0], 'saturated', detail=words)]
 
 # %% ../nbs/14_scan.ipynb #d9918272

@@ -24,7 +24,7 @@ def _random_half(y, first, member, rng):
         half[order[:len(order)//2]] = True
     half = half[member]
     if min(len(np.unique(y[side])) for side in (half,~half))<2:
-        raise UserError(f'{y.sum()} defects and {(~y).sum()} good parts are too few '
+        raise UserError(f'{counted(y.sum(), "defect")} and {counted((~y).sum(), "good part")} are too few '
                         'to choose on one half and report on the other')
     return half
 

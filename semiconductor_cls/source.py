@@ -92,7 +92,7 @@ def _row_of(path, place, has_defects):
 # %% ../nbs/13_source.ipynb #9709e74a
 def _left_out(left): # Folder → pictures in it, as findings
     why = 'says neither good nor defect'
-    return [issue(folder, 'folder_left_out', detail=f'{why}; {n} pictures') for folder,n in left.items()]
+    return [issue(folder, 'folder_left_out', detail=f'{why}; {counted(n, "picture")}') for folder,n in left.items()]
 
 # %% ../nbs/13_source.ipynb #2123e6eb
 def _read_tree(path, good, defect):
@@ -379,7 +379,8 @@ def _mask_row(row): # Boxes of a row's mask; a finding, or None
     spots,kind = mask_spots(row.mask, image_size(row.path))
     if row.label=='good': kind = 'box_on_good' if spots else kind.replace('mask_empty', '')
     if spots and not kind: kind = 'boxes_from_mask'
-    return ([] if row.label=='good' else spots), kind and issue(row.path, kind, row.mask, f'{len(spots)} boxes')
+    found = kind and issue(row.path, kind, row.mask, counted(len(spots), 'box', 'boxes'))
+    return ([] if row.label=='good' else spots), found
 
 # %% ../nbs/13_source.ipynb #d57b5d10
 def with_masks(
@@ -552,7 +553,7 @@ def parts_of_names(
     parts = [(o[1] if regex.groups else o[0]) if o else None for o in found]
     if any(parts): return pd.Series([o or None for o in parts], dtype=object)
     example = f", such as '{Path(paths[0]).stem}'" if len(found) else ''
-    raise UserError(f"--group '{pattern}': finds a part in none of {len(found):,} names{example}")
+    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(found), 'name')}{example}")
 
 # %% ../nbs/13_source.ipynb #ff278a68
 _SIDES = 'top|bottom|left|right|front|back|upper|lower|bright|dark|oben|unten|links|rechts'
@@ -602,8 +603,8 @@ def say_groups(
     parts = parts_of_names(df.path, by)
     n_none,example = int(parts.isna().sum()),parts.value_counts().index[0]
     files = ', '.join(Path(p).stem for p in df.path[(parts==example).to_numpy()][:3])
-    rest = f'; {n_none:,} names do not fit and stay single' if n_none else ''
-    what = f"--group '{by}': {parts.nunique():,} parts in {len(parts)-n_none:,} photographs"
+    rest = f'; {counted(n_none, "name")} without a part, each a part of its own' if n_none else ''
+    what = f"--group '{by}': {counted(parts.nunique(), 'part')} in {counted(len(parts)-n_none, 'photograph')}"
     return f'{what}, such as {example}: {files}{rest}'
 
 # %% ../nbs/13_source.ipynb #c0036
@@ -778,9 +779,10 @@ def read_as(
     test,valid = df[df.split=='test'],df[df.split=='valid']
     rest = df[~df.split.isin(['test','valid'])]
     good,bad = (rest[rest.label==label] for label in CLASSES)
-    text = f'{len(good):,} good{_say_folders(good)}, {len(bad):,} defects{_say_types(bad) or _say_folders(bad)}'
+    defects = counted(len(bad), 'defect')
+    text = f'{len(good):,} good{_say_folders(good)}, {defects}{_say_types(bad) or _say_folders(bad)}'
     boxed = int((df.boxes.map(len)>0).sum())
-    if boxed: text += f'; boxes on {boxed:,} images'
+    if boxed: text += f'; boxes on {counted(boxed, "image")}'
     n_judge,n_without = int(test.label.isna().sum()),int(rest.label.isna().sum())
     n_empty = int((issues_of(df).kind=='split_empty').sum())
     more = {'test set given':len(test)-n_judge, 'validation set given':len(valid), 'to be judged':n_judge,

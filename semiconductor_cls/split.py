@@ -134,7 +134,7 @@ def _deal(split, strata, df, frac, seed, name):
     if n_groups.lt(_n_folds(frac)).any(): strata = df.label.to_numpy(dtype=object)[rows]
     try: held = _holdout(strata, groups, frac, seed)
     except ValueError as error:
-        raise UserError(f'{name}={frac}: {len(rows):,} images cannot be dealt so ({error})') from None
+        raise UserError(f'{name}={frac}: {counted(len(rows), "image")} cannot be dealt so ({error})') from None
     split[rows[held]] = name
 
 # %% ../nbs/19_split.ipynb #da0d1569

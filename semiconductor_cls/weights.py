@@ -80,7 +80,8 @@ def fit_weights(
     else:
         extra,pairs = there[len(here)+2:],there # a classifier is a weight and a bias
         how = ' (paired by order, which a .safetensors file does not keep: try the .pth)'
-    if len(here)>len(there) or extra: raise UserError(f'{what}: does not fit, {len(there)} tensors for {len(here)}')
+    if len(here)>len(there) or extra:
+        raise UserError(f'{what}: does not fit, {counted(len(there), "tensor")} for {len(here)}')
     for mine,theirs in zip(here, pairs): _check_pair(mine, theirs, what, how)
     found = {name:o for (name,_),(_,o) in zip(here, pairs)}
     net.load_state_dict({**{name:sd.get(name, o) for name,o in own.items()}, **found})

@@ -54,7 +54,7 @@ def test_delong_equals_a_direct_computation():
 NO_NUMBER = 'p_defect is not a number'
 BAD = [(dict(p_defect=np.nan), NO_NUMBER), (dict(p_defect=np.inf), NO_NUMBER), (dict(p_defect='a'), NO_NUMBER),
        (dict(p_defect=1.01), 'between 0 and 1'), (dict(label='good'), 'no defect images'),
-       (dict(label='defect'), 'no good images'), (dict(label=None), 'has a label'),
+       (dict(label='defect'), 'no good images'), (dict(label=None), 'no label on any'),
        (dict(label='bad'), 'bad is no label'), (dict(id='same'), 'appear twice, the first is same')]
 
 @pytest.mark.parametrize('change,says', BAD)

@@ -43,10 +43,10 @@ def test_members_with_other_images_labels_or_splits_are_refused(tmp_path):
     m0,m1,m2,m3 = (t[f'm{i}'] for i in range(4))
     other_label = m2.assign(label=m2.label.where(m2.id!='i3', 'good'))
     twice = pd.concat([m3, m3[:1]])
-    refused = [(dict(m1=m1[2:]), 'm1 did not judge 2 of the 160 images of m0, the first is i0'),
-               (dict(m0=m0[1:]), 'm0 did not judge 1 of the 160 images of m1, the first is i0'),
-               (dict(m2=other_label), 'disagree on the label of 1 images'),
-               (dict(m3=twice), 'm3: 1 ids appear twice'),
+    refused = [(dict(m1=m1[2:]), 'm1 did not judge 2 of 160 images of m0, the first is i0'),
+               (dict(m0=m0[1:]), 'm0 did not judge 1 of 160 images of m1, the first is i0'),
+               (dict(m2=other_label), 'disagree on the label of 1 image'),
+               (dict(m3=twice), 'm3: 1 id more than once'),
                (dict(m3=m3.assign(p_defect=np.inf)), 'm3: p_defect is not a number')]
     for changed,told in refused:
         with pytest.raises(UserError, match=told): join_preds(t | changed)

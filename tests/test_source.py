@@ -74,7 +74,7 @@ def test_mvtec_keeps_its_test_set_and_its_masks(tmp_path):
     mask.paste(255, (5,6,15,10))
     mask.save(tmp_path/'ground_truth/dent/2_mask.png')
     df = places(tmp_path, 'train/good', 'test/good', 'test/dent')
-    assert read_as(df)=='read as MVTec: 1 good in good, 0 defects; boxes on 1 images; test set given: 2'
+    assert read_as(df)=='read as MVTec: 1 good in good, 0 defects; boxes on 1 image; test set given: 2'
     assert df[df.defect_type=='dent'].boxes.tolist()==[[(5,6,14,9)]]
 
 def test_visa_starts_one_folder_higher(tmp_path):
@@ -120,7 +120,7 @@ def test_the_mask_that_a_row_names_becomes_boxes(tmp_path, names):
     mask(tmp_path/names[1], [(5,6,14,9), (20,1,22,3)])
     df = table_of(tmp_path, f'object,split,label,image,mask\nx,test,bad,{names[0]},{names[1]}\nx,train,normal,1.png,\n')
     assert df.boxes.tolist()==[[(5,6,14,9),(20,1,22,3)], []] or df.boxes.tolist()==[[(20,1,22,3),(5,6,14,9)], []]
-    assert 'boxes on 1 images' in read_as(df)
+    assert 'boxes on 1 image' in read_as(df)
 
 WRONG_MASKS = dict(mask_missing=lambda p: None, mask_inverted=lambda p: mask(p, turned=True),
     mask_empty=lambda p: mask(p, ()), mask_other_size=lambda p: mask(p, size=(30,40)),

@@ -172,7 +172,7 @@ def _read_levels(paths, each=parallel_map): # Levels or `None`, a sentence about
     if not ranges: return None,''
     levels = common_levels(ranges)
     far = sum(low<levels.low or high>levels.high for low,high in ranges)
-    said = f'{len(deep):,} pictures of more than 8 bits: {levels} become black to white'
+    said = f'{counted(len(deep), "picture")} of more than 8 bits: {levels} become black to white'
     if far: said += f'; {far:,} of {len(ranges):,} that were looked at reach further, and are clipped'
     return levels, said
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from unicodedata import normalize
 import numpy as np
+from .errors import *
 from .image import IMAGE_EXTS, ImageError, open_image
 from .issues import *
 
@@ -155,7 +156,7 @@ def read_as_issues(
     hows # How each name was read, from `on_disk`
 )->list: # Findings
     "A finding for each way in which names were read otherwise than they stand"
-    return [issue(source, 'read_as', how, f'{n:,} names') for how,n in Counter(hows).items() if how]
+    return [issue(source, 'read_as', how, counted(n, 'name')) for how,n in Counter(hows).items() if how]
 
 # %% ../../nbs/08_base.parts.ipynb #4358dc96
 _WORD = '(?:mask|label|labels|gt|seg|segmentation|ground_?truth|anno|annotation)s?'
@@ -278,7 +279,7 @@ def _offered(df, masks): # Picture → boxes; findings
         if spots and label=='good': issues.append(issue(path, 'box_on_good', of[path], f'spots in its mask: {spots}'))
         elif spots:
             offered[path] = spots
-            issues.append(issue(path, 'boxes_from_mask', of[path], f'{len(spots)} boxes'))
+            issues.append(issue(path, 'boxes_from_mask', of[path], counted(len(spots), 'box', 'boxes')))
     return offered,issues
 
 # %% ../../nbs/08_base.parts.ipynb #b13a3af3

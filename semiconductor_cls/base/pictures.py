@@ -73,5 +73,5 @@ def lacking(
     odd = df[df.lacks!='']
     if not len(odd): return ''
     counts = ', '.join(f'{n:,} {why}' for why,n in odd.lacks.value_counts().items())
-    return (f'{counts} of {len(df):,} pictures, such as {odd.path.iloc[0]}; '
+    return (f'{counts} of {counted(len(df), "picture")}, such as {odd.path.iloc[0]}; '
             'they are left out. Name the folder that holds them with --root')

@@ -175,7 +175,7 @@ def _new_committee(out, overwrite, members, weights, how, baseline):
         same['pictures'] = kept | dict(from_run=os.path.relpath(kept['root'], os.path.realpath(out)))
     places = {name:os.path.relpath(run.path.resolve(), Path(out).resolve()) for name,run in members.items()}
     run = create_run(out, overwrite, kind='ensemble', members=places, weights=weights, how=how, baseline=baseline,
-                     summary=f"a committee of {len(members)} runs: {', '.join(members)}", **same)
+                     summary=f"a committee of {counted(len(members), 'run')}: {', '.join(members)}", **same)
     table = first.file('table.csv').read_text(encoding='utf-8', errors='surrogateescape')
     write_text(run/'table.csv', table)
     return run

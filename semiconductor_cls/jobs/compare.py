@@ -21,7 +21,7 @@ def _check_pictures(run, hashes, first_run, first):
     "Refuse test images that are other pictures than those of the first run"
     odd = first.notna() & hashes.notna() & (first!=hashes)
     if not odd.any(): return
-    n = f'{odd.sum()} test images of the same name are other pictures'
+    n = f'{counted(odd.sum(), "test image")} of the same name, of other pictures'
     raise UserError(f'{run.path} and {first_run.path}: {n}, the first is {odd.idxmax()}; use the same data')
 
 def _check_unseen(run, table, ids, first):

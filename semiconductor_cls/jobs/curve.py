@@ -37,7 +37,8 @@ def curve_sizes(
     if sizes[0]>=_LEAST: return sizes
     most = int(np.log2(max(n/_LEAST, 1)))+1
     mend = f'use --points {most}' if most>=4 else f'label more, from {_LEAST*8} on a curve can be drawn'
-    raise UserError(f'--points {points}: the smallest set would have {sizes[0]} of {n} training defects; {mend}')
+    have = f'{sizes[0]} of {counted(n, "training defect")}'
+    raise UserError(f'--points {points}: the smallest set would have {have}; {mend}')
 
 # %% ../../nbs/58_jobs.curve.ipynb #b4a7ead4
 def part_order(
@@ -168,7 +169,7 @@ def gain_sentence(
     gain:Gain # Of `expected_gain`
 )->str:
     "One sentence for the person who would label them"
-    now = f'{gain.n:,} training defects give a test AUC of about {gain.auc:.3f}'
+    now = f'{counted(gain.n, "training defect")} give a test AUC of about {gain.auc:.3f}'
     between = f'{gain.lo:+.4f} to {gain.hi:+.4f}'
     if not gain_told(gain):
         return f'{now}. The data do not tell what the next {gain.more:,} would bring: {between}.'
@@ -208,7 +209,7 @@ def foretold_sentence(
     if not found: return ''
     fits = 'which fits' if found.lo<=found.seen<=found.hi else 'which does not fit'
     return (f'Without the last set the curve foretells {found.auc:.3f} ({found.lo:.3f} to {found.hi:.3f}) '
-            f'for {found.n:,} defects; measured is {found.seen:.3f}, {fits}.')
+            f'for {counted(found.n, "defect")}; measured is {found.seen:.3f}, {fits}.')
 
 # %% ../../nbs/58_jobs.curve.ipynb #a97009f2
 _LEVELS = (.0001,.0002,.0005,.001,.002,.005,.01,.02,.05,.1,.2,.3,.5) # What may stand at the axis

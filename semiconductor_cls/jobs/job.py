@@ -95,7 +95,8 @@ def say_copies(
     conflicts = df.attrs.get('conflicts', ())
     lines += [f'copies with contradicting labels: {path} and {other} ({why})' for path,_,other,why in conflicts[:5]]
     more = len(conflicts)-5
-    if more>0: lines.append(f'{more:,} more copies with contradicting labels; semicls eda lists all')
+    rest = counted(more, 'more copy', 'more copies')
+    if more>0: lines.append(f'{rest} with contradicting labels; semicls eda lists all')
     return lines
 
 # %% ../../nbs/51_jobs.job.ipynb #542c0cd7

@@ -21,7 +21,7 @@ def _hashed(path):
     said = read_source(path)
     said = said.assign(hash=[file_md5(o) for o in said.path])
     gone = said.path[said.hash=='']
-    if len(gone): raise UserError(f'--add {path}: {len(gone):,} pictures cannot be read, first {gone.iloc[0]}; '
+    if len(gone): raise UserError(f'--add {path}: {counted(len(gone), "picture")} not read, first {gone.iloc[0]}; '
                                   'the table belongs beside the folder store/ of the verdicts')
     return said.drop_duplicates('hash')
 

@@ -32,7 +32,8 @@ def same_job(
     info,mend = run.info,'choose another --out, or remove it'
     if (saved_recipe(run),info['seed'])!=(r,seed): raise UserError(f'{p}: this run was made by another recipe; {mend}')
     n_folds,source = info.get('folds', 0),info.get('source')
-    if folds is not None and n_folds!=folds: raise UserError(f'{p}: this run has {n_folds} folds, not {folds}; {mend}')
+    if folds is not None and n_folds!=folds:
+        raise UserError(f'{p}: this run has {counted(n_folds, "fold")}, not {folds}; {mend}')
     if source and os.path.abspath(source)!=os.path.abspath(str(data)):
         raise UserError(f'{p}: this run was made of {source}; {mend}')
 

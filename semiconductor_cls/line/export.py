@@ -83,7 +83,8 @@ def _trained_on(run):
     df = df[df.label.isin(CLASSES)]
     def count(split):
         of_split = df.label[df.split==split]
-        return f"{len(of_split):,} pictures ({(of_split=='good').sum():,} good, {(of_split=='defect').sum():,} defect)"
+        pictures = counted(len(of_split), 'picture')
+        return f"{pictures} ({(of_split=='good').sum():,} good, {(of_split=='defect').sum():,} defect)"
     folds = run.info.get('folds')
     if folds: return f"{count('train')}; each of {folds} networks on all but one part in {folds} of them"
     return f"{count('train')}; {count('valid')} of validation chose the threshold"
@@ -222,7 +223,7 @@ def export_run(
     y,xs,channels = photographs(_pictures_of(run), 'valid', sides, N_CHECK, run.pixels[0], run.fit)
     with new_folder(out, overwrite) as folder:
         models,compared = f"{len(members)} model{'s'*(len(members)>1)}",min(len(y), N_PARITY)
-        tell(f'{run.path}: {models} to {fmt}, compared on {compared:,} validation photographs')
+        tell(f'{run.path}: {models} to {fmt}, compared on {counted(compared, "validation photograph")}')
         m = dict(format=FORMAT, version=VERSION, created=now(), **facts, runtime=RUNTIMES[fmt].name,
                  precision='int8' if int8 else 'float32', channels=channels,
                  inputs=[dict(name=f'x{side}', side=side) for side in sides])

@@ -33,7 +33,8 @@ def check_int8(
         auc32,auc8 = auc_ci(y, p32)[0],auc_ci(y, p8)[0]
         loss,auc = auc32-auc8,f'AUC changes from {auc32:.4f} to {auc8:.4f} (limit {-MAX_AUC_LOSS})'
     if not (loss<=MAX_AUC_LOSS and changed<=MAX_CHANGED):
-        raise UserError(f'int8: not exported, on {len(y):,} validation photographs {auc} and {100*changed:.2f} % of '
+        n_valid = counted(len(y), 'validation photograph')
+        raise UserError(f'int8: not exported, on {n_valid} {auc} and {100*changed:.2f} % of '
                         f'the decisions change (limit {100*MAX_CHANGED} %); export without --int8')
     return dict(images=len(y), auc_float=auc32, auc_int8=auc8, decisions_changed=changed,
                 largest_change=float(np.abs(p32-p8).max()))

@@ -84,7 +84,8 @@ def _doubt(path, likeness): # '' where there is none
         return (f'{path}: does not know what its product looks like, so pictures unlike training are not found; '
                 'train again, with 20 pictures or more')
     if likeness.n>=N_SURE: return ''
-    return (f'{path}: knows its product from {likeness.n} pictures; more than 1 in 100 own pictures may be called '
+    own = counted(likeness.n, 'picture')
+    return (f'{path}: knows its product from {own}; more than 1 in 100 own pictures may be called '
             f'unlike training (from {N_SURE} on, hardly ever)')
 
 # %% ../../nbs/68_line.score.ipynb #c0012

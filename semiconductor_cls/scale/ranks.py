@@ -260,7 +260,7 @@ def check(self:Ranks,
     if df is None: return
     n_train = int((df.split=='train').sum())
     if n_train>=r.bs: return
-    raise UserError(f'{n_train:,} pictures to train on are less than one batch of {r.bs}; one process is enough')
+    raise UserError(f'{counted(n_train, "picture")} to train on, less than one batch of {r.bs}; one process is enough')
 
 # %% ../../nbs/91_scale.ranks.ipynb #d6d871ea
 class OneModel(Callback):

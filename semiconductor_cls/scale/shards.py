@@ -106,7 +106,7 @@ def check_parts(
     for o in sorted(Path(folder).iterdir()):
         part = re.fullmatch(r'part-(\d{6,})\.parquet', o.name)
         if o.name.startswith(('.','_')) or part and int(part[1])<n: continue
-        if o.suffix=='.parquet': raise UserError(f'{o}: is none of the {n} shards; move it elsewhere')
+        if o.suffix=='.parquet': raise UserError(f'{o}: is none of {counted(n, "shard")}; move it elsewhere')
 
 # %% ../../nbs/94_scale.shards.ipynb #90c43e05
 def seen_of(items)->str:

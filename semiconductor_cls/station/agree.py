@@ -74,7 +74,7 @@ def check_answers(
         odd = df[name][number.isna() & df[name].notna() & (df[name]!='')]
         if len(odd): raise UserError(f"{where}: {name} {odd.iloc[0]!r} is none of {', '.join(_WORD)}")
         df[name] = number.fillna(-1).astype(int)
-    if (df.verdict<0).any(): raise UserError(f'{where}: {(df.verdict<0).sum():,} rows have no verdict')
+    if (df.verdict<0).any(): raise UserError(f'{where}: {counted((df.verdict<0).sum(), "row")} without a verdict')
     twice = df[df.duplicated(['part','who','round'])]
     for o in twice.head(1).itertuples():
         raise UserError(f'{where}: {o.who} has two answers about {o.part} in one round')

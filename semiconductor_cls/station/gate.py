@@ -251,9 +251,9 @@ async def tried(self:Gate,
     async with self.one:
         left = self.attempts.locked(key)
         if left:
-            minutes = int(left//60)+1
-            text = f'Too many wrong secrets from here. Try again in {minutes} minutes.'
-            return Answer(429, text, {'retry-after':str(int(left)+1)}, f'locked out for {minutes} minutes more')
+            minutes = counted(int(left//60)+1, 'minute')
+            text = f'Too many wrong secrets from here. Try again in {minutes}.'
+            return Answer(429, text, {'retry-after':str(int(left)+1)}, f'locked out for {minutes} more')
         if await self.is_right(name, secret): return None
         wait = self.attempts.wrong(key)
         n = self.attempts.count(key)

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from fastcore.basics import patch
+from ..base.errors import counted
 
 # %% ../../nbs/79_station.login.ipynb #6e471e54
 def address_key(host:str)->str: # What counts as one visitor
@@ -102,7 +103,7 @@ class _Sparing(logging.StreamHandler):
     def emit(self, record):
         if self.clock()-self.since>60:
             more,self.since,self.n = self.n-self.most,self.clock(),0
-            if more>0: self.stream.write(f'{more:,} more lines are in station.log\n')
+            if more>0: self.stream.write(f'{counted(more, "more line")} in station.log\n')
         self.n += 1
         if self.n<=self.most: super().emit(record)
 

@@ -122,7 +122,7 @@ def _check_database(db, path):
     if found!='ok': raise UserError(f'{path}: damaged ({printable(found)}); take a copy of before, or sqlite3 .recover')
     for table,sound in _SOUND.items():
         n,first = db.execute(f'select count(*), min(rowid) from {table} where not ifnull({sound}, 0)').fetchone()
-        if n: raise UserError(f'{path}: {n:,} rows of {table} hold what the station does not write '
+        if n: raise UserError(f'{path}: {counted(n, "row")} of {table} with what the station does not write '
                               f'(the first is rowid {first}); mend or delete them')
 
 # %% ../../nbs/82_station.verdicts.ipynb #67d6f90e
@@ -439,7 +439,7 @@ def begin_round(
     if k and not len(begun) and len(parts): return last, len(parts)
     if not len(parts):
         there = v.read(_PARTS.format("not like 'round-%'"), [model]).drop_duplicates('hash')
-        if len(there)<n: raise UserError(f'--round {n}: only {len(there):,} parts were scored here; score more first')
+        if len(there)<n: raise UserError(f'--round {n}: {counted(len(there), "part")} scored here; score more first')
         parts = there.sample(n, random_state=seed)
     for o in parts.itertuples(): add_seen(v, o.hash, model, f'round-{k+1}', o.name or '', o.score)
     return f'round-{k+1}', len(parts)
