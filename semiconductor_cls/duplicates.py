@@ -15,6 +15,7 @@ import numpy as np, pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import norm
+from .base.errors import counted
 from .base.files import *
 from .base.parallel import *
 from .base.image import *
@@ -608,5 +609,6 @@ def plot_copies(
     paths = [p for pair in zip(originals.path, copies.path) for p in pair]
     titles = [o for pair in zip(originals.id, names) for o in pair]
     fig = grid(paths, titles, None, min(6, len(paths)), levels=df.attrs.get('levels'))
-    fig.suptitle(f'{len(copies)} of {df.copy_of.notna().sum():,} copies, the worst first', fontsize=8)
+    of_all = counted(df.copy_of.notna().sum(), 'copy', 'copies')
+    fig.suptitle(f'{len(copies)} of {of_all}, the worst first', fontsize=8)
     return fig

@@ -72,7 +72,7 @@ def say_tags(
 _LACKS = dict(
     boxes='No boxes: whether a defect is where it is said to be, and how large it is, cannot be checked.',
     test='No test images: leaks cannot be looked for, and a model has to be measured on a split.',
-    labels='No label: {n:,} training images have none that can be used.',
+    labels='No label: {n} without one that can be used.',
     defects='No defects at all.',
     types='No defect types.',
     lots='No lots in the file names: whether images of one lot are on both sides of a split cannot be told.')
@@ -91,7 +91,7 @@ def lacks(
         defects=not df.label.eq('defect').any(),
         types=df.defect_type.isna().all(),
         lots=df.lot.isna().all())
-    return [_LACKS[k].format(n=bare) for k,gone in missing.items() if gone]
+    return [_LACKS[k].format(n=counted(bare, 'training image')) for k,gone in missing.items() if gone]
 
 # %% ../nbs/17_inspect.ipynb #3a5d0d3f
 def _findings(df, copies):
@@ -161,20 +161,20 @@ def _figures(df, found, out):
     return written
 
 # %% ../nbs/17_inspect.ipynb #c0024
-_CLASSES = ('{n_train:,} training images, {n_good:,} good and {n_defect:,} defective ({share:.1%}); '
-            '{n_test:,} test images.')
+_CLASSES = ('Training images: {n_train:,}, of them {n_good:,} good and {n_defect:,} defective ({share:.1%}); '
+            'test images: {n_test:,}.')
 _ALWAYS = (' Calling every part good would be right for {accuracy:.1%} of the labelled images '
            'and let every defect escape; its AUC is {auc:.1f}. So judge by AUC.')
 
 # %% ../nbs/17_inspect.ipynb #2f0b89c1
-_COPIES = ('{n_duplicates:,} files are byte copies of another ({n_duplicate_groups:,} sets), '
-           "{n_pixel_duplicates:,} more have another's pixels, {n_near_duplicates:,} more are near copies: "
+_COPIES = ('Byte copies of another file: {n_duplicates:,} (sets: {n_duplicate_groups:,}); '
+           "further files with another's pixels: {n_pixel_duplicates:,}; near copies: {n_near_duplicates:,}, that is "
            'shifted by up to 4 pixels, turned, mirrored, relit or recoded, and with the noise of the same photograph. '
-           'Cropped copies are not looked for. {n_not_compared:,} pictures were not searched for near copies, '
-           f'because they are blank or under {SMALLEST} pixels on a side.')
-_LEAKS = ('{n_leaks:,} test images have a copy in training; '
-          '{n_conflicts:,} groups of copies carry both labels; {n_broken:,} files are no usable image.')
-_BARE = '{n_unboxed_defects:,} of {n_defect:,} defects have no box.'
+           'Cropped copies are not looked for. Not searched for near copies: {n_not_compared:,}, '
+           f'blank or under {SMALLEST} pixels on a side.')
+_LEAKS = ('Test images with a copy in training: {n_leaks:,}; '
+          'groups of copies with both labels: {n_conflicts:,}; files that are no usable image: {n_broken:,}.')
+_BARE = 'Defects without a box: {n_unboxed_defects:,} of {n_defect:,}.'
 
 # %% ../nbs/17_inspect.ipynb #c0025
 def _say_balance(summary):

@@ -148,8 +148,9 @@ def _few_levels(ok, levels):
     if len(plain): spans.append((plain, plain.darkest.min(), plain.brightest.max(), 255))
     found = []
     for rows,low,high,top in spans:
-        words = f'{len(rows):,} pictures use levels {low:,.0f} to {high:,.0f}, {(high-low)/top:.1%} of their range'
-        if (high-low)/top<FEW: found.append(issue(rows.path.iloc[0], 'few_levels', detail=words))
+        share = (high-low)/top
+        words = f'{counted(len(rows), "picture")} at levels {low:,.0f} to {high:,.0f}, {share:.1%} of the range'
+        if share<FEW: found.append(issue(rows.path.iloc[0], 'few_levels', detail=words))
     return found
 
 def find_doubts(df:pd.DataFrame)->list: # Findings

@@ -596,7 +596,7 @@ def say_groups(
     "What a pattern keeps together, or which one the names suggest, in one line"
     found = None if by else propose_group(df)
     if found:
-        what = f"names suggest {found['parts']:,} parts in {found['images']:,} photographs"
+        what = f"names suggest {counted(found['parts'], 'part')} in {counted(found['images'], 'photograph')}"
         return (f"{what}: --group '{found['pattern']}' would keep those of a part together (now it is not done), "
                 f"such as {'; '.join(found['examples'])}")
     if not by or by in df or by.isidentifier(): return ''

@@ -112,7 +112,7 @@ def _check_counts(df, given=()):
         raise UserError(f'no {label} images to train on: all {n:,} are in the sets that the source names; to deal them '
                         'anew, empty the column split of the table that `semicls clean` writes')
     for label,n in counts[counts<MIN_PER_CLASS].items():
-        raise UserError(f'only {n} different {label} images: at least {MIN_PER_CLASS} are needed '
+        raise UserError(f'only {counted(n, f"different {label} image")}: at least {MIN_PER_CLASS} are needed '
                         'to split them into train, valid and test')
 
 # %% ../nbs/19_split.ipynb #207950f1

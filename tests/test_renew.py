@@ -18,7 +18,7 @@ def test_verdicts_train_a_new_run_that_is_compared_on_the_same_test_set(trained,
     write_csv(pd.DataFrame([*rows, dict(path='same.bmp', label=other)]), v/'verdicts.csv')
     made = semicls('train', run, '--add', v/'verdicts.csv', '--name', 'new', '--weights', 'none')
     assert made.returncode==0, made.err
-    assert 'verdicts: 4 new training pictures' in made.err and '1 that contradict its label' in made.err
+    assert 'verdicts: 4 new training pictures' in made.err and '1 against its label' in made.err
     assert f'same.bmp is {other} by verdict and {test.label} in the run' in made.err
     new = read_csv(tmp_path/'runs/new/table.csv')
     for split,more in (('train',4), ('valid',0), ('test',0)):

@@ -203,24 +203,46 @@ def test_settings_carry_the_ceilings_that_the_stack_needs():
         execnb<0.2 ghapi<2'''.split(): assert want in reqs
     assert not any(re.match(r'torch(vision)?==', o) for o in reqs)
 
-_SAYS = {'tell','echo','print','say'}
+_UNITS = {'bytes','pixels'}
+_MANY = {'members','committees','combinations','ones'} # Said where there are at least two
 _VERBS = {'reads'} # Words with an s that follow a name, not a number
+_SAYS = {'tell','echo','print','say'}
 
-def bare_counts(tree): # Of each text that is said: '{n} files', where no `counted` stands before the word
-    "What a command would say as '1 files'"
-    for call in ast.walk(tree):
-        if not isinstance(call, ast.Call): continue
-        if getattr(call.func, 'id', getattr(call.func, 'attr', '')) not in _SAYS: continue
-        for text in (o for a in call.args for o in ast.walk(a) if isinstance(o, ast.JoinedStr)):
-            for value,after in zip(text.values, text.values[1:]):
-                if not isinstance(value, ast.FormattedValue) or not isinstance(after, ast.Constant): continue
-                word = re.match(r' ([a-z]+[^s\W]s)\b(?!/)', after.value)
-                if word and word[1] not in _VERBS: yield ast.unparse(text)
+_WORDS,_PLURAL = '(?:(?!of |in |on )[a-z]+ ){0,2}?', r'([a-z]+[^\W\ds]s)\b(?!/)'
+_TEMPLATE = re.compile(r'\{\w+:,\} '+_WORDS+_PLURAL)
+
+def _name(node): return getattr(node, 'id', getattr(node, 'attr', ''))
+
+def _is_count(value):
+    "Whether what an f-string shows is a number of things: a length, a sum, or a whole number with commas"
+    what = value.value
+    name = _name(what)
+    if isinstance(what, ast.Call): return _name(what.func) in {'len','sum','nunique'}
+    return not name.isupper() and value.format_spec is not None and ast.unparse(value.format_spec)=="f','"
+
+def _bare_nouns(text, said):
+    "Nouns in the plural after a number in an f-string; after anything at all, if it is `said` by a command"
+    for value,after in zip(text.values, text.values[1:]):
+        if not isinstance(value, ast.FormattedValue) or not isinstance(after, ast.Constant): continue
+        word = re.match(' '+('' if said else _WORDS)+_PLURAL, after.value)
+        if word and (said or _is_count(value)): yield word[1]
+
+def bare_counts(tree):
+    "What a command, an error or a page would say as '1 files': no `counted` stands before the word"
+    calls = [o for o in ast.walk(tree) if isinstance(o, ast.Call) and _name(o.func) in _SAYS]
+    said = {id(o) for call in calls for a in call.args for o in ast.walk(a)}
+    for text in ast.walk(tree):
+        nouns = []
+        if isinstance(text, ast.JoinedStr): nouns = _bare_nouns(text, id(text) in said)
+        if isinstance(text, ast.Constant): nouns = _TEMPLATE.findall(str(text.value))
+        if {*nouns} - _VERBS - _UNITS - _MANY: yield ast.unparse(text)
 
 def test_a_number_agrees_with_its_noun():
-    for bad in ("tell(f'{n:,} files scored')", "typer.echo(f'{path}: {len(df)} pictures')"):
+    for bad in ("tell(f'{n:,} files scored')", "typer.echo(f'{path}: {len(df)} pictures')", "f'{n:,} files'",
+                "'{n:,} files'", "UserError(f'no label on {odd.sum()} good parts')"):
         assert [*bare_counts(ast.parse(bad))]
-    for good in ("tell(f'{counted(n, \"file\")} scored')", "tell(f'{speed} images/s')"):
+    for good in ("tell(f'{counted(n, \"file\")} scored')", "tell(f'{speed} images/s')", "f'{size:,} bytes'",
+                 "f'{len(odd)} of the rows'", "f'{path} files'"):
         assert not [*bare_counts(ast.parse(good))]
     found = [f'{p.name}: {o}' for p in sorted(PKG.rglob('*.py')) for o in bare_counts(ast.parse(p.read_text()))]
     assert not found, '\n'.join(found)

@@ -173,7 +173,8 @@ def gain_sentence(
     between = f'{gain.lo:+.4f} to {gain.hi:+.4f}'
     if not gain_told(gain):
         return f'{now}. The data do not tell what the next {gain.more:,} would bring: {between}.'
-    return f'{now}; the next {gain.more:,} labelled defects are expected to bring {gain.gain:+.4f} ({between}).'
+    more = counted(gain.more, 'labelled defect')
+    return f'{now}; the next {more} are expected to bring {gain.gain:+.4f} ({between}).'
 
 # %% ../../nbs/58_jobs.curve.ipynb #4f75ed83
 class Foretold(NamedTuple):

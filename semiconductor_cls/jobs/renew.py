@@ -39,8 +39,9 @@ def _sorted_out(known, said):
 def _say(parts, tell):
     "What became of the verdicts, in a line, and the contradictions by name"
     n = {k:len(o) for k,o in parts.items()}
-    tell(f"verdicts: {n['new']:,} new training pictures; left out: {n['known']:,} that the run has, "
-         f"{n['contradicting']:,} that contradict its label, {n['unlabelled']:,} without a label")
+    new = counted(n['new'], 'new training picture')
+    tell(f"verdicts: {new}; left out: {n['known']:,} that the run has, "
+         f"{n['contradicting']:,} against its label, {n['unlabelled']:,} without a label")
     for o in parts['contradicting'].head(10).itertuples():
         tell(f'contradiction: {o.path} is {o.label} by verdict and {o.label_of_run} in the run; its label stays')
     if n['contradicting']>10: tell(f"… and {counted(n['contradicting']-10, 'more contradiction')}")

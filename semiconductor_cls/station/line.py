@@ -68,7 +68,7 @@ def drift_html(st:Station)->str: # HTML
     came,ref = came_in(st),reference(st)
     windows = drift_table(came, ref, st.window)
     n = len(windows)
-    wait = f'{len(came):,} pictures came in; a window has {st.window:,}, and what does not fill one waits.'
+    wait = f'{counted(len(came), "picture")} came in; a window has {st.window:,}, and what does not fill one waits.'
     if not n: return piece('lamp', kind='off', text='Not enough pictures yet')+piece('note', text=wait)
     changed = windows.alarm.iloc[-1]
     lamp = ('bad',f'Changed: {changed}') if changed else ('good','Like training')

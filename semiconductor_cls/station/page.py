@@ -227,7 +227,7 @@ def _score_dropped(st, desk, files, progress):
     "The same for uploads, which are deleted"
     try:
         if len(files)>st.max_files:
-            raise UserError(f'{len(files):,} pictures at once, over the limit of {st.max_files:,}: '
+            raise UserError(f'{counted(len(files), "picture")} at once, over the limit of {st.max_files:,}: '
                             'nothing was taken. Drop fewer, or open a folder')
         return _score_tray(st, desk, [(path,name) for path,name in files], progress)
     finally:
