@@ -215,6 +215,11 @@ JSON_OPT = Annotated[bool, typer.Option('--json', help='Print the result as one 
 DRY_OPT = Annotated[bool, typer.Option('--dry-run', help='Say what would be read, done and written, and do nothing')]
 
 # %% ../nbs/99_cli.ipynb #5787d13b
+_ARCH = typer.Option(help='Backbone, such as resnet50')
+_SEED = typer.Option(help='Decides all chance')
+_FOLDS = typer.Option(
+    help='Train this many models, each on all folds but one, and predict every training image out of fold')
+_JOBS = typer.Option(help='With --folds: this many at a time, each in a process with its share of the cores')
 _ADD = typer.Option(
     help='Verdicts of a station (verdicts.csv): DATA is a finished run then, and they join its training pictures')
 _TRACK = typer.Option('--tensorboard', help='Also write TensorBoard files into the run (extra: track)')
@@ -355,19 +360,14 @@ def _say_trained(m, path, data, json, config):
 @command('data', who='Train and judge')
 def train(
     data:str, # A folder of images, a table (clean.csv), or the word 'elpv'
-    group:Annotated[Optional[str], _GROUP]=None,
-    recipe:RECIPE_OPT='quick',
-    arch:Optional[str]=None, # Backbone, such as resnet50
-    seed:int=0, # Decides all chance
+    group:Annotated[Optional[str], _GROUP]=None, recipe:RECIPE_OPT='quick',
+    arch:Annotated[Optional[str], _ARCH]=None, seed:Annotated[int, _SEED]=0,
     name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'), out:OUT_OPT=None,
-    weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
-    set_:_SET_OPT=None,
-    folds:int=0, # Train this many models, each on all folds but one, and predict every training image out of fold
+    weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect', set_:_SET_OPT=None,
+    folds:Annotated[int, _FOLDS]=0, jobs:Annotated[int, _JOBS]=1,
     device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
     track:Annotated[bool, _TRACK]=False, dry_run:DRY_OPT=False, json:JSON_OPT=False,
-    add:Annotated[Optional[Path], _ADD]=None,
-    jobs:int=1, # With --folds: this many at a time, each in a process with its share of the cores
-    engine:ENGINE_OPT='local',
+    add:Annotated[Optional[Path], _ADD]=None, engine:ENGINE_OPT='local',
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
@@ -377,25 +377,26 @@ def train(
     _check_resume(resume, overwrite)
     _check_alone(folds=folds, add=add, dry_run=dry_run)
     path = _place(out, name, runs, 'run')
-    apart = _apart(engine, jobs, path)
-    if not resume: _check_shared(folds, jobs, apart)
-    _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
+    _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     if add: data,chosen = _renewed(data, add, path, overwrite, resume)
     if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), overwrite, resume, json)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
-    options |= dict(tell=say, track=track, command=_called(), jobs=jobs, apart=apart)
+    options |= dict(tell=say, track=track, command=_called(), jobs=jobs, apart=_apart(engine, jobs, path))
     m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
     _say_trained(m, path, data, json, None if resume else (keep,chosen))
 
 # %% ../nbs/99_cli.ipynb #c0024
-def _check_watch(images, watch, settle, submission):
+def _check_watch(images, watch, settle, submission, dry_run, **only):
     "Refuse options that exclude each other"
     if watch and images: raise UserError('--watch takes no further images')
     if not (watch or images): raise UserError('give the images to score, or --watch FOLDER')
     if settle<=0: raise UserError(f'--settle {settle:g}: a number of seconds above 0')
     if watch and submission: raise UserError('--watch and --submission exclude each other')
+    if watch and dry_run: raise UserError('--dry-run and --watch exclude each other')
+    for name in [name for name,given in only.items() if given and not watch]:
+        raise UserError(f'--{name} belongs to --watch FOLDER')
 
 def _check_ray(out, watch, submission, device=None):
     "Refuse what a cluster does not do"
@@ -451,9 +452,7 @@ def predict(
     results:Optional[Path]=None, # With --watch: a folder that gets a JSON file of each part
     # With --watch: http(s) address that each row is posted to; what could not be posted is due at the next start
     webhook:str='',
-    device:DEVICE_OPT=None,
-    dry_run:DRY_OPT=False,
-    json:JSON_OPT=False,
+    device:DEVICE_OPT=None, dry_run:DRY_OPT=False, json:JSON_OPT=False,
 ):
     """Score images with a run: one row a file. The table goes on where it was stopped.
 
@@ -461,10 +460,7 @@ def predict(
     where a row could not be posted).
     Killed and started again, the same command goes on where it was.
     """
-    _check_watch(images, watch, settle, submission)
-    for name,given in (('--results',results), ('--webhook',webhook)):
-        if given and not watch: raise UserError(f'{name} belongs to --watch FOLDER')
-    if dry_run and watch: raise UserError('--dry-run and --watch exclude each other')
+    _check_watch(images, watch, settle, submission, dry_run, results=results, webhook=webhook)
     if engine=='ray': _check_ray(out, watch, submission, device)
     if dry_run: return _plan_predict(run, images, out, engine, submission, json)
     if watch: broken,found,said = _watched(run, watch, out, engine, settle, results, webhook, device)
@@ -840,39 +836,31 @@ def export(
 def serve(
     run:Path, # A finished run, of one model or of a committee, or an exported bundle, which has no heat maps
     verdicts:Path=Path('verdicts'), # Folder of the verdicts: verdicts.db, the pictures judged, verdicts.csv
-    # A folder that may be opened from the browser, with all below it (may be repeated)
-    folders:Optional[list[Path]]=None,
+    folders:Optional[list[Path]]=None, # Folder that may be opened from the browser, with all below it (may be repeated)
     host:str='127.0.0.1', # Address to listen on; anything but this machine needs --passwords, --token or --user
     port:int=7860, # Port
-    token:Annotated[str, _TOKEN]='',
-    # NAME:PASSWORD[:engineer], for a trial, because others see it in the list of processes (may be repeated)
-    user:Optional[list[str]]=None,
+    token:Annotated[str, _TOKEN]='', hash_password:Annotated[bool, _HASH]=False,
+    user:Optional[list[str]]=None, # NAME:PASSWORD[:engineer], for a trial: ps shows it to others (may be repeated)
     max_mb:float=32., # Largest picture file, MB
     max_files:int=200, # Pictures that may be dropped at once
     window:int=200, # Pictures in a window of the drift page
     browser:bool=True, # Open a browser
     # File with a line NAME:scrypt$...[:engineer] of each person, from --hash-password; only engineers set the threshold
     passwords:Optional[Path]=None,
-    hash_password:Annotated[bool, _HASH]=False,
     tls_cert:Optional[Path]=None, # Certificate (PEM); then everything travels encrypted
     tls_key:Optional[Path]=None, # Its key (PEM)
-    # Address of a proxy before the station, which may say who a visitor is (may be repeated)
-    proxy:Optional[list[str]]=None,
+    proxy:Optional[list[str]]=None, # Address of a proxy before it, which may say who a visitor is (may be repeated)
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
     round:int=0, # A blind round of so many parts, for `semicls agree`; each start begins the next one
     heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
     # What people may do who have no role of their own, or no name: operator (verdicts) or engineer (threshold too)
     role:str='operator',
 ):
-    """Open the inspection station in a browser.
-
-    Drop pictures, see score and heat map, decide with one key, keep the verdicts.
-    """
+    "Open the inspection station in a browser: drop pictures, see score and map, decide by one key, keep the verdicts."
     from semiconductor_cls.station.page import serve_station
-    limits = (max_mb, max_files, window)
-    secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or ())
-    serve_station(run, verdicts, folders or (), host, port, token, user or (), *limits, browser, say, **secure,
-                  judge_first=judge_first, round_of=round, heat=heat, role=role)
+    secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role)
+    st = dict(max_mb=max_mb, max_files=max_files, window=window, judge_first=judge_first, round_of=round, heat=heat)
+    serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, say, **secure, **st)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')

@@ -19,8 +19,8 @@ from .learner import *
 
 # %% ../nbs/28_recipe.ipynb #c0005
 @dataclass(frozen=True)
-class Recipe:
-    "All that decides a training, apart from data and seed"
+class _Training:
+    "What is learned, and how"
     arch:str = 'resnet50' # Backbone
     pool:str = 'concat' # Pooling of the head: concat, avg or max
     sizes:tuple = (128,224) # Picture sides in pixels, one pass each (progressive resizing)
@@ -46,6 +46,11 @@ class Recipe:
     tta:str = '' # Average predictions over flips (4 views) or dihedral (8); off if empty
     precision:str = 'fp32' # fp32, bf16 or fp16 (on CUDA)
     workers:int = 0 # Processes that read and augment pictures; 0 is this one
+
+# %% ../nbs/28_recipe.ipynb #d7c6f71e
+@dataclass(frozen=True)
+class Recipe(_Training):
+    "All that decides a training, apart from data and seed"
     test:float = .25 # Share of the images in the test set, which only reports
     valid:float = .2 # Share of the rest in the validation set, which chooses (thresholds, committees)
     split_seed:int = 0 # Decides the split, so that runs with other seeds stay comparable

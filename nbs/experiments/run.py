@@ -228,7 +228,7 @@ def do_once(args, experiment, path, commands, keep):
     env,log = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),args.runs/f'{experiment}.log'
     for words in commands:
         print(shlex.join(words), file=sys.stderr, flush=True)
-        if (in_process if args.quick else in_its_own)(words, log, env): return False
+        if caller(args)(words, log, env): return False
     shown = ' && '.join(map(shlex.join, commands)).replace(f'{args.runs}/', '')
     keep(path, f'OMP_NUM_THREADS={args.threads} {shown}')
     return True

@@ -443,7 +443,7 @@ def _write_history(run, entries):
         lines.append(json.dumps(entry, sort_keys=True)+'\n')
     with run.writes('decisions.jsonl'): write_text(run/'decisions.jsonl', ''.join(lines))
 
-# %% ../../nbs/04_base.run.ipynb #ab13ebfb
+# %% ../../nbs/04_base.run.ipynb #47eb1c00
 _SAME = ('lo','hi','rule','why','model') # What makes a decision the same one
 
 def _is_last(known, made):
@@ -455,6 +455,7 @@ def _lacks_hash(run, name):
     kept = run.info.get('files')
     return kept is not None and name not in kept
 
+# %% ../../nbs/04_base.run.ipynb #ab13ebfb
 @patch
 def decide(self:Run,
     lo:float, # Below it a part passes

@@ -192,8 +192,9 @@ def _train_one(data, recipe, seed, path, folds, tell, **kwargs):
     else: train_job(data, recipe, seed, path, **kwargs)
 
 # %% ../../nbs/56_jobs.ablate.ipynb #58367fff
-def _train_seed(asked, jobs, apart, tell, kwargs):
+def _train_seed(data, seed, recipes, paths, folds, jobs, apart, tell, kwargs):
     "All recipes with one seed, `jobs` at a time; what failed, by name"
+    asked = [(data, recipe, seed, path, folds) for recipe,path in zip(recipes, paths)]
     if jobs>1 or apart:
         return (apart or run_apart)([(one[3].name, _train_one, one, kwargs) for one in asked], jobs, tell)
     for one in asked: _train_one(*one, tell, **kwargs)
@@ -242,9 +243,8 @@ def ablate(
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
     check_own(out/'ablation.csv', 'variant,seeds')
     with hold(out):
-        for i,seed in enumerate(seeds):
-            asked = [(data, recipe, seed, paths[name][i], folds) for name,recipe in recipes.items()]
-            failed |= _train_seed(asked, jobs, apart, tell, kwargs)
+        for seed,places in zip(seeds, zip(*paths.values())):
+            failed |= _train_seed(data, seed, recipes.values(), places, folds, jobs, apart, tell, kwargs)
             df = _write_table(paths, out)
         if df is not None: _ablation_report(df, out, command, LICENCES.get(str(data)))
     check_apart(failed)

@@ -151,11 +151,10 @@ def folds_job(
     run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights)
     df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     df = add_folds(df, k, r.split_seed)
-    own = _identity(df)
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):
-        if resume: _check_same_data(run, own)
-        else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, own)
+        if resume: _check_same_data(run, _identity(df))
+        else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, _identity(df))
         return _train_folds(run, df, removed, k, text, tell, jobs, apart, **kwargs)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024

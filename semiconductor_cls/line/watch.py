@@ -87,15 +87,17 @@ class RowLog:
             numbers = {o:float(cells[o]) if cells[o] else None for o in ('p_defect','threshold')}
             yield cells | numbers
 
-    def add(self,
-        rows # Tuples in the order of `PRED_COLS`
-    )->None:
-        "Append rows; they are on the disk when this returns"
-        with io.StringIO(newline='') as text:
-            _csv_lines(rows, text)
-            data = text.getvalue().encode('utf-8', 'surrogateescape')
-        write_all(self.f, data)
-        os.fsync(self.f.fileno())
+# %% ../../nbs/70_line.watch.ipynb #ce03c2e4
+@patch
+def add(self:RowLog,
+    rows # Tuples in the order of `PRED_COLS`
+)->None:
+    "Append rows; they are on the disk when this returns"
+    with io.StringIO(newline='') as text:
+        _csv_lines(rows, text)
+        data = text.getvalue().encode('utf-8', 'surrogateescape')
+    write_all(self.f, data)
+    os.fsync(self.f.fileno())
 
 # %% ../../nbs/70_line.watch.ipynb #c0016
 def _arrived(folder, log, waiting, settle):
@@ -172,13 +174,15 @@ class Posts:
         "More rows to send"
         self.due.extend(dict(zip(PRED_COLS, row)) for row in rows)
 
-    def close(self, seconds:float=3.)->int: # Rows that are still due
-        "End it, after a last moment for what is due"
-        end = time.monotonic()+seconds
-        while self.due and time.monotonic()<end and not self.silent: time.sleep(.02)
-        self.ended.set()
-        self.thread.join(self.seconds+1)
-        return len(self.due)+self.refused
+# %% ../../nbs/70_line.watch.ipynb #4b9c2fcd
+@patch
+def close(self:Posts, seconds:float=3.)->int: # Rows that are still due
+    "End it, after a last moment for what is due"
+    end = time.monotonic()+seconds
+    while self.due and time.monotonic()<end and not self.silent: time.sleep(.02)
+    self.ended.set()
+    self.thread.join(self.seconds+1)
+    return len(self.due)+self.refused
 
 # %% ../../nbs/70_line.watch.ipynb #7c0c193c
 @patch

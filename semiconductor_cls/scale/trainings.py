@@ -78,8 +78,8 @@ def run_on_cluster(
     with tempfile.NamedTemporaryFile(prefix='.shared-', dir=folder) as seen:
         lines,place = _mailbox(ray),([os.path.join(os.getcwd(), ''), seen.name], semiconductor_cls.__version__)
         def give(job):
-            run = ray.remote(**_needs(ray, job[3]))(_attempt)
-            waiting[run.remote(_train_there, (job, lines, *place), os.getcwd())] = job
+            run = ray.remote(**_needs(ray, job[3]))(_attempt).remote
+            waiting[run(_train_there, (job, lines, *place), os.getcwd())] = job
         try:
             for job in jobs: give(job)
             while waiting:
@@ -91,12 +91,12 @@ def run_on_cluster(
                     if why: tell(f"{job[0]}: {why}; {'tried once more' if again else 'given up'}")
                     if again: give(job)
                     elif why: failed[job[0]] = why
-        except BaseException:
-            _stop_there(ray, [*waiting])
-            raise
-        finally: ray.kill(lines)
+        finally:
+            _stop_there(ray, [*waiting]) # none, unless something went wrong
+            ray.kill(lines)
     return failed
 
+# %% ../../nbs/93_scale.trainings.ipynb #b813fc76
 def trainings_on_cluster(
     out # Directory of the run that is made of them
 ): # A function as `run_apart`

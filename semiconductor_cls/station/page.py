@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 import matplotlib
 from fastcore.basics import AttrDict
+from fastcore.meta import delegates
 from packaging.specifiers import SpecifierSet
 from ..base.errors import *
 from ..base.image import *
@@ -535,6 +536,22 @@ def _say_access(may, users, host, tls, tell):
     if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
 
 # %% ../../nbs/87_station.page.ipynb #6ddebb0b
+def _doors(host, token, users, passwords, tls_cert, tls_key, proxy, role):
+    "Who may come in, who is what, the same in words, and what the server needs for it; refused where it is unsafe"
+    named = check_access(host, token, users, passwords, proxy)
+    roles = read_roles(passwords) if passwords else given_roles(users)
+    return named, roles, roles_text(named, roles, role), check_tls(tls_cert, tls_key)|check_proxy(proxy)
+
+def _claimed(host, port): # before anything is loaded
+    matplotlib.use('Agg') # no windows from a server
+    _gradio()
+    _claim(host, port)
+
+def _own_names(host, proxy): # Behind a proxy it has the proxy's name
+    return LOOPBACK if host in LOOPBACK and not proxy else None
+
+# %% ../../nbs/87_station.page.ipynb #a40cd71b
+@delegates(Station)
 def serve_station(
     run, # A finished run, of one model or of a committee, or a bundle
     verdicts='verdicts', # Folder of the verdicts
@@ -543,35 +560,23 @@ def serve_station(
     port:int=7860, # Its port
     token:str='', # The station's secret; none if empty
     users=(), # 'NAME:PASSWORD[:ROLE]' of each
-    max_mb:float=32, # Largest picture file
-    max_files:int=200, # Pictures dropped at once
-    window:int=200, # Pictures in a window of the drift page
     browser:bool=True, # Open a browser
     tell=print, # Called with each line a person should see
     passwords=None, # A file of hashes, in place of `users`
     tls_cert=None, # Certificate in PEM
     tls_key=None, # Its key
     proxy=(), # Addresses of proxies that may say who a visitor is
-    judge_first:bool=False, # Whether the machine speaks after the person
-    round_of:int=0, # Parts of a blind round
-    heat:bool=True, # Whether the heat map is there before H is pressed
-    role:str='operator' # Of people who have none of their own: 'operator' or 'engineer'
+    role:str='operator', # Of people who have none of their own: 'operator' or 'engineer'
+    **kwargs
 ):
     "Open the station and serve until it is stopped"
-    named = check_access(host, token, users, passwords, proxy)
-    roles = read_roles(passwords) if passwords else given_roles(users)
-    may = roles_text(named, roles, role)
-    tls,trusted = check_tls(tls_cert, tls_key),check_proxy(proxy)
-    matplotlib.use('Agg')   # no windows from a server
-    _gradio()
-    _claim(host, port)
-    run = run if is_bundle(run) else open_run(run)
-    st = Station(run, verdicts, folders, max_mb, max_files, window, tell, judge_first, round_of, heat)
+    named,roles,may,how = _doors(host, token, users, passwords, tls_cert, tls_key, proxy, role)
+    _claimed(host, port)
+    st = Station(run if is_bundle(run) else open_run(run), verdicts, folders, tell=tell, **kwargs)
     rescore(st, tell)
-    _say_access(may, users, host, tls, tell)
+    _say_access(may, users, host, tls_cert, tell)
     station_log(st.v.path)
     with upload_folder() as temp:
-        own = LOOPBACK if host in LOOPBACK and not proxy else None # Behind a proxy it has the proxy's name
-        gate = make_app(st, token, named, own, temp, roles, role)
-        _announce(st, gate, _url(host, port, tls), browser, tell)
-        _serve(gate, host, port, **tls, **trusted)
+        gate = make_app(st, token, named, _own_names(host, proxy), temp, roles, role)
+        _announce(st, gate, _url(host, port, tls_cert), browser, tell)
+        _serve(gate, host, port, **how)
