@@ -1,14 +1,16 @@
 "From files to pixels: one scale a data set, the same from a path and from bytes, and no doubt without a word"
-import io, os, shutil, struct, subprocess, sys, zlib
+import io, os, runpy, shutil, struct, subprocess, sys, warnings, zlib
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+import semiconductor_cls
 from conftest import part, tiny
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json, write_json
-from semiconductor_cls.base.image import ImageError, load_image, open_image, own_levels, read_levels, to_levels
+from semiconductor_cls.base.image import (FITS, ImageError, blank_share, inside, load_image, note_of, open_image,
+    own_levels, read_levels, to_levels)
 from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.cache import ImageCache
@@ -17,7 +19,7 @@ from semiconductor_cls.jobs.job import train_job
 from semiconductor_cls.line.export import export_run
 from semiconductor_cls.line.heat import off_square, open_explainer
 from semiconductor_cls.scan import scan
-from semiconductor_cls.line.score import open_scorer, predict_files, score_images
+from semiconductor_cls.line.score import decide, open_scorer, predict_files, score_images
 
 def saved(a, fmt='TIFF', **kw):
     f = io.BytesIO()
@@ -367,6 +369,50 @@ def test_maps_and_squares_turn_with_the_picture(padded):
     over = off_square(heat, strip.shape[1::-1], 'pad')
     assert over[:,:15].min()>.9 and over[:,17:].max()<.1
     assert explain.maps([strip]).shape==(1,32,32)
+
+# ---- the script of a bundle, which may import nothing, has the rules a second time
+
+SCRIPT = runpy.run_path(str(Path(semiconductor_cls.__file__).parent/'line/score_script.py'))
+KINDS = dict(L=np.uint8, RGB=np.uint8, RGBA=np.uint8, LA=np.uint8, P=np.uint8, I16=np.uint16, I=np.int32, F=np.float32)
+
+def any_picture(kind, size, seed, band):
+    "A picture of that kind; a share `band` of its rows is zero"
+    rng = np.random.default_rng(seed)
+    depth = dict(RGB=(3,), RGBA=(4,), LA=(2,)).get(kind, ())
+    a = (rng.random((size[1],size[0],*depth))*dict(I16=65_535, I=90_000, F=900).get(kind, 255)).astype(KINDS[kind])
+    if kind=='F': a[rng.random(a.shape)<.02] = np.nan
+    a[:round(band*len(a))] = 0
+    im = Image.fromarray(a)
+    return im.convert('P') if kind=='P' else im
+
+@given(st.sampled_from(list(KINDS)), st.tuples(st.integers(1, 90), st.integers(1, 90)), st.integers(0, 99),
+       st.sampled_from([0,.1,.3,1]), st.sampled_from([None,(),(100.,700.)]), st.sampled_from([1,3]),
+       st.sampled_from(FITS), st.integers(1, 64), st.sampled_from([None,3,6,8]))
+@settings(max_examples=300, deadline=None)
+def test_the_script_has_the_same_pixels_and_doubts(tmp_path_factory, kind, size, seed, band, levels, channels, fit, side,
+                                                   turn):
+    path,im = tmp_path_factory.getbasetemp()/'any.tif',any_picture(kind, size, seed, band)
+    exif = Image.Exif()
+    if turn: exif[274] = turn
+    im.save(path, exif=exif)
+    theirs = SCRIPT['open_picture'](path, channels, levels if levels!=() else [])
+    square = SCRIPT['as_square'](theirs, side, fit)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore') # "levels were assumed"
+        ours = load_image(path, side, channels, levels, fit)
+    assert np.array_equal(square, ours if ours.ndim==3 else np.stack([ours]*3, -1))
+    left,top,right,bottom = box = inside(theirs.size, side, fit)
+    assert SCRIPT['inside'](theirs.size, side, fit)==box
+    seen,flat = square[top:bottom,left:right],ours[top:bottom,left:right]
+    assert SCRIPT['blank_share'](seen)==blank_share(flat)
+    assert SCRIPT['doubt_of'](theirs, seen, .25)==note_of(open_image(path, levels or None), flat, levels, .25)
+
+NOTES = ['','look: dim','unlike training: dark','a word']
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.sampled_from(NOTES))
+def test_the_script_decides_alike(p, one, other, note):
+    low,high = sorted([one,other])
+    assert SCRIPT['decide'](p, low, high, note)==decide(p, (low,high), note)
 
 def test_members_with_other_squares_are_refused(padded, tmp_path):
     runs = Path(shutil.copytree(padded/'runs', tmp_path/'runs'))
