@@ -14,7 +14,7 @@ from dataclasses import fields
 from functools import wraps
 from inspect import Parameter, cleandoc, signature
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Optional, get_args
 import semiconductor_cls, typer
 from fastcore.docments import docments
 from .base.errors import *
@@ -83,16 +83,19 @@ def _check_number(option, value):
     raise UserError(f'{option} {value:g}: {kind} from {lo:.12g} to {hi:.12g}')
 
 # %% ../nbs/99_cli.ipynb #c0009
-def _is_numeric(parameter): return parameter.annotation in (int, float, Optional[int], Optional[float])
+def _option_name(name): return '--' + name.rstrip('_').replace('_', '-')
 
 def _declared(parameter, help, by_place):
-    "The type of a parameter, with its help, as Typer wants it; a number is checked before the command runs"
-    name = '--' + parameter.name.rstrip('_').replace('_', '-')
-    names = [] if parameter.default is True else [name] # Typer itself adds --no-
+    "The type of a parameter, with its help, as Typer wants it"
+    names = [] if parameter.default is True else [_option_name(parameter.name)] # Typer itself adds --no-
     asked = typer.Argument(help=help) if by_place else typer.Option(*names, help=help)
-    def checked(value): return _check_number(name, value)
-    if _is_numeric(parameter): asked.callback = checked
     return Annotated[parameter.annotation, asked]
+
+def _bounded(name, declared):
+    "A number is checked before the command runs, whichever way its option is declared"
+    kind,*asked = get_args(declared)
+    def checked(value): return _check_number(_option_name(name), value)
+    if kind in (int, float, Optional[int], Optional[float]): asked[0].callback = checked
 
 _CONFIG = Annotated[Optional[Path], typer.Option('--config', help='A YAML file with options of this command')]
 
@@ -170,6 +173,7 @@ def command(
         helps = docments(f)
         for name,parameter in signature(f).parameters.items():
             if helps[name]: f.__annotations__[name] = _declared(parameter, helps[name], name in places)
+            _bounded(name, f.__annotations__[name])
         app.command(f.__name__, cls=kind, rich_help_panel=who)(_with_config(f))
         return f
     return register
