@@ -31,7 +31,7 @@ def check_scores(
     _need_columns(df, ('id','p_defect'), what)
     twice = df.id[df.id.duplicated()]
     if len(twice):
-        raise UserError(f'{what}: {counted(len(twice), "id")} more than once, '
+        raise UserError(f'{what}: {counted(twice.nunique(), "id")} more than once, '
                         f'the first is {twice.iloc[0]}; predict each image once')
     p = pd.to_numeric(df.p_defect, errors='coerce').to_numpy(dtype=float)
     bad = df.id[~((p>=0) & (p<=1))]

@@ -55,7 +55,7 @@ NO_NUMBER = 'p_defect is not a number'
 BAD = [(dict(p_defect=np.nan), NO_NUMBER), (dict(p_defect=np.inf), NO_NUMBER), (dict(p_defect='a'), NO_NUMBER),
        (dict(p_defect=1.01), 'between 0 and 1'), (dict(label='good'), 'no defect images'),
        (dict(label='defect'), 'no good images'), (dict(label=None), 'no label on any'),
-       (dict(label='bad'), 'bad is no label'), (dict(id='same'), 'appear twice, the first is same')]
+       (dict(label='bad'), 'bad is no label'), (dict(id='same'), '1 id more than once, the first is same')]
 
 @pytest.mark.parametrize('change,says', BAD)
 def test_bad_predictions_are_told_in_one_line(change, says):
