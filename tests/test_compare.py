@@ -25,7 +25,7 @@ def test_comparison_asks_for_the_same_test_images_only(stub):
         with pytest.raises(UserError, match=f'{name} {told}'): compare_runs([a, stub(name, table=table)])
     told = '1 test image of the same name, of other pictures, the first is t007'
     with pytest.raises(UserError, match=told): compare_runs([a, stub('other', table=change('t007', hash='x'))])
-    cuts = dict(b=(less_two, 'did not judge 2 of the 120'), c=(other_label, 'disagree on the label of 1'))
+    cuts = dict(b=(less_two, 'did not judge 2 of 120 images'), c=(other_label, 'disagree on the label of 1'))
     for name,(cut,told) in cuts.items():
         b = stub(name)
         write_csv(cut(read_csv(b/'preds_test.csv')), b/'preds_test.csv')
