@@ -138,11 +138,8 @@ def person_rates(
     return pd.DataFrame(rows)
 
 # %% ../../nbs/88_station.agree.ipynb #c6adc073
-_ROUNDS = """select s.hash part, r.who, cast(substr(s.desk, 7) as int) round, r.verdict, r.score, r.threshold
-    from seen s join standing r on r.hash=s.hash and r.id>s.since
-    where s.desk like 'round-%' and r.id<=coalesce((select min(t.since) from seen t
-        where t.hash=s.hash and t.desk like 'round-%' and t.since>s.since), 9e18)
-    order by r.id"""
+_ROUNDS = """select hash part, who, cast(substr(round, 7) as int) round, verdict, score, threshold
+    from standing where round!='' order by id"""
 
 def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine`
     "What was said in the rounds of a station, the last answer of each"

@@ -91,6 +91,7 @@ def verdicts_html(
     n:int=50 # Rows at most
 )->str: # HTML
     "The last verdicts, and where they can be had"
+    if st.round: raise UserError('nobody reads verdicts in a blind round; the tables come after it')
     table = journal(st.v)
     if not len(table): return piece('note', text='No verdicts yet.')
     each = table.groupby('who').size().sort_values(ascending=False).head(8)

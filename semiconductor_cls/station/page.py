@@ -95,22 +95,23 @@ def _gradio():
 def _html(gr, value='', **kwargs): return gr.HTML(value, apply_default_css=False, **kwargs)
 
 _SHARED = 'Everybody who may open this station can see its pictures and verdicts.'
+_BLIND_ROUND = 'The same parts for everybody. What the machine and other people say is not shown.'
 
 def _tray_column(gr, page):
     "What comes in"
-    folders = page.st.roots
+    folders,free = page.st.roots,not page.st.round
     lists = [('My pictures','mine'),('Second looks','looks')]
     with gr.Column(scale=3, min_width=240, elem_id='tray-column'):
-        page.files = gr.File(file_count='multiple', show_label=False, elem_id='drop', height=104)
-        _html(gr, piece('note', text=_SHARED))
-        if folders:
+        page.files = gr.File(file_count='multiple', show_label=False, elem_id='drop', height=104, visible=free)
+        _html(gr, piece('note', text=_SHARED if free else _BLIND_ROUND))
+        if folders and free:
             roots = [(folder.name,str(folder)) for folder in folders]
             with gr.Accordion('Open a folder', open=False):
                 page.root = gr.Dropdown(roots, value=roots[0][1], label='Folder')
                 page.sub = gr.Textbox(label='Folder in it (optional)', max_lines=1, max_length=500)
                 page.open = gr.Button('Score this folder', elem_id='open')
         page.says = _html(gr, elem_id='says')
-        page.list = gr.Radio(lists, value='mine', show_label=False, container=False, elem_id='list')
+        page.list = gr.Radio(lists, value='mine', show_label=False, container=False, elem_id='list', visible=free)
         page.queue = _html(gr, elem_id='queue')
 
 # %% ../../nbs/87_station.page.ipynb #c0018
@@ -118,7 +119,7 @@ def _part_column(gr, page):
     "The part"
     with gr.Column(scale=6, min_width=320, elem_id='part-column'):
         page.picture = _html(gr, EMPTY, elem_id='picture')
-        _html(gr, piece('keys', heat=page.st.heat, maps=page.st.whole))
+        _html(gr, piece('keys', heat=page.st.heat, maps=page.st.whole and not page.st.round))
 
 # %% ../../nbs/87_station.page.ipynb #c0020
 def _decide_column(gr, page):
@@ -316,11 +317,11 @@ def _wire_steps(gr, page):
 # %% ../../nbs/87_station.page.ipynb #36839878
 def _wire_choices(gr, page):
     "A part of the list, a list, the threshold"
-    def pick(state, picked): return state | dict(hash=picked if HASH.fullmatch(str(picked)) else None)
-    def turn(state, name): return state | dict(list='looks' if name=='looks' else 'mine', hash=None)
-    picked = '(s,_) => [s,window.stationPick]'
-    _then_draw(gr, page, page.pick.click(pick, [page.state, page.shown], page.state, js=picked, **_QUIET), True)
-    _then_draw(gr, page, page.list.input(turn, [page.state, page.list], page.state, **_QUIET))
+    def pick(state, picked): return state | dict(hash=picked if HASH.fullmatch(str(picked)) else None), ''
+    def turn(state, name): return state | dict(list='looks' if name=='looks' else 'mine', hash=None), ''
+    picked,gives = '(s,_) => [s,window.stationPick]',[page.state, page.oops] # what was said was about another part
+    _then_draw(gr, page, page.pick.click(pick, [page.state, page.shown], gives, js=picked, **_QUIET), True)
+    _then_draw(gr, page, page.list.input(turn, [page.state, page.list], gives, **_QUIET))
 
 def _wire_threshold(gr, page):
     "The slider shows, and the button sets"
