@@ -36,6 +36,15 @@ class Inspector:
     def note_host(self, request):
         if request.url.startswith('http'): self.hosts.add(request.url.split('/')[2])
 
+def sign_in(chrome, s, name):
+    page = new_page(chrome, viewport=dict(width=1440, height=900))
+    page.goto(s.url)
+    page.fill('[name=name]', name)
+    page.fill('[name=secret]', 'secret-words')
+    page.press('[name=secret]', 'Enter')
+    page.wait_for_selector('#queue .note')
+    return page
+
 def says(page, words):
     page.wait_for_function('w => document.querySelector("#says").innerText.includes(w)', arg=words)
 

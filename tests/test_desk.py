@@ -153,15 +153,6 @@ def test_more_than_a_verdict_can_carry_is_refused_by_name(place, chrome):
 
 # ---- roles, and what is found again
 
-def sign_in(chrome, s, name):
-    page = new_page(chrome, viewport=dict(width=1440, height=900))
-    page.goto(s.url)
-    page.fill('[name=name]', name)
-    page.fill('[name=secret]', 'secret-words')
-    page.press('[name=secret]', 'Enter')
-    page.wait_for_selector('#queue .note')
-    return page
-
 def set_threshold(page, t):
     page.fill('#slider input[type=number]', t)
     page.press('#slider input[type=number]', 'Enter')

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
            'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'add_seen', 'about_of',
-           'add_verdict', 'take_back', 'verdicts_of', 'moves', 'move_threshold', 'waiting', 'find_parts', 'outlived',
-           'begin_round', 'journal', 'training_table', 'export_verdicts']
+           'add_verdict', 'take_back', 'verdicts_of', 'moves', 'move_threshold', 'models_put_on', 'note_put_on',
+           'waiting', 'find_parts', 'outlived', 'begin_round', 'journal', 'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -67,6 +67,8 @@ create table if not exists taken_back (
 create table if not exists moved (
     id integer primary key, time text not null, who text not null, model text not null, decision_id text not null,
     old real not null, new real not null);
+create table if not exists put_on (
+    id integer primary key, time text not null, who text not null, old text not null, new text not null);
 create view if not exists standing as select * from verdict where id not in (select verdict from taken_back);
 """
 VERDICTS = ['pass','look','reject']
@@ -119,6 +121,7 @@ _SOUND = dict( # What holds for each row of a table
         and hash in (select hash from image)""",
     moved="""typeof(time)='text' and trim(who)!='' and typeof(model)='text' and typeof(decision_id)='text'
         and old between 0 and 1.001 and new between 0 and 1.001""",
+    put_on="typeof(time)='text' and trim(who)!='' and typeof(old)='text' and typeof(new)='text'",
     taken_back="typeof(time)='text' and trim(who)!='' and verdict in (select id from verdict)")
 
 # %% ../../nbs/82_station.verdicts.ipynb #4bb49658
@@ -360,6 +363,22 @@ def move_threshold(
     row = [now(), who, model, decision_id, float(old), float(new)]
     added = 'insert into moved (time, who, model, decision_id, old, new) values (?,?,?,?,?,?)'
     with v.db() as db: db.execute(added, row)
+
+# %% ../../nbs/82_station.verdicts.ipynb #360a2ffe
+def models_put_on(v:Verdicts)->pd.DataFrame: # `id time who old new`, newest first
+    "Which models were put on while the station ran"
+    return v.read('select * from put_on order by id desc')
+
+def note_put_on(
+    v:Verdicts,
+    who:str, # The engineer
+    old:str, # Name of the model before
+    new:str # Name of the model now
+):
+    "Write down that another model was put on"
+    who = printable(who, 60)
+    if not who: raise UserError('your name is missing: a model is put on by a person')
+    with v.db() as db: db.execute('insert into put_on (time, who, old, new) values (?,?,?,?)', [now(), who, old, new])
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0038
 WAITS = """s.desk=:desk and not exists
