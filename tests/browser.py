@@ -13,7 +13,7 @@ ONLY_ONE = ('document.querySelectorAll("#queue li").length==1 && '
 def new_page(chrome, **kw):
     "A browser of its own"
     page = chrome.new_context(**kw).new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(300_000)
     return page
 
 class Inspector:

@@ -120,7 +120,7 @@ def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
         ben.get_by_label('Second looks').click()
         on_desk(ben, two)
         stands(ben, 'asks: too dark')
-        ann.get_by_role('tab', name='Defect book').click()
+        ann.get_by_role('tab', name='Defects').click()
         ann.wait_for_selector('#book h3')
         assert ann.locator('#book h3').all_inner_texts()==['scratch',evil]
         ann.get_by_role('tab', name='Verdicts').click()
@@ -373,8 +373,8 @@ def look_closely(page):
     assert view(page)==dict(zoom=1, x=0, y=0, bright=1, contrast=1)
     assert page.evaluate('document.querySelector("#picture img.plain").naturalWidth')==275, 'at full resolution'
 
-PAGES = {'Inspect':'#picture', 'Search':'.squares', 'Defect book':'#book h3', 'Drift':'#drift .lamp',
-         'Verdicts':'#log td'}
+PAGES = {'Inspect':'#picture', 'Search':'.squares', 'Defects':'#book h3', 'Drift':'#drift .lamp',
+         'Models':'#models .note', 'Verdicts':'#log td'}
 
 def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
     v = place/'fits'
@@ -385,6 +385,8 @@ def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
             page = Inspector(chrome, s.url, 'Ann').page
             page.set_viewport_size(dict(width=width, height=height))
             fits(page, width)
+            tabs = page.locator('.tab-container:not(.visually-hidden) [role=tab]')
+            assert tabs.count()==len(PAGES), 'none hides in a menu'
             drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')
             waits(page, 3)
             fill(page, lot='L7', serial='0012', remark='at the left edge, near the second lead')

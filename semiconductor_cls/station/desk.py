@@ -388,7 +388,7 @@ def judge(
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, about, st.round)
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, about=about, round=st.round)
     return s | dict(hash=after if after!=shown else None)
 
 # %% ../../nbs/85_station.desk.ipynb #c0052

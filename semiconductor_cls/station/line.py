@@ -184,7 +184,7 @@ def found_html(
                         said=WORDS[row['verdict']][1] if row['verdict'] else '') for row in shown]
     return piece('found', total=f'{len(rows):,}', rows=parts, more=f'{len(rows)-len(parts):,}')
 
-# %% ../../nbs/86_station.line.ipynb #f03f5186
+# %% ../../nbs/86_station.line.ipynb #620ebe01
 MAX_RUNS = 20 # Runs that are compared, the newest first
 
 def beside(st:Station)->list: # Directories, the newest first
@@ -203,7 +203,7 @@ def candidates(
         except UserError: n += 1
     return rows, n
 
-# %% ../../nbs/86_station.line.ipynb #42ce2d5b
+# %% ../../nbs/86_station.line.ipynb #d64f44e0
 def _in_words(row):
     "The result of a comparison"
     if row['diff_lo']>0: return 'better'
@@ -225,4 +225,4 @@ def models_html(
     past = [o | dict(time=Markup(time_html(o['time']))) for o in models_put_on(st.v).head(20).to_dict('records')]
     left_out = f'{counted(n, "other run")} without the same test pictures' if n else ''
     return piece('models', model=st.model, rows=shown, may=may, left_out=left_out, past=past,
-                 run=str(st.run.path), verdicts=str(st.v.path/'verdicts.csv'))
+                 run=str(st.run.path), verdicts=str(st.v.path/'verdicts.csv'), new=str(st.run.path.parent/'NEW'))

@@ -166,7 +166,7 @@ def _components(gr, st, login):
             _part_column(gr, page)
             _decide_column(gr, page)
         with gr.Tab('Search') as page.find: _find_tab(gr, page)
-        with gr.Tab('Defect book') as page.book: page.book_page = _html(gr, elem_id='book')
+        with gr.Tab('Defects') as page.book: page.book_page = _html(gr, elem_id='book')
         if st.whole:
             with gr.Tab('Drift') as page.drift: page.drift_page = _html(gr, elem_id='drift')
             with gr.Tab('Models') as page.models:
@@ -367,7 +367,7 @@ def _wire_pages(gr, page):
     page.log.select(log, None, page.log_page, **_QUIET)
     page.book.select(book, None, page.book_page, **_QUIET)
 
-# %% ../../nbs/87_station.page.ipynb #6132eaa8
+# %% ../../nbs/87_station.page.ipynb #3c6416f5
 def _put_on(page, name, who, may):
     "Put on one of the runs that the page offers; what happened, in words"
     if not may: raise UserError('not put on: an engineer puts a model on')
@@ -578,6 +578,7 @@ def _say_put_on(st, tell):
     for o in models_put_on(st.v).head(1).itertuples():
         if o.new!=st.model: tell(f'{o.who} put on {o.new} at {o.time}; this start serves {st.model}')
 
+# %% ../../nbs/87_station.page.ipynb #c27714f9
 def _say_access(may, users, host, tls, tell):
     "Say who may do what, and who could read along"
     tell(may)

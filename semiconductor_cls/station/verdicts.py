@@ -364,7 +364,7 @@ def move_threshold(
     added = 'insert into moved (time, who, model, decision_id, old, new) values (?,?,?,?,?,?)'
     with v.db() as db: db.execute(added, row)
 
-# %% ../../nbs/82_station.verdicts.ipynb #360a2ffe
+# %% ../../nbs/82_station.verdicts.ipynb #73be6b7c
 def models_put_on(v:Verdicts)->pd.DataFrame: # `id time who old new`, newest first
     "Which models were put on while the station ran"
     return v.read('select * from put_on order by id desc')
