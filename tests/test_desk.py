@@ -265,7 +265,7 @@ def back_to(page, h):
     on_desk(page, h)
     answered(page)
 
-def ask_for_looks(page, files, width, shots):
+def ask_for_looks(page, files, width):
     "Ann passes one part, asks for a second look at two, and cannot give it herself"
     drop(page, files, '3 pictures scored')
     waits(page, 3)
@@ -286,10 +286,9 @@ def ask_for_looks(page, files, width, shots):
     answered(page)
     said = page.locator('#oops').bounding_box()
     assert said['y']+said['height']<page.viewport_size['height']-80*(width<700), 'not under the buttons of a phone'
-    page.screenshot(path=shots/f'own_{width}.png', full_page=True)
     return passed, looks
 
-def give_looks(page, passed, looks, width, shots):
+def give_looks(page, passed, looks, width):
     "Bob finds them with Ann's reasons, decides both, and judges the part that Ann has passed otherwise"
     page.get_by_label('Second looks').click()
     waits(page, 2)
@@ -298,7 +297,6 @@ def give_looks(page, passed, looks, width, shots):
         stands(page, 'look, Ann')
         stands(page, 'asks: '+('edge unclear' if shown(page)==looks[0] else 'too dark'))
         fits(page, width)
-        page.screenshot(path=shots/f'look_{width}_{word}.png', full_page=True)
         page.keyboard.press(word)
         answered(page)
     page.wait_for_function('document.querySelector("#queue").innerText.includes("Nothing waits")')
@@ -317,8 +315,8 @@ def test_a_second_look_is_given_by_somebody_else(place, chrome, tmp_path):
                 page.set_viewport_size(dict(width=width, height=height))
                 page.get_by_role('tab', name='Inspect').click()
                 page.get_by_label('My pictures').click()
-            passed,looks = ask_for_looks(ann, files_of(place, 'good', 3*k, 3*k+3), width, tmp_path)
-            give_looks(bob, passed, looks, width, tmp_path)
+            passed,looks = ask_for_looks(ann, files_of(place, 'good', 3*k, 3*k+3), width)
+            give_looks(bob, passed, looks, width)
             rows = journal_of(s)[6*k:]
             assert rows.who.tolist()==['Ann']*3+['Bob']*3
             assert rows.verdict.tolist()==['pass','look','look','pass','reject','reject']
@@ -332,10 +330,9 @@ def test_a_second_look_is_given_by_somebody_else(place, chrome, tmp_path):
             search(ann, 0, verdict='look') # none is left
             search(ann, 3*(k+1), text='Bob')
             fits(ann, width)
-            ann.screenshot(path=tmp_path/f'found_{width}.png', full_page=True)
             back_to(ann, passed)
             for words in ('pass, Ann','reject, Bob'): stands(ann, words)
-            ann.screenshot(path=tmp_path/f'both_{width}.png', full_page=True)
+            ann.screenshot(path=tmp_path/f'second_{width}.png')
         for o in inspectors: assert o.problems==[]
         notes = pd.read_csv(io.StringIO(get(s.url+'verdicts.csv')[1])).note.dropna().tolist()
         assert notes==['people disagree: Ann pass, Bob reject']*3

@@ -82,7 +82,7 @@ def test_one_sitting_closes_the_loop(place, chrome, tmp_path, semicls):
         for width,height in SIZES:
             eve.set_viewport_size(dict(width=width, height=height))
             fits(eve, width)
-            eve.screenshot(path=tmp_path/f'models_{width}.png', full_page=True)
+            eve.screenshot(path=tmp_path/f'models_{width}.png')
 
         old,better = (model_name(open_run(o)) for o in (run,new))
         eve.click('#models [data-put=better]')
@@ -102,7 +102,6 @@ def test_one_sitting_closes_the_loop(place, chrome, tmp_path, semicls):
         row,kept = journal(s).iloc[-1],scores.set_index(['model','hash']).score
         assert (row.sha256,row.model)==(last,better) and row.score==pytest.approx(kept[better,last])
         assert kept[old,last]!=kept[better,last], 'the old score is kept beside'
-        ann.screenshot(path=tmp_path/'after.png', full_page=True)
         s.quiet()
     noted = (place/'loop/station.log').read_text()
     assert noted.count('put on')==1 and f'eve put on {better} in place of {old}' in noted
