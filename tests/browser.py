@@ -36,6 +36,15 @@ class Inspector:
     def note_host(self, request):
         if request.url.startswith('http'): self.hosts.add(request.url.split('/')[2])
 
+def sign_in(chrome, s, name):
+    page = new_page(chrome, viewport=dict(width=1440, height=900))
+    page.goto(s.url)
+    page.fill('[name=name]', name)
+    page.fill('[name=secret]', 'secret-words')
+    page.press('[name=secret]', 'Enter')
+    page.wait_for_selector('#queue .note')
+    return page
+
 def says(page, words):
     page.wait_for_function('w => document.querySelector("#says").innerText.includes(w)', arg=words)
 
@@ -65,3 +74,35 @@ def pick(page, item):
     item.click()
     page.wait_for_function(ON_DESK, arg=h)
     return h
+
+def answered(page): page.wait_for_function('stationAnswered()')
+def oops(page, words): page.wait_for_function('w => document.querySelector("#oops").innerText.includes(w)', arg=words)
+def waits(page, n): page.wait_for_function('n => document.querySelectorAll("#queue li").length==n', arg=n)
+def stands(page, words):
+    page.wait_for_function('w => (document.querySelector(".stands")?.innerText||"").includes(w)', arg=words)
+
+def fill(page, **said):
+    for name,text in said.items(): page.fill(f'[data-about={name}]', text)
+    page.keyboard.press('Enter') # as a scanner of bar codes does; the keys belong to the station again
+
+# ---- what fits on a screen
+
+SIZES = [(1440,900), (1024,768), (390,844)]
+
+TOUCHED = """() => [...document.querySelectorAll('button,input,select,textarea,a[href],[data-pick],[role=tab]')]
+    .filter(o => o.offsetParent && !o.closest('[aria-hidden=true]') && !o.matches('[type=radio],[type=checkbox]'))
+    .map(o => [o.outerHTML.slice(0, 90), o.getBoundingClientRect()])
+    .map(([html, b]) => ({html, width: b.width, height: b.height, right: b.right, x: b.x}))"""
+
+def fits(page, width):
+    "Nothing is wider than the screen, and on a phone all is wide enough for a finger, the verdicts under the thumb"
+    assert page.evaluate('document.documentElement.scrollWidth')<=width
+    touched = page.evaluate(TOUCHED)
+    beyond = [o['html'] for o in touched if o['right']>width+.5 or o['x']<0]
+    assert len(touched)>5 and beyond==[], 'what sticks out of the screen'
+    if width>700: return
+    assert [o for o in touched if min(o['width'], o['height'])<43.5]==[], 'too small for a finger'
+    if not page.is_visible('#pass'): return
+    for name in ('#pass','#look','#reject'):
+        box = page.locator(name).bounding_box()
+        assert box['height']>=48 and box['y']+box['height']>844-80, name

@@ -1,5 +1,5 @@
 "What several test files share: drawn parts, given scores, tiny runs, a process for the command, a station"
-import dataclasses, os, resource, shutil, signal, socket, subprocess, sys, time, urllib.error, urllib.request
+import dataclasses, io, os, resource, shutil, signal, socket, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 import cv2, matplotlib, numpy as np, pandas as pd, pytest
 from hypothesis import HealthCheck, settings
@@ -324,6 +324,10 @@ def get(url, data=None, method=None, **heads):
     try: r = urllib.request.urlopen(urllib.request.Request(url, data, heads, method=method), timeout=60)
     except urllib.error.HTTPError as e: r = e
     return r.status, r.read().decode(errors='replace')
+
+def journal_of(s, **heads):
+    "The journal of a station, as anybody can have it"
+    return pd.read_csv(io.StringIO(get(s.url+'journal.csv', **heads)[1]), keep_default_na=False)
 
 def multipart(name, data):
     "The body of an upload of one file"

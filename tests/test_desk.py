@@ -4,17 +4,9 @@ import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 from browser import *
-from conftest import Server, get
+from conftest import Server, get, journal_of
 from hostile import chip, saved
 from semiconductor_cls.station.passwords import hash_password
-
-def journal_of(s, **heads):
-    return pd.read_csv(io.StringIO(get(s.url+'journal.csv', **heads)[1]), keep_default_na=False)
-def answered(page): page.wait_for_function('stationAnswered()')
-def oops(page, words): page.wait_for_function('w => document.querySelector("#oops").innerText.includes(w)', arg=words)
-def waits(page, n): page.wait_for_function('n => document.querySelectorAll("#queue li").length==n', arg=n)
-def stands(page, words):
-    page.wait_for_function('w => (document.querySelector(".stands")?.innerText||"").includes(w)', arg=words)
 
 def test_u_takes_back_one_verdict_after_the_other(place, chrome):
     with Server(place, '--verdicts', 'back', run='a') as s:
@@ -97,10 +89,6 @@ def test_no_verdict_key_gets_into_the_name(place, chrome):
 
 # ---- what a verdict can carry
 
-def fill(page, **said):
-    for name,text in said.items(): page.fill(f'[data-about={name}]', text)
-    page.keyboard.press('Enter') # as a scanner of bar codes does; the keys belong to the station again
-
 def field(page, name): return page.input_value(f'[data-about={name}]')
 
 def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
@@ -132,7 +120,7 @@ def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
         ben.get_by_label('Second looks').click()
         on_desk(ben, two)
         stands(ben, 'asks: too dark')
-        ann.get_by_role('tab', name='Defect book').click()
+        ann.get_by_role('tab', name='Defects').click()
         ann.wait_for_selector('#book h3')
         assert ann.locator('#book h3').all_inner_texts()==['scratch',evil]
         ann.get_by_role('tab', name='Verdicts').click()
@@ -164,15 +152,6 @@ def test_more_than_a_verdict_can_carry_is_refused_by_name(place, chrome):
         assert len(journal_of(s))==0
 
 # ---- roles, and what is found again
-
-def sign_in(chrome, s, name):
-    page = new_page(chrome, viewport=dict(width=1440, height=900))
-    page.goto(s.url)
-    page.fill('[name=name]', name)
-    page.fill('[name=secret]', 'secret-words')
-    page.press('[name=secret]', 'Enter')
-    page.wait_for_selector('#queue .note')
-    return page
 
 def set_threshold(page, t):
     page.fill('#slider input[type=number]', t)
@@ -261,6 +240,104 @@ def test_parts_are_found_again_and_the_squares_can_be_clicked(place, chrome):
         assert page.is_visible('#picture'), 'and the desk is in front'
         stands(page, 'reject, Ann')
 
+# ---- a second look by somebody else
+
+FOUND = """([n, words]) => {
+    const rows = [...document.querySelectorAll('#found tr[data-pick]')];
+    return document.querySelector('#found .note') && rows.length == n
+        && rows.every(row => words.every(word => row.innerText.includes(word)));
+}"""
+
+def search(page, n, **asked):
+    "Search; `n` rows are found, with what was asked in each"
+    page.get_by_role('tab', name='Search').click()
+    page.wait_for_selector('form.find')
+    for name in ('text','verdict'):
+        field,value = page.locator(f'[data-find={name}]'),asked.get(name, '')
+        if name=='verdict': field.select_option(value)
+        else: field.fill(value)
+    page.click('form.find button')
+    page.wait_for_function(FOUND, arg=[n, list(asked.values())])
+
+def back_to(page, h):
+    "The desk, with a part that was found"
+    page.click(f'#found tr[data-pick="{h}"]')
+    on_desk(page, h)
+    answered(page)
+
+def ask_for_looks(page, files, width):
+    "Ann passes one part, asks for a second look at two, and cannot give it herself"
+    drop(page, files, '3 pictures scored')
+    waits(page, 3)
+    passed = press(page, 'p')
+    looks = []
+    for why in ('edge unclear','too dark'):
+        fill(page, why_look=why)
+        looks.append(shown(page))
+        page.keyboard.press('l')
+        answered(page)
+    fits(page, width)
+    page.get_by_label('Second looks').click()
+    page.wait_for_function('document.querySelector("#queue").innerText.includes("Nothing waits")')
+    search(page, 2, verdict='look', text='Ann')
+    back_to(page, looks[0])
+    page.keyboard.press('r')
+    oops(page, 'which somebody else gives')
+    answered(page)
+    said = page.locator('#oops').bounding_box()
+    assert said['y']+said['height']<page.viewport_size['height']-80*(width<700), 'not under the buttons of a phone'
+    return passed, looks
+
+def give_looks(page, passed, looks, width):
+    "Bob finds them with Ann's reasons, decides both, and judges the part that Ann has passed otherwise"
+    page.get_by_label('Second looks').click()
+    waits(page, 2)
+    assert {o.get_attribute('data-pick') for o in page.locator('#queue li').all()}==set(looks)
+    for word in 'pr':
+        stands(page, 'look, Ann')
+        stands(page, 'asks: '+('edge unclear' if shown(page)==looks[0] else 'too dark'))
+        fits(page, width)
+        page.keyboard.press(word)
+        answered(page)
+    page.wait_for_function('document.querySelector("#queue").innerText.includes("Nothing waits")')
+    search(page, 1, verdict='pass', text='Ann')
+    back_to(page, passed)
+    stands(page, 'pass, Ann')
+    page.keyboard.press('r')
+    answered(page)
+
+def test_a_second_look_is_given_by_somebody_else(place, chrome, tmp_path):
+    with Server(place, '--verdicts', 'second', run='a') as s:
+        inspectors = [Inspector(chrome, s.url, o) for o in ('Ann','Bob')]
+        ann,bob = (o.page for o in inspectors)
+        for k,(width,height) in enumerate(SIZES):
+            for page in (ann, bob):
+                page.set_viewport_size(dict(width=width, height=height))
+                page.get_by_role('tab', name='Inspect').click()
+                page.get_by_label('My pictures').click()
+            passed,looks = ask_for_looks(ann, files_of(place, 'good', 3*k, 3*k+3), width)
+            give_looks(bob, passed, looks, width)
+            rows = journal_of(s)[6*k:]
+            assert rows.who.tolist()==['Ann']*3+['Bob']*3
+            assert rows.verdict.tolist()==['pass','look','look','pass','reject','reject']
+            assert rows.sha256.tolist()[:3]==[passed,*looks] and set(rows.sha256[3:5])==set(looks)
+            assert rows.why_look.tolist()==['','edge unclear','too dark','','','']
+
+            search(ann, k+1, text='Bob', verdict='pass')
+            back_to(ann, rows.sha256.iloc[3])
+            for words in ('look, Ann','pass, Bob'): stands(ann, words)
+            assert ann.inner_text('#oops')=='', 'the refusal was about another part'
+            search(ann, 0, verdict='look') # none is left
+            search(ann, 3*(k+1), text='Bob')
+            fits(ann, width)
+            back_to(ann, passed)
+            for words in ('pass, Ann','reject, Bob'): stands(ann, words)
+            ann.screenshot(path=tmp_path/f'second_{width}.png')
+        for o in inspectors: assert o.problems==[]
+        notes = pd.read_csv(io.StringIO(get(s.url+'verdicts.csv')[1])).note.dropna().tolist()
+        assert notes==['people disagree: Ann pass, Bob reject']*3
+        s.quiet()
+
 # ---- eight hours a day
 
 TYPE = '''keys => new Promise(done => {
@@ -272,7 +349,6 @@ TYPE = '''keys => new Promise(done => {
         if (said.length === keys.length) { clearInterval(one); done(said); }
     }, 100);
 })'''
-SIZES = [(1440,900), (1024,768), (390,844)]
 VERDICT = dict(p='pass', r='reject', l='look')
 
 def view(page): return page.evaluate('stationPicture.view()')
@@ -294,26 +370,8 @@ def look_closely(page):
     assert view(page)==dict(zoom=1, x=0, y=0, bright=1, contrast=1)
     assert page.evaluate('document.querySelector("#picture img.plain").naturalWidth')==275, 'at full resolution'
 
-TOUCHED = """() => [...document.querySelectorAll('button,input,select,textarea,a[href],[data-pick],[role=tab]')]
-    .filter(o => o.offsetParent && !o.closest('[aria-hidden=true]') && !o.matches('[type=radio],[type=checkbox]'))
-    .map(o => [o.outerHTML.slice(0, 90), o.getBoundingClientRect()])
-    .map(([html, b]) => ({html, width: b.width, height: b.height, right: b.right, x: b.x}))"""
-
-def fits(page, width):
-    "Nothing is wider than the screen, and on a phone all is wide enough for a finger, the verdicts under the thumb"
-    assert page.evaluate('document.documentElement.scrollWidth')<=width
-    touched = page.evaluate(TOUCHED)
-    beyond = [o['html'] for o in touched if o['right']>width+.5 or o['x']<0]
-    assert len(touched)>5 and beyond==[], 'what sticks out of the screen'
-    if width>700: return
-    assert [o for o in touched if min(o['width'], o['height'])<43.5]==[], 'too small for a finger'
-    if not page.is_visible('#pass'): return
-    for name in ('#pass','#look','#reject'):
-        box = page.locator(name).bounding_box()
-        assert box['height']>=48 and box['y']+box['height']>844-80, name
-
-PAGES = {'Inspect':'#picture', 'Search':'.squares', 'Defect book':'#book h3', 'Drift':'#drift .lamp',
-         'Verdicts':'#log td'}
+PAGES = {'Inspect':'#picture', 'Search':'.squares', 'Defects':'#book h3', 'Drift':'#drift .lamp',
+         'Models':'#models .note', 'Verdicts':'#log td'}
 
 def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
     v = place/'fits'
@@ -324,6 +382,8 @@ def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
             page = Inspector(chrome, s.url, 'Ann').page
             page.set_viewport_size(dict(width=width, height=height))
             fits(page, width)
+            tabs = page.locator('.tab-container:not(.visually-hidden) [role=tab]')
+            assert tabs.count()==len(PAGES), 'none hides in a menu'
             drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')
             waits(page, 3)
             fill(page, lot='L7', serial='0012', remark='at the left edge, near the second lead')

@@ -63,7 +63,8 @@ def _rounds():
     for k in range(2):
         begin_round(v, 'line4@1', len(hashes))
         for i,h in enumerate(hashes):
-            for who in ('ann','ben'): add_verdict(v, h, 'reject' if i>5 else 'pass', who, 'line4@1', .5, .5)
+            said = 'reject' if i>5 else 'pass'
+            for who in ('ann','ben'): add_verdict(v, h, said, who, 'line4@1', .5, .5, round=f'round-{k+1}')
     write_csv(pd.DataFrame(dict(sha256=hashes, label=['good']*6+['defect']*6)), 'gold.csv')
 
 @pytest.fixture(scope='session')

@@ -138,11 +138,8 @@ def person_rates(
     return pd.DataFrame(rows)
 
 # %% ../../nbs/88_station.agree.ipynb #c6adc073
-_ROUNDS = """select s.hash part, r.who, cast(substr(s.desk, 7) as int) round, r.verdict, r.score, r.threshold
-    from seen s join standing r on r.hash=s.hash and r.id>s.since
-    where s.desk like 'round-%' and r.id<=coalesce((select min(t.since) from seen t
-        where t.hash=s.hash and t.desk like 'round-%' and t.since>s.since), 9e18)
-    order by r.id"""
+_ROUNDS = """select hash part, who, cast(substr(round, 7) as int) round, verdict, score, threshold
+    from standing where round!='' order by id"""
 
 def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine`
     "What was said in the rounds of a station, the last answer of each"
@@ -175,6 +172,13 @@ _HOW = ('Kappa: 0 is chance, 1 full agreement; above 0.75 counts as good, below 
         'lo and hi hold the truth in 95 of 100 studies; they draw parts, 1,000 times. same: share of equal answers; '
         'of a person with themselves, share of parts with equal answers in all rounds.')
 
+# %% ../../nbs/88_station.agree.ipynb #14b2cdbe
+def _shown(table):
+    "A table as the page has it"
+    table = table.rename(columns=dict(between='who', false_alarms='false alarms'))
+    numbers = table.columns.intersection(['kappa','lo','hi','same'])
+    return table.assign(**{o:table[o].map('{:.2f}'.format) for o in numbers})
+
 # %% ../../nbs/88_station.agree.ipynb #4e01c582
 def agreement(
     df:pd.DataFrame, # Answers; see `check_answers`
@@ -186,8 +190,8 @@ def agreement(
     found,out = kappas(df),Path(out)
     parts = [_HOW]
     for name,table in found.items():
-        if len(table): parts += [f'## {_TITLES[name]}', table.rename(columns=dict(between='who'))]
-    if (df.label>=0).any(): parts += ['## Misses and false alarms', person_rates(df)]
+        if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
+    if (df.label>=0).any(): parts += ['## Misses and false alarms', _shown(person_rates(df))]
     parts_of,people,rounds = (df[o].nunique() for o in ('part','who','round'))
     sizes = [(parts_of,'part'), (people,'person','people'), (rounds,'round'), (len(df),'answer')]
     about = ', '.join(counted(*o) for o in sizes)

@@ -189,6 +189,12 @@ class Gate:
     @property
     def is_open(self): return not (self.token or self.users) # Whether everybody may come in
 
+# %% ../../nbs/81_station.gate.ipynb #bae596b0
+@patch
+def renew(self:Gate):
+    "Open pages are to be loaded again; nobody is signed out"
+    self.boot = secrets.token_hex(8)
+
 # %% ../../nbs/81_station.gate.ipynb #6ce0ac4e
 @patch
 def refusal(self:Gate,

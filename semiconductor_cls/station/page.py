@@ -12,7 +12,7 @@ from functools import wraps
 from importlib import metadata
 from pathlib import Path
 import matplotlib
-from fastcore.basics import AttrDict
+from fastcore.basics import AttrDict, noop
 from fastcore.meta import delegates
 from packaging.specifiers import SpecifierSet
 from ..base.errors import *
@@ -95,22 +95,23 @@ def _gradio():
 def _html(gr, value='', **kwargs): return gr.HTML(value, apply_default_css=False, **kwargs)
 
 _SHARED = 'Everybody who may open this station can see its pictures and verdicts.'
+_BLIND_ROUND = 'The same parts for everybody. What the machine and other people say is not shown.'
 
 def _tray_column(gr, page):
     "What comes in"
-    folders = page.st.roots
+    folders,free = page.st.roots,not page.st.round
     lists = [('My pictures','mine'),('Second looks','looks')]
     with gr.Column(scale=3, min_width=240, elem_id='tray-column'):
-        page.files = gr.File(file_count='multiple', show_label=False, elem_id='drop', height=104)
-        _html(gr, piece('note', text=_SHARED))
-        if folders:
+        page.files = gr.File(file_count='multiple', show_label=False, elem_id='drop', height=104, visible=free)
+        _html(gr, piece('note', text=_SHARED if free else _BLIND_ROUND))
+        if folders and free:
             roots = [(folder.name,str(folder)) for folder in folders]
             with gr.Accordion('Open a folder', open=False):
                 page.root = gr.Dropdown(roots, value=roots[0][1], label='Folder')
                 page.sub = gr.Textbox(label='Folder in it (optional)', max_lines=1, max_length=500)
                 page.open = gr.Button('Score this folder', elem_id='open')
         page.says = _html(gr, elem_id='says')
-        page.list = gr.Radio(lists, value='mine', show_label=False, container=False, elem_id='list')
+        page.list = gr.Radio(lists, value='mine', show_label=False, container=False, elem_id='list', visible=free)
         page.queue = _html(gr, elem_id='queue')
 
 # %% ../../nbs/87_station.page.ipynb #c0018
@@ -118,7 +119,7 @@ def _part_column(gr, page):
     "The part"
     with gr.Column(scale=6, min_width=320, elem_id='part-column'):
         page.picture = _html(gr, EMPTY, elem_id='picture')
-        _html(gr, piece('keys', heat=page.st.heat, maps=page.st.whole))
+        _html(gr, piece('keys', heat=page.st.heat, maps=page.st.whole and not page.st.round))
 
 # %% ../../nbs/87_station.page.ipynb #c0020
 def _decide_column(gr, page):
@@ -156,7 +157,7 @@ def _components(gr, st, login):
     page.kept = gr.BrowserState(dict(desk='', who=''), storage_key='semicls-station', secret='semicls')
     page.desk = gr.State('')
     with gr.Row(elem_classes='top'):
-        _html(gr, piece('title', model=st.model, login=login))
+        page.title,page.login = _html(gr, piece('title', model=st.model, login=login)),login
         page.who = gr.Textbox(show_label=False, placeholder='Your name', elem_id='who', max_lines=1, max_length=60,
                               scale=0, min_width=220, container=False)
     with gr.Tabs():
@@ -165,9 +166,12 @@ def _components(gr, st, login):
             _part_column(gr, page)
             _decide_column(gr, page)
         with gr.Tab('Search') as page.find: _find_tab(gr, page)
-        with gr.Tab('Defect book') as page.book: page.book_page = _html(gr, elem_id='book')
+        with gr.Tab('Defects') as page.book: page.book_page = _html(gr, elem_id='book')
         if st.whole:
             with gr.Tab('Drift') as page.drift: page.drift_page = _html(gr, elem_id='drift')
+            with gr.Tab('Models') as page.models:
+                page.models_said,page.models_page = _html(gr, elem_id='put-said'),_html(gr, elem_id='models')
+                page.put = gr.Button('put on', elem_id='put', visible='hidden')
         with gr.Tab('Verdicts') as page.log: page.log_page = _html(gr, elem_id='log')
     return page
 
@@ -178,17 +182,22 @@ _BUSY = dict(show_progress='minimal', api_visibility='private') # One that takes
 def view_of(
     st:Station, # With its verdicts
     state:dict, # Of a desk
-    desk:str, # Its key; '' where the station was started anew under an open page
+    desk:tuple, # See `known_desk`
     who:str='' # The inspector
 )->tuple: # State, and the HTML of picture, decision, nearest, queue
     "`desk_view` at the station's threshold, or why there is none"
-    try: return desk_view(st, state, known_desk(desk), st.t, who)
+    try: return desk_view(st, state, known_desk(st, desk), st.t, who)
     except (UserError,OSError) as e: return state, fault_html(e), '', '', ''
 
-def known_desk(desk:str)->str: # The same
-    "Refuse a page that is older than the station: its state is gone"
+def known_desk(
+    st:Station, # As it works now
+    desk:tuple # Key and model that a page began with; '' where the station was started anew under an open page
+)->str: # The key
+    "Refuse a page that is older than the station or its model: what it shows does not hold any more"
     if not desk: raise UserError('the station was started anew, and nothing was saved: reload the page')
-    return desk
+    key,model = desk
+    if model!=st.model: raise UserError(f'{st.model} was put on, and nothing was saved: reload the page')
+    return key
 
 # %% ../../nbs/87_station.page.ipynb #ec769392
 def _drawn_on(page): return [page.state, page.picture, page.decision, page.near, page.queue]
@@ -208,20 +217,22 @@ def _wire_start(gr, ui, page):
         desk = desk_key(kept)
         name = name_of(request, (kept or {}).get('who', ''))
         field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
-        view = view_of(page.st, new_desk(), desk, name)
-        may = is_engineer(request)
-        slider,button = gr.update(value=page.st.t, interactive=may),gr.update(visible=may)
-        return desk, dict(desk=desk, who=name), field, *view, _drawn(), about_html(page.st), slider, button
-    def called(who, desk): return dict(desk=desk, who=printable(who or '', 60))
+        st,may = page.st,is_engineer(request)
+        rescore(st, noop) # a tray that was on its way while another model was put on
+        view = view_of(st, new_desk(), (desk,st.model), name)
+        slider,button = gr.update(value=st.t, interactive=may),gr.update(visible=may)
+        return ((desk,st.model), dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), slider, button,
+                rates_html(st, st.t), piece('title', model=st.model, login=page.login))
+    def called(who, desk): return dict(desk=desk[0] if desk else '', who=printable(who or '', 60))
     ui.load(start, page.kept, [page.desk, page.kept, page.who, *_drawn_on(page), page.drawn, page.about, page.t,
-                                page.set], **_QUIET)
+                               page.set, page.rates, page.title], **_QUIET)
     page.who.change(called, [page.who, page.desk], page.kept, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0028
 def _score_tray(st, desk, files, progress, extra=''):
     "The first two hashes (enough to tell one picture from several), and the message"
     def tick(n): progress((n,len(files)), desc='scoring', unit='pictures')
-    hashes,bad = take_in(st, known_desk(desk), files, tick)
+    hashes,bad = take_in(st, known_desk(st, desk), files, tick)
     return hashes[:2], says_html(took_text(hashes, bad, extra), bool(bad))
 
 def _score_dropped(st, desk, files, progress):
@@ -252,9 +263,10 @@ def _wire_folder(gr, page):
     "A folder is opened"
     @guarded
     def opened(_, desk, root, sub, progress=gr.Progress()):
-        files,n = files_below(page.st, root, sub)
+        st = page.st
+        files,n = files_below(st, root, sub)
         extra = f'the first {len(files):,} of {n:,}' if n>len(files) else ''
-        return _score_tray(page.st, desk, [(path,path.name) for path in files], progress, extra)
+        return _score_tray(st, desk, [(path,path.name) for path in files], progress, extra)
     scored = page.open.click(opened, [page.nothing, page.desk, page.root, page.sub], [page.new, page.says],
                              show_progress_on=page.says, **_BUSY)
     _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
@@ -276,17 +288,16 @@ def pressed_of(text:str)->dict: # What the browser says: `n` of its key, `shown`
 # %% ../../nbs/87_station.page.ipynb #4f62a73a
 def _wire_verdicts(gr, page):
     "Pass, look or reject"
-    st = page.st
     @guarded
-    def give(state, desk, who, pressed, verdict):
+    def give(state, st, desk, who, pressed, verdict):
         if not pressed['shown']: raise UserError('not counted: no picture was on the screen')
         more,t = (pressed['known'],pressed['about']),st.t
-        state = judge(st, state, known_desk(desk), who, t, pressed['shown'], verdict, *more)
+        state = judge(st, state, known_desk(st, desk), who, t, pressed['shown'], verdict, *more)
         return state, machine_html(st, pressed['shown'], who, t)*st.judge_first
     def judged(verdict):
         def answer(state, desk, who, sent, request:gr.Request):
-            who,pressed = name_of(request, who),pressed_of(sent)
-            state,said = give(state, desk, who, pressed, verdict)
+            st,who,pressed = page.st,name_of(request, who),pressed_of(sent)
+            state,said = give(state, st, desk, who, pressed, verdict)
             if pressed['more']: return state, said, *[gr.skip()]*4, _drawn(pressed['n'])
             state,*view = view_of(st, state, desk, who)
             return state, said, *view, _drawn(pressed['n'])
@@ -303,12 +314,14 @@ def _wire_steps(gr, page):
     def by(n):
         @guarded
         def step(state, desk, who, request:gr.Request):
-            return step_desk(page.st, state, desk, page.st.t, n, name_of(request, who)), ''
+            st = page.st
+            return step_desk(st, state, known_desk(st, desk), st.t, n, name_of(request, who)), ''
         return step
     @guarded
     def taken(state, desk, who, request:gr.Request):
-        known_desk(desk)
-        state,said = undo_last(page.st, state, name_of(request, who))
+        st = page.st
+        known_desk(st, desk)
+        state,said = undo_last(st, state, name_of(request, who))
         return state, says_html(said)
     for move,does in (('next',by(1)),('prev',by(-1)),('undo',taken)):
         _then_draw(gr, page, page[move].click(does, asks, gives, **_QUIET), True)
@@ -316,21 +329,23 @@ def _wire_steps(gr, page):
 # %% ../../nbs/87_station.page.ipynb #36839878
 def _wire_choices(gr, page):
     "A part of the list, a list, the threshold"
-    def pick(state, picked): return state | dict(hash=picked if HASH.fullmatch(str(picked)) else None)
-    def turn(state, name): return state | dict(list='looks' if name=='looks' else 'mine', hash=None)
-    picked = '(s,_) => [s,window.stationPick]'
-    _then_draw(gr, page, page.pick.click(pick, [page.state, page.shown], page.state, js=picked, **_QUIET), True)
-    _then_draw(gr, page, page.list.input(turn, [page.state, page.list], page.state, **_QUIET))
+    def pick(state, picked): return state | dict(hash=picked if HASH.fullmatch(str(picked)) else None), ''
+    def turn(state, name): return state | dict(list='looks' if name=='looks' else 'mine', hash=None), ''
+    picked,gives = '(s,_) => [s,window.stationPick]',[page.state, page.oops] # what was said was about another part
+    _then_draw(gr, page, page.pick.click(pick, [page.state, page.shown], gives, js=picked, **_QUIET), True)
+    _then_draw(gr, page, page.list.input(turn, [page.state, page.list], gives, **_QUIET))
 
 def _wire_threshold(gr, page):
     "The slider shows, and the button sets"
     def slide(t): return rates_html(page.st, t)
     @guarded
-    def moved(state, t, who, request:gr.Request):
+    def moved(state, desk, t, who, request:gr.Request):
+        st = page.st
         if not is_engineer(request): raise UserError('not set: an engineer sets the threshold')
-        return state, says_html(page.st.move(name_of(request, who), t))
+        known_desk(st, desk)
+        return state, says_html(st.move(name_of(request, who), t))
     page.t.change(slide, page.t, page.rates, trigger_mode='always_last', **_QUIET)
-    done = page.set.click(moved, [page.state, page.t, page.who], [page.state, page.oops], **_QUIET)
+    done = page.set.click(moved, [page.state, page.desk, page.t, page.who], [page.state, page.oops], **_QUIET)
     _then_draw(gr, page, done)
 
 # %% ../../nbs/87_station.page.ipynb #7c0b72eb
@@ -352,6 +367,30 @@ def _wire_pages(gr, page):
     page.log.select(log, None, page.log_page, **_QUIET)
     page.book.select(book, None, page.book_page, **_QUIET)
 
+# %% ../../nbs/87_station.page.ipynb #3c6416f5
+def _put_on(page, name, who, may):
+    "Put on one of the runs that the page offers; what happened, in words"
+    if not may: raise UserError('not put on: an engineer puts a model on')
+    there = {o['path'].name:o['path'] for o in candidates(page.st)[0]}
+    if name not in there: raise UserError(f'not put on: {printable(name, 40)} is none of the runs on this page')
+    old,page.st = page.st.model,put_on(page.st, there[name], who)
+    page.renew()
+    return f'{page.st.model} was put on in place of {old}. Reload the page'
+
+def _wire_models(gr, page):
+    "The runs beside the one at work, and the button that puts one on"
+    def show(request:gr.Request):
+        try: return models_html(page.st, is_engineer(request))
+        except (UserError,OSError) as e: return fault_html(e)
+    @guarded
+    def put(state, name, who, request:gr.Request):
+        return state, says_html(_put_on(page, name, name_of(request, who), is_engineer(request)))
+    page.models.select(show, None, page.models_page, **_QUIET)
+    named,gives = '(s,_,w) => [s,window.stationPut,w]',[page.state, page.models_said]
+    done = page.put.click(put, [page.state, page.shown, page.who], gives, js=named, concurrency_limit=1,
+                          show_progress_on=page.models_said, **_BUSY)
+    done.then(show, None, page.models_page, **_QUIET)
+
 # %% ../../nbs/87_station.page.ipynb #c0037
 def build_ui(
     st:Station, # What is served
@@ -370,25 +409,27 @@ def build_ui(
         _wire_choices(gr, page)
         _wire_threshold(gr, page)
         _wire_pages(gr, page)
+        if 'models' in page: _wire_models(gr, page)
+    ui.station_page = page
     return ui.queue(default_concurrency_limit=8)
 
 # %% ../../nbs/87_station.page.ipynb #c0041
-def _tables_app(st):
+def _tables_app(page):
     "An application with the pictures at full resolution and the two tables of verdicts"
     from fastapi import FastAPI
     from starlette.responses import FileResponse, PlainTextResponse, Response
     app = FastAPI(**_CLOSED)
     @app.get('/picture/{h}.png')
     def picture(h:str):
-        try: return Response(full_picture(st, h), media_type='image/png')
+        try: return Response(full_picture(page.st, h), media_type='image/png')
         except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
     @app.get('/{name}.csv')
     def table(name:str):
-        try: path = export_verdicts(st.v)
+        try: path = export_verdicts(page.st.v)
         except (UserError,OSError) as e: return PlainTextResponse(f'The tables cannot be written: {e}', 507)
         if name!='verdicts': path = path.with_name('journal.csv')
         return FileResponse(path, filename=path.name, media_type='text/csv')
-    _add_api(app, st)
+    _add_api(app, page)
     return app
 
 _CLOSED = dict(docs_url=None, redoc_url=None, openapi_url=None) # No pages about the application itself
@@ -425,7 +466,7 @@ async def _body_of(request, most):
         if len(content)>most: raise ImageError(f'over the limit of {most/1e6:g} MB')
     return bytes(content)
 
-def _add_api(app, st):
+def _add_api(app, page): # Anything with the station of the moment as `st`
     "The addresses for programs"
     from starlette.concurrency import run_in_threadpool
     from starlette.requests import Request
@@ -434,10 +475,10 @@ def _add_api(app, st):
     async def score(request:Request):
         async with places:
             try:
-                content = await _body_of(request, int(st.max_mb*1e6))
-                return JSONResponse(await run_in_threadpool(score_one, st, content))
+                content = await _body_of(request, int(page.st.max_mb*1e6))
+                return JSONResponse(await run_in_threadpool(score_one, page.st, content))
             except (ImageError,UserError) as e: return JSONResponse(dict(detail=str(e)), 422)
-    async def document(request:Request): return JSONResponse(openapi(st))
+    async def document(request:Request): return JSONResponse(openapi(page.st))
     app.add_route(SCORE, score, methods=['POST'])
     app.add_route(OPENAPI, document, methods=['GET'])
 
@@ -456,14 +497,17 @@ def make_app(
     limit = 2*st.max_mb # MB; what is a little too large is refused by its name, on the page
     gr = _gradio()
     ui = build_ui(st, bool(token or users))
+    page = ui.station_page
     ui.has_launched = True # Without it a mounted page does not check which files a visitor names
     theme = gr.themes.Base(font=['system-ui','sans-serif'], font_mono=['ui-monospace','monospace'], radius_size='md')
     closed = dict(_CLOSED) # A copy, because Gradio adds to it
-    app = gr.mount_gradio_app(_tables_app(st), ui, path='/', app_kwargs=closed, theme=theme,
+    app = gr.mount_gradio_app(_tables_app(page), ui, path='/', app_kwargs=closed, theme=theme,
                               css=read_static('station.css'), head=page_head(), footer_links=[], run_history=False,
                               max_file_size=int(limit*1e6), ssr_mode=False, pwa=False, mcp_server=False,
                               show_error=False)
-    return Gate(app, token, users, hosts, max_file=limit, temp=temp, roles=roles, role=role)
+    gate = Gate(app, token, users, hosts, max_file=limit, temp=temp, roles=roles, role=role)
+    page.renew = gate.renew
+    return gate
 
 # %% ../../nbs/87_station.page.ipynb #c0046
 def _claim(host, port):
@@ -529,6 +573,12 @@ def _url(host, port, tls):
     name = f'[{host}]' if ':' in host else host
     return f"http{'s' if tls else ''}://{name}:{port}/"
 
+def _say_put_on(st, tell):
+    "A start names its run, which may be another than the one that was put on last"
+    for o in models_put_on(st.v).head(1).itertuples():
+        if o.new!=st.model: tell(f'{o.who} put on {o.new} at {o.time}; this start serves {st.model}')
+
+# %% ../../nbs/87_station.page.ipynb #c27714f9
 def _say_access(may, users, host, tls, tell):
     "Say who may do what, and who could read along"
     tell(may)
@@ -574,6 +624,7 @@ def serve_station(
     _claimed(host, port)
     st = Station(run if is_bundle(run) else open_run(run), verdicts, folders, tell=tell, **kwargs)
     rescore(st, tell)
+    _say_put_on(st, tell)
     _say_access(may, users, host, tls_cert, tell)
     station_log(st.v.path)
     with upload_folder() as temp:

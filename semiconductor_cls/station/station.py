@@ -8,6 +8,7 @@ __all__ = ['MOST_TRAINING', 'NOT_IN_BUNDLE', 'model_name', 'features', 'far_limi
 
 # %% ../../nbs/83_station.station.ipynb #c0002
 import logging, threading
+from copy import copy
 from collections import OrderedDict
 from operator import itemgetter
 from pathlib import Path
@@ -205,7 +206,7 @@ def _of_run(run, tell): # A `Run`
     "What a station knows of a run"
     ex,sets = open_explainer(run),_known_sets(run)
     return dict(name=run.path.name, ex=ex, model=model_name(run), index=open_index(run, ex, tell), sets=sets,
-                trade=trade(*sets['valid']), engine='torch', whole=True)
+                trade=trade(*sets['valid']), engine='torch', whole=True, run=run)
 
 def _of_bundle(path, tell):
     "What a station knows of a bundle"
@@ -214,7 +215,7 @@ def _of_bundle(path, tell):
     if '@' not in name: name = f'{name}@{ex.scorer.key[:10]}' # of 0.4 and before: by its seal
     tell(f'{path}: {NOT_IN_BUNDLE}')
     return dict(name=Path(path).name, ex=ex, model=name, index=dict(F=np.zeros((0,1)), far=-1.), sets={}, trade=None,
-                engine=engine, whole=False)
+                engine=engine, whole=False, run=None)
 
 # %% ../../nbs/83_station.station.ipynb #c0033
 class Station:
@@ -236,14 +237,18 @@ class Station:
         check_window(window)
         self.roots = _allowed(folders)
         known = _of_bundle if alone else _of_run
-        self.__dict__.update(known(run, tell)) # name ex model index sets trade engine whole
+        self.take(known(run, tell))
         self.v = Verdicts(verdicts)
         self.book,self.heat = Book(self.v.path),self.whole and heat and not (judge_first or round_of)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
-        self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
         self.judge_first = judge_first or bool(round_of)
         self.round,n = begin_round(self.v, self.model, round_of) if round_of else ('',0)
         if round_of: tell(f'{self.round}: {counted(n, "part")}, blind; semicls agree {verdicts} reads the answers')
+
+    def take(self, known): # name ex model index sets trade engine whole run, from a run or a bundle
+        "Work with this model, by its own decision"
+        self.__dict__.update(known)
+        self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
         self.lo,self.threshold = self.ex.cuts
         self.origin = self.engine,self.ex.cuts.id # Engine, decision
 
@@ -267,6 +272,16 @@ def move(self:Station,
     said = f'{printable(who, 60)} moved the threshold from {old:.3f} to {t:.3f}'
     logging.getLogger('semicls.station').info(said)
     return said
+
+# %% ../../nbs/83_station.station.ipynb #ac4700ca
+@patch
+def with_run(self:Station,
+    run # Another finished run, of one model or of a committee
+)->Station: # It shares the verdicts, the limits and the defect book
+    "The same station with another model"
+    new = copy(self)
+    new.take(_of_run(run if isinstance(run, Run) else open_run(run), noop))
+    return new
 
 # %% ../../nbs/83_station.station.ipynb #5e7e040d
 def word_of(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
            'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'add_seen', 'about_of',
-           'add_verdict', 'take_back', 'verdicts_of', 'moves', 'move_threshold', 'waiting', 'find_parts', 'outlived',
-           'begin_round', 'journal', 'training_table', 'export_verdicts']
+           'add_verdict', 'take_back', 'verdicts_of', 'moves', 'move_threshold', 'models_put_on', 'note_put_on',
+           'waiting', 'find_parts', 'outlived', 'begin_round', 'journal', 'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -58,6 +58,7 @@ create table if not exists verdict (
     time text not null, verdict text not null check (verdict in ('pass','look','reject')),
     score real not null, threshold real not null,
     engine text not null default '', scored_at text not null default '', decision_id text not null default '',
+    round text not null default '',
     lot text not null default '', serial text not null default '', remark text not null default '',
     defect_type text not null default '', why_look text not null default '');
 create index if not exists verdict_hash on verdict (hash);
@@ -66,6 +67,8 @@ create table if not exists taken_back (
 create table if not exists moved (
     id integer primary key, time text not null, who text not null, model text not null, decision_id text not null,
     old real not null, new real not null);
+create table if not exists put_on (
+    id integer primary key, time text not null, who text not null, old text not null, new text not null);
 create view if not exists standing as select * from verdict where id not in (select verdict from taken_back);
 """
 VERDICTS = ['pass','look','reject']
@@ -83,11 +86,15 @@ def _add_since(db):
         db.execute(_FILL_SINCE)
 
 # %% ../../nbs/82_station.verdicts.ipynb #d4753e49
+_FILL_ROUND = """update verdict set round=coalesce((select s.desk from seen s where s.hash=verdict.hash
+    and s.desk like 'round-%' and s.since<verdict.id order by s.since desc limit 1), '')"""
+
 def _add_origin(db):
     "Verdicts of earlier versions do not say what scored the picture, by which decision, and what `CARRIED` names"
     columns = [o['name'] for o in db.execute('pragma table_info(verdict)')]
-    for name in ('engine','scored_at','decision_id',*CARRIED):
+    for name in ('engine','scored_at','decision_id','round',*CARRIED):
         if name not in columns: db.execute(f"alter table verdict add column {name} text not null default ''")
+    if 'round' not in columns: db.execute(_FILL_ROUND)
 
 # %% ../../nbs/82_station.verdicts.ipynb #a891a5d0
 def _make_tables(db)->bool: # Whether the disk can keep the log
@@ -109,10 +116,12 @@ _SOUND = dict( # What holds for each row of a table
         and hash in (select hash from image)""",
     verdict=f"""{_A_HASH} and typeof(score)='real' and score between 0 and 1 and typeof(threshold)='real'
         and typeof(model)='text' and typeof(time)='text' and typeof(who)='text' and trim(who)!=''
+        and (round='' or round glob 'round-[1-9]*')
         and {' and '.join(f"typeof({o})='text' and length({o})<={n}" for o,n in CARRIED.items())}
         and hash in (select hash from image)""",
     moved="""typeof(time)='text' and trim(who)!='' and typeof(model)='text' and typeof(decision_id)='text'
         and old between 0 and 1.001 and new between 0 and 1.001""",
+    put_on="typeof(time)='text' and trim(who)!='' and typeof(old)='text' and typeof(new)='text'",
     taken_back="typeof(time)='text' and trim(who)!='' and verdict in (select id from verdict)")
 
 # %% ../../nbs/82_station.verdicts.ipynb #4bb49658
@@ -262,8 +271,9 @@ def about_of(
 
 # %% ../../nbs/82_station.verdicts.ipynb #de618351
 _ADD_VERDICT = f"""insert into verdict
-    (hash, model, who, time, verdict, score, threshold, engine, decision_id, {', '.join(CARRIED)}, scored_at)
-    select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :{', :'.join(CARRIED)},
+    (hash, model, who, time, verdict, score, threshold, engine, decision_id, round, {', '.join(CARRIED)}, scored_at)
+    select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round,
+        :{', :'.join(CARRIED)},
         coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model), '')
     where not exists (select 1 from standing where hash=:hash and id>:known)"""
 _LATEST = 'select who, verdict from standing where hash=? order by id desc limit 1'
@@ -288,13 +298,14 @@ def add_verdict(
     known:int=None, # Number of the last verdict that was on the screen, 0 for none; `None` if it does not matter
     engine:str='', # What the network ran on
     decision_id:str='', # Of the run, see `Run.decisions`
-    about:dict=None # See `CARRIED`
+    about:dict=None, # See `CARRIED`
+    round:str='' # The blind round that it belongs to, see `begin_round`
 )->int: # Number of the verdict
     "Write down a verdict, for good"
     who = _judge(who, verdict)
     image_path(v, h)
     row = dict(hash=h, model=model, who=who, time=now(), verdict=verdict, score=float(score),
-               threshold=float(threshold), engine=engine, decision_id=decision_id,
+               threshold=float(threshold), engine=engine, decision_id=decision_id, round=round,
                known=2**62 if known is None else int(known), **about_of(about, verdict))
     with v.db() as db:
         added = db.execute(_ADD_VERDICT, row)
@@ -304,7 +315,7 @@ def add_verdict(
 
 # %% ../../nbs/82_station.verdicts.ipynb #aef5642c
 _TAKE_BACK = """insert into taken_back (verdict, who, time) select max(id), who, :time from standing
-    where who=:who and model=:model group by who"""
+    where who=:who and model=:model and round=:round group by who"""
 _TAKEN = """select r.hash, r.verdict,
     coalesce((select s.name from seen s where s.hash=r.hash order by s.id desc), '') name
     from verdict r where r.id=?"""
@@ -312,12 +323,13 @@ _TAKEN = """select r.hash, r.verdict,
 def take_back(
     v:Verdicts,
     who:str, # The inspector
-    model:str # Of the station; verdicts about the scores of another one stay
+    model:str, # Of the station; verdicts about the scores of another one stay
+    round:str='' # The blind round that is on; what was said in another one stays
 )->dict: # `hash verdict name` of what does not count any more
     "The last verdict of a person counts no more"
     who = printable(who, 60)
     with v.db() as db:
-        done = db.execute(_TAKE_BACK, dict(who=who, model=model, time=now()))
+        done = db.execute(_TAKE_BACK, dict(who=who, model=model, time=now(), round=round))
         if not done.rowcount: raise UserError(f'nothing to take back: no verdict of {who or "nobody"} stands')
         return dict(db.execute(_TAKEN, [done.lastrowid]).fetchone())
 
@@ -352,6 +364,22 @@ def move_threshold(
     added = 'insert into moved (time, who, model, decision_id, old, new) values (?,?,?,?,?,?)'
     with v.db() as db: db.execute(added, row)
 
+# %% ../../nbs/82_station.verdicts.ipynb #73be6b7c
+def models_put_on(v:Verdicts)->pd.DataFrame: # `id time who old new`, newest first
+    "Which models were put on while the station ran"
+    return v.read('select * from put_on order by id desc')
+
+def note_put_on(
+    v:Verdicts,
+    who:str, # The engineer
+    old:str, # Name of the model before
+    new:str # Name of the model now
+):
+    "Write down that another model was put on"
+    who = printable(who, 60)
+    if not who: raise UserError('your name is missing: a model is put on by a person')
+    with v.db() as db: db.execute('insert into put_on (time, who, old, new) values (?,?,?,?)', [now(), who, old, new])
+
 # %% ../../nbs/82_station.verdicts.ipynb #c0038
 WAITS = """s.desk=:desk and not exists
     (select 1 from standing r where r.hash=s.hash and r.id>s.since)"""
@@ -367,7 +395,7 @@ _QUEUE = f"""select s.hash, coalesce(s.name, '') name, s.score, count(*) over ()
     order by exists {_BACK} desc, abs(s.score-:t), s.id limit :n"""
 _ROUND = """select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total, 0 known from seen s
     where s.model=:model and s.desk=:desk and not exists
-        (select 1 from standing r where r.hash=s.hash and r.id>s.since and r.who=:who)
+        (select 1 from standing r where r.hash=s.hash and r.round=s.desk and r.who=:who)
     order by substr(s.hash, 1+cast(substr(:desk, 7) as int)%60) limit :n"""
 
 # %% ../../nbs/82_station.verdicts.ipynb #015d5899
@@ -434,7 +462,7 @@ def begin_round(
     "The next round; one that nobody has begun is the next one still"
     k = int(v.read("select coalesce(max(cast(substr(desk, 7) as int)), 0) k from seen where desk like 'round-%'").k[0])
     last = f'round-{k}'
-    begun = v.read('select 1 from seen s join standing r on r.hash=s.hash and r.id>s.since where s.desk=?', [last])
+    begun = v.read('select 1 from seen s join standing r on r.hash=s.hash and r.round=s.desk where s.desk=?', [last])
     parts = v.read(_PARTS.format("like 'round-%'"), [model]).drop_duplicates('hash')
     if k and not len(begun) and len(parts): return last, len(parts)
     if not len(parts):
@@ -449,7 +477,7 @@ _JOURNAL = f"""select r.time, r.who, r.verdict,
     coalesce((select s.name from seen s where s.hash=r.hash order by s.id desc limit 1), '') name,
     r.score, r.threshold, r.model, r.hash sha256,
     (select b.time from taken_back b where b.verdict=r.id) taken_back, r.engine, r.scored_at, r.decision_id,
-    r.{', r.'.join(CARRIED)} from verdict r order by r.id"""
+    r.round, r.{', r.'.join(CARRIED)} from verdict r order by r.id"""
 
 def journal(v:Verdicts)->pd.DataFrame: # A row a verdict, columns as in `_JOURNAL`
     "Every verdict, the oldest first"

@@ -42,7 +42,7 @@
   function look(answer) {
     const now = answer.headers.get('x-station');
     boot = boot || now;
-    if (now && now !== boot) warn('The station was started anew. Reload the page.', true);
+    if (now && now !== boot) warn('The station was started anew, or has another model. Reload the page.', true);
     else if (answer.status === 401) warn('You are signed out. Reload the page, and sign in.', true);
     else if (now) warn('');
   }
@@ -328,6 +328,11 @@
     const row = e.target.closest?.('[data-pick]');
     if (row) enqueue('pick', {pick: row.dataset.pick});
     if (row?.closest('#found')) document.querySelector('[role=tab]')?.click();
+    const put = e.target.closest?.('[data-put]');
+    if (put) {
+      window.stationPut = put.dataset.put;
+      document.getElementById('put').click();
+    }
     const square = e.target.closest?.('[data-machine]');
     if (square) seekSquare(square);
     const type = e.target.closest?.('[data-type]');

@@ -1,0 +1,102 @@
+"A blind round at the page: two people, two rounds, and the kappas that scikit-learn finds in the journal"
+from pathlib import Path
+import pandas as pd, pytest
+pytest.importorskip('gradio')
+pytest.importorskip('pytorch_grad_cam')
+from sklearn.metrics import cohen_kappa_score
+from browser import *
+from conftest import Server, journal_of
+from semiconductor_cls.base.run import open_run
+from semiconductor_cls.base.table import read_csv, write_csv
+from semiconductor_cls.station.station import model_name
+from semiconductor_cls.station.verdicts import Verdicts, add_image, add_seen
+
+N = 6 # Parts of a round
+KEYS = dict(Ann=['prprpr','prprpp'], Bob=['prprrr','lrprpp']) # of each round, about the parts by their hash
+WORDS = dict(p='pass', r='reject', l='look')
+
+def scored(place, v):
+    "A folder of verdicts with scored parts; their labels, as a table"
+    run,v = open_run(place/'runs/a'),Verdicts(place/v)
+    rows = read_csv(run.file('preds_test.csv')).head(2*N)
+    for o in rows.itertuples():
+        h = add_image(v, Path(o.path).read_bytes(), 'BMP', {})
+        add_seen(v, h, model_name(run), 'desk', Path(o.path).name, o.p_defect)
+    hashes = v.read('select hash from seen order by id').hash
+    write_csv(pd.DataFrame(dict(sha256=hashes, label=rows.label)), v.path/'gold.csv')
+    return v
+
+def sees_nobody(page, other):
+    "No word, score or map of the machine, no verdict of somebody else, on any page"
+    text = page.inner_text('.gradio-container')
+    for words in (other, 'PASS\n', 'REJECT\n'): assert words not in text
+    assert page.locator('#picture img.heat, .stands, #near figure, .queue .chip, .queue .s:not(:empty)').count()==0
+    assert not any(page.is_visible(o) for o in ('#drop','#list','#heat'))
+    for name,there in (('Search','#squares .says'), ('Verdicts','#log .says')):
+        page.get_by_role('tab', name=name).click()
+        page.wait_for_selector(there)
+        assert 'in a blind round' in page.inner_text(there) and other not in page.inner_text('.gradio-container')
+    page.get_by_role('tab', name='Inspect').click()
+
+def work(page, keys, size):
+    "Judge the whole round by keyboard, with one verdict taken back; the parts in the order in which they came"
+    page.set_viewport_size(dict(width=size[0], height=size[1]))
+    waits(page, N)
+    fits(page, size[0])
+    order = page.evaluate('[...document.querySelectorAll("#queue li")].map(o => o.dataset.pick)')
+    ranks = {h:i for i,h in enumerate(sorted(order))}
+    press(page, 'l' if keys[ranks[order[0]]]!='l' else 'p')
+    answered(page)
+    page.keyboard.press('u')
+    on_desk(page, order[0])
+    oops(page, 'Taken back')
+    assert 'stands' not in page.inner_text('#oops')
+    waits(page, N)
+    for k in range(N):
+        page.keyboard.press(keys[ranks[shown(page)]])
+        answered(page)
+    page.wait_for_function('document.querySelector("#queue").innerText.includes("you have judged all")')
+    assert 'Thank you' in page.inner_text('#picture')
+    return order
+
+def test_a_blind_round_of_two_people_and_its_kappas(place, chrome, tmp_path, semicls):
+    v,orders = scored(place, 'round'),[]
+    for k in range(2):
+        with Server(place, '--verdicts', 'round', '--folders', 'parts', '--round', str(N), run='a') as s:
+            ann,bob = (Inspector(chrome, s.url, o).page for o in ('Ann','Bob'))
+            orders.append(work(ann, KEYS['Ann'][k], SIZES[k]))
+            sees_nobody(bob, 'Ann')
+            work(bob, KEYS['Bob'][k], SIZES[2])
+            bob.keyboard.press('u') # once more, at the end
+            waits(bob, 1)
+            bob.keyboard.press(KEYS['Bob'][k][sorted(orders[0]).index(shown(bob))])
+            answered(bob)
+            said = journal_of(s)
+            s.quiet()
+    assert set(orders[0])==set(orders[1]) and orders[0]!=orders[1], 'the same parts in another order'
+    said = said[said.taken_back==''].sort_values(['round','who','sha256'])
+    want = [WORDS[key] for k in range(2) for who in KEYS for key in KEYS[who][k]]
+    assert said.verdict.tolist()==want and len(said)==4*N
+
+    made = semicls('agree', place/'round', '--gold', v.path/'gold.csv')
+    assert made.returncode==0, made.err
+    found = pd.read_csv(tmp_path/'agreement.csv').set_index(['kind','between']).kappa
+    ann,bob = (said[said.who==o] for o in ('Ann','Bob'))
+    assert found['between','Ann and Bob']==pytest.approx(cohen_kappa_score(ann.verdict, bob.verdict))
+    labels = read_csv(v.path/'gold.csv').set_index('sha256').label.map(dict(good='pass', defect='reject'))
+    machine = (said.score>=said.threshold).map({True:'reject', False:'pass'})
+    for who,rows in (('Ann',ann), ('Bob',bob)):
+        assert found['label',who]==pytest.approx(cohen_kappa_score(rows.verdict, labels[rows.sha256]))
+        assert found['machine',who]==pytest.approx(cohen_kappa_score(rows.verdict, machine[rows.index]))
+        first,second = (rows.verdict[rows['round']==f'round-{k}'].to_numpy() for k in (1,2))
+        same,shares = (first==second).mean(),rows.verdict.value_counts(normalize=True)
+        chance = (shares**2).sum() # of two answers of one person (Scott)
+        assert found['within',who]==pytest.approx((same-chance)/(1-chance))
+    page = new_page(chrome)
+    page.goto((tmp_path/'agreement.html').as_uri())
+    for width,height in SIZES:
+        page.set_viewport_size(dict(width=width, height=height))
+        assert page.evaluate('document.documentElement.scrollWidth')<=width
+        page.screenshot(path=tmp_path/f'agree_{width}.png', full_page=True)
+    assert f'{N} parts, 2 people, 2 rounds, {4*N} answers' in page.inner_text('body')
+    assert f"{found['between','Ann and Bob']:.2f}" in page.inner_text('body')
