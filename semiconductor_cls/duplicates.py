@@ -220,7 +220,7 @@ def _aligned(a, b, reach):
 # %% ../nbs/16_duplicates.ipynb #7ee3a6b5
 def _matched(a, b, reach):
     "Two pictures as numbers of one size, laid over each other"
-    a,b = _same_size(*(o.astype(np.float32) for o in (a,b)))    # numbers first: shrinking would round a faint noise away
+    a,b = _same_size(*(o.astype(np.float32) for o in (a,b)))    # first: shrinking would round faint noise away
     return _aligned(a, b, reach)
 
 # %% ../nbs/16_duplicates.ipynb #c0033

@@ -82,6 +82,6 @@ def main():
     planted = pd.concat(all_planted)
     planted[['jpeg','how']] = planted.kind.str.extract(r'^(no JPEG|JPEG \d+) (\w+)$')
     print(f'{wrong} of {n:,} different parts were called copies: {1000*wrong/n:.2f} in 1,000')
-    for by in (['jpeg'], ['how','jpeg'], ['noise','jpeg'], ['designs','noise','jpeg']): print(table(planted, by).to_string())
+    for by in ('jpeg', 'how jpeg', 'noise jpeg', 'designs noise jpeg'): print(table(planted, by.split()).to_string())
 
 if __name__=='__main__': main()
