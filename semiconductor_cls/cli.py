@@ -503,6 +503,7 @@ def eda(
     defect:DEFECT_OPT='defect',
     group:Annotated[Optional[str], _GROUP]=None,
     engine:str='local', # local; ray: on a cluster, with facts and fingerprints in OUT/facts
+    fit:str='squeeze', # How a training will see pictures as squares: squeeze or pad, as --set fit=
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
 ):
@@ -512,7 +513,7 @@ def eda(
     """
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
     if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json)
-    s = _eda_engine(engine, out)(data, out, good, defect, group=group or '')
+    s = _eda_engine(engine, out)(data, out, good, defect, group=group or '', fit=fit)
     risks = *s['shortcuts'],s['small_defects'],s['odd_shapes']
     for line in filter(None, [*s['told'], s['left_out'], *risks]): say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"

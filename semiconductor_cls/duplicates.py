@@ -144,16 +144,23 @@ def _by_tables(x, views, limit, n_tables, reach):
     return np.concatenate(found)
 
 # %% ../nbs/16_duplicates.ipynb #d7e6690e
-_FEW = 2048 # Pictures up to which all pairs are compared
+_FEW = 4096 # Pictures up to which all pairs are compared
+
+def _alike(x, seen, least, block=512): # Yields i, j, cosines
+    "Rows of `x` and later rows of `seen` that are alike beyond `least`"
+    for start in range(0, len(x), block):
+        cosines = x[start:start+block]@seen[start:].T
+        i,j = np.nonzero(cosines>least)
+        i,j = i[j>i],j[j>i]
+        yield i+start, j+start, cosines[i,j]
 
 def _by_all(x, views, limit, more, least=.4):
     "Pairs beyond `limit`, and the `more` best below it: rows (i, j of all views)"
-    n,found,scores = len(x),[],[]
+    n,found,scores = len(x),[np.empty((0,2), int)],[np.empty(0)]
     for view,seen in enumerate([x,*views]):
-        alike = np.triu(x@seen.T, 1)
-        i,j = np.nonzero(alike>least)
-        found.append(np.stack([i,j+view*n], 1))
-        scores.append(alike[i,j])
+        for i,j,cosines in _alike(x, seen, least):
+            found.append(np.stack([i,j+view*n], 1))
+            scores.append(cosines)
     scores = np.concatenate(scores)
     order = np.argsort(-scores, kind='stable')
     n_kept = int((scores>limit).sum())+more
@@ -169,14 +176,15 @@ def _unique_pairs(found, n):
 def propose(
     x:np.ndarray, # (n, 256), from `whiten`
     views=(), # More such arrays, of the same pictures in other views
-    limit:float=.7, # Smallest cosine of a pair
+    limit:float=None, # Smallest cosine of a pair; if `None` .67, and .7 in a set of more than 4,096
     n_tables:int=None, # Sorted tables, each by other bits; see `bands_for`
     reach:int=16, # How far a neighbour is looked for in a table
-    effort:int=50_000 # Of a set of up to 2,048: further pairs below the limit, times pictures
+    effort:int=50_000 # Of a set of up to 4,096: further pairs below the limit, times pictures
 )->np.ndarray: # (m, 3): row numbers of a pair, the smaller first, and the view of the second: 0 as it is, then `views`
     "Pairs that may be copies: alike beyond `limit`, and in a small set the next best"
     n = len(x)
     more = min(n, effort//max(n, 1))
+    if limit is None: limit = .67 if n<=_FEW else .7    # of more pictures more strangers are alike
     found = _by_all(x, views, limit, more) if n<=_FEW else _by_tables(x, views, limit, n_tables, reach)
     return _unique_pairs(found, n)
 
@@ -212,7 +220,7 @@ def _aligned(a, b, reach):
 # %% ../nbs/16_duplicates.ipynb #7ee3a6b5
 def _matched(a, b, reach):
     "Two pictures as numbers of one size, laid over each other"
-    a,b = [o.astype(np.float32) for o in _same_size(a, b)]
+    a,b = _same_size(*(o.astype(np.float32) for o in (a,b)))    # first: shrinking would round faint noise away
     return _aligned(a, b, reach)
 
 # %% ../nbs/16_duplicates.ipynb #c0033
@@ -243,13 +251,8 @@ def _unclipped(a, b):
     return np.flatnonzero((low>2) & (high<253))
 
 # %% ../nbs/16_duplicates.ipynb #c0036
-def mismatch(
-    a:np.ndarray, # Gray pixels
-    b:np.ndarray, # Gray pixels
-    reach:int=4 # Largest shift, pixels
-)->float: # Below 1: perhaps the same photograph
-    "How much of `b` is not `a` shifted and relit, in units of what rounding and recoding may leave"
-    a,b = _matched(a, b, reach)
+def _left(a, b):
+    "How much of `b` is not `a` relit, of pictures that are laid over each other"
     if a.std()<b.std(): a,b = b,a
     some = _unclipped(a, b)[::7]    # they tell as much as all
     if len(some)<150: return np.inf
@@ -261,25 +264,44 @@ def mismatch(
     allowed = np.hypot(.09*fit.std(), 1.1*noise)
     return float(rest/(allowed+.1))
 
+def mismatch(
+    a:np.ndarray, # Gray pixels
+    b:np.ndarray, # Gray pixels
+    reach:int=4 # Largest shift, pixels
+)->float: # Below 1: perhaps the same photograph
+    "How much of `b` is not `a` shifted and relit, in units of what rounding and recoding may leave"
+    return _left(*_matched(a, b, reach))
+
 # %% ../nbs/16_duplicates.ipynb #e1c87576
-def _smooth_places(a, b, share=.6, margin=5):
+def _smooth_places(a, b, share=.7, margin=5):
     "Where neither picture has an edge: places in the row of all pixels"
     blurred = cv2.GaussianBlur(a+b, (0,0), 2)
     steep = np.hypot(cv2.Sobel(blurred, cv2.CV_32F, 1, 0), cv2.Sobel(blurred, cv2.CV_32F, 0, 1))
     steep = cv2.dilate(steep, np.ones((2*margin+1,2*margin+1))).ravel()
     ok = _unclipped(a, b)
     if not len(ok): return ok
-    limit,silent = np.quantile(steep[ok], [share,.02])
-    return ok[steep[ok]<=min(limit, 4*silent)]
+    limit,silent = np.quantile(steep[ok[::5]], [share,.02])
+    return ok[steep[ok]<=min(limit, 6*silent)]
 
 def _noise_at(a, places):
     "What a blurred picture lacks at some places, 0 elsewhere; and its typical size"
     noise = np.zeros(a.size, np.float32)
     if not len(places): return noise, 0.
-    rough = (a-cv2.GaussianBlur(a, (0,0), 2)).ravel()[places]
+    rough = (a-cv2.GaussianBlur(a, (0,0), 3)).ravel()[places]
     rough -= rough.mean()
     noise[places] = rough
     return noise, float(np.median(np.abs(rough)))/.6745
+
+# %% ../nbs/16_duplicates.ipynb #19aa8c44
+def _nearby(a): return cv2.blur(a, (11,11)).ravel() # The mean around each pixel
+
+def _evened(noises, shape, places, most=3):
+    "Noise of two pictures in units of its size nearby, so that all places count alike"
+    known = np.zeros(shape, np.float32)
+    known.ravel()[places] = 1
+    share = _nearby(known)+1e-3
+    sizes = [np.sqrt(_nearby((o*o).reshape(shape))/share+.01) for o in noises]
+    return [np.clip(noise/size, -most, most) for noise,size in zip(noises, sizes)]
 
 # %% ../nbs/16_duplicates.ipynb #fcde5d03
 _AWAY = [-12,-8,-6,0,6,8,12]
@@ -293,6 +315,15 @@ def _correlations(one, two, wide):
     return float(one@two)/size, np.array(away)/size
 
 # %% ../nbs/16_duplicates.ipynb #e21a3a2a
+def _shared(a, b, floor=.02):
+    "`shared_noise` of pictures that are laid over each other"
+    places = _smooth_places(a, b)
+    (one,size),(two,other) = _noise_at(a, places),_noise_at(b, places)
+    one,two = _evened([one,two], a.shape, places)
+    here,away = _correlations(one, two, a.shape[1])
+    limit = max(floor, 5/np.sqrt(len(places)+1), 6*float(np.sqrt(np.mean(away**2))))
+    return (here if max(size, other)>=.5 else np.nan), limit
+
 def shared_noise(
     a:np.ndarray, # Gray pixels
     b:np.ndarray, # Gray pixels
@@ -300,13 +331,7 @@ def shared_noise(
     reach:int=4 # Largest shift, pixels
 )->tuple: # Correlation, and the limit above which the two share their noise; nan where neither has noise
     "Whether two pictures that look alike have the noise of one photograph"
-    a,b = _matched(a, b, reach)
-    places = _smooth_places(a, b)
-    (one,size),(two,other) = _noise_at(a, places),_noise_at(b, places)
-    top = 4*max(size, other)    # what is larger is a speck or a ring, and counts no more than this
-    here,away = _correlations(one.clip(-top, top), two.clip(-top, top), a.shape[1])
-    limit = max(floor, 4/np.sqrt(len(places)+1), 6*float(np.sqrt(np.mean(away**2))))
-    return (here if max(size, other)>=.5 else np.nan), limit
+    return _shared(*_matched(a, b, reach), floor)
 
 # %% ../nbs/16_duplicates.ipynb #388badb9
 _WAYS = [(lambda a: a, lambda a: a[::-1,::-1]), (lambda a: a[:,::-1], lambda a: a[::-1]),
@@ -333,10 +358,10 @@ def is_copy(
     view:int=0 # From `propose`
 )->bool: # Whether both come from one photograph
     "Alike as copies are, and with the noise of one photograph"
-    b = upright(a, b, view)
-    left = mismatch(a, b)
+    a,b = _matched(a, upright(a, b, view), 4)
+    left = _left(a, b)
     if left>=1.1: return False
-    noise,limit = shared_noise(a, b)
+    noise,limit = _shared(a, b)
     return left<.1 if np.isnan(noise) else noise>limit
 
 def gray_of(
@@ -438,7 +463,7 @@ def propose_own(
     n_workers:int=None # Threads; the number of cores if `None`
 )->np.ndarray: # (m, 3): these pairs, and in a set of up to 2,048 those that share what is a part's own
     "More pairs that may be copies: of one design, and alike in what the design does not explain"
-    if len(prints)>_FEW: return proposed
+    if len(prints)>2048: return proposed    # a family is read once more
     own = [_own_pairs(rows, views, load, n_workers) for rows,views in families(prints)]
     return np.unique(np.concatenate([proposed.reshape(-1, 3), *own]), axis=0)
 

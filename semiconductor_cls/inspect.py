@@ -13,6 +13,7 @@ from scipy.stats import fisher_exact
 from .base.errors import *
 from .base.files import *
 from .base.table import *
+from .base.image import FITS
 from .base.run import *
 from .base.page import *
 from .base.issues import *
@@ -100,7 +101,7 @@ def _findings(df, copies):
     return pd.concat([issues_of(df), pd.DataFrame(found, columns=ISSUE_COLS, dtype=object)], ignore_index=True)
 
 # %% ../nbs/17_inspect.ipynb #52cfd7c2
-def _summary(df, found, small, told):
+def _summary(df, found, small, told, fit):
     "What was found, in numbers and sentences"
     return count_classes(df) | count_copies(df) | dict(
         n_not_compared=int((found.kind=='not_compared').sum()),
@@ -109,7 +110,7 @@ def _summary(df, found, small, told):
         always_good=always_good(df),
         shortcuts=shortcuts(df),
         small_defects=small,
-        odd_shapes=odd_shapes(df[df.reason.isna()]),
+        odd_shapes=odd_shapes(df[df.reason.isna()], fit),
         lacks=lacks(df),
         told=told,
         left_out=say_left_out(found.itertuples(index=False)))
@@ -121,6 +122,7 @@ def inspect(
     group:str='', # See `say_groups`
     size:int=128, # Side of the square that a network will see, pixels: that of the recipe `quick`
     find=find_copies, # What reads the files and looks for copies
+    fit:str='squeeze', # How a network will see pictures as squares, one of `FITS`
     **kw # For `read_source`
 )->tuple: # Scanned table with copies; summary; findings as a table
     "Read a source, look at everything, write nothing"
@@ -129,9 +131,9 @@ def inspect(
     told = [o for o in (read_as(df), say_findings(df), say_groups(df, group)) if o]
     df,copies = find(df, n_workers)
     found = _findings(df, copies)
-    small = small_defects(df[df.reason.isna()], size)
+    small = small_defects(df[df.reason.isna()], size, fit)
     if small: found.loc[len(found)] = issue(df.path[has_boxes(df)].iloc[0], 'small_defects', detail=small)
-    summary = _summary(df, found, small, told)
+    summary = _summary(df, found, small, told, fit)
     return df, summary | dict(source=str(src), seconds=round(time.perf_counter()-start, 1)), found
 
 # %% ../nbs/17_inspect.ipynb #c0020
@@ -260,12 +262,14 @@ def run_eda(
     defect:str='defect', # Name of the folder (or label) of defective parts
     n_workers:int=None, # Threads; the number of cores if `None`
     group:str='', # See `say_groups`
-    find=find_copies # What reads the files and looks for copies
+    find=find_copies, # What reads the files and looks for copies
+    fit:str='squeeze' # See `inspect`
 )->dict: # The summary
     "Inspect a source and write down what was found"
     start,out = time.perf_counter(),Path(out)
     if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
-    df,summary,found = inspect(src, n_workers, group, find=find, good=good, defect=defect)
+    if fit not in FITS: raise UserError(f"--fit {fit}: one of {', '.join(FITS)}")
+    df,summary,found = inspect(src, n_workers, group, find=find, fit=fit, good=good, defect=defect)
     with alone_in(out):
         figures = _figures(df, found, out)
         eda_report(out/'report.html', df, summary, found, figures)

@@ -16,11 +16,12 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
-from ..base.image import levels_of
+from ..base.image import inside, levels_of
 from ..base.run import *
 from ..base.pictures import *
 from ..base.issues import *
 from ..base.parts import *
+from ..boxes import image_size
 from ..source import *
 from ..scan import look, read_heads, scan, to_gray
 from ..eda import odd_shapes, shortcuts, small_defects
@@ -45,17 +46,29 @@ def _check_readable(df, removed, data):
     if len(removed): broken = f' ({len(removed)} broken, such as {removed.path.iloc[0]}: {removed.detail.iloc[0]})'
     raise UserError(f'{data}: no readable labelled image{broken}')
 
+# %% ../../nbs/51_jobs.job.ipynb #2898dde5
+def _cached_grays(df, cache): # uint8 (h, w) of each
+    "The pictures of a cache in gray, without the margin that padding gave them"
+    pixels = cache.of(df)
+    def gray(i):
+        size = image_size(df.path.iloc[i]) if cache.fit=='pad' else None
+        left,top,right,bottom = inside(size or (1,1), cache.sz, cache.fit)
+        return to_gray(pixels[i])[top:bottom,left:right]
+    return [gray(i) for i in range(len(df))]
+
 # %% ../../nbs/51_jobs.job.ipynb #26939b38
 def _seen(df, cache):
     "The table with `pixel_hash` and `print` of each picture"
-    if cache.sz<128 or cache.fit!='squeeze': return scan(df, picture_print).rename(columns=dict(also='print'))
-    pixels = cache.of(df)
-    grays = [to_gray(pixels[i]) for i in range(len(df))]
+    if cache.sz<128: return scan(df, picture_print).rename(columns=dict(also='print'))
+    grays = _cached_grays(df, cache)
     rows = pd.Series([hashlib.sha1(o.tobytes(), usedforsecurity=False).hexdigest() for o in grays], df.index)
     twins = df['hash'].groupby(rows).transform('nunique')>1    # equal when small, of unequal bytes
     def full(path): return look(path, levels=cache.levels)['pixel_hash']
     rows[twins] = parallel_map(full, df.path[twins])
-    return df.assign(pixel_hash=rows, print=parallel_map(picture_print, grays), reason=None)
+    def printed(i):
+        fine = min(grays[i].shape)>=96
+        return picture_print(grays[i] if fine else gray_of(df.path.iloc[i], cache.levels))
+    return df.assign(pixel_hash=rows, print=parallel_map(printed, range(len(df))), reason=None)
 
 # %% ../../nbs/51_jobs.job.ipynb #1b1804cc
 def _check_levels(df, cache):

@@ -66,7 +66,7 @@ def _alike(x, y, i, j, limit, step=100_000):
 def propose_joined(
     con, # A DuckDB connection
     prints:np.ndarray, # (n, 256), from `picture_print`
-    limit:float=.7, # As for `propose`, like the next two
+    limit:float=None, # As for `propose`, like the next two
     n_tables:int=None,
     reach:int=16
 )->np.ndarray: # (m, 3), as `propose`
@@ -79,7 +79,7 @@ def propose_joined(
     pairs,as_is = _meetings(con, bits, n, n_tables, reach),whiten(prints)
     for k,view in enumerate(VIEWS):
         some = pairs[pairs[:,1]//n==k]
-        alike = _alike(as_is, whiten(prints, view), some[:,0], some[:,1]%n, limit)
+        alike = _alike(as_is, whiten(prints, view), some[:,0], some[:,1]%n, .7 if limit is None else limit)
         found.append(some[alike])
     return _unique_pairs(np.concatenate(found), n)
 
