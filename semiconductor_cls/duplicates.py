@@ -331,7 +331,8 @@ def shared_noise(
     reach:int=4 # Largest shift, pixels
 )->tuple: # Correlation, and the limit above which the two share their noise; nan where neither has noise
     "Whether two pictures that look alike have the noise of one photograph"
-    return _shared(*_matched(a, b, reach), floor)
+    one,two = _matched(a, b, reach)
+    return _shared(one, two, floor)
 
 # %% ../nbs/16_duplicates.ipynb #388badb9
 _WAYS = [(lambda a: a, lambda a: a[::-1,::-1]), (lambda a: a[:,::-1], lambda a: a[::-1]),
