@@ -425,6 +425,7 @@ def _tables_app(page):
         except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
     @app.get('/{name}.csv')
     def table(name:str):
+        if page.st.round: return PlainTextResponse(f'blind {page.st.round}: the tables come after it', 403)
         try: path = export_verdicts(page.st.v)
         except (UserError,OSError) as e: return PlainTextResponse(f'The tables cannot be written: {e}', 507)
         if name!='verdicts': path = path.with_name('journal.csv')
