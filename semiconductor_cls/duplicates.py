@@ -146,6 +146,8 @@ def _by_tables(x, views, limit, n_tables, reach):
 # %% ../nbs/16_duplicates.ipynb #d7e6690e
 _FEW = 4096 # Pictures up to which all pairs are compared
 
+def _least(n): return .67 if n<=_FEW else .7    # Smallest cosine of a pair: of more pictures more strangers are alike
+
 def _alike(x, seen, least, block=512): # Yields i, j, cosines
     "Rows of `x` and later rows of `seen` that are alike beyond `least`"
     for start in range(0, len(x), block):
@@ -184,7 +186,7 @@ def propose(
     "Pairs that may be copies: alike beyond `limit`, and in a small set the next best"
     n = len(x)
     more = min(n, effort//max(n, 1))
-    if limit is None: limit = .67 if n<=_FEW else .7    # of more pictures more strangers are alike
+    if limit is None: limit = _least(n)
     found = _by_all(x, views, limit, more) if n<=_FEW else _by_tables(x, views, limit, n_tables, reach)
     return _unique_pairs(found, n)
 
@@ -220,7 +222,7 @@ def _aligned(a, b, reach):
 # %% ../nbs/16_duplicates.ipynb #7ee3a6b5
 def _matched(a, b, reach):
     "Two pictures as numbers of one size, laid over each other"
-    a,b = _same_size(*(o.astype(np.float32) for o in (a,b)))    # first: shrinking would round faint noise away
+    a,b = _same_size(a.astype(np.float32), b.astype(np.float32))    # first: shrinking would round faint noise away
     return _aligned(a, b, reach)
 
 # %% ../nbs/16_duplicates.ipynb #c0033
@@ -457,6 +459,8 @@ def _own_pairs(rows, views, load, n_workers):
     return np.column_stack([rows[i], rows[j], views[i]^views[j]])
 
 # %% ../nbs/16_duplicates.ipynb #ef30425b
+_FEW_OWN = 2048 # Pictures up to which this is done: each of a family is read once more
+
 def propose_own(
     proposed:np.ndarray, # From `propose`
     prints:np.ndarray, # (n, 256), from `picture_print`
@@ -464,7 +468,7 @@ def propose_own(
     n_workers:int=None # Threads; the number of cores if `None`
 )->np.ndarray: # (m, 3): these pairs, and in a set of up to 2,048 those that share what is a part's own
     "More pairs that may be copies: of one design, and alike in what the design does not explain"
-    if len(prints)>2048: return proposed    # a family is read once more
+    if len(prints)>_FEW_OWN: return proposed
     own = [_own_pairs(rows, views, load, n_workers) for rows,views in families(prints)]
     return np.unique(np.concatenate([proposed.reshape(-1, 3), *own]), axis=0)
 

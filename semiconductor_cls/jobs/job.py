@@ -9,7 +9,6 @@ __all__ = ['add_copies', 'say_copies', 'find_risks', 'prepare', 'summary', 'read
 # %% ../../nbs/51_jobs.job.ipynb #c0002
 import dataclasses, hashlib, time
 import numpy as np, pandas as pd, torch
-from PIL import Image
 from fastai.torch_core import default_device
 from fastcore.basics import noop
 from ..base.errors import *
@@ -222,12 +221,6 @@ def ending(
     status,error = ('interrupted','') if stopped else ('failed',f'{type(e).__name__}: {e}')
     return dict(status=status, finished=now(), error=error)
 
-# %% ../../nbs/51_jobs.job.ipynb #79588b41
-def _file_size(path): # Upright
-    "Width and height of a picture, from its header"
-    with Image.open(path) as im: turned = im.getexif().get(0x112, 1)>4
-    return im.size[::-1] if turned else im.size
-
 # %% ../../nbs/51_jobs.job.ipynb #6826c71f
 def keep_product(
     run:Run, # Where `unlike.safetensors` goes
@@ -239,7 +232,7 @@ def keep_product(
     rows = rows[np.linspace(0, len(rows)-1, min(len(rows), N_ROWS)).round().astype(int)]
     own = df.iloc[rows]
     part = own['hash'] if 'group' not in own else own.group.where(own.group.notna(), own['hash'])
-    sizes = parallel_map(_file_size, own.path, desc='sizes')
+    sizes = parallel_map(image_size, own.path, desc='sizes')
     keep_likeness(run, learn_likeness(np.stack([cache[i] for i in rows]), sizes, part.astype(str).to_numpy()))
 
 # %% ../../nbs/51_jobs.job.ipynb #d259f68a

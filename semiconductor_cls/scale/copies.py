@@ -17,7 +17,7 @@ from ..base.issues import *
 from ..base.parallel import *
 from ..eda import *
 from ..duplicates import *
-from ..duplicates import _FEW, _keys, _stays_first, _table_bits, _unique_pairs
+from ..duplicates import _FEW, _keys, _least, _stays_first, _table_bits, _unique_pairs
 from ..inspect import run_eda
 from .cluster import *
 from .facts import *
@@ -79,7 +79,7 @@ def propose_joined(
     pairs,as_is = _meetings(con, bits, n, n_tables, reach),whiten(prints)
     for k,view in enumerate(VIEWS):
         some = pairs[pairs[:,1]//n==k]
-        alike = _alike(as_is, whiten(prints, view), some[:,0], some[:,1]%n, .7 if limit is None else limit)
+        alike = _alike(as_is, whiten(prints, view), some[:,0], some[:,1]%n, limit or _least(n))
         found.append(some[alike])
     return _unique_pairs(np.concatenate(found), n)
 

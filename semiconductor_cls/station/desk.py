@@ -253,10 +253,11 @@ def queue_html(
     return piece('queue', total=f'{total:,}', order=order, rows=rows, more=f'{rest:,}' if rest>0 else '')
 
 # %% ../../nbs/85_station.desk.ipynb #e2ff23e9
-EMPTY = ('<div class="part" data-hash=""><div class="empty"><b>No picture here yet</b><br>'
-         'Drop or upload pictures.</div></div>')
-DONE = ('<div class="part" data-hash=""><div class="empty"><b>Thank you</b><br>'
-        'You have judged every part of this round.</div></div>')
+def _nothing(title, text):
+    return f'<div class="part" data-hash=""><div class="empty"><b>{title}</b><br>{text}</div></div>'
+
+EMPTY = _nothing('No picture here yet', 'Drop or upload pictures.')
+DONE = _nothing('Thank you', 'You have judged every part of this round.')
 
 def new_desk()->dict: # The state of a browser window
     "A desk with nothing on it"

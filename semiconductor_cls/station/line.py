@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAX_FOUND', 'MAX_RUNS', 'reference', 'came_in', 'drift_html', 'verdicts_html', 'moves_html', 'asked_of',
-           'found_parts', 'squares_html', 'find_html', 'found_html', 'beside', 'candidates', 'models_html']
+           'found_parts', 'squares_html', 'find_html', 'found_html', 'beside', 'compared', 'candidates', 'models_html']
 
 # %% ../../nbs/86_station.line.ipynb #c0002
 import base64, io, json, math
@@ -191,17 +191,24 @@ def beside(st:Station)->list: # Directories, the newest first
     "Other runs in the folder of the station's run"
     own = st.run.path.resolve()
     there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
-    return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)[:MAX_RUNS]
+    return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
+
+def compared(
+    st:Station, # Of a run
+    path # Another run
+)->dict: # `path auc lo hi diff diff_lo diff_hi`, against the station's run
+    "A run beside the one at work; a `UserError` if it did not judge the same test pictures"
+    return compare_runs([st.run.path, path]).iloc[1].to_dict() | dict(path=path)
 
 def candidates(
     st:Station # Of a run
-)->tuple: # Rows `path auc lo hi diff diff_lo diff_hi` against the station's run; how many could not be compared
+)->tuple: # What `compared` says of each; how many runs are not among them
     "Runs that judged the same test pictures"
-    rows,n = [],0
-    for path in beside(st):
-        try: rows.append(compare_runs([st.run.path, path]).iloc[1].to_dict() | dict(path=path))
-        except UserError: n += 1
-    return rows, n
+    rows,there = [],beside(st)
+    for path in there[:MAX_RUNS]:
+        try: rows.append(compared(st, path))
+        except UserError: pass # it is counted
+    return rows, len(there)-len(rows)
 
 # %% ../../nbs/86_station.line.ipynb #d64f44e0
 def _in_words(row):
@@ -214,6 +221,8 @@ def _with_interval(row, name, sign=''):
     lo,hi = ('lo','hi') if name=='auc' else (f'{name}_lo',f'{name}_hi')
     return f'{row[name]:{sign}.3f} ({row[lo]:{sign}.3f} to {row[hi]:{sign}.3f})'
 
+_WHY_NOT = f'other test pictures, not finished, or not among the newest {MAX_RUNS}'
+
 def models_html(
     st:Station, # Of a run
     may:bool=False # Whether this person may put a model on
@@ -223,6 +232,6 @@ def models_html(
     shown = [dict(name=o['path'].name, auc=_with_interval(o, 'auc'), diff=_with_interval(o, 'diff', '+'),
                   words=_in_words(o)) for o in rows]
     past = [o | dict(time=Markup(time_html(o['time']))) for o in models_put_on(st.v).head(20).to_dict('records')]
-    left_out = f'{counted(n, "other run")} without the same test pictures' if n else ''
-    return piece('models', model=st.model, rows=shown, may=may, left_out=left_out, past=past,
+    left_out = f'{counted(n, "other run")} not compared: {_WHY_NOT}'
+    return piece('models', model=st.model, rows=shown, may=may, left_out=left_out if n else '', past=past,
                  run=str(st.run.path), verdicts=str(st.v.path/'verdicts.csv'), new=str(st.run.path.parent/'NEW'))

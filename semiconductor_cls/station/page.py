@@ -371,8 +371,9 @@ def _wire_pages(gr, page):
 def _put_on(page, name, who, may):
     "Put on one of the runs that the page offers; what happened, in words"
     if not may: raise UserError('not put on: an engineer puts a model on')
-    there = {o['path'].name:o['path'] for o in candidates(page.st)[0]}
+    there = {o.name:o for o in beside(page.st)}
     if name not in there: raise UserError(f'not put on: {printable(name, 40)} is none of the runs on this page')
+    compared(page.st, there[name]) # refuses what the page does not offer
     old,page.st = page.st.model,put_on(page.st, there[name], who)
     page.renew()
     return f'{page.st.model} was put on in place of {old}. Reload the page'
@@ -574,8 +575,9 @@ def _url(host, port, tls):
     name = f'[{host}]' if ':' in host else host
     return f"http{'s' if tls else ''}://{name}:{port}/"
 
-def _say_put_on(st, tell):
-    "A start names its run, which may be another than the one that was put on last"
+def _catch_up(st, tell):
+    "What waits is scored by the run of this start, which may be another than the one that was put on last"
+    rescore(st, tell)
     for o in models_put_on(st.v).head(1).itertuples():
         if o.new!=st.model: tell(f'{o.who} put on {o.new} at {o.time}; this start serves {st.model}')
 
@@ -624,8 +626,7 @@ def serve_station(
     named,roles,may,how = _doors(host, token, users, passwords, tls_cert, tls_key, proxy, role)
     _claimed(host, port)
     st = Station(run if is_bundle(run) else open_run(run), verdicts, folders, tell=tell, **kwargs)
-    rescore(st, tell)
-    _say_put_on(st, tell)
+    _catch_up(st, tell)
     _say_access(may, users, host, tls_cert, tell)
     station_log(st.v.path)
     with upload_folder() as temp:

@@ -245,12 +245,16 @@ class Station:
         self.round,n = begin_round(self.v, self.model, round_of) if round_of else ('',0)
         if round_of: tell(f'{self.round}: {counted(n, "part")}, blind; semicls agree {verdicts} reads the answers')
 
-    def take(self, known): # name ex model index sets trade engine whole run, from a run or a bundle
-        "Work with this model, by its own decision"
-        self.__dict__.update(known)
-        self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
-        self.lo,self.threshold = self.ex.cuts
-        self.origin = self.engine,self.ex.cuts.id # Engine, decision
+# %% ../../nbs/83_station.station.ipynb #67ddd23f
+@patch
+def take(self:Station,
+    known # From `_of_run` or `_of_bundle`: name ex model index sets trade engine whole run
+):
+    "Work with this model, by its own decision"
+    self.__dict__.update(known)
+    self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
+    self.lo,self.threshold = self.ex.cuts
+    self.origin = self.engine,self.ex.cuts.id # Engine, decision
 
 # %% ../../nbs/83_station.station.ipynb #91210bd3
 @patch(as_prop=True)
