@@ -151,10 +151,20 @@ def _examples(name):
     return [o for o in lines if o.split()[1:2]==[name]]
 
 # %% ../nbs/99_cli.ipynb #30b5ca08
+def _check_paths(data=None, run=None, runs=(), add=None, **options):
+    "Refuse data and runs that are not there; many a command would first import torch"
+    from semiconductor_cls.source import check_source
+    if data and not add: check_source(data)
+    several = runs if isinstance(runs, list) else ()    # elsewhere `runs` is the folder of new runs
+    for path in (run, *several):
+        if path and not Path(path).exists(): open_run(path)
+
 def _with_config(f):
     "The same command, which also has the option `--config`; `Command` has read the file by then"
     @wraps(f)
-    def run(*args, config=None, **kw): return f(*args, **kw)
+    def run(*args, config=None, **kw):
+        _check_paths(**kw)
+        return f(*args, **kw)
     asked = Parameter('config', Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG)
     run.__signature__ = signature(f).replace(parameters=[*signature(f).parameters.values(), asked])
     run.__annotations__ = f.__annotations__ | dict(config=_CONFIG)

@@ -6,8 +6,8 @@
 __all__ = ['SECOND', 'FIRST', 'RESERVED', 'LAYOUTS', 'SOURCES', 'folder_words', 'Place', 'place_of', 'read_folder', 'contest_of',
            'add_lots', 'box_files', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks',
            'read_table', 'check_words', 'is_label_studio', 'read_label_studio', 'parts_of_names', 'propose_group',
-           'say_groups', 'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'read_as', 'say_findings',
-           'read_source']
+           'say_groups', 'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'check_source', 'read_as',
+           'say_findings', 'read_source']
 
 # %% ../nbs/13_source.ipynb #c0002
 import difflib, json, os, re
@@ -749,8 +749,12 @@ def folders_to_judge(
     return next((layout.to_judge(path) for layout in judging if layout.probe(path)), [])
 
 # %% ../nbs/13_source.ipynb #c0057
-def _check_there(path):
+def check_source(
+    src # As in `read_source`
+):
     "Refuse a path that is not there, and a folder that is closed or empty"
+    path = Path(src)
+    if str(src) in SOURCES: return
     if not path.exists():
         there = [o.name for o in path.parent.iterdir()] if path.parent.is_dir() else []
         words = ' or '.join(map(repr, SOURCES))
@@ -819,9 +823,9 @@ def read_source(
     defect:str='defect' # Name of the folder (or label) of defective parts
 )->pd.DataFrame: # The table
     "The table of any known layout, with the column `lot`"
+    check_source(src)
     if str(src) in SOURCES: return _as_read(SOURCES[str(src)](), str(src))
     path = Path(src)
-    _check_there(path)
     layout = layout_of(path)
     if layout is None: raise UserError(f'{path}: neither a folder nor a CSV')
     return _as_read(masks_to_boxes(layout.read(path, good, defect)), layout.name)

@@ -158,7 +158,7 @@ def scored_run(path, valid, test=None):
 def tiny(**changes):
     "A recipe of two epochs on pictures of 32 pixels"
     from semiconductor_cls.recipe import QUICK
-    return dataclasses.replace(QUICK, **dict(arch='resnet18', sizes=(32,), epochs=1, bs=8) | changes)
+    return dataclasses.replace(QUICK, **dict(arch='test_resnet', sizes=(32,), epochs=1, bs=8) | changes)
 
 N = 120 # test images of a `stub`
 
@@ -207,7 +207,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as mp:
         mp.setenv('SEMICLS_CACHE', str(tmp_path_factory.mktemp('cache')))
         write_csv(synth_folder(p/'parts', 60, 40), p/'parts.csv')
-        recipes = dict(a=tiny(), b=tiny(arch='resnet10t', sizes=(48,), tta=''))
+        recipes = dict(a=tiny(), b=tiny(arch='test_efficientnet', sizes=(48,), tta=''))
         for name,r in recipes.items(): train_job(p/'parts.csv', r, path=p/f'runs/{name}', weights='none')
         ensemble_run([p/'runs/a', p/'runs/b'], p/'runs/both')
         yield p

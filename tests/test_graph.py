@@ -11,7 +11,9 @@ from semiconductor_cls.learner import create_model
 
 for o in ('onnx','onnxscript','onnxruntime','openvino'): pytest.importorskip(o)
 
-@pytest.mark.parametrize('arch', ['efficientnet_lite0','efficientnet_lite1','efficientnet_lite2'])
+OTHERS = [pytest.param(f'efficientnet_lite{i}', marks=pytest.mark.slow) for i in (1,2)]
+
+@pytest.mark.parametrize('arch', ['efficientnet_lite0', *OTHERS])
 def test_parity_of_every_packaged_backbone(arch, tmp_path):
     model,graph = create_model(arch, 'concat', 64),tmp_path/'m.onnx'
     load_pretrained(model[0], arch, None if packaged_weights(arch) else 'none')

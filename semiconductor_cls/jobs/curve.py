@@ -99,10 +99,13 @@ def fit_power(
     n,miss = np.asarray(n, float),np.asarray(miss, float)
     middle = np.exp(np.log(n).mean()) # b is fitted there, because at n=1 it hangs together with c
     steps,seen = np.log(n/middle),np.log(miss)
-    def off(x): return np.log(x[0]+np.exp(x[1]-x[2]*steps))-seen
+    def power(x): return np.exp(x[1]-x[2]*steps)
+    def off(x): return np.log(x[0]+power(x))-seen
+    def slopes(x): return np.stack([np.ones(len(n)), power(x), -steps*power(x)], 1)/(x[0]+power(x))[:,None]
     def fit(share):
-        start = [share*miss.min(), np.log(miss.mean()-share*miss.min()), .5]
-        return least_squares(off, start, bounds=([0,-20,0],[.5,0,3]), x_scale=[.01,.5,.3])
+        a = min(share*miss.min(), .45)
+        start = [a, np.log(miss.mean()-a), .5]
+        return least_squares(off, start, slopes, bounds=([0,-20,0],[.5,0,3]), x_scale=[.01,.5,.3])
     a,b,c = min((fit(share) for share in (.05,.8)), key=lambda found: found.cost).x
     return PowerLaw(float(a), float(np.exp(b)*middle**c), float(c))
 
