@@ -170,13 +170,36 @@ def test_the_tab_key_completes_commands_and_options(semicls, monkeypatch):
         monkeypatch.setenv('COMP_CWORD', str(words.count(' ')))
         assert want in semicls().out
 
-@pytest.mark.parametrize('args', [['train','nowhere'], ['eda','nowhere','--out','eda'], ['evaluate','nowhere']])
+@pytest.mark.parametrize('args', [['train','odd'], ['eda','odd','--out','eda'], ['evaluate','odd']])
 def test_a_command_that_has_to_load_torch_first_is_not_silent(args, tmp_path):
+    (tmp_path/'odd').mkdir()
+    (tmp_path/'odd/notes.txt').write_text('no picture')
     code = 'from semiconductor_cls.cli import main; main()'
     def run(): return subprocess.run([sys.executable,'-c',code,*args], cwd=tmp_path, capture_output=True, text=True)
     said = run().stderr.splitlines()
-    assert said[-1].startswith('semicls: nowhere')
+    assert said[-1].startswith('semicls: odd')
     assert said[:-1] in ([], [f'semicls {args[0]}: at work'])
+
+NO_TORCH = """import shlex, sys
+sys.modules['torch'] = sys.modules['fastai'] = None
+from semiconductor_cls.cli import main
+for line in sys.stdin.read().splitlines():
+    sys.argv = ['semicls', *shlex.split(line)]
+    try: main()
+    except SystemExit as done: print(done.code)
+"""
+ASKED = ('train nowhere', 'train nowhere --folds 5 --dry-run', 'eda nowhere --out o', 'clean nowhere --out o',
+    'committee nowhere --arch alexnet --out o', 'ablate nowhere --vary bs=8 --out o', 'curve nowhere --out o',
+    'evaluate nowhere', 'labels nowhere', 'explain nowhere', 'export nowhere', 'serve nowhere', 'bench nowhere',
+    'predict nowhere parts --out o.csv', 'ensemble nowhere --out o', 'compare nowhere elsewhere')
+
+def test_what_is_not_there_is_refused_without_torch(tmp_path):
+    asked = '\n'.join(ASKED)
+    p = subprocess.run([sys.executable,'-c',NO_TORCH], input=asked, cwd=tmp_path, capture_output=True, text=True)
+    assert p.stdout.split()==['1']*len(ASKED), p.stderr
+    said = [line for line in p.stderr.splitlines() if not line.endswith(': at work')]
+    assert all(line.startswith('semicls: nowhere: no such ') for line in said), p.stderr
+    assert not any(tmp_path.iterdir())
 
 # ---- one vocabulary
 
