@@ -152,7 +152,8 @@ def _examples(name):
 
 # %% ../nbs/99_cli.ipynb #30b5ca08
 def _check_paths(data=None, run=None, runs=(), add=None, **options):
-    "Refuse data and runs that are not there; many a command would first import torch"
+    "Refuse data and runs that are not there, before the command would wait for torch to find that out"
+    if sys.modules.get('torch'): return
     from semiconductor_cls.source import check_source
     if data and not add: check_source(data)
     several = runs if isinstance(runs, list) else ()    # elsewhere `runs` is the folder of new runs
@@ -521,9 +522,12 @@ def eda(
 
     Balance, boxes, copies, leaks, contradictions, broken files and outliers, before training.
     """
+    from semiconductor_cls.base.image import check_fit
+    check_fit(fit)
+    look = _eda_engine(engine, out)
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
     if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json)
-    s = _eda_engine(engine, out)(data, out, good, defect, group=group or '', fit=fit)
+    s = look(data, out, good, defect, group=group or '', fit=fit)
     risks = *s['shortcuts'],s['small_defects'],s['odd_shapes']
     for line in filter(None, [*s['told'], s['left_out'], *risks]): say(line)
     classes = f"{s['n_good']:,} good, {s['n_defect']:,} defect, {s['n_test']:,} test"

@@ -13,7 +13,7 @@ from scipy.stats import fisher_exact
 from .base.errors import *
 from .base.files import *
 from .base.table import *
-from .base.image import FITS
+from .base.image import check_fit
 from .base.run import *
 from .base.page import *
 from .base.issues import *
@@ -268,7 +268,7 @@ def run_eda(
     "Inspect a source and write down what was found"
     start,out = time.perf_counter(),Path(out)
     if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
-    if fit not in FITS: raise UserError(f"--fit {fit}: one of {', '.join(FITS)}")
+    check_fit(fit)
     df,summary,found = inspect(src, n_workers, group, find=find, fit=fit, good=good, defect=defect)
     with alone_in(out):
         figures = _figures(df, found, out)

@@ -193,6 +193,7 @@ def stub_scorer(monkeypatch, make=Brightness):
     "Whatever run is named, `make()` scores"
     from semiconductor_cls.line import predict, watch
     for room in (predict,watch): monkeypatch.setattr(room, 'open_scorer', lambda *_: make())
+    monkeypatch.setattr('semiconductor_cls.cli._check_paths', lambda **_: None)
 
 # ---- runs
 

@@ -6,7 +6,7 @@
 __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'MAX_BYTES', 'N_LEVELS', 'BLANK', 'DOUBTED', 'FITS', 'ImageError',
            'read_image_bytes', 'Levels', 'to_levels', 'is_deep', 'deep_numbers', 'own_levels', 'common_levels',
            'read_levels', 'parse_levels', 'levels_of', 'to_8bit', 'head_of', 'open_image', 'blank_share', 'blank_limit',
-           'note_of', 'pixel_rule', 'fit_of', 'check_rule', 'inside', 'as_square', 'load_image']
+           'note_of', 'check_fit', 'pixel_rule', 'fit_of', 'check_rule', 'inside', 'as_square', 'load_image']
 
 # %% ../../nbs/05_base.image.ipynb #98dabcc8
 import io, os, warnings
@@ -377,6 +377,12 @@ def note_of(
 
 # %% ../../nbs/05_base.image.ipynb #f7e322b5
 FITS = ('squeeze','pad') # How a picture becomes a square: each side by its own factor, or both by one and a margin
+
+def check_fit(
+    fit # What somebody typed
+):
+    "Refuse what is none of `FITS`"
+    if fit not in FITS: raise UserError(f"--fit {fit}: one of {', '.join(FITS)}")
 
 def pixel_rule(
     levels=None, # `Levels`, or `None` if no picture of the data set is deep
