@@ -154,8 +154,9 @@ def _examples(name):
 def _check_paths(data=None, run=None, runs=(), add=None, **options):
     "Refuse data and runs that are not there, before the command would wait for torch to find that out"
     if sys.modules.get('torch'): return
-    from semiconductor_cls.source import check_source
-    if data and not add: check_source(data)
+    if data and not add:
+        from semiconductor_cls.source import check_source
+        check_source(data)
     several = runs if isinstance(runs, list) else ()    # elsewhere `runs` is the folder of new runs
     for path in (run, *several):
         if path and not Path(path).exists(): open_run(path)
