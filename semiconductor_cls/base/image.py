@@ -384,6 +384,7 @@ def check_fit(
     "Refuse what is none of `FITS`"
     if fit not in FITS: raise UserError(f"--fit {fit}: one of {', '.join(FITS)}")
 
+# %% ../../nbs/05_base.image.ipynb #f620d5c7
 def pixel_rule(
     levels=None, # `Levels`, or `None` if no picture of the data set is deep
     limit:float=BLANK, # From `blank_limit`
