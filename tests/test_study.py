@@ -7,25 +7,25 @@ TINY = tiny(tta='')
 
 def test_members_of_another_number_of_folds_are_not_taken(stub, tmp_path):
     source = tmp_path/'parts'
-    stub('c-resnet18-0')
+    stub('c-test_resnet-0')
     with pytest.raises(UserError, match='has 0 folds, not 5'):
-        committee_job(source, ['resnet18'], r=TINY, out=tmp_path/'c', folds=5)
-    same_job(tmp_path/'c-resnet18-0', source, TINY, 0) # not asked, not compared
-    stub('d-resnet18-0', kind='ensemble', folds=5, how='prob', members={'fold0':'fold0'}, weights={'fold0':1.})
+        committee_job(source, ['test_resnet'], r=TINY, out=tmp_path/'c', folds=5)
+    same_job(tmp_path/'c-test_resnet-0', source, TINY, 0) # not asked, not compared
+    stub('d-test_resnet-0', kind='ensemble', folds=5, how='prob', members={'fold0':'fold0'}, weights={'fold0':1.})
     with pytest.raises(UserError, match='has 5 folds, not 0'):
-        committee_job(source, ['resnet18'], r=TINY, out=tmp_path/'d')
+        committee_job(source, ['test_resnet'], r=TINY, out=tmp_path/'d')
 
 def test_a_taken_place_is_refused_before_training(stub, tmp_path):
     stub('c')
-    archs = ['resnet18','resnet34']
+    archs = ['test_resnet','resnet34']
     with pytest.raises(UserError, match='--overwrite'):
         committee_job(tmp_path/'nowhere', archs, r=TINY, out=tmp_path/'c')
     assert [o.name for o in tmp_path.iterdir()]==['c']
 
 def test_a_member_of_another_recipe_is_not_taken_for_this_one(stub, tmp_path):
-    stub('c-resnet18-0', np.linspace(0, 1, 40))
+    stub('c-test_resnet-0', np.linspace(0, 1, 40))
     other = tiny(tta='', epochs=20)
     with pytest.raises(UserError, match='another recipe'):
-        committee_job(tmp_path/'parts', ['resnet18'], r=other, out=tmp_path/'c')
+        committee_job(tmp_path/'parts', ['test_resnet'], r=other, out=tmp_path/'c')
     with pytest.raises(UserError, match='was made of'):
-        committee_job(tmp_path/'elsewhere', ['resnet18'], r=TINY, out=tmp_path/'c')
+        committee_job(tmp_path/'elsewhere', ['test_resnet'], r=TINY, out=tmp_path/'c')
