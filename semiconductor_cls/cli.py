@@ -150,7 +150,7 @@ def _examples(name):
     lines = [' '.join(o.split()) for o in (_LEARNING+_USING).splitlines()]
     return [o for o in lines if o.split()[1:2]==[name]]
 
-# %% ../nbs/99_cli.ipynb #30b5ca08
+# %% ../nbs/99_cli.ipynb #120fc274
 def _check_paths(data=None, run=None, runs=(), add=None, **options):
     "Refuse data and runs that are not there, before the command would wait for torch to find that out"
     if sys.modules.get('torch'): return
@@ -161,6 +161,7 @@ def _check_paths(data=None, run=None, runs=(), add=None, **options):
     for path in (run, *several):
         if path and not Path(path).exists(): open_run(path)
 
+# %% ../nbs/99_cli.ipynb #30b5ca08
 def _with_config(f):
     "The same command, which also has the option `--config`; `Command` has read the file by then"
     @wraps(f)

@@ -3,6 +3,7 @@ import re, subprocess, sys
 import numpy as np, pytest
 from semiconductor_cls.line.bundle import drawn_pictures, open_bundle
 from semiconductor_cls.base.files import read_json
+from semiconductor_cls.jobs.committee import ensemble_run
 from semiconductor_cls.jobs.job import train_job
 from conftest import tiny
 
@@ -28,12 +29,13 @@ def test_eight_bits(trained, tmp_path):
     out,run = tmp_path/'out',tmp_path/'run'
     out.mkdir()
     train_job(trained/'parts.csv', tiny(arch='resnet18'), path=run, weights='none') # the smaller ones are mostly frame
-    cmd = [sys.executable, '-c', EIGHT, str(run), str(out)]
+    ensemble_run([run, trained/'runs/b'], tmp_path/'both')
+    cmd = [sys.executable, '-c', EIGHT, str(tmp_path/'both'), str(out)]
     p = subprocess.run(cmd, capture_output=True, text=True)
     assert p.returncode==0, p.stderr
     assert re.search('int8: not exported, on .* validation photographs AUC', p.stdout)
     m,b = read_json(out/'q/manifest.json'),open_bundle(out/'q')
-    xs = {32:drawn_pictures(32)}
+    xs = {s:drawn_pictures(s) for s in (32,48)}
     assert m['int8']['images']>0 and m['precision']=='int8'
     assert np.array_equal(b.score(xs), b.score(xs))
     assert m['files']['model.bin']['bytes']<.4*(run/'model.safetensors').stat().st_size
