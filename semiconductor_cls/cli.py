@@ -872,7 +872,9 @@ def serve(
     tls_key:Optional[Path]=None, # Its key (PEM)
     proxy:Optional[list[str]]=None, # Address of a proxy before it, which may say who a visitor is (may be repeated)
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
-    round:int=0, # A blind round of so many parts, for `semicls agree`; each start begins the next one
+    # A blind round of so many parts, for `semicls agree`; the next one begins when all who began this one are done
+    round:int=0,
+    next_round:bool=False, # Begin the next blind round, though somebody has not judged all parts of this one
     heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
     # What people may do who have no role of their own, or no name: operator (verdicts) or engineer (threshold too)
     role:str='operator',
@@ -880,7 +882,9 @@ def serve(
     "Open the inspection station in a browser: drop pictures, see score and map, decide by one key, keep the verdicts."
     from semiconductor_cls.station.page import serve_station
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role)
-    st = dict(max_mb=max_mb, max_files=max_files, window=window, judge_first=judge_first, round_of=round, heat=heat)
+    if next_round and not round: raise UserError('--next-round goes with --round N')
+    st = dict(max_mb=max_mb, max_files=max_files, window=window, heat=heat)
+    st |= dict(judge_first=judge_first, round_of=round, next_round=next_round)
     serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, say, **secure, **st)
 
 # %% ../nbs/99_cli.ipynb #149843a3

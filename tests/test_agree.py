@@ -31,7 +31,7 @@ def sees_nobody(page, other):
     text = page.inner_text('.gradio-container')
     for words in (other, 'PASS\n', 'REJECT\n'): assert words not in text
     assert page.locator('#picture img.heat, .stands, #near figure, .queue .chip, .queue .s:not(:empty)').count()==0
-    assert not any(page.is_visible(o) for o in ('#drop','#list','#heat'))
+    assert not any(page.is_visible(o) for o in ('#drop','#list','#heat','#slider','#set','#rates'))
     for name,there in (('Search','#squares .says'), ('Verdicts','#log .says')):
         page.get_by_role('tab', name=name).click()
         page.wait_for_selector(there)

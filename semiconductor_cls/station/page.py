@@ -135,10 +135,11 @@ def _decide_column(gr, page):
         with gr.Row(elem_id='steps'):
             for move,label in moves.items(): page[move] = gr.Button(label, elem_id=move, size='sm', min_width=60)
         page.near = _html(gr, elem_id='near')
+        free = not page.st.round    # the threshold is the machine's word too
         page.t = gr.Slider(0, 1, page.st.threshold, step=.001, label='Reject from this score on',
-                           elem_id='slider', buttons=['reset'])
-        page.set = gr.Button('Use this threshold for everybody', elem_id='set', size='sm')
-        page.rates = _html(gr, rates_html(page.st, page.st.threshold), elem_id='rates')
+                           elem_id='slider', buttons=['reset'], visible=free)
+        page.set = gr.Button('Use this threshold for everybody', elem_id='set', size='sm', visible=free)
+        page.rates = _html(gr, rates_html(page.st, page.st.threshold), elem_id='rates', visible=free)
         page.drawn = _html(gr, elem_id='drawn')
         page.pick = gr.Button('pick', elem_id='pick', visible='hidden')
         page.shown = gr.Textbox(visible='hidden')
@@ -220,7 +221,7 @@ def _wire_start(gr, ui, page):
         st,may = page.st,is_engineer(request)
         rescore(st, noop) # a tray that was on its way while another model was put on
         view = view_of(st, new_desk(), (desk,st.model), name)
-        slider,button = gr.update(value=st.t, interactive=may),gr.update(visible=may)
+        slider,button = gr.update(value=st.t, interactive=may),gr.update(visible=may and not st.round)
         return ((desk,st.model), dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), slider, button,
                 rates_html(st, st.t), piece('title', model=st.model, login=page.login))
     def called(who, desk): return dict(desk=desk[0] if desk else '', who=printable(who or '', 60))

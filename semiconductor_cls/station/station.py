@@ -230,6 +230,7 @@ class Station:
         tell=noop, # Called with a line if the start takes long
         judge_first:bool=False, # Whether the machine speaks after the person
         round_of:int=0, # Parts of a blind round; 0 for no round
+        next_round:bool=False, # Whether the next round begins though this one is not done
         heat:bool=True # Whether the heat map is there before H is pressed
     ):
         alone = not isinstance(run, Run) and is_bundle(run)
@@ -242,8 +243,7 @@ class Station:
         self.book,self.heat = Book(self.v.path),self.whole and heat and not (judge_first or round_of)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.judge_first = judge_first or bool(round_of)
-        self.round,n = begin_round(self.v, self.model, round_of) if round_of else ('',0)
-        if round_of: tell(f'{self.round}: {counted(n, "part")}, blind; semicls agree {verdicts} reads the answers')
+        self.round = self._begin(round_of, next_round, tell) if round_of else ''
 
 # %% ../../nbs/83_station.station.ipynb #67ddd23f
 @patch
@@ -255,6 +255,13 @@ def take(self:Station,
     self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
     self.lo,self.threshold = self.ex.cuts
     self.origin = self.engine,self.ex.cuts.id # Engine, decision
+
+@patch
+def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is on is told
+    desk,parts,left = begin_round(self.v, self.model, n, anew)
+    for who,k in left.items(): tell(f'{desk} goes on: {who} has {counted(k, "part")} left (--next-round ends it)')
+    tell(f'{desk}: {counted(parts, "part")}, blind; semicls agree {self.v.path} reads the answers')
+    return desk
 
 # %% ../../nbs/83_station.station.ipynb #91210bd3
 @patch(as_prop=True)

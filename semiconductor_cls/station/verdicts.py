@@ -451,26 +451,38 @@ def outlived(
     return v.read(_OUTLIVED, dict(model=model))
 
 # %% ../../nbs/82_station.verdicts.ipynb #ecb814ce
-_PARTS = 'select distinct hash, name, score from seen where model=? and desk {} order by hash'
+_PARTS = 'select distinct hash, name, score from seen where model=:model and desk {} order by hash'
+_BEGUN = """select r.who, (select count(distinct hash) from seen where desk=:desk) - count(distinct r.hash) left
+    from standing r where r.round=:desk group by r.who"""
 
+def _last_round(v): # Its number; 0 for none
+    return int(v.read("select coalesce(max(cast(substr(desk, 7) as int)), 0) k from seen where desk like 'round-%'").k[0])
+
+def _draw_parts(v, model, n, seed): # Those of the rounds before, else drawn from all that was scored
+    parts = v.read(_PARTS.format("like 'round-%'"), dict(model=model)).drop_duplicates('hash')
+    if len(parts): return parts
+    there = v.read(_PARTS.format("not like 'round-%'"), dict(model=model)).drop_duplicates('hash')
+    if len(there)<n: raise UserError(f'--round {n}: {counted(len(there), "part")} scored here; score more first')
+    return there.sample(n, random_state=seed)
+
+# %% ../../nbs/82_station.verdicts.ipynb #2f35b1f0
 def begin_round(
     v:Verdicts,
     model:str, # Of the station
     n:int, # Parts, in the first round; later ones show the same
+    anew:bool=False, # Whether the next round begins though somebody has not judged all parts of this one
     seed:int=0
-)->tuple: # The desk of the round, how many parts it has
-    "The next round; one that nobody has begun is the next one still"
-    k = int(v.read("select coalesce(max(cast(substr(desk, 7) as int)), 0) k from seen where desk like 'round-%'").k[0])
-    last = f'round-{k}'
-    begun = v.read('select 1 from seen s join standing r on r.hash=s.hash and r.round=s.desk where s.desk=?', [last])
-    parts = v.read(_PARTS.format("like 'round-%'"), [model]).drop_duplicates('hash')
-    if k and not len(begun) and len(parts): return last, len(parts)
-    if not len(parts):
-        there = v.read(_PARTS.format("not like 'round-%'"), [model]).drop_duplicates('hash')
-        if len(there)<n: raise UserError(f'--round {n}: {counted(len(there), "part")} scored here; score more first')
-        parts = there.sample(n, random_state=seed)
-    for o in parts.itertuples(): add_seen(v, o.hash, model, f'round-{k+1}', o.name or '', o.score)
-    return f'round-{k+1}', len(parts)
+)->tuple: # The desk of the round, how many parts it has, and {name: parts that are left} of those who have begun it
+    "The round that is on, else the next one, with the same parts"
+    k = _last_round(v)
+    now_on = dict(desk=f'round-{k}', model=model)
+    parts = v.read(_PARTS.format('=:desk'), now_on)
+    begun = v.read(_BEGUN, now_on)
+    left = dict(zip(begun.who, begun.left)) if begun.left.any() else {}
+    if len(parts) and (not len(begun) or (left and not anew)): return now_on['desk'], len(parts), left
+    parts,desk = _draw_parts(v, model, n, seed),f'round-{k+1}'
+    for o in parts.itertuples(): add_seen(v, o.hash, model, desk, o.name or '', o.score)
+    return desk, len(parts), {}
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0047
 _JOURNAL = f"""select r.time, r.who, r.verdict,
