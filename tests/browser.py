@@ -45,6 +45,19 @@ def sign_in(chrome, s, name):
     page.wait_for_selector('#queue .note')
     return page
 
+TWICE = """() => {
+    const once = HTMLElement.prototype.click;
+    const keys = ['pass', 'look', 'reject', 'undo', 'next', 'prev'];
+    HTMLElement.prototype.click = function () {
+        once.call(this);
+        if (keys.includes(this.id)) { window.twice = (window.twice || 0) + 1; once.call(this); }
+    };
+}"""
+
+def send_twice(page):
+    "Each event of the page reaches the station twice, as a slow machine may send it"
+    page.evaluate(TWICE)
+
 def says(page, words):
     page.wait_for_function('w => document.querySelector("#says").innerText.includes(w)', arg=words)
 

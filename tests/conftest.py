@@ -20,6 +20,15 @@ MAIN = 'from semiconductor_cls import shell; shell.PATIENCE = 1e6; from semicond
 @pytest.fixture(autouse=True)
 def no_sign_of_life(monkeypatch): monkeypatch.setattr('semiconductor_cls.shell.PATIENCE', 1e6)
 
+# ---- order
+
+LONG = 'desk cli decision int8 page examples experiments gate graph login pixels bundle export run train'.split()
+
+def pytest_collection_modifyitems(items):
+    "The files that take longest come first, so that two processes end at about the same time"
+    place = {f'test_{name}':i for i,name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
 # ---- processes
 
 @pytest.fixture

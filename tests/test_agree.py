@@ -64,6 +64,7 @@ def test_a_blind_round_of_two_people_and_its_kappas(place, chrome, tmp_path, sem
     for k in range(2):
         with Server(place, '--verdicts', 'round', '--folders', 'parts', '--round', str(N), run='a') as s:
             ann,bob = (Inspector(chrome, s.url, o).page for o in ('Ann','Bob'))
+            send_twice(ann)
             orders.append(work(ann, KEYS['Ann'][k], SIZES[k]))
             sees_nobody(bob, 'Ann')
             work(bob, KEYS['Bob'][k], SIZES[2])

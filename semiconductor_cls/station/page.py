@@ -4,11 +4,14 @@
 
 # %% auto #0
 __all__ = ['GRADIO', 'page_head', 'says_html', 'fault_html', 'guarded', 'name_of', 'is_engineer', 'desk_key', 'view_of',
-           'known_desk', 'pressed_of', 'build_ui', 'openapi', 'make_app', 'check_tls', 'check_proxy', 'serve_station']
+           'known_desk', 'pressed_of', 'Keys', 'build_ui', 'openapi', 'make_app', 'check_tls', 'check_proxy',
+           'serve_station']
 
 # %% ../../nbs/87_station.page.ipynb #c0002
 import asyncio, ipaddress, json, logging, os, re, secrets, socket, ssl, tempfile, threading, webbrowser
-from functools import wraps
+from collections import OrderedDict
+from concurrent.futures import Future
+from functools import partial, wraps
 from importlib import metadata
 from pathlib import Path
 import matplotlib
@@ -286,46 +289,77 @@ def pressed_of(text:str)->dict: # What the browser says: `n` of its key, `shown`
     return dict(n=n, shown=shown, known=known, more=said.get('more') is True,
                 about=about if isinstance(about, dict) else {})
 
+# %% ../../nbs/87_station.page.ipynb #6a953353
+class Keys:
+    "The last key of each page, and how it was answered"
+    def __init__(self,
+        most:int=1000 # Pages that are remembered
+    ):
+        self.last,self.most,self.lock = OrderedDict(),most,threading.Lock()
+
+    def _is_first(self, page, n): # Whether this thread answers it; the answer to come, `None` for an old key
+        with self.lock:
+            last,answer = self.last.get(page, (0,None))
+            if n<=last: return False, answer if n==last else None
+            self.last[page] = n,Future()
+            self.last.move_to_end(page)
+            if len(self.last)>self.most: self.last.popitem(last=False)
+            return True, self.last[page][1]
+
+    def answer(self,
+        page:str, # Its name
+        n:int, # Of the key, from 1 on; 0 is never known
+        does, # What answers it
+    ): # What `does()` gives, this time or the first time; `None` for a key before the last one
+        "Answer a key once"
+        if not n: return does()
+        is_first,answer = self._is_first(page, n)
+        if is_first:
+            try: answer.set_result(does())
+            except BaseException as e: answer.set_exception(e)
+        return answer and answer.result()
+
 # %% ../../nbs/87_station.page.ipynb #4f62a73a
-def _wire_verdicts(gr, page):
+@guarded
+def _give(state, st, desk, who, pressed, verdict):
     "Pass, look or reject"
-    @guarded
-    def give(state, st, desk, who, pressed, verdict):
-        if not pressed['shown']: raise UserError('not counted: no picture was on the screen')
-        more,t = (pressed['known'],pressed['about']),st.t
-        state = judge(st, state, known_desk(st, desk), who, t, pressed['shown'], verdict, *more)
-        return state, machine_html(st, pressed['shown'], who, t)*st.judge_first
-    def judged(verdict):
+    if not pressed['shown']: raise UserError('not counted: no picture was on the screen')
+    more,t = (pressed['known'],pressed['about']),st.t
+    state = judge(st, state, known_desk(st, desk), who, t, pressed['shown'], verdict, *more)
+    return state, machine_html(st, pressed['shown'], who, t)*st.judge_first
+
+@guarded
+def _step(state, st, desk, who, pressed, n):
+    "To the next part, or back"
+    return step_desk(st, state, known_desk(st, desk), st.t, n, who), ''
+
+@guarded
+def _undo(state, st, desk, who, pressed):
+    "A verdict is taken back"
+    known_desk(st, desk)
+    state,said = undo_last(st, state, who)
+    return state, says_html(said)
+
+# %% ../../nbs/87_station.page.ipynb #c0034
+def _wire_keys(gr, page):
+    "What each key does; then the desk is drawn"
+    page.keys = Keys()
+    def answering(does):
         def answer(state, desk, who, sent, request:gr.Request):
             st,who,pressed = page.st,name_of(request, who),pressed_of(sent)
-            state,said = give(state, st, desk, who, pressed, verdict)
-            if pressed['more']: return state, said, *[gr.skip()]*4, _drawn(pressed['n'])
-            state,*view = view_of(st, state, desk, who)
-            return state, said, *view, _drawn(pressed['n'])
+            def answered():
+                after,said = does(state, st, desk, who, pressed)
+                if pressed['more']: return after, said, *[gr.skip()]*4, _drawn(pressed['n'])
+                after,*view = view_of(st, after, desk, who)
+                return after, said, *view, _drawn(pressed['n'])
+            return page.keys.answer(request.session_hash, pressed['n'], answered) or [gr.skip()]*7
         return answer
     asks = [page.state, page.desk, page.who, page.shown]
     gives = [page.state, page.oops, *_drawn_on(page)[1:], page.drawn]
-    with_hash = '(s,d,w,_) => [s,d,w,window.stationPressed()]'
-    for word in VERDICTS: page[word].click(judged(word), asks, gives, js=with_hash, **_QUIET)
-
-# %% ../../nbs/87_station.page.ipynb #c0034
-def _wire_steps(gr, page):
-    "To the next part, or back; and a verdict is taken back"
-    asks,gives = [page.state, page.desk, page.who],[page.state, page.oops]
-    def by(n):
-        @guarded
-        def step(state, desk, who, request:gr.Request):
-            st = page.st
-            return step_desk(st, state, known_desk(st, desk), st.t, n, name_of(request, who)), ''
-        return step
-    @guarded
-    def taken(state, desk, who, request:gr.Request):
-        st = page.st
-        known_desk(st, desk)
-        state,said = undo_last(st, state, name_of(request, who))
-        return state, says_html(said)
-    for move,does in (('next',by(1)),('prev',by(-1)),('undo',taken)):
-        _then_draw(gr, page, page[move].click(does, asks, gives, **_QUIET), True)
+    does = {word:partial(_give, verdict=word) for word in VERDICTS}
+    does |= dict(next=partial(_step, n=1), prev=partial(_step, n=-1), undo=_undo)
+    with_key = '(s,d,w,_) => [s,d,w,window.stationPressed()]'
+    for name,act in does.items(): page[name].click(answering(act), asks, gives, js=with_key, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #36839878
 def _wire_choices(gr, page):
@@ -406,8 +440,7 @@ def build_ui(
         _wire_start(gr, ui, page)
         _wire_tray(gr, page)
         if 'open' in page: _wire_folder(gr, page)
-        _wire_verdicts(gr, page)
-        _wire_steps(gr, page)
+        _wire_keys(gr, page)
         _wire_choices(gr, page)
         _wire_threshold(gr, page)
         _wire_pages(gr, page)

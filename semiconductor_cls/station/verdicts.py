@@ -275,7 +275,8 @@ _ADD_VERDICT = f"""insert into verdict
     select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round,
         :{', :'.join(CARRIED)},
         coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model), '')
-    where not exists (select 1 from standing where hash=:hash and id>:known)"""
+    where not exists (select 1 from standing where hash=:hash and id>:known)
+    and (:round='' or not exists (select 1 from standing where hash=:hash and round=:round and who=:who))"""
 _LATEST = 'select who, verdict from standing where hash=? order by id desc limit 1'
 
 # %% ../../nbs/82_station.verdicts.ipynb #da1b5f5b
@@ -311,6 +312,7 @@ def add_verdict(
         added = db.execute(_ADD_VERDICT, row)
         if added.rowcount: return added.lastrowid
         last = db.execute(_LATEST, [h]).fetchone()
+    if round: raise UserError(f'not counted: you have answered about this part in {round} (U takes your last answer back)')
     raise UserError(f"not counted: {last['who']} has said {last['verdict']} by now. Look again, and decide again")
 
 # %% ../../nbs/82_station.verdicts.ipynb #aef5642c
@@ -452,7 +454,7 @@ def outlived(
 
 # %% ../../nbs/82_station.verdicts.ipynb #ecb814ce
 _PARTS = 'select distinct hash, name, score from seen where model=:model and desk {} order by hash'
-_BEGUN = """select r.who, (select count(distinct hash) from seen where desk=:desk) - count(distinct r.hash) left
+_BEGUN = """select r.who, (select count(distinct hash) from seen where desk=:desk) - count(distinct r.hash) rest
     from standing r where r.round=:desk group by r.who"""
 
 def _last_round(v): # Its number; 0 for none
@@ -478,7 +480,7 @@ def begin_round(
     now_on = dict(desk=f'round-{k}', model=model)
     parts = v.read(_PARTS.format('=:desk'), now_on)
     begun = v.read(_BEGUN, now_on)
-    left = dict(zip(begun.who, begun.left)) if begun.left.any() else {}
+    left = {o.who:o.rest for o in begun.itertuples() if o.rest}
     if len(parts) and (not len(begun) or (left and not anew)): return now_on['desk'], len(parts), left
     parts,desk = _draw_parts(v, model, n, seed),f'round-{k+1}'
     for o in parts.itertuples(): add_seen(v, o.hash, model, desk, o.name or '', o.score)
