@@ -343,7 +343,7 @@ def _undo(state, st, desk, who, pressed):
 # %% ../../nbs/87_station.page.ipynb #c0034
 def _wire_keys(gr, page):
     "What each key does; then the desk is drawn"
-    page.keys = Keys()
+    page.answers = Keys()
     def answering(does):
         def answer(state, desk, who, sent, request:gr.Request):
             st,who,pressed = page.st,name_of(request, who),pressed_of(sent)
@@ -352,7 +352,7 @@ def _wire_keys(gr, page):
                 if pressed['more']: return after, said, *[gr.skip()]*4, _drawn(pressed['n'])
                 after,*view = view_of(st, after, desk, who)
                 return after, said, *view, _drawn(pressed['n'])
-            return page.keys.answer(request.session_hash, pressed['n'], answered) or [gr.skip()]*7
+            return page.answers.answer(request.session_hash, pressed['n'], answered) or [gr.skip()]*7
         return answer
     asks = [page.state, page.desk, page.who, page.shown]
     gives = [page.state, page.oops, *_drawn_on(page)[1:], page.drawn]
