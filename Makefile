@@ -11,7 +11,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 help:               ## what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf '  make %-11s %s\n' "$$name" "$$what"; done
 demo: $(STAMP)      ## train and evaluate on real photographs
-	@semicls train elpv --recipe quick --name demo --overwrite
+	@semicls train elpv --recipe quick --name demo $$(grep -qsE '"status": *"(interrupted|running)"' runs/demo/run.json && echo --resume || echo --overwrite)
 test: $(STAMP)      ## every check and test, offline, on CPU
 	@bash .ci/check
 test-slow: $(STAMP) ## the long ones too

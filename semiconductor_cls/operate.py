@@ -67,12 +67,13 @@ def against_baselines(
     cost:float, # Of a model, in a million parts
     line:Line, # Prices and defect rate
     human_miss:float=.1 # Share of defects that a person waves through
-)->str: # Such as 'saves 780,600 € per million parts against the cheapest way without it (look at all: 1,000,000 €)'
+)->str: # Such as 'saves 980,000 € per million parts against the cheapest way without it (...)'
     "A cost beside that of the cheapest way without a model"
     without = line.baselines(human_miss)
     best = min(without, key=without.get)
     gap,unit = without[best]-cost,line.currency
-    other = f'the cheapest way without it ({best}: {without[best]:,.0f} {unit})'
+    assumed = f', {line.look_price:g} {unit} a look, {100*human_miss:g} % missed' if best=='look at all' else ''
+    other = f'the cheapest way without it ({best}: {without[best]:,.0f} {unit}{assumed})'
     if gap>=0: return f'saves {gap:,.0f} {unit} per million parts against {other}'
     return f'costs {-gap:,.0f} {unit} more per million parts than {other}'
 

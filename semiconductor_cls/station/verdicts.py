@@ -312,7 +312,7 @@ def add_verdict(
         added = db.execute(_ADD_VERDICT, row)
         if added.rowcount: return added.lastrowid
         last = db.execute(_LATEST, [h]).fetchone()
-    if round: raise UserError(f'not counted: you have answered about this part in {round} (U takes your last answer back)')
+    if round: raise UserError(f'not counted: you have answered about this part in {round} (U takes it back)')
     raise UserError(f"not counted: {last['who']} has said {last['verdict']} by now. Look again, and decide again")
 
 # %% ../../nbs/82_station.verdicts.ipynb #aef5642c
@@ -457,8 +457,9 @@ _PARTS = 'select distinct hash, name, score from seen where model=:model and des
 _BEGUN = """select r.who, (select count(distinct hash) from seen where desk=:desk) - count(distinct r.hash) rest
     from standing r where r.round=:desk group by r.who"""
 
-def _last_round(v): # Its number; 0 for none
-    return int(v.read("select coalesce(max(cast(substr(desk, 7) as int)), 0) k from seen where desk like 'round-%'").k[0])
+_LAST_ROUND = "select coalesce(max(cast(substr(desk, 7) as int)), 0) k from seen where desk like 'round-%'"
+
+def _last_round(v): return int(v.read(_LAST_ROUND).k[0]) # Its number; 0 for none
 
 def _draw_parts(v, model, n, seed): # Those of the rounds before, else drawn from all that was scored
     parts = v.read(_PARTS.format("like 'round-%'"), dict(model=model)).drop_duplicates('hash')
