@@ -259,7 +259,7 @@ def take(self:Station,
 @patch
 def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is on is told
     desk,parts,left = begin_round(self.v, self.model, n, anew)
-    for who,k in left.items(): tell(f'{desk} goes on: {who} has {counted(k, "part")} left (--next-round ends it)')
+    for who,k in left.items(): tell(f'{desk} is not done: {counted(k, "part")} for {who} (or --next-round)')
     tell(f'{desk}: {counted(parts, "part")}, blind; semicls agree {self.v.path} reads the answers')
     return desk
 
