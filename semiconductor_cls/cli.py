@@ -852,6 +852,17 @@ def export(
     size = f"{m['runtime']}, {m['precision']}, {megabytes:.1f} MB"
     typer.echo(f"{out}: {size}, largest difference to torch {m['parity']['largest']:.1e}; seal {m['seal']}")
 
+# %% ../nbs/99_cli.ipynb #5a1d0b77
+_ROUND = typer.Option(help='A blind round of so many parts, for `semicls agree`; the next one begins when all who '
+                           'began this one are done')
+_NEXT = typer.Option('--next-round', help='Begin the next round, though somebody has not judged all parts of this one')
+_ROLE = typer.Option(help='What people may do who have no role of their own, or no name: operator (verdicts) or '
+                          'engineer (threshold too)')
+
+def _rounds(n, anew): # What a station is told about rounds
+    if anew and not n: raise UserError('--next-round goes with --round N')
+    return dict(round_of=n, next_round=anew)
+
 # %% ../nbs/99_cli.ipynb #c0057
 @command('run', who='On the line')
 def serve(
@@ -872,19 +883,15 @@ def serve(
     tls_key:Optional[Path]=None, # Its key (PEM)
     proxy:Optional[list[str]]=None, # Address of a proxy before it, which may say who a visitor is (may be repeated)
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
-    # A blind round of so many parts, for `semicls agree`; the next one begins when all who began this one are done
-    round:int=0,
-    next_round:bool=False, # Begin the next blind round, though somebody has not judged all parts of this one
+    round:Annotated[int, _ROUND]=0, next_round:Annotated[bool, _NEXT]=False,
     heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
-    # What people may do who have no role of their own, or no name: operator (verdicts) or engineer (threshold too)
-    role:str='operator',
+    role:Annotated[str, _ROLE]='operator',
 ):
     "Open the inspection station in a browser: drop pictures, see score and map, decide by one key, keep the verdicts."
     from semiconductor_cls.station.page import serve_station
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role)
-    if next_round and not round: raise UserError('--next-round goes with --round N')
-    st = dict(max_mb=max_mb, max_files=max_files, window=window, heat=heat)
-    st |= dict(judge_first=judge_first, round_of=round, next_round=next_round)
+    st = dict(max_mb=max_mb, max_files=max_files, window=window, judge_first=judge_first, heat=heat)
+    st |= _rounds(round, next_round)
     serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, say, **secure, **st)
 
 # %% ../nbs/99_cli.ipynb #149843a3

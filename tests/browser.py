@@ -50,7 +50,7 @@ TWICE = """() => {
     const keys = ['pass', 'look', 'reject', 'undo', 'next', 'prev'];
     HTMLElement.prototype.click = function () {
         once.call(this);
-        if (keys.includes(this.id)) { window.twice = (window.twice || 0) + 1; once.call(this); }
+        if (keys.includes(this.id)) once.call(this);
     };
 }"""
 
