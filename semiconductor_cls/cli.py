@@ -70,9 +70,9 @@ _SHARE,_PRICE,_COUNT = (0,1),(0,1e12),(0,1_000_000)
 OPTION_RANGES = {
     '--seed':(0,2**32-1), '--folds':(0,100), '--settle':(1e-3,86_400), '--scale':(.001,10), '--wrong-labels':(0,.5),
     '--escape-cost':_PRICE, '--overkill-cost':_PRICE, '--defect-rate':(1e-9,1-1e-9), '--max-escape':_SHARE,
-    '--max-overkill':_SHARE, '--looks':_SHARE, '--drop':_COUNT, '--port':(1,65_535), '--max-mb':(.001,4096),
-    '--max-files':(1,100_000), '--window':(2,100_000), '--round':(0,100_000),
-    '--jobs':(1,256), '--points':(4,12), '--draws':(2,100),
+    '--max-overkill':_SHARE, '--looks':_SHARE, '--look-cost':_PRICE, '--human-miss':_SHARE, '--drop':_COUNT,
+    '--port':(1,65_535), '--max-mb':(.001,4096), '--max-files':(1,100_000), '--window':(2,100_000),
+    '--round':(0,100_000), '--jobs':(1,256), '--points':(4,12), '--draws':(2,100),
     '--more':(1,1_000_000)} # Option → smallest and largest value
 
 def _check_number(option, value):
@@ -597,13 +597,13 @@ def _plan_evaluate(run, as_json):
     plan(f'{run.path}: {counts or "no predictions"}', 'measure, and choose the threshold', writes, as_json)
 
 # %% ../nbs/99_cli.ipynb #f6df3058
-def _decide(run, line, *limits): # Metrics, and the operating point
+def _decide(run, line, *limits, **assumed): # Metrics, and the operating point
     "Decide, and let the bundle and the page of the run say so"
     from semiconductor_cls.line.export import restate_bundle
     from semiconductor_cls.review import operate_run
     from semiconductor_cls.jobs.committee import renew_report
     with run.writes():
-        point = operate_run(run, line, *limits, tell=say, command=_called())
+        point = operate_run(run, line, *limits, **assumed, tell=say, command=_called())
         restate_bundle(run, say)
         renew_report(run)
     return run.read('metrics.json'), point
@@ -618,6 +618,9 @@ def evaluate(
     max_escape:Optional[float]=None, # Limit of the escape rate instead of costs
     max_overkill:Optional[float]=None, # Limit of overkill instead of costs
     looks:Optional[float]=None, # Share of parts that people may look at: adds a review band
+    look_cost:float=.1, # Price of a person's look at one part
+    human_miss:float=.1, # Share of the defects that a person waves through, 0..1
+    currency:str='€', # Name of the money
     root:_ROOT_OPT=None,
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
@@ -630,8 +633,8 @@ def evaluate(
     from semiconductor_cls.jobs.report import headline
     run = open_run(run, root)
     if dry_run: return _plan_evaluate(run, json)
-    line = Line(defect_rate, escape_cost, overkill_cost)
-    m,point = _decide(run, line, max_escape, max_overkill, looks)
+    line = Line(defect_rate, escape_cost, overkill_cost, look_cost, currency)
+    m,point = _decide(run, line, max_escape, max_overkill, looks, human_miss=human_miss)
     said = f"{headline(m, point)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
     answer(said, {**m, 'operating':read_json(run/'operating.json'), 'run':run.path}, json)
 
@@ -962,6 +965,12 @@ def agree(
         typer.echo(f'{words}: kappa {o.kappa:.2f} ({o.lo:.2f} to {o.hi:.2f}), {counted(o.answers, "answer")}')
     say(f"{out}, {out.with_suffix('.csv')}")
 
+# %% ../nbs/99_cli.ipynb #901f955b
+def _typed(error): # '' where the message quotes it already, as older versions of Typer do
+    "What was typed in place of a number"
+    of_pydantic = getattr(error.__cause__, 'errors', list)()
+    return f"; given: {of_pydantic[0]['input']!r}" if of_pydantic else ''
+
 # %% ../nbs/99_cli.ipynb #c0061
 def _sigterm(*_): raise KeyboardInterrupt
 
@@ -983,7 +992,7 @@ def main():
         code = _fail(': '.join(known)+mend, 1)
     except Exception as e:
         if not hasattr(e, 'format_message'): raise
-        code = _fail(e.format_message(), 2)
+        code = _fail(e.format_message()+_typed(e), 2)
     sys.exit(code)
 
 # %% ../nbs/99_cli.ipynb #0f935e4f

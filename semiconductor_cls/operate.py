@@ -10,6 +10,7 @@ __all__ = ['Line', 'against_baselines', 'trade', 'plot_trade', 'threshold_by_cos
 import itertools
 from dataclasses import dataclass
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from scipy import stats
@@ -36,6 +37,8 @@ class Line:
             price = getattr(self, name)
             if 0<=price<np.inf: continue
             raise UserError(f'{name.replace("_", " ")} {price}: give a number, 0 or more')
+        if not 0<len(self.currency.strip())<=8:
+            raise UserError(f'currency {self.currency[:20]!r}: give the name of the money, up to 8 letters')
 
 # %% ../nbs/35_operate.ipynb #c0008
 @patch
@@ -101,6 +104,15 @@ def _marked(marks):
     "Name, threshold and symbol of each mark"
     return [(name,t,symbol) for (name,t),symbol in zip((marks or {}).items(), itertools.cycle('osD^vP'))]
 
+# %% ../nbs/35_operate.ipynb #8ce20f1a
+def _plain_numbers(axis):
+    "A logarithmic axis with its numbers written out"
+    lo,hi = axis.get_view_interval()
+    subs = (1,) if hi>50*lo else (1,2,5) if hi>10*lo else range(1, 10)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter('{x:,.10g}')
+    axis.set_minor_formatter(NullFormatter())
+
 # %% ../nbs/35_operate.ipynb #f7257df7
 def _draw_trade(ax, x, missed, n, sizes, defects):
     "The curve, its band and what zero misses prove; `missed` of `n` at each point, `defects` in a million parts"
@@ -110,7 +122,7 @@ def _draw_trade(ax, x, missed, n, sizes, defects):
     some,none = missed>0,missed==0
     ax.plot(x[some], defects*missed[some]/n, color=DEFECT, label='measured')
     proven = defects*rate_ci(0, n, sizes=sizes)[1]
-    ax.plot(x[none], hi[none], color=DEFECT, ls='--', label=f'none missed: below {proven:,.0f} ppm')
+    ax.plot(x[none], hi[none], color=DEFECT, ls='--', lw=2, label=f'none missed: below {proven:,.0f} ppm')
 
 # %% ../nbs/35_operate.ipynb #396b5593
 def _mark_trade(ax, seen, good, defects, symbol, name):
@@ -137,6 +149,7 @@ def plot_trade(
     for name,t,symbol in _marked(marks):
         _mark_trade(ax, rates(y, p, t, groups), good, defects, symbol, name)
     ax.set(xscale='log', yscale='log', ylim=(defects*.3/n, defects*1.2))
+    for axis in (ax.xaxis, ax.yaxis): _plain_numbers(axis)
     ax.set(xlabel='good parts scrapped per million inspected', ylabel='defects shipped per million inspected')
     ax.legend(frameon=False, fontsize=9)
     return ax
@@ -188,7 +201,9 @@ def plot_cost(
         measured,_ = _per_million(line, rates(y, p, t))
         ax.plot(_stretched(t), measured['cost'], symbol, ms=8, color='#333', label=name, ls='')
     _threshold_axis(ax)
-    ax.set(ylabel=f'{line.currency} per million inspected', yscale='log' if cost(hi).min()>0 else 'linear')
+    is_log = cost(hi).min()>0
+    ax.set(ylabel=f'{line.currency} per million inspected', yscale='log' if is_log else 'linear')
+    if is_log: _plain_numbers(ax.yaxis)
     ax.legend(frameon=False, fontsize=9)
     return ax
 

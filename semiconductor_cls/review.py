@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['calibrate', 'fit_temperature', 'escape_bound', 'band_rates', 'review_band', 'band_saves', 'report_band',
-           'train_share', 'calibration_text', 'cost_table', 'operating', 'operate_run']
+           'train_share', 'calibration_text', 'cost_table', 'operating', 'odd_prices', 'operate_run']
 
 # %% ../nbs/36_review.ipynb #c0002
 from dataclasses import asdict
@@ -356,26 +356,39 @@ def cost_table(
 # %% ../nbs/36_review.ipynb #c0055
 def _line_text(found):
     "What an operating point was chosen by, and for which line"
-    line = found['line']
-    chosen = f"Chosen on validation by {found['rule']}, then frozen; what follows is on {found['reported_on']}."
-    prices = f"an escape costs {line['escape_price']:g}, an overkill {line['overkill_price']:g}"
-    return f"{chosen} The line: {100*line['defect_rate']:g} % defects, {prices}."
+    line = Line(**found['line'])
+    by = 'as the cheapest threshold' if found['rule']=='cost' else f"for {found['rule']}, kept with 95 % confidence"
+    chosen = f"Chosen on validation {by}, then frozen; what follows is on {found['reported_on']}."
+    return f"{chosen} This is {_line_words(line)}."
 
 # %% ../nbs/36_review.ipynb #49bd65a3
 _INSTEAD = 'For comparison only, one threshold without people, which was not chosen:'
 
 def _decided_parts(found):
     "The decision as parts of a page"
-    if not found.get('review'): return [pair_table(found['report'])]
+    alone = pair_table({name.replace('_', ' '):value for name,value in found['report'].items()})
+    if not found.get('review'): return [alone]
     band = found.get('review_report', found['review'])
     says = 'Review band: parts between the two thresholds are looked at by a person.'
-    return [says, pair_table(band, as_text=False), _INSTEAD, pair_table(found['report'])]
+    return [says, pair_table(band, as_text=False), _INSTEAD, alone]
 
 # %% ../nbs/36_review.ipynb #1d26c75b
 def _worth_parts(found):
     "What the decision costs beside the ways without a model; nothing of an older version, which did not reckon it"
     if 'worth' not in found: return []
     return [f"This model {found['worth']}.", cost_table(found)]
+
+# %% ../nbs/36_review.ipynb #8ac0b54f
+def _percent(share): return '' if pd.isna(share) else f'{100*share:.4g} %'
+
+def _points_table(points):
+    "The points that a customer may ask for, in percent"
+    df = pd.DataFrame(points)
+    if 'value' not in df: return df.drop(columns='key', errors='ignore') # of an early release
+    ends = [(_percent(o.lo), _percent(o.hi)) for o in df.itertuples()]
+    interval = [f'{lo} to {hi}' if lo and hi else lo or hi for lo,hi in ends]
+    table = dict(what=df['what'], measured=df.value.map(_percent))
+    return pd.DataFrame(table | {'95 % interval':interval, 'note':df.note})
 
 # %% ../nbs/36_review.ipynb #c0058
 def operating(
@@ -385,11 +398,20 @@ def operating(
     if not (run/'operating.json').exists(): return []
     found = run.read('operating.json')
     parts = ['## Operating point', _line_text(found), *_decided_parts(found), *_worth_parts(found)]
-    points = pd.DataFrame(found['points']).drop(columns='key', errors='ignore')
-    parts += [run/'figures/trade.png', 'What a customer may ask for, with 95 % intervals:', points]
+    parts += [run/'figures/trade.png', 'What a customer may ask for:', _points_table(found['points'])]
     if 'log_loss' in found: parts.append(calibration_text(found['log_loss']))
     parts.append(run/'figures/reliability.png')
     return [o for o in parts if not isinstance(o, Path) or o.exists()]
+
+# %% ../nbs/36_review.ipynb #70e68b88
+def odd_prices(
+    line:Line # The line
+)->str: # '' where nothing is odd
+    "A word about prices that may have been swapped"
+    if line.escape_price>=line.overkill_price: return ''
+    unit = line.currency
+    return (f'an escape ({line.escape_price:g} {unit}) is cheaper here than a good part scrapped '
+            f'({line.overkill_price:g} {unit}); were the two prices swapped?')
 
 # %% ../nbs/36_review.ipynb #f0b4fc0c
 def _keep_decision(run, res, why, command, tell):
@@ -414,6 +436,7 @@ def operate_run(
 )->dict: # What `operating.json` holds
     "Decide on validation, freeze it, report on test: this becomes the decision of the run, and all its figures"
     if trained_rate is None: trained_rate = train_share(run)
+    if says := odd_prices(line): tell(says)
     reported_on,test,valid = run_preds(run)
     test,valid = _parts(test),_parts(valid)
     y,p,groups = valid

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from jinja2 import Environment, FunctionLoader
 from matplotlib.figure import Figure
+from PIL import Image
 from .errors import *
 from .files import *
 from .table import *
@@ -48,6 +49,7 @@ class Lead(NamedTuple):
 class Light(NamedTuple):
     "How far something may be relied on"
     colour:str # 'green', 'amber' or 'red'
+    title:str # In a few words, such as 'Too few defective parts'
     text:str # Why
 
 # %% ../../nbs/06_base.page.ipynb #5e031a12
@@ -55,16 +57,20 @@ class Link(NamedTuple):
     "A cell that leads to a file"
     text:str
     href:str # Relative to the page, quoted
+    jpeg:str='' # A small picture of it, base64
 
 # %% ../../nbs/06_base.page.ipynb #d903bf99
 def file_link(
     path, # A file
     page, # The page that will lead there
-    text:str # What stands in the cell
+    text:str, # What stands in the cell
+    small:Image.Image=None # A small picture of it, which the page carries
 )->Link:
     "A link to a file, relative, so that a folder may be moved whole"
     relative = os.path.relpath(os.path.abspath(path), os.path.dirname(os.path.abspath(page)))
-    return Link(text, quote(os.fsencode(relative)))
+    jpeg = io.BytesIO()
+    if small: small.save(jpeg, 'JPEG', quality=75)
+    return Link(text, quote(os.fsencode(relative)), base64.b64encode(jpeg.getvalue()).decode())
 
 # %% ../../nbs/06_base.page.ipynb #9fe282bd
 def _cell_text(v):
@@ -92,7 +98,8 @@ CAPTIONS = dict( # Name of a figure's file → title, caption
     reliability=('Probabilities before and after calibration', 'The nearer to the dotted line, the better.'),
     mistakes=('The most confident mistakes', 'Escapes above, overkill below: look for wrong labels.'),
     trade=('What fewer escapes cost', 'Left: escapes against scrap, with the interval of the escapes. '
-           'Right: the cost at each threshold.'),
+           'Right: the cost at each threshold. The marks are the decision. Validation chose it, '
+           'so it need not lie at the lowest point of this curve, which is measured on other parts.'),
     explain=('Where the network looked', 'Yellow is where it saw the most that speaks for a defect.'),
     explain_types=('Where the maps point, by type of defect', 'The further right, the better.'),
     explain_sanity=('Do the maps depend on what was learned?', 'They must change as layers are forgotten.'),
@@ -117,7 +124,7 @@ def _picture(png, name):
 def _part(o):
     "A part of a page as the template wants it"
     if isinstance(o, Lead): return dict(kind='lead', text=o.text)
-    if isinstance(o, Light): return dict(kind='light', colour=o.colour, text=o.text)
+    if isinstance(o, Light): return dict(kind='light', **o._asdict())
     if isinstance(o, str):
         if o.startswith('## '): return dict(kind='heading', text=o[3:])
         return dict(kind='text', text=o)

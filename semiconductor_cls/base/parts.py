@@ -75,7 +75,7 @@ def left_out_issues(
 def say_left_out(
     findings # Tuples from `issue`, those of other kinds too
 )->str: # '' where nothing was left out
-    "How many files of which kind were left out, and how many names read otherwise, in one line"
+    "What was read as a list, how many files of which kind were left out, and how many names read otherwise"
     findings,counts = list(findings),Counter()
     for path,kind,what,detail in findings:
         if kind=='folder_left_out': counts[f'in {PurePath(path).name}'] += count_images(path)
@@ -83,8 +83,9 @@ def say_left_out(
         if number: counts[what] += int(number[1].replace(',', ''))
     said = [f'{n:,} {what}' for what,n in counts.most_common() if n]
     read = [f"{detail.split()[0]} {how}" for _,kind,how,detail in findings if kind=='read_as']
+    lists = [f'{path}: {detail}' for path,kind,_,detail in findings if kind=='list']
     lines = [f"{word}: {', '.join(o)}" for word,o in (('left out',said), ('read',read)) if o]
-    return '; '.join(lines)
+    return '; '.join([*lists, *lines])
 
 # %% ../../nbs/08_base.parts.ipynb #28a1f3cc
 def sift(

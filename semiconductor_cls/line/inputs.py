@@ -186,6 +186,13 @@ def _from(list_path, path):
     here,how = on_disk('', path)
     return (here,how) if os.path.lexists(here) else (there,'')
 
+# %% ../../nbs/61_line.inputs.ipynb #e124bcb3
+def _is_list(path, found):
+    "The finding that a file was read as a list"
+    gone = sum(not is_url(o) and not os.path.lexists(o) for o,_ in found)
+    missing = f', {gone:,} of them not there' if gone else ''
+    return issue(path, 'list', '', f"read as a list of {counted(len(found), 'path')}{missing}")
+
 # %% ../../nbs/61_line.inputs.ipynb #c0010
 def read_list(
     path, # A .txt with a path a line, or a .csv with a column `path`
@@ -199,7 +206,7 @@ def read_list(
     except (OSError, UnicodeError, csv.Error) as e:
         raise UserError(f'{path}: not readable as a list ({_short(e)})') from None
     found = [_from(path, o) for o in paths]
-    if issues is not None: issues += read_as_issues(path, [how for _,how in found])
+    if issues is not None: issues += [_is_list(path, found), *read_as_issues(path, [how for _,how in found])]
     return [as_stored(o) for o,_ in found]
 
 # %% ../../nbs/61_line.inputs.ipynb #c0013

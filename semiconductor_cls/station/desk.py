@@ -79,7 +79,8 @@ def rates_html(
     st:Station, # With the predictions of its run
     t:float # The threshold
 )->str: # HTML
-    "Escapes and overkill at a threshold, and where it lies on the curve"
+    "Escapes and overkill at a threshold, and where it lies on the curve; nothing in a blind round"
+    if st.round: return '' # it is the machine's word
     if not st.whole: return piece('note', text=_NO_RATES)
     width,height = 300,70
     rows = []

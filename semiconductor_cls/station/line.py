@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['MAX_FOUND', 'MAX_RUNS', 'reference', 'came_in', 'drift_html', 'verdicts_html', 'moves_html', 'asked_of',
-           'found_parts', 'squares_html', 'find_html', 'found_html', 'beside', 'compared', 'candidates', 'models_html']
+           'found_parts', 'squares_html', 'find_html', 'found_html', 'compared', 'beside', 'candidates', 'models_html']
 
 # %% ../../nbs/86_station.line.ipynb #c0002
 import base64, io, json, math
+from functools import lru_cache
+from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from markupsafe import Markup
@@ -187,18 +189,26 @@ def found_html(
 # %% ../../nbs/86_station.line.ipynb #620ebe01
 MAX_RUNS = 20 # Runs that are compared, the newest first
 
-def beside(st:Station)->list: # Directories, the newest first
-    "Other runs in the folder of the station's run"
-    own = st.run.path.resolve()
-    there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
-    return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
+def _changed(path): # When its predictions were written
+    return tuple(o.stat().st_mtime_ns for o in sorted(Path(path).glob('preds_*.csv')))
+
+@lru_cache(10*MAX_RUNS)
+def _compared(own, path, *changed): return compare_runs([own, path]).iloc[1].to_dict()
 
 def compared(
     st:Station, # Of a run
     path # Another run
 )->dict: # `path auc lo hi diff diff_lo diff_hi`, against the station's run
     "A run beside the one at work; a `UserError` if it did not judge the same test pictures"
-    return compare_runs([st.run.path, path]).iloc[1].to_dict() | dict(path=path)
+    pair = st.run.path,Path(path)
+    return _compared(*pair, *map(_changed, pair)) | dict(path=path)
+
+# %% ../../nbs/86_station.line.ipynb #1e2523f2
+def beside(st:Station)->list: # Directories, the newest first
+    "Other runs in the folder of the station's run"
+    own = st.run.path.resolve()
+    there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
+    return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
 
 def candidates(
     st:Station # Of a run
