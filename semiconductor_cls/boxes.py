@@ -57,6 +57,7 @@ def _box_head(head): # The names of a box file's columns as ours; `None` where t
     ours = dict(zip(corners, XY)) | {('id' if 'id' in names else names[0]):'id'}
     return [ours.get(o, o) for o in head]
 
+# %% ../nbs/12_boxes.ipynb #9726c2e2
 def is_box_file(path)->bool:
     "Whether the first row of a CSV is a box file's: a name with corners, or seven fields with 'rectangle' third"
     try:

@@ -74,6 +74,7 @@ def _rounded(x, y, wide, high, radius):
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size+1,size+1))
     return cv2.dilate(mask, disc)
 
+# %% ../nbs/10_draw.ipynb #c765b092
 def _relief(mask, sigma):
     "Bright where the surface faces the upper left, dark on the other side"
     soft = cv2.GaussianBlur(mask, (0,0), sigma)
@@ -179,6 +180,7 @@ def _grain():
     coarse = cv2.GaussianBlur(rough, (0,0), 1.5)
     return 2.2*fine + 1.8*coarse/coarse.std()
 
+# %% ../nbs/10_draw.ipynb #e22401ee
 def _cut(rng, wide, high):
     "A piece of the sheet, from anywhere, turned any way"
     y = rng.integers(_SHEET-high)
@@ -258,6 +260,7 @@ def _blob(rng, at, wide, high, n=14, rough=.25):
     y = high*radius*np.sin(t)
     return _placed(x, y, angle, at)
 
+# %% ../nbs/10_draw.ipynb #0abe803f
 def _area(outline, sigma=0):
     "Mask of what an outline encloses, its edge softened by `sigma`"
     empty = np.zeros(_SHAPE, np.uint8)
@@ -357,6 +360,7 @@ def _broken_off(bare, x, y, wide, high):
     mask[here] = 255
     return mask, bare
 
+# %% ../nbs/10_draw.ipynb #ea322361
 def _bent(bare, image, rect, right, down):
     "The empty pocket shows, and the lead in another place"
     x,y,wide,high = rect

@@ -105,6 +105,7 @@ def _head(path):
     except MemoryError: raise
     except Exception: return {}
 
+# %% ../nbs/14_scan.ipynb #cffa532f
 def read_heads(
     paths, # Image files
     n_workers:int=None # Threads; the number of cores if `None`

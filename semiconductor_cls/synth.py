@@ -27,6 +27,7 @@ def _lot_name(i, digit, design):
 
 def _machine_name(apg, number): return f'APG_ITIS_H{number}_' if apg else f'5CW-ITISA{number}-'
 
+# %% ../nbs/11_synth.ipynb #c6513905
 def _lots(rng, n):
     "`n` lots: `lot`, its package `design`, its `machine`"
     designs = rng.choice(list(DESIGNS), n)
@@ -221,6 +222,7 @@ def _files(scale):
     split = np.where(test, 'test', 'train')
     return pd.DataFrame(dict(part=part, label=label, split=split))
 
+# %% ../nbs/11_synth.ipynb #60d4b7eb
 def _wrong_rows(rng, files, share):
     "Whether each row gets a wrong label: `share` of the training images of each class"
     wrong = np.zeros(len(files), bool)

@@ -54,6 +54,7 @@ def _jsonable(o):
     if isinstance(o, float): return o if math.isfinite(o) else None
     return o if o is None or isinstance(o, (str,int)) else str(o)
 
+# %% ../../nbs/01_base.files.ipynb #4b2d9eae
 def write_json(
     path, # The file
     d # Dicts, lists, numbers, paths, arrays

@@ -40,6 +40,7 @@ def _read(path):
     if size>MAX_BYTES: raise ImageError(f'{size/1e6:,.0f} MB, over the limit of {MAX_BYTES/1e6:,.0f} MB')
     with open(path, 'rb', buffering=0) as f: return f.read()
 
+# %% ../../nbs/05_base.image.ipynb #51f5b670
 def read_image_bytes(path)->bytes:
     "The bytes of an image file, or an `ImageError` that says why there are none"
     try: content = _read(path)
@@ -212,6 +213,7 @@ def _is_gray(im):
     red,green,blue = (np.asarray(o) for o in im.convert('RGB').split())
     return bool((red==green).all() and (green==blue).all())
 
+# %% ../../nbs/05_base.image.ipynb #b96e69e1
 def _on_black(im):
     "A picture with transparent pixels, in front of black"
     mode = 'L' if _is_gray(im) else 'RGB'
@@ -276,6 +278,7 @@ def _tiff_kind(content): # Such as 'TIFF (64 bits a channel, real numbers)'
     words = {2:'whole numbers with a sign', 3:'real numbers'}.get(kind, 'whole numbers')
     return f'TIFF ({bits} bits a channel, {tags.get(277, 1)} channels, {words})'
 
+# %% ../../nbs/05_base.image.ipynb #4c421d02
 def _unidentified(content):
     "Why Pillow does not know a file"
     kind = next((kind for start,kind in _STARTS.items() if content.startswith(start)), None)

@@ -98,6 +98,7 @@ def _entries(folder):
         yield entry
         if entry.is_dir(follow_symlinks=False): yield from _entries(entry.path)
 
+# %% ../../nbs/04_base.run.ipynb #cc6eaafe
 def _check_tree(path):
     "Refuse a run that holds anything but plain files and folders"
     for i,entry in enumerate(_entries(path)):
@@ -143,6 +144,7 @@ def _committee_claims(info):
     yield positive, 'weights are not numbers from 0, one of them above'
     yield info.get('how') in ('prob','logit','rank'), 'how is not prob, logit or rank'
 
+# %% ../../nbs/04_base.run.ipynb #5cc9af75
 def check_info(
     info:dict, # What `run.json` holds
     path='run.json' # Named in the error
