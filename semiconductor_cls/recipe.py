@@ -43,6 +43,7 @@ class _Training:
     augs:tuple = AUGS # Which augmentations happen: flip, rotate, zoom, warp, lighting
     augment:str = 'albumentations' # albumentations (on bytes, for a CPU) or fastai (on batches, for a GPU)
     train_bn:bool = True # Train batch norms of the frozen body, as fastai does
+    keep_norms:bool = False # Batch norms of the body keep the statistics of its weights, for small sets
     tta:str = '' # Average predictions over flips (4 views) or dihedral (8); off if empty
     precision:str = 'fp32' # fp32, bf16 or fp16 (on CUDA)
     workers:int = 0 # Processes that read and augment pictures; 0 is this one

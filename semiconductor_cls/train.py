@@ -251,7 +251,8 @@ def _new_learner(dls, r, weights, cbs):
     if r.precision=='bf16' and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UserError('precision=bf16: this GPU has none; fp16 is there')
     ema,amp = EMA(r.ema) if r.ema else None,Mixed(r.precision) if mixed else None
-    own = [o for o in (ema, amp, *make_mix(r.mixup, r.cutmix)) if o is not None]
+    norms = [KeepNorms()] if r.keep_norms else []
+    own = [o for o in (ema, amp, *norms, *make_mix(r.mixup, r.cutmix)) if o is not None]
     loss = make_loss(r.loss, r.eps)
     learn = chip_learner(dls, r.arch, r.pool, weights, loss, r.train_bn, wd=r.wd, cbs=[*own, *L(cbs)])
     learn.ema,learn.amp = ema,amp
