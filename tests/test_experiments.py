@@ -136,6 +136,7 @@ def test_four_folds_judge_each_image_once_whatever_the_seed(chips, tmp_path):
     assert set(again.index[again.split=='test'])==set(held[1])
     names = {run.set_column(f'elpv+fold={k}', seed) for k in range(4) for seed in range(3)}
     assert len(names)==12 and run.set_column('elpv+noise=0.05', 3)=='set_3'
+    assert run.set_column('elpv', 0, 'lrs=1e-4,3e-4,1e-3 test=0.7 valid=0.6')=='set_test_0.7_valid_0.6_0'
 
 def test_scores_keep_the_right_labels_of_a_planted_run(chips, tmp_path):
     df = planted(chips, tmp_path/'t.csv', '--noise', '0.3')
@@ -155,7 +156,7 @@ def test_scores_of_every_run_are_kept_and_give_its_auc():
     scores,results = pd.read_parquet(HERE/'scores.parquet'),pd.read_csv(HERE/'results.csv')
     for row in results.itertuples():
         judged = scores.dropna(subset=row.run) # ids of two sources differ, so they share the column of sets
-        test = judged[judged[run.set_column(row.data, row.split_seed)]=='test']
+        test = judged[judged[run.set_column(row.data, row.split_seed, row.changes)]=='test']
         assert len(test)==row.n_good+row.n_defect
         assert abs(auc_ci(test.label=='defect', test[row.run])[0]-row.value)<1e-6
 

@@ -31,7 +31,8 @@ def scores_of(run):
     "A row an image that a run has judged: `label set score`"
     scores = pd.read_parquet(DATA/'scores.parquet')
     row = pd.read_csv(DATA/'results.csv').set_index('run').loc[run]
-    table = scores[['label',set_column(row.data, row.split_seed),run]].set_axis(['label','set','score'], axis=1)
+    table = scores[['label',set_column(row.data, row.split_seed, row.changes),run]]
+    table = table.set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
 
 def folds_of(experiment, which, seed=0):

@@ -109,10 +109,11 @@ def add_row(path, rows):
     old = pd.read_csv(path) if path.exists() else None
     write_whole(pd.concat([old, pd.DataFrame(rows)], ignore_index=True), path)
 
-def set_column(data, split_seed):
-    "The column of the scores' file that says which image was in which set"
+def set_column(data, split_seed, changes=''):
+    "The column of the scores' file that says which image was in which set; `changes` may resize the sets"
     fold = [o for o in plants_of(data)[1] if o.startswith('fold=')]
-    return '_'.join(['set', *[o.replace('=', '_') for o in fold], str(split_seed)])
+    sizes = [o for o in str(changes).split() if o.startswith(('test=','valid='))]
+    return '_'.join(['set', *[o.replace('=', '_') for o in [*fold, *sizes]], str(split_seed)])
 
 def add_scores(path, row, folder):
     "A column a run: scores of validation and test images, whose ids differ; and which image was in which set"
@@ -122,7 +123,7 @@ def add_scores(path, row, folder):
     files = [folder/f'preds_{part}.csv' for part in parts]
     preds = pd.concat([pd.read_csv(o) for o in files if o.exists()])
     scores = preds.set_index('id').p_defect.astype('float32').rename(row['run'])
-    where = set_column(row['data'], row['seed'])
+    where = set_column(row['data'], row['seed'], row['changes'])
     label = table.get('true_label', table.label).rename('label') # not the planted ones
     for column in (label, table.split.rename(where), scores):
         found = found.reindex(found.index.union(column.index))

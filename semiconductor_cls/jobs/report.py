@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from ..base.errors import *
 from ..base.files import *
+from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
 from ..base.image import ImageError, load_image
@@ -252,7 +253,7 @@ def _with_kinds(run, df):
     return df.assign(**{name:df.id.map(table[name]) for name in KINDS if name in table})
 
 # %% ../../nbs/50_jobs.report.ipynb #37473ac5
-_SMALL,_CARRIED = (96,96),100 # Pixels of a small picture at most; how many of each kind the page carries
+_SMALL,_CARRIED = (96,96),50 # Pixels of a small picture at most; how many of each kind the page carries
 
 def _small(run, path):
     "A small picture of a file; `None` where it cannot be read"
@@ -265,10 +266,11 @@ def _small(run, path):
 def _links(run, rows):
     "A link for each mistake, or its name; the first of each kind bring a small picture"
     carried = rows.groupby('mistake').cumcount()<_CARRIED
-    def link(o, carried):
+    def link(pair):
+        o,carried = pair
         if o.lacks: return str(o.id)
         return file_link(o.path, run/'report.html', str(o.id), _small(run, o.path) if carried else None)
-    return [link(o, c) for o,c in zip(rows.itertuples(), carried)]
+    return parallel_map(link, list(zip(rows.itertuples(), carried)))
 
 # %% ../../nbs/50_jobs.report.ipynb #3c045bfe
 def mistakes_table(
