@@ -149,3 +149,19 @@ def test_a_model_that_costs_more_than_none_says_so_first(tmp_path):
     assert headline(read_json(run/'metrics.json'), point).startswith('This model costs ')
     assert set(point['baselines'])=={'pass all','scrap all','look at all'}
     assert 'This model costs ' in run_report(run).read_text()
+
+def test_a_look_has_the_price_and_the_misses_that_a_person_gives(tmp_path, told):
+    run = decided(tmp_path, 1)
+    given = '--look-cost 2 --human-miss .3 --currency CHF --looks .2 --defect-rate .01 --escape-cost 90'.split()
+    told('evaluate', run.path, *given)
+    point,page = read_json(run/'operating.json'),(run/'report.html').read_text()
+    assert point['review']['human_miss']==.3 and point['line']['look_price']==2
+    assert point['baselines']['look at all']==pytest.approx(1e6*(.01*.3*90+2))
+    assert 'CHF per million' in page and '€ per million' not in page
+    assert 'the 1. time' in page and '--look-cost 2 --human-miss .3 --currency CHF' in page # how to repeat it
+
+def test_prices_that_look_swapped_are_said(tmp_path):
+    said,run = [],decided(tmp_path, 0)
+    for prices in ((100,1), (1,100)): operate_run(run, Line(.01, *prices), tell=said.append)
+    warned, = [o for o in said if o.endswith('swapped?')]
+    assert 'an escape (1 €)' in warned and '(100 €)' in warned

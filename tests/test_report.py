@@ -17,6 +17,12 @@ def test_nothing_is_wider_than_the_screen(chrome, page_of_a_run, width):
     assert page.evaluate('document.documentElement.scrollWidth')<=width
     assert page.evaluate('[...document.images].every(o => o.alt && o.getBoundingClientRect().right<=innerWidth)')
 
+def test_mistakes_have_small_pictures_on_the_page_itself(chrome, page_of_a_run):
+    small = opened(chrome, page_of_a_run, 1280).locator('img.small')
+    sides = small.evaluate_all('all => all.map(o => Math.max(o.naturalWidth, o.naturalHeight))')
+    assert sides and all(0<side<=96 for side in sides)
+    assert all(o.startswith('data:') for o in small.evaluate_all('all => all.map(o => o.src)'))
+
 def lightness(page, what): # 0 black to 255 white
     colour = page.evaluate(f'getComputedStyle(document.body).{what}')
     return sum(map(int, colour[4:-1].split(',')))/3
