@@ -6,7 +6,8 @@
 __all__ = ['TOGETHER', 'MIN_PER_CLASS', 'group_ids', 'fold_ids', 'given_sets', 'split_table', 'check_split', 'add_folds']
 
 # %% ../nbs/19_split.ipynb #c0002
-import numpy as np, pandas as pd
+import numpy as np, pandas as pd, sklearn
+from packaging.version import Version
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
@@ -68,6 +69,16 @@ def _numbered(splits, n):
     for i,(_,held) in enumerate(splits): folds[held] = i
     return folds
 
+# %% ../nbs/19_split.ipynb #3e1022ed
+def _mixed_folds(strata, groups, k, seed):
+    "Folds of groups that hold several strata"
+    if Version(sklearn.__version__)>=Version('1.8'):
+        dealer = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+    else:
+        dealer = StratifiedGroupKFold(k)
+        groups = np.random.default_rng(seed).permutation(groups.max()+1)[groups]
+    return _numbered(dealer.split(strata, strata, groups), len(strata))
+
 # %% ../nbs/19_split.ipynb #c0013
 def fold_ids(
     strata, # What to keep in proportion, one an image
@@ -77,9 +88,7 @@ def fold_ids(
 )->np.ndarray: # Fold 0..k-1 of each image
     "Folds with equal shares of each stratum, in which no group straddles"
     strata,groups = _codes(strata, groups)
-    if not _is_pure(strata, groups):
-        dealer = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-        return _numbered(dealer.split(strata, strata, groups), len(strata))
+    if not _is_pure(strata, groups): return _mixed_folds(strata, groups, k, seed)
     _,first,member = np.unique(groups, return_index=True, return_inverse=True)
     dealer = StratifiedKFold(k, shuffle=True, random_state=seed)
     return _numbered(dealer.split(first, strata[first]), len(first))[member]
