@@ -31,7 +31,7 @@ def scores_of(run):
     "A row an image that a run has judged: `label set score`"
     scores = pd.read_parquet(DATA/'scores.parquet')
     row = pd.read_csv(DATA/'results.csv').set_index('run').loc[run]
-    table = scores[['label',set_column(row.data, row.split_seed, row.changes),run]]
+    table = scores[['label',set_column(row.data, row.split_seed, row.get('changes', '')),run]]
     table = table.set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
 

@@ -123,7 +123,7 @@ def add_scores(path, row, folder):
     files = [folder/f'preds_{part}.csv' for part in parts]
     preds = pd.concat([pd.read_csv(o) for o in files if o.exists()])
     scores = preds.set_index('id').p_defect.astype('float32').rename(row['run'])
-    where = set_column(row['data'], row['seed'], row['changes'])
+    where = set_column(row['data'], row['seed'], row.get('changes', ''))
     label = table.get('true_label', table.label).rename('label') # not the planted ones
     for column in (label, table.split.rename(where), scores):
         found = found.reindex(found.index.union(column.index))

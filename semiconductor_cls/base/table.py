@@ -7,7 +7,7 @@ __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEX
            'split_words', 'own_columns', 'unique_ids', 'make_table', 'write_csv', 'read_csv']
 
 # %% ../../nbs/03_base.table.ipynb #c0002
-import json, re, unicodedata
+import json, re, sys, unicodedata
 from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -136,10 +136,12 @@ def make_table(
 
 # %% ../../nbs/03_base.table.ipynb #c0012
 _FORMULA = re.compile(r"^'*[=+\-@\t\r]") # What a spreadsheet would run, with any apostrophes that are there already
+_NUL = '\0' if sys.version_info>=(3,11) else '␀' # The csv module of Python 3.10 cannot write the former
 
 def _cell_out(v):
     "A cell as it is written"
     if isinstance(v, (list,tuple)): return json.dumps(v)
+    if isinstance(v, str): v = v.replace('\0', _NUL)
     is_formula = isinstance(v, str) and v not in ('+','-') and _FORMULA.match(v)
     return "'"+v if is_formula else v
 
