@@ -439,8 +439,7 @@ def operate_run(
     if says := odd_prices(line): tell(says)
     reported_on,test,valid = run_preds(run)
     test,valid = _parts(test),_parts(valid)
-    y,p,groups = valid
-    rule,t = _choose(y, p, groups, line, escape, overkill)
+    rule,t = _choose(*valid, line, escape, overkill)
     calibrated,facts = _calibration(valid, test, trained_rate)
     on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule)

@@ -129,6 +129,12 @@ def test_no_module_leans_on_a_name_that_only_its_notebook_has():
 # ---- lines and cells
 
 @pytest.mark.parametrize('p', LIB, ids=lambda p: p.stem)
+def test_an_exported_cell_is_read_at_a_glance(p):
+    exported = [c.source for c in cells(p) if c.cell_type=='code' and c.source.startswith('#| export')]
+    long = [o.splitlines()[1] for o in exported if len(o.splitlines())>30]
+    assert not long, 'a cell of more than 30 lines holds more than one idea'
+
+@pytest.mark.parametrize('p', LIB, ids=lambda p: p.stem)
 def test_lines_fit_a_page(p):
     wide = [l for c in cells(p) if c.cell_type=='code' for l in c.source.splitlines() if len(l)>120]
     assert not wide, 'a rendered notebook cuts lines after 120 columns'
