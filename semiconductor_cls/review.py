@@ -259,8 +259,9 @@ def train_share(
 def _parts(df): return (df.label=='defect').to_numpy(), df.p_defect.to_numpy(), df.get('group')
 
 # %% ../nbs/36_review.ipynb #00a7d363
-def _choose(y, p, groups, line, escape, overkill):
+def _choose(parts, line, escape, overkill):
     "The rule in words, and the threshold"
+    y,p,groups = parts
     if escape is None and overkill is None: return 'cost', threshold_by_cost(y, p, line)
     t = threshold_by_rate(y, p, escape, overkill, groups=groups)
     return (f'escape rate below {escape}' if overkill is None else f'overkill below {overkill}'), t
@@ -438,8 +439,8 @@ def operate_run(
     if trained_rate is None: trained_rate = train_share(run)
     if says := odd_prices(line): tell(says)
     reported_on,test,valid = run_preds(run)
+    rule,t = _choose(_parts(valid), line, escape, overkill)
     test,valid = _parts(test),_parts(valid)
-    rule,t = _choose(*valid, line, escape, overkill)
     calibrated,facts = _calibration(valid, test, trained_rate)
     on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule)
