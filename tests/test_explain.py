@@ -1,6 +1,7 @@
 "Heat maps from end to end: hostile names, broken files, a kill, committees, runs without boxes"
 import json, os, shutil, signal, sys
-import pytest
+import numpy as np, pytest
+from PIL import Image
 from conftest import PATIENCE, picture, wait_for
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.base.table import read_csv, write_csv
@@ -8,7 +9,8 @@ from semiconductor_cls.line.explain import explain_run
 
 NAMES = ['=cmd().bmp', '..hidden.bmp', 'weiß 中.bmp', 'a\nb.bmp', '$\\frac{x$.bmp', '<script>alert(1)<!--.bmp',
          'x'*200+'.bmp']
-COLUMNS = 'id path p_defect decision x y file note'.split()
+SAID = 'decision note threshold engine decision_id'.split()
+COLUMNS = 'id path p_defect decision x y file note model threshold engine scored_at decision_id'.split()
 
 def is_calm(name): return len(name)<80 and name.isascii() and name[0].isdigit() and not set(name) & set(' /\\<>=$\n')
 
@@ -17,10 +19,12 @@ def test_the_command_answers_about_every_file(semicls, trained, tmp_path):
     chip = next((trained/'parts/defect').glob('*.bmp'))
     new.mkdir()
     for n in NAMES: shutil.copy(chip, new/n)
+    foreign = np.random.default_rng(0).integers(0, 256, (267,275), dtype=np.uint8)
+    Image.fromarray(foreign).save(new/'foreign.png')
     (new/'zero.png').write_bytes(b'')
     (new/'cut.bmp').write_bytes(chip.read_bytes()[:700])
     r = semicls('explain', run, 'new', 'new/..hidden.bmp', '--out', 'maps')
-    assert r.returncode==3 and 'zero.png (zero bytes)' in r.err and '9 files' in r.out, r.err
+    assert r.returncode==3 and 'zero.png (zero bytes)' in r.err and '10 files' in r.out, r.err
     df = read_csv(maps/'explain.csv')
     assert list(df.columns)==COLUMNS
     assert {f'new/{n}' for n in NAMES} <= set(df.path)
@@ -29,12 +33,13 @@ def test_the_command_answers_about_every_file(semicls, trained, tmp_path):
     assert all(map(is_calm, pictures))
     html = (maps/'report.html').read_text()
     assert '<script' not in html and 'src="http' not in html
-    assert html.count('<img')==7
+    assert html.count('<img')==8
     semicls('predict', run, 'new', 'new/..hidden.bmp', '--out', 'scores.csv', '--engine', 'torch')
     both = df.merge(read_csv(tmp_path/'scores.csv'), on='path')
-    assert len(both)==9
+    assert len(both)==10
     assert (both.p_defect_x-both.p_defect_y).abs().max()<1e-5
-    assert (both.decision_x.fillna('')==both.decision_y.fillna('')).all()
+    for c in SAID: assert (both[f'{c}_x'].fillna('')==both[f'{c}_y'].fillna('')).all(), c
+    assert both.set_index('path').decision_x['new/foreign.png']=='look'
 
 def test_the_command_on_a_run_goes_into_its_report(semicls, runs):
     run = runs/'both'

@@ -196,7 +196,7 @@ class Explainer:
     ):
         self.run,self.scorer = run,TorchScorer(run, device)
         self.size = max(self.scorer.sizes) # Side of the maps, in pixels
-        self.cuts = run.decision or UNDECIDED
+        self.cuts = self.scorer.cuts = run.decision or UNDECIDED
         self.grid = None # Side of the last grid that was enlarged
         self.layers = [fine_layer(model, info['size']) for model,info,_ in self.scorer.members]
 

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['TAUS', 'MEASURES', 'WAYS', 'WAY_COLOURS', 'box_cover', 'find_peak', 'piece_box', 'box_iou', 'score_map', 'blind_maps',
-           'boxed_defects', 'iter_maps', 'peaks_of', 'score_boxes', 'summarise', 'by_type', 'plot_types']
+           'boxed_defects', 'Looked', 'iter_maps', 'peaks_of', 'score_boxes', 'summarise', 'by_type', 'plot_types']
 
 # %% ../../nbs/72_line.pointing.ipynb #c0002
 import math
 from functools import partial
+from typing import NamedTuple
 from concurrent.futures import ThreadPoolExecutor
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd, torch
@@ -24,6 +25,7 @@ from ..auc import *
 from ..evaluate import *
 from ..evaluate import _caption
 from .inputs import *
+from .score import *
 from .heat import *
 
 # %% ../../nbs/72_line.pointing.ipynb #c0005
@@ -153,33 +155,43 @@ def boxed_defects(
     return df.sample(min(most, len(df)), random_state=0).sort_index().reset_index(drop=True)
 
 # %% ../../nbs/72_line.pointing.ipynb #c0029
+class Looked(NamedTuple):
+    "A picture, and what a run says about it; without pixels where it cannot be decoded"
+    path:object # As it was given
+    pixels:np.ndarray=None # uint8 (h,w) or (h,w,3)
+    score:float=None # Probability of a defect
+    heat:np.ndarray=None # (size,size), from 0 to 1
+    note:str='' # Why it cannot be decoded, or what is strange about it
+
 def _fetch(read, item): # What `Reader` gives, or the reason why it gives nothing
     try: return read(item)
     except ImageError as e: return e
 
-def _decode(file, levels=None): # Pixels, or why there are none, as text
+def _decode(file, scorer): # (pixels, the same as a scorer wants them), or why there are none, as text
     if isinstance(file, ImageError): return str(file)
-    try: return load_image(file, levels=levels)
+    try: im = open_image(file, scorer.levels or None)
     except ImageError as e: return str(e)
+    return np.asarray(im), sizes_of(im, scorer.sizes, scorer.channels, *rule_of(scorer))
 
 # %% ../../nbs/72_line.pointing.ipynb #c0030
+def _looked(explain, pixels, prepared): # (pixels, score, map, note) of each
+    return zip(pixels, explain.scores(pixels), explain.maps(pixels), strange_notes(explain.scorer, prepared))
+
 def iter_maps(
     explain:Explainer,
     paths:list, # Files, or what `list_inputs` gave
     bs:int=16 # Pictures at once
-): # Yields (path, pixels, score, map); after a path that cannot be decoded (path, reason, None, None)
-    "Scores and maps of files, a few at a time"
-    read = Reader()
+): # Yields a `Looked` for each
+    "Scores, maps and notes of files, a few at a time"
+    read,decode = Reader(),partial(_decode, scorer=explain.scorer)
     with ThreadPoolExecutor(n_cpus()) as ex:
         for i in progress(range(0, len(paths), bs), desc='explain'):
             batch = paths[i:i+bs]
-            decode = partial(_decode, levels=explain.scorer.levels)
             decoded = [*ex.map(decode, [_fetch(read, o) for o in batch])]
             good = [o for o in decoded if not isinstance(o, str)]
-            results = zip(explain.scores(good), explain.maps(good)) if good else iter(())
-            for path,pixels in zip(batch, decoded):
-                score,heat = (None,None) if isinstance(pixels, str) else next(results)
-                yield path,pixels,score,heat
+            seen = _looked(explain, *zip(*good)) if good else iter(())
+            for path,o in zip(batch, decoded):
+                yield Looked(path, note=o) if isinstance(o, str) else Looked(path, *next(seen))
 
 # %% ../../nbs/72_line.pointing.ipynb #6f2adf2b
 def peaks_of(
@@ -188,7 +200,7 @@ def peaks_of(
 )->dict: # Path as text → x, y in the file's pixels; without those that cannot be decoded
     "Where the network of a run looks in some pictures"
     maps = iter_maps(open_explainer(run), paths)
-    return {str(path):find_peak(heat, pixels.shape[1::-1]) for path,pixels,_,heat in maps if heat is not None}
+    return {str(o.path):find_peak(o.heat, o.pixels.shape[1::-1]) for o in maps if o.heat is not None}
 
 # %% ../../nbs/72_line.pointing.ipynb #c0033
 def score_boxes(
@@ -199,14 +211,14 @@ def score_boxes(
     "Maps of parts and blind maps, scored against the boxes"
     rows,blind = [],None
     maps = iter_maps(explain, df.path.tolist())
-    for i,((_,pixels,_,heat),part) in enumerate(zip(maps, df.itertuples())):
-        if heat is None: continue
+    for i,(seen,part) in enumerate(zip(maps, df.itertuples())):
+        if seen.heat is None: continue
         blind = blind or blind_maps(len(df), explain.size, explain.grid, seed) # the grid is known after a map
         group = getattr(part, 'group', part.id)
         about = dict(id=part.id, group=group, defect_type=part.defect_type, caught=part.caught)
-        guesses = dict(map=heat) | {way:maps[i] for way,maps in blind.items()}
+        guesses = dict(map=seen.heat) | {way:maps[i] for way,maps in blind.items()}
         for way,guess in guesses.items():
-            score = score_map(guess, part.boxes, pixels.shape[1::-1])
+            score = score_map(guess, part.boxes, seen.pixels.shape[1::-1])
             rows.append(dict(**about, way=way, **score))
     return pd.DataFrame(rows, columns=['id','group','defect_type','caught','way',*MEASURES])
 
