@@ -23,6 +23,21 @@ def test_mistakes_have_small_pictures_on_the_page_itself(chrome, page_of_a_run):
     assert sides and all(0<side<=96 for side in sides)
     assert all(o.startswith('data:') for o in small.evaluate_all('all => all.map(o => o.src)'))
 
+FIGURE = re.compile('<figure>.*?</figure>', re.S)
+
+@pytest.mark.parametrize('name', ['a','both'])
+def test_every_figure_of_a_run_has_a_title_and_a_caption(trained, name):
+    figures = FIGURE.findall((trained/f'runs/{name}/report.html').read_text())
+    assert len(figures)>2 and all('<figcaption><b>' in o for o in figures), [o[:90] for o in figures]
+
+def test_every_figure_of_a_look_at_the_data_has_a_title_and_a_caption(replica, tmp_path):
+    from semiconductor_cls.inspect import run_eda
+    run_eda(replica[0], tmp_path/'eda')
+    page = (tmp_path/'eda/report.html').read_text()
+    figures = FIGURE.findall(page)
+    assert len(figures)>=len(list((tmp_path/'eda/figures').glob('*.png')))>4
+    assert all('<figcaption><b>' in o for o in figures), [o[:90] for o in figures]
+
 def lightness(page, what): # 0 black to 255 white
     colour = page.evaluate(f'getComputedStyle(document.body).{what}')
     return sum(map(int, colour[4:-1].split(',')))/3

@@ -104,7 +104,19 @@ CAPTIONS = dict( # Name of a figure's file → title, caption
     explain_types=('Where the maps point, by type of defect', 'The further right, the better.'),
     explain_sanity=('Do the maps depend on what was learned?', 'They must change as layers are forgotten.'),
     committees=('Ways to form a committee', 'Intervals that overlap by much do not tell two ways apart.'),
-    diversity=('How much the members differ', 'Members that make other mistakes help each other.'))
+    diversity=('How much the members differ', 'Members that make other mistakes help each other.'),
+    defects_without_boxes=('Defects that nobody has drawn a box around', 'Look whether they are defects at all.'),
+    copies=('Copies', 'Each pair is a picture and its copy, the worst first. Copies in two sets flatter a model.'),
+    statistics=('Brightness, contrast and sharpness', 'Where good and defective parts differ in what is no defect, '
+                'a network may learn that instead.'),
+    odd=('Pictures that differ from the others', 'Look whether they show the same product, taken in the same way.'),
+    boxes=('Where the defects lie, and how large they are', 'A defect of less than 12 px in the square that the '
+           'network sees is easily missed.'),
+    suspects=('Labels to look at again', 'The models and the label disagree the most about these parts.'),
+    ablation=('What each change brings', 'The difference to the baseline with its 95 % interval: '
+              'one that reaches across zero decides nothing.'),
+    curve=('How many defects are needed', 'Dots are trainings, the line is the law through them, the band its 95 % '
+           'interval. Beyond the last dot the line is an expectation.'))
 
 # %% ../../nbs/06_base.page.ipynb #bb47395a
 def time_text(
@@ -135,7 +147,8 @@ def _part(o):
         buffer = io.BytesIO()
         o.savefig(buffer, **_PNG)
         return _picture(buffer.getvalue(), '')
-    return _picture(Path(o).read_bytes(), Path(o).stem)
+    name = Path(o).stem
+    return _picture(Path(o).read_bytes(), re.sub(r'^\d+_', '', name) if Path(o).parent.name=='figures' else name)
 
 # %% ../../nbs/06_base.page.ipynb #c0016
 def pair_table(

@@ -71,7 +71,7 @@ def _looks_text(m): # '' where nobody looks
     looks = 1000*m.get('n_looks', 0)/m['n_test']
     return f' People would look at {looks:.0f} of 1,000 parts like those tested.' if looks else ''
 
-# %% ../../nbs/50_jobs.report.ipynb #bbeb9869
+# %% ../../nbs/50_jobs.report.ipynb #6e5af0f9
 def plain_words(
     m:dict, # `metrics.json`
     point:dict=None # `operating.json`, where prices were given
