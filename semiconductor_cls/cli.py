@@ -576,6 +576,7 @@ def synth(
     scale:float=.01, # Share of the contest: 1.0 makes 38,289 images, 2.8 GB
     seed:int=0, # Decides all chance
     wrong_labels:float=0., # Share of training images filed under the wrong class
+    json:JSON_OPT=False,
 ):
     """Draw chips with planted faults, to practise on.
 
@@ -586,7 +587,8 @@ def synth(
     path = out or path
     from semiconductor_cls.synth import synth as make, truth_counts
     n = truth_counts(make(path, scale, seed, wrong_labels))
-    typer.echo(f"{counted(n['n_images'], 'image')} drawn: {path}; the truth about them: {path/'truth.csv'}")
+    said = f"{counted(n['n_images'], 'image')} drawn: {path}; the truth about them: {path/'truth.csv'}"
+    answer(said, {**n, 'out':path}, json)
 
 # %% ../nbs/99_cli.ipynb #c0036
 def _plan_evaluate(run, as_json):
@@ -641,10 +643,14 @@ def evaluate(
 # %% ../nbs/99_cli.ipynb #c0038
 def _table_text(df): return df.to_string(index=False, float_format='{:.4f}'.format)
 
+def _rows(df, out, **more): # For a program
+    return dict(rows=df.to_dict('records'), **more, out=out)
+
 @command('runs', who='Research')
 def compare(
     runs:list[Path], # Run directories; the first is what the others are compared with
     out:Optional[Path]=None, # Also write the table (.csv)
+    json:JSON_OPT=False,
 ):
     """Compare runs on the same test images, with intervals.
     """
@@ -652,7 +658,7 @@ def compare(
     if out: check_own(out, 'run,auc')
     df = compare_runs(runs)
     if out: write_csv(df, out)
-    typer.echo(_table_text(df))
+    answer(_table_text(df), _rows(df, out), json)
 
 # %% ../nbs/99_cli.ipynb #c0041
 @command('runs', who='Research')
@@ -667,6 +673,7 @@ def ensemble(
     tta:Optional[str]=None,
     baseline:Optional[str]=None, # The member that the others are measured against; the best one on validation
     overwrite:OVERWRITE_OPT=False,
+    json:JSON_OPT=False,
 ):
     """Average finished runs into one.
 
@@ -677,7 +684,7 @@ def ensemble(
     from semiconductor_cls.jobs.report import headline
     check_free(out, overwrite)
     m = ensemble_run(runs, out, how, choose, overwrite, tta or '', say, baseline)
-    typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
+    answer(f"{headline(m)}. Report: {out/'report.html'}", {**m, 'run':out}, json)
 
 # %% ../nbs/99_cli.ipynb #c0043
 @command('data', who='Research')
@@ -692,7 +699,7 @@ def committee(
     device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None,
     jobs:int=1, # Members trained at a time, each in a process with its share of the cores
-    engine:ENGINE_OPT='local',
+    engine:ENGINE_OPT='local', dry_run:DRY_OPT=False, json:JSON_OPT=False,
 ):
     """Train several backbones, and average them.
 
@@ -701,13 +708,15 @@ def committee(
     """
     out = _place(out, name, runs)
     _check_resume(resume, overwrite, out)
-    from semiconductor_cls.jobs.study import committee_job
+    from semiconductor_cls.jobs.study import committee_job, named_archs
     from semiconductor_cls.jobs.report import headline
-    archs = [o.strip() for o in arch.split(',') if o.strip()]
+    archs = named_archs([o.strip() for o in arch.split(',') if o.strip()])
     numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
+    does = f"train {', '.join(archs)} with {counted(len(numbers), 'seed')} each, and average them"
+    if dry_run: return _plan_data(data, good, defect, does, [out], json)
     options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out))
     m = committee_job(data, archs, numbers, chosen, out, *options)
-    typer.echo(f"{headline(m)}. Report: {out/'report.html'}")
+    answer(f"{headline(m)}. Report: {out/'report.html'}", {**m, 'run':out}, json)
 
 # %% ../nbs/99_cli.ipynb #c0047
 @command('data', who='Research', old={'--base':'--recipe'})
@@ -720,11 +729,9 @@ def ablate(
     folds:int=0, # Folds of each run: differences are then out of fold
     grid:bool=True, # Every combination, or one field at a time
     weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
-    device:DEVICE_OPT=None,
-    resume:RESUME_OPT=False,
-    group:Annotated[Optional[str], _GROUP]=None,
+    device:DEVICE_OPT=None, resume:RESUME_OPT=False, group:Annotated[Optional[str], _GROUP]=None,
     jobs:int=1, # Trainings at a time, each in a process with its share of the cores
-    engine:ENGINE_OPT='local',
+    engine:ENGINE_OPT='local', dry_run:DRY_OPT=False, json:JSON_OPT=False,
 ):
     """Train a grid of recipes, and say what helped.
 
@@ -732,11 +739,14 @@ def ablate(
     """
     out = _place(out, name, runs, 'ablation')
     _check_resume(resume, False, out)
-    from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary
+    from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary, variants
     chosen,fields,numbers = _recipe('--recipe', recipe, set_, group),parse_vary(vary),_ints('--seeds', seeds)
+    does = f"train {counted(len(variants(chosen, fields, grid)), 'recipe')}, each with {counted(len(numbers), 'seed')}"
+    if dry_run: return _plan_data(data, good, defect, does, [out], json)
     options = (folds, grid, good, defect, weights, device, say, _called(), jobs, _apart(engine, jobs, out))
     df = run_ablation(data, chosen, fields, numbers, out, *options)
-    typer.echo(_table_text(df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']]))
+    shown = df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']]
+    answer(_table_text(shown), _rows(df, out), json)
     say(f"{out/'ablation.csv'}, {out/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #029aab7a
@@ -755,7 +765,7 @@ def curve(
     recipe:RECIPE_OPT='quick', set_:_SET_OPT=None,
     weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
     device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
-    group:Annotated[Optional[str], _GROUP]=None,
+    group:Annotated[Optional[str], _GROUP]=None, dry_run:DRY_OPT=False, json:JSON_OPT=False,
 ):
     """Say how many defects are needed.
 
@@ -766,10 +776,12 @@ def curve(
     _check_resume(resume, overwrite, out)
     from semiconductor_cls.jobs.curve import defect_curve
     chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
+    does = f"train with {points} numbers of defects, in {counted(draws, 'order')} each"
+    if dry_run: return _plan_data(data, good, defect, does, [out], json)
     options = (goods, more, good, defect, weights, device, overwrite, say, _called())
     table,said = defect_curve(data, chosen, out, points, draws, seed, *options)
-    typer.echo(_table_text(table[['defects','goods','draw','auc','lo','hi']]))
-    for line in filter(None, [said['sentence'], said['check_sentence']]): typer.echo(line)
+    shown = _table_text(table[['defects','goods','draw','auc','lo','hi']])
+    answer('\n'.join(filter(None, [shown, said['sentence'], said['check_sentence']])), _rows(table, out, **said), json)
     say(f"{out/'curve.csv'}, {out/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #c0049
@@ -780,6 +792,7 @@ def labels(
     drop:int=0, # Also write without_suspects.csv: the table of the run less this many first suspects, to train on
     force:bool=False, # Leave them out even if the models are too weak to call a label an error
     root:_ROOT_OPT=None,
+    json:JSON_OPT=False,
 ):
     """List labels that the models do not believe.
 
@@ -794,7 +807,8 @@ def labels(
     folder = Path(out or run)
     lists = f"{folder/'suspects.csv'}, {folder/'figures/suspects.png'}"
     n = s.issue.sum()
-    typer.echo(f"{counted(len(s), 'label')} ranked, {n:,} called {'an error' if n==1 else 'errors'}: {lists}")
+    said = f"{counted(len(s), 'label')} ranked, {n:,} called {'an error' if n==1 else 'errors'}: {lists}"
+    answer(said, dict(ranked=len(s), errors=n, out=folder), json)
 
 # %% ../nbs/99_cli.ipynb #eb157def
 def _where_looked(run, m): # One line
@@ -815,6 +829,7 @@ def explain(
     out:Optional[Path]=None, # A new folder for the pictures, explain.csv and report.html
     root:_ROOT_OPT=None,
     device:DEVICE_OPT=None,
+    json:JSON_OPT=False,
 ):
     """Show where the network looked, as heat maps.
 
@@ -826,12 +841,15 @@ def explain(
     if out and not images:
         raise UserError('explain: --out is for images that are named; without any, the pictures go into the run')
     from semiconductor_cls.line.explain import explain_files, explain_run
-    if not images: return typer.echo(_where_looked(run, explain_run(open_run(run, root), tell=say, device=device)))
+    if not images:
+        m = explain_run(open_run(run, root), tell=say, device=device)
+        return answer(_where_looked(run, m), {**m, 'run':run}, json)
     df = explain_files(run, images, out, tell=say, device=device)
     bad = df.p_defect.isna()
     for o in df[bad].head(5).itertuples(): say(f'no map: {o.path} ({o.note})')
-    rejected = (df.decision=='reject').sum()
-    typer.echo(f"{counted(len(df), 'file')}, {rejected:,} rejected, {bad.sum():,} without a map: {out/'report.html'}")
+    n = dict(files=len(df), reject=(df.decision=='reject').sum(), broken=bad.sum())
+    said = f"{counted(len(df), 'file')}, {n['reject']:,} rejected, {n['broken']:,} without a map: {out/'report.html'}"
+    answer(said, {**n, 'out':out}, json)
     if bad.any(): raise typer.Exit(3)
 
 # %% ../nbs/99_cli.ipynb #c0055
@@ -843,6 +861,7 @@ def export(
     out:Optional[Path]=None, # Folder of the bundle; RUN/export if not given
     overwrite:OVERWRITE_OPT=False,
     root:_ROOT_OPT=None,
+    json:JSON_OPT=False,
 ):
     """Make a bundle that scores without torch.
 
@@ -853,7 +872,8 @@ def export(
     m = export_run(open_run(run, root), format, int8, out, overwrite, tell=say)
     megabytes = sum(f['bytes'] for f in m['files'].values())/1e6
     size = f"{m['runtime']}, {m['precision']}, {megabytes:.1f} MB"
-    typer.echo(f"{out}: {size}, largest difference to torch {m['parity']['largest']:.1e}; seal {m['seal']}")
+    said = f"{out}: {size}, largest difference to torch {m['parity']['largest']:.1e}; seal {m['seal']}"
+    answer(said, {**m, 'out':out}, json)
 
 # %% ../nbs/99_cli.ipynb #5a1d0b77
 _ROUND = typer.Option(help='A blind round of so many parts, for `semicls agree`; the next one begins when all who '
@@ -955,14 +975,15 @@ def agree(
     answers:Path, # Folder of the verdicts of a station, or a table (.csv) with part, who, round, verdict
     gold:Optional[Path]=None, # Table (.csv) with part and label, which are known to be right
     out:Path=Path('agreement.html'), # The page; the kappas lie beside it as .csv
+    json:JSON_OPT=False,
 ):
     """How well inspectors agree: with themselves, with each other, with gold labels and with the model.
     """
     from semiconductor_cls.station.agree import agreement, read_answers
     table = agreement(read_answers(answers, gold), out, answers)
-    for o in table.itertuples():
-        words = f'{o.kind}: {o.between}'
-        typer.echo(f'{words}: kappa {o.kappa:.2f} ({o.lo:.2f} to {o.hi:.2f}), {counted(o.answers, "answer")}')
+    lines = [f'{o.kind}: {o.between}: kappa {o.kappa:.2f} ({o.lo:.2f} to {o.hi:.2f}), {counted(o.answers, "answer")}'
+             for o in table.itertuples()]
+    answer('\n'.join(lines), _rows(table, out), json)
     say(f"{out}, {out.with_suffix('.csv')}")
 
 # %% ../nbs/99_cli.ipynb #901f955b
