@@ -1,7 +1,8 @@
 "One decision: report, card, table of scores, bundle, station and maps state the same one, however often it is made"
 import csv, re, subprocess, sys
 import numpy as np, pytest
-from conftest import draw, score_table, scored_run
+from browser import new_page
+from conftest import Server, draw, score_table, scored_run
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json
 from semiconductor_cls.base.run import open_run
@@ -102,6 +103,34 @@ def test_everything_states_the_last_decision(runs, trained, told, tmp_path):
     assert 'were made at an earlier decision' not in (run/'report.html').read_text()
     told('evaluate', runs/'a', *EVALUATIONS[0])
     assert 'were made at an earlier decision' in (run/'report.html').read_text()
+
+def table_below(page, heading):
+    "Rows of the first table below a heading of a page, without its head"
+    table = page.split(f'{heading}</h2>')[1].split('</table>')[0]
+    return table.split('<tbody>')[-1].count('<tr')
+
+def of_station(page):
+    "What the first page of a station states: where its slider stands, and the rates below it"
+    page.wait_for_selector('#rates')
+    return float(page.input_value('#slider input[type=number]')), page.locator('#rates').inner_text()
+
+def test_page_and_station_state_the_numbers_of_the_last_decision(runs, told, chrome):
+    for options in EVALUATIONS[1:]: # with a review band, and without
+        told('evaluate', runs/'a', *options)
+        m,point = (read_json(runs/'a'/name) for name in ('metrics.json','operating.json'))
+        page = (runs/'a/report.html').read_text()
+        assert f"{point['cost']:,.0f}" in page.split('</h2>')[0], 'the first sentence'
+        assert table_below(page, 'All mistakes')==m['n_escapes']+m['n_overkills']
+        with Server(runs.parent, run='a') as s:
+            at,rates_there = of_station(opened(chrome, s.url))
+            s.quiet()
+        assert abs(at-m['threshold'])<.0006, 'the slider has three digits'
+        assert m['escapes'] in rates_there and m['overkill'] in rates_there, rates_there
+
+def opened(chrome, url):
+    page = new_page(chrome, viewport=dict(width=1440, height=900))
+    page.goto(url)
+    return page
 
 def decided(tmp_path, n=1):
     "A run of scores that has decided `n` times"
