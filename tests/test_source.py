@@ -2,10 +2,12 @@
 import json
 from pathlib import Path
 import pandas as pd, pytest
+from hypothesis import given, strategies as st
 from PIL import Image
 from conftest import picture
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.issues import issues_of
+from semiconductor_cls.base.table import make_table
 from semiconductor_cls.source import check_words, read_as, read_source, say_findings
 from semiconductor_cls.split import split_table
 
@@ -243,3 +245,27 @@ def test_a_set_of_good_parts_alone_is_refused_with_a_way_out(tmp_path):
     df = read_source(tmp_path)
     df = df.assign(hash=df.path)
     with pytest.raises(UserError, match='no defect images to train on: all 20 .* to deal them anew, '): split_table(df)
+
+# ---- a key for each file
+
+GAPS = {'a name':('1','2',''), 'a path':('1','x/1','',''), 'all but one':('','','1')}
+
+@pytest.mark.parametrize('ids', GAPS.values(), ids=[*GAPS])
+def test_a_row_without_an_id_gets_one_of_its_own(tmp_path, ids):
+    names = ['0.png','1.png','2.png','x/1.png'][:len(ids)]
+    for i,name in enumerate(names): picture(tmp_path/name, i)
+    (tmp_path/'t.csv').write_text('\n'.join(['path,label,id', *(f'{n},ok,{key}' for n,key in zip(names, ids))]))
+    df = read_source(tmp_path/'t.csv')
+    assert df.id.is_unique
+    assert set(ids)-{''} <= set(df.id)
+
+file_names = st.sampled_from(['1.png','1.bmp','1.png.tif','a/1.png','b/a/1.png','2.png','a/2#2.png'])
+some_keys = st.sampled_from(['1','2','1.png','a/1','a/1.png','1.png#2','2.png'])
+
+@given(st.lists(file_names, unique=True, min_size=1), st.lists(some_keys, unique=True, min_size=7, max_size=7),
+       st.lists(st.booleans(), min_size=7, max_size=7))
+def test_no_two_files_share_an_id_whatever_the_source_leaves_out(paths, keys, gaps):
+    ids = [None if gap else key for gap,key in zip(gaps, keys)][:len(paths)]
+    df = make_table(dict(path=paths, id=ids))
+    assert df.id.is_unique and df.id.notna().all()
+    assert {key for key in ids if key} <= set(df.id)

@@ -104,14 +104,34 @@ def unique_ids(
     paths # Files
 )->list: # One key a file
     "File names without extension; where two files share one, with as few folders in front as tell them apart"
-    paths = [Path(p) for p in paths]
+    texts = [str(p) for p in paths]
+    paths = [Path(p) for p in texts]
     ids = [p.stem for p in paths]
     deepest = max((len(p.parts) for p in paths), default=0)
     for n in range(2, deepest+1):
         repeated = _repeated(ids)
         if not any(repeated): break
         ids = [_with_folders(p, n) if again else key for p,key,again in zip(paths, ids, repeated)]
-    return [str(p) if again else key for p,key,again in zip(paths, ids, _repeated(ids))]
+    while any(repeated := _repeated(ids)):    # a whole path may be what another file is called
+        whole = [text if again else key for text,key,again in zip(texts, ids, repeated)]
+        if whole==ids: break    # one file twice
+        ids = whole
+    return ids
+
+# %% ../../nbs/03_base.table.ipynb #ae54d0ce
+def _gaps_filled(given, paths):
+    "The keys of a source, with a key of its own for each row that has none"
+    known = given.notna().to_numpy()
+    twice = pd.DataFrame(dict(id=given[known].map(str).tolist(), path=paths[known].tolist())).drop_duplicates()
+    if twice.id.duplicated().any():
+        raise UserError(f"id '{twice.id[twice.id.duplicated()].iloc[0]}' stands for several files; one id, one file")
+    taken,ids = set(twice.id),list(given)
+    for i,(gap,path,name) in enumerate(zip(~known, paths, unique_ids(paths))):
+        if not gap: continue
+        more = (f'{path}#{n}' for n in range(2, len(ids)+3))
+        ids[i] = next(o for o in (name, path, *more) if o not in taken)
+        taken.add(ids[i])
+    return ids
 
 # %% ../../nbs/03_base.table.ipynb #c0009
 def _filled(df, col, default):
@@ -126,7 +146,8 @@ def make_table(
     df = pd.DataFrame(rows).copy()
     if 'path' not in df: df['path'] = pd.Series(dtype=object)
     df['path'] = df['path'].map(str).astype(object)
-    defaults = dict(label=None, split='train', defect_type=None, id=unique_ids(df['path']))
+    defaults = dict(label=None, split='train', defect_type=None)
+    df['id'] = _gaps_filled(df['id'].astype(object), df['path']) if 'id' in df else unique_ids(df['path'])
     for col,default in defaults.items(): df[col] = _filled(df, col, default)
     boxes = df.get('boxes', [None]*len(df))
     df['boxes'] = [o if isinstance(o, (list,tuple)) else [] for o in boxes]
