@@ -55,12 +55,14 @@ def folder_words(
     return says
 
 # %% ../nbs/13_source.ipynb #1f3168ec
+_SETS = ['train','valid','test']
+
 @dataclass(frozen=True)
 class Place:
     "What the path of a folder says about the pictures in it"
     split:str|None = None # train, valid or test
     label:str|None = None # good or defect
-    kind:str|None = None # The first name that says neither
+    kind:str|None = None # The first name within the label that says neither, or one of masks
 
 # %% ../nbs/13_source.ipynb #e41b2c1d
 def place_of(
@@ -69,13 +71,16 @@ def place_of(
 )->Place:
     "Read the path of a folder"
     words = [says[o] for o in parts]
-    labels = {o for o in words if o in CLASSES}
-    if len(labels)>1:
-        raise UserError(f"{'/'.join(parts)}: one of these folders says good, the other defect; "
-                        'no class may lie inside the other')
-    split = next((o for o in words if o in ('train','valid','test')), None)
+    labels,sets = ([o for o in some if o in words] for some in (CLASSES, _SETS))
+    for found,what in ((labels,'class'),(sets,'set')):
+        if len(found)<2: continue
+        raise UserError(f"{'/'.join(parts)}: one of these folders says {found[0]}, the other {found[1]}; "
+                        f'no {what} may lie inside the other')
+    start = words.index(labels[0])+1 if labels else 0    # a lot above the classes is no type of defect
     rest = [name for name,word in zip(parts, words) if not word and plain_word(name) not in _CONTAINERS]
-    return Place(split, next(iter(labels), None), rest[0] if rest else None)
+    aside = [name for name in rest if plain_word(name) in _ASIDE]
+    kinds = aside + [name for name in parts[start:] if name in rest]
+    return Place(*(next(iter(o), None) for o in (sets, labels, kinds)))
 
 # %% ../nbs/13_source.ipynb #79053bcb
 def _is_type(place, has_defects):
@@ -95,17 +100,22 @@ def _left_out(left): # Folder → pictures in it, as findings
     return [issue(folder, 'folder_left_out', detail=f'{why}; {counted(n, "picture")}') for folder,n in left.items()]
 
 # %% ../nbs/13_source.ipynb #2123e6eb
-def _read_tree(path, good, defect):
-    "The table of a tree of folders, by what their names say"
-    issues = []
-    images = list_images(path, issues)
+def _placed(path, images, good, defect, has_defects=False):
+    "A row for each picture, by what the names of its folders say; how many are left out of which folder"
     folders = {p:p.relative_to(path).parts for p in dict.fromkeys(o.parent for o in images)}
     says = folder_words(sorted({name for parts in folders.values() for name in parts}), good, defect)
     places = {p:place_of(parts, says) for p,parts in folders.items()}
-    has_defects = any(place.label=='defect' for place in places.values())
+    has_defects = has_defects or any(place.label=='defect' for place in places.values())
     rows = {p:_row_of(p, places[p.parent], has_defects) for p in images}
     left = Counter(str(p.parent) for p,row in rows.items() if row is None)
-    return add_issues(make_table([row for row in rows.values() if row]), issues+_left_out(left))
+    return [row for row in rows.values() if row],left
+
+# %% ../nbs/13_source.ipynb #74bff23d
+def _read_tree(path, good, defect):
+    "The table of a tree of folders, by what their names say"
+    issues = []
+    rows,left = _placed(path, list_images(path, issues), good, defect)
+    return add_issues(make_table(rows), issues+_left_out(left))
 
 # %% ../nbs/13_source.ipynb #49e597cf
 def _table_of(path, folders):
@@ -124,13 +134,25 @@ def _check_apart(path, good, defect):
 
 # %% ../nbs/13_source.ipynb #287febc4
 def _check_inside(df, tops):
-    "Refuse a folder inside a class that is called like the other; a folder inside the defects names their type"
+    "Refuse a folder inside a class that is called like the other; other folders name sets, or the type of a defect"
     folders = pd.Series([Path(p).parent for p in df.path], dtype=object)
     inside = {p: p.relative_to(tops[label]).parts for p,label in zip(folders, df.label)}
     says = folder_words({*CLASSES, *(name for parts in inside.values() for name in parts)})
     places = {p: place_of((label, *inside[p]), says) for p,label in zip(folders, df.label)}
     kinds = [places[p].kind if label=='defect' else None for p,label in zip(folders, df.label)]
-    return df.assign(defect_type=pd.Series([None if re.search(r'\d', o or '') else o for o in kinds], dtype=object))
+    kinds = [None if re.search(r'\d', o or '') else o for o in kinds]
+    sets = [places[p].split or 'train' for p in folders]
+    return df.assign(split=pd.Series(sets, dtype=object), defect_type=pd.Series(kinds, dtype=object))
+
+# %% ../nbs/13_source.ipynb #e6acb806
+def _sets_beside(path, good, defect, issues):
+    "Names of the folders beside the two that are called like sets, their rows, and what is left out of them"
+    if len(Path(good).parts)>1 or len(Path(defect).parts)>1: return [],[],{}
+    known = split_words()
+    named = sorted(o.name for o in path.iterdir() if o.is_dir() and o.name not in (good,defect))
+    named = [o for o in named if known.get(plain_word(o)) in _SETS and not o.isdigit()]
+    rows,left = _placed(path, [p for o in named for p in list_images(path/o, issues)], good, defect, has_defects=True)
+    return named,rows,left
 
 # %% ../nbs/13_source.ipynb #7e8e1a0d
 def _named_folders(path, good, defect):
@@ -140,12 +162,14 @@ def _named_folders(path, good, defect):
     for label,name in (('good',good),('defect',defect)):
         if label in set(df.label): continue
         raise UserError(f"{path/name}: no images ({' '.join(sorted(IMAGE_EXTS))})")
-    df = _check_inside(df, dict(good=path/good, defect=path/defect))
-    used = [Path(o).parts[0] for o in (good,defect)]
+    df,issues = _check_inside(df, dict(good=path/good, defect=path/defect)),[]
+    named,rows,left = _sets_beside(path, good, defect, issues)
+    if rows: df = add_issues(make_table([*df.drop(columns='id').to_dict('records'), *rows]), df.attrs['issues'])
+    used = [Path(o).parts[0] for o in (good,defect)]+named
     unused = sorted(o for o in path.iterdir() if o.is_dir() and o.name not in used)
     unused = [o for o in unused if plain_word(o.name) not in _ASIDE or list_images(o)]
     why = f"neither '{good}' nor '{defect}'"
-    return add_issues(df, [issue(p, 'folder_left_out', detail=why) for p in unused])
+    return add_issues(df, issues+_left_out(left)+[issue(p, 'folder_left_out', detail=why) for p in unused])
 
 # %% ../nbs/13_source.ipynb #d029e5c9
 def read_folder(

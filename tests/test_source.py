@@ -66,6 +66,34 @@ def test_folders_people_have_are_read_without_options(tmp_path):
     assert issues_of(types).kind.tolist()==['folder_left_out']
     assert 'of 2 types (Scratch, bent lead)' in read_as(types)
 
+SETS = {'sets in classes':('good/train','good/test','defect/train','defect/test'),
+    'beside the classes':('good','defect','test/good','test/defect'), 'in other words':('good','defect','Test/OK','Test/NG'),
+    'deep':('good/images/train','good/test','defect/train/dent','defect/test/dent')}
+
+@pytest.mark.parametrize('names', SETS.values(), ids=[*SETS])
+@pytest.mark.parametrize('words', [('good','defect'), ('ok','ng'), ('prima','mies')], ids=lambda o: o[0])
+def test_a_set_that_folders_name_stays_that_set_however_the_classes_are_called(tmp_path, names, words):
+    for i,name in enumerate(names):
+        for our,own in zip(('good','defect'), words): name = name.replace(our, own)
+        picture(tmp_path/name/f'{i}.png', i)
+    for given in ({}, dict(good=words[0], defect=words[1])):
+        if not given and words[0]=='prima': continue    # words that nobody else knows
+        df = read_source(tmp_path, **given)
+        assert df[['label','split']].value_counts().to_dict()=={(l,s):1 for l in ('good','defect') for s in ('train','test')}
+        assert 'test set given: 2' in read_as(df) and not len(issues_of(df))
+
+def test_unlabelled_test_pictures_beside_two_named_classes_are_to_be_judged(tmp_path):
+    df = places(tmp_path, 'good', 'defect', 'test')
+    assert 'to be judged: 1' in read_as(df)
+
+def test_a_path_through_two_sets_is_refused(tmp_path):
+    with pytest.raises(UserError, match='one of these folders says train, the other test'):
+        places(tmp_path, 'ok/train/test', 'ng/train')
+
+def test_a_lot_above_the_classes_is_no_type_of_defect(tmp_path):
+    df = places(tmp_path, 'lot A/ok', 'lot A/ng', 'lot B/ok', 'lot B/ng/dent')
+    assert df.defect_type.dropna().tolist()==['dent']
+
 @pytest.mark.parametrize('names', [('ok/ng','ok'), ('good','defect/pass')], ids=lambda o: o[0])
 def test_a_class_inside_the_other_is_refused(tmp_path, names):
     with pytest.raises(UserError, match='says good, the other defect'): places(tmp_path, *names)
