@@ -36,6 +36,30 @@ _NO_TYPES = _ASIDE | set('''unknown unsure unclear unsorted unlabelled unlabeled
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
 _TURNS = {'not','no','non','or','and','vs','nicht','ohne','free'} # Beside a word they change what it means
 
+# %% ../nbs/13_source.ipynb #3f33f1a0
+_TYPE_WORDS = set('''
+    scratch scratches scratched crack cracks cracked dent dents chip chipping chipped contamination stain spot
+    hole bent broken break burr void pit pitting bubble blister corrosion rust discoloration discolored particle
+    particles dust foreign solder bridge bridging short open missing misplaced misaligned offset delamination
+    glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
+    bruch grat lunker'''.split())
+_NOBODY_KNOWS = _NO_TYPES | set('''
+    positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
+    undecided check recheck repeat retest pending new test train valid sample image part scrap
+    holdout eval evaluation lot batch charge tray camera cam shift day week month today'''.split())
+
+# %% ../nbs/13_source.ipynb #0e14f7e4
+def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
+    if not re.fullmatch(r'[^\W\d_]{3,}( [^\W\d_]+)*', word) or _NOBODY_KNOWS & {word.replace(' ', ''), *word.split()}:
+        return False
+    return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
+
+# %% ../nbs/13_source.ipynb #ee98ebfe
+def _is_sure_type(name):
+    "Whether the name of a folder is that of a type of defect: a plain word, or a known type with more beside it"
+    words = set(plain_word(name).split())
+    return _is_plain_type(plain_word(name)) or bool(words & _TYPE_WORDS) and not words & _NOBODY_KNOWS
+
 # %% ../nbs/13_source.ipynb #b8e03432
 def folder_words(
     names, # Of all folders
@@ -83,13 +107,15 @@ def place_of(
     return Place(*(next(iter(o), None) for o in (sets, labels, kinds)))
 
 # %% ../nbs/13_source.ipynb #79053bcb
+def _is_number(name): return re.search(r'\d', name) and not _is_sure_type(name) # Of a lot, a day
+
 def _is_type(place, has_defects):
-    return bool(place.kind) and not has_defects and plain_word(place.kind) not in _NO_TYPES
+    return bool(place.kind) and not has_defects and _is_sure_type(place.kind)
 
 def _row_of(path, place, has_defects):
     "The row of a picture, or None where its folder is left out"
     if plain_word(place.kind or '') in _ASIDE: return None
-    kind = place.kind if place.label!='good' else None
+    kind = None if place.label=='good' or _is_number(place.kind or '') else place.kind
     label = place.label or ('defect' if _is_type(place, has_defects) else None)
     if label is None and not (place.split=='test' and place.kind is None): return None
     return dict(path=str(path), label=label, split=place.split or 'train', defect_type=kind)
@@ -99,14 +125,51 @@ def _left_out(left): # Folder → pictures in it, as findings
     why = 'says neither good nor defect'
     return [issue(folder, 'folder_left_out', detail=f'{why}; {counted(n, "picture")}') for folder,n in left.items()]
 
+# %% ../nbs/13_source.ipynb #5d9a787e
+def _levels(folders): # The path of a folder → names of the folders in it
+    inside = {}
+    for parts in folders:
+        for i,name in enumerate(parts): inside.setdefault(parts[:i], set()).add(name)
+    return {above:sorted(names) for above,names in inside.items()}
+
+def _holding(folders, says): # Folders with a class below them
+    return {parts[:i] for parts in folders for i in range(1, len(parts)) if any(says[o] in CLASSES for o in parts[i:])}
+
+def _check_sets(
+    top, # Where the folders lie
+    folders, # Each as its names below `top`
+    says:dict, # From `folder_words`
+    in_class:bool=False # Whether `top` is the folder of a class
+):
+    "Refuse a folder that lies where a set would, and has a name that is none of a set"
+    holding = _holding(folders, says)
+    for above,names in _levels(folders).items():
+        a_set,a_class = (next((o for o in names if says[o] in some), None) for some in (_SETS, CLASSES))
+        inner = in_class or any(says[o] in CLASSES for o in above)
+        for name in names:
+            is_like = (*above,name) in holding and (a_set or a_class) or inner and a_set
+            if says[name] or plain_word(name) in _ASIDE or not is_like: continue
+            raise UserError(f"{Path(top, *above, name)}: lies beside '{a_set or a_class}' as a set does, and its name "
+                            'is none of train, valid, test; rename it, or move it elsewhere')
+
+# %% ../nbs/13_source.ipynb #2339d063
+def _beside_sets(parts, levels, says):
+    "Whether the first name in a path that says nothing lies where only sets do"
+    i = next((i for i,o in enumerate(parts) if not says[o] and plain_word(o) not in _CONTAINERS), None)
+    words = {says[o] for o in levels.get(parts[:i], ())}
+    return i is not None and bool(words & {*_SETS}) and not words & {*CLASSES}
+
 # %% ../nbs/13_source.ipynb #2123e6eb
 def _placed(path, images, good, defect, has_defects=False):
     "A row for each picture, by what the names of its folders say; how many are left out of which folder"
     folders = {p:p.relative_to(path).parts for p in dict.fromkeys(o.parent for o in images)}
     says = folder_words(sorted({name for parts in folders.values() for name in parts}), good, defect)
     places = {p:place_of(parts, says) for p,parts in folders.items()}
+    _check_sets(path, folders.values(), says)
+    levels = _levels(folders.values())
+    no_types = {p for p,parts in folders.items() if _beside_sets(parts, levels, says)}
     has_defects = has_defects or any(place.label=='defect' for place in places.values())
-    rows = {p:_row_of(p, places[p.parent], has_defects) for p in images}
+    rows = {p:_row_of(p, places[p.parent], has_defects or p.parent in no_types) for p in images}
     left = Counter(str(p.parent) for p,row in rows.items() if row is None)
     return [row for row in rows.values() if row],left
 
@@ -139,8 +202,9 @@ def _check_inside(df, tops):
     inside = {p: p.relative_to(tops[label]).parts for p,label in zip(folders, df.label)}
     says = folder_words({*CLASSES, *(name for parts in inside.values() for name in parts)})
     places = {p: place_of((label, *inside[p]), says) for p,label in zip(folders, df.label)}
+    for label,top in tops.items(): _check_sets(top, {inside[p] for p in inside if places[p].label==label}, says, True)
     kinds = [places[p].kind if label=='defect' else None for p,label in zip(folders, df.label)]
-    kinds = [None if re.search(r'\d', o or '') else o for o in kinds]
+    kinds = [None if _is_number(o or '') else o for o in kinds]
     sets = [places[p].split or 'train' for p in folders]
     return df.assign(split=pd.Series(sets, dtype=object), defect_type=pd.Series(kinds, dtype=object))
 
@@ -256,22 +320,6 @@ def read_contest(
     if not len(df): raise UserError(f'{path}: the folders of the contest are there, but no images in them')
     return add_lots(_with_boxes(df, path))
 
-# %% ../nbs/13_source.ipynb #3f33f1a0
-_TYPE_WORDS = set('''
-    scratch scratches scratched crack cracks cracked dent dents chip chipping chipped contamination stain spot
-    hole bent broken break burr void pit pitting bubble blister corrosion rust discoloration discolored particle
-    particles dust foreign solder bridge bridging short open missing misplaced misaligned offset delamination
-    glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
-    bruch grat lunker'''.split())
-_NOBODY_KNOWS = _NO_TYPES | set('''
-    positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
-    undecided check recheck repeat retest pending new test train valid sample image part scrap'''.split())
-
-# %% ../nbs/13_source.ipynb #0e14f7e4
-def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
-    if not re.fullmatch(r'[^\W\d_]{3,}( [^\W\d_]+)*', word) or set(word.split()) & _NOBODY_KNOWS: return False
-    return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
-
 # %% ../nbs/13_source.ipynb #4f5da461
 def types_of_labels(
     words, # Of the labels, those that mean neither good nor defect
@@ -307,6 +355,29 @@ def _sets(raw, src): # train, valid, test; a word that means none of them stays,
     means = means.where(means.notna() | raw.split.isna(), raw.split)
     empty = raw[raw.split.isna()] if raw.split.notna().any() else raw[:0]
     return means, findings + [issue(p, 'split_empty', src, f'line {n}') for n,p in zip(empty.index, empty.path)]
+
+# %% ../nbs/13_source.ipynb #40c1190d
+_MAY_BE_SETS = {'dataset','data set','partition','phase'} # Names of columns in which one word for a set is enough
+_FLAGS = set('0 1 true false yes no y n t f'.split())
+
+def _tells_sets(name, words):
+    "Whether a column holds words for sets, or says of each row whether it is of one"
+    known = {word:meaning for word,meaning in split_words().items() if not word.isdigit()}
+    first,_,rest = plain_word(name).partition(' ')
+    if first in ('is','in') and rest in known: return bool(words) and words <= _FLAGS
+    means = {known.get(o) for o in words}
+    return None not in means and (len(means)>1 or plain_word(name) in _MAY_BE_SETS and means!={'train'} and bool(means))
+
+def _unnamed_sets(raw, src):
+    "Findings about columns that tell sets, where none is called so"
+    if 'split' in raw and raw.split.notna().any(): return []
+    found = []
+    for col in [o for o in raw if o not in (*COLS,'group','lot','mask',*XY)]:
+        some = raw[col].dropna().unique()
+        words = {plain_word(o) for o in some} if len(some)<=20 else set()
+        said = f"'{col}': {', '.join(map(str, some[:4]))}"
+        if words and _tells_sets(col, words): found.append(issue(src, 'set_not_called_split', src, said))
+    return found
 
 # %% ../nbs/13_source.ipynb #1c561266
 def _disagreeing(raw, col): # Files whose rows have more than one value in a column
@@ -462,6 +533,7 @@ def read_table(
     theirs = given_back(raw)
     raw,unread = read_box_columns(raw, {theirs.get(o, o):o for o in raw}, path)
     raw['label'],odd = _labels(raw, path, good, defect)
+    odd += _unnamed_sets(raw.rename(columns=theirs), path)
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)
         odd += odd_sets
@@ -471,7 +543,9 @@ def read_table(
 _REFUSED = dict(
     unknown_label=('labels are neither good nor defect',
                    'name yours with --good and --defect, and leave what is unknown empty'),
-    unknown_split=('words for the set are none of train, valid and test', 'write one of these, or leave it empty'))
+    unknown_split=('words for the set are none of train, valid and test', 'write one of these, or leave it empty'),
+    set_not_called_split=('of its columns with words for sets, and none called split',
+                          'call it split (train, valid, test), or give it another content'))
 
 # %% ../nbs/13_source.ipynb #1ec715f9
 def check_words(

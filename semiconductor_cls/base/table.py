@@ -32,9 +32,11 @@ LABEL_WORDS = dict(
         不良 / 不良品 / 不合格 / 不合格品 / 缺陷 / 缺陷品 / 次品 / 坏 / 坏品 / 异常 /
         異常 / 瑕疵 / 欠陥 / 欠陥品 / 불량 / 불량품''')
 SPLIT_WORDS = dict(
-    train='0 / train / training / trn / learn / learning / 训练 / 训练集 / 訓練 / 学習 / 학습',
-    valid='1 / valid / val / validation / dev / validierung / 验证 / 验证集 / 検証 / 검증',
-    test='2 / test / testing / tests / tst / 测试 / 测试集 / テスト / 시험')
+    train='''0 / train / training / trn / learn / learning / train set / trainset / training set / train data /
+        training data / 训练 / 训练集 / 訓練 / 学習 / 학습''',
+    valid='''1 / valid / val / validation / dev / validierung / valid set / val set / valset / validation set /
+        validation data / 验证 / 验证集 / 検証 / 검증''',
+    test='2 / test / testing / tests / tst / test set / testset / test data / testdata / 测试 / 测试集 / テスト / 시험')
 
 # %% ../../nbs/03_base.table.ipynb #1c6ae8ae
 def plain_word(
