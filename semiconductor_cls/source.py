@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['SECOND', 'FIRST', 'RESERVED', 'LAYOUTS', 'SOURCES', 'folder_words', 'Place', 'place_of', 'read_folder', 'contest_of',
-           'add_lots', 'box_files', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks',
-           'read_table', 'check_words', 'is_label_studio', 'read_label_studio', 'parts_of_names', 'propose_group',
-           'say_groups', 'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'check_source', 'read_as',
-           'say_findings', 'read_source']
+           'add_lots', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks', 'read_table',
+           'check_words', 'is_label_studio', 'read_label_studio', 'parts_of_names', 'propose_group', 'say_groups',
+           'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'check_source', 'read_as', 'say_findings',
+           'read_source']
 
 # %% ../nbs/13_source.ipynb #c0002
-import difflib, json, os, re
+import json, os, re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,41 +26,13 @@ from .base.issues import *
 from .base.parts import *
 from .boxes import *
 from .base.parts import _named_for
-from .boxes import _label_studio, _local, _rows
+from .base.table import _ASIDE, _CONTAINERS, _NOBODY_KNOWS, _TYPE_WORDS, _is_plain_type, _is_sure_type
+from .boxes import _label_studio, _local, _rows, _with_boxes
 
-# %% ../nbs/13_source.ipynb #94b99e08
-_ASIDE = {'ground truth','groundtruth','gt','mask','masks','label','labels','annotation','annotations'}
-_CONTAINERS = {'image','images','imgs','img','data','pictures','photos','bilder','parts'}
-_NO_TYPES = _ASIDE | set('''unknown unsure unclear unsorted unlabelled unlabeled rework review misc other backup old raw
-    archive docs reference golden calibration'''.split()) # Folders that are no type of defect
+# %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
 _TURNS = {'not','no','non','or','and','vs','nicht','ohne','free'} # Beside a word they change what it means
 
-# %% ../nbs/13_source.ipynb #3f33f1a0
-_TYPE_WORDS = set('''
-    scratch scratches scratched crack cracks cracked dent dents chip chipping chipped contamination stain spot
-    hole bent broken break burr void pit pitting bubble blister corrosion rust discoloration discolored particle
-    particles dust foreign solder bridge bridging short open missing misplaced misaligned offset delamination
-    glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
-    bruch grat lunker'''.split())
-_NOBODY_KNOWS = _NO_TYPES | set('''
-    positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
-    undecided check recheck repeat retest pending new test train valid sample image part scrap
-    holdout eval evaluation lot batch charge tray camera cam shift day week month today'''.split())
-
-# %% ../nbs/13_source.ipynb #0e14f7e4
-def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
-    if not re.fullmatch(r'[^\W\d_]{3,}( [^\W\d_]+)*', word) or _NOBODY_KNOWS & {word.replace(' ', ''), *word.split()}:
-        return False
-    return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
-
-# %% ../nbs/13_source.ipynb #ee98ebfe
-def _is_sure_type(name):
-    "Whether the name of a folder is that of a type of defect: a plain word, or a known type with more beside it"
-    words = set(plain_word(name).split())
-    return _is_plain_type(plain_word(name)) or bool(words & _TYPE_WORDS) and not words & _NOBODY_KNOWS
-
-# %% ../nbs/13_source.ipynb #b8e03432
 def folder_words(
     names, # Of all folders
     good:str='good', # The user's own name of the folder of good parts
@@ -121,9 +93,11 @@ def _row_of(path, place, has_defects):
     return dict(path=str(path), label=label, split=place.split or 'train', defect_type=kind)
 
 # %% ../nbs/13_source.ipynb #9709e74a
-def _left_out(left): # Folder → pictures in it, as findings
+def _left_out(left, top=''): # Folder → pictures in it, as findings; those in `top` lie beside the folders
     why = 'says neither good nor defect'
-    return [issue(folder, 'folder_left_out', detail=f'{why}; {counted(n, "picture")}') for folder,n in left.items()]
+    beside = {(folder,'beside the folders'):n for folder,n in left.items() if folder==str(top)}
+    return left_out_issues(beside) + [issue(folder, 'folder_left_out', detail=f'{why}; {counted(n, "picture")}')
+                                      for folder,n in left.items() if folder!=str(top)]
 
 # %% ../nbs/13_source.ipynb #5d9a787e
 def _levels(folders): # The path of a folder → names of the folders in it
@@ -178,7 +152,7 @@ def _read_tree(path, good, defect):
     "The table of a tree of folders, by what their names say"
     issues = []
     rows,left = _placed(path, list_images(path, issues), good, defect)
-    return add_issues(make_table(rows), issues+_left_out(left))
+    return add_issues(make_table(rows), issues+_left_out(left, path))
 
 # %% ../nbs/13_source.ipynb #49e597cf
 def _table_of(path, folders):
@@ -218,6 +192,22 @@ def _sets_beside(path, good, defect, issues):
     rows,left = _placed(path, [p for o in named for p in list_images(path/o, issues)], good, defect, has_defects=True)
     return named,rows,left
 
+# %% ../nbs/13_source.ipynb #7cb59c52
+def _left_beside(path, tops, why):
+    "Findings about pictures, files and folders beside the folders that are read"
+    tops = {os.path.normpath(o) for o in tops}
+    levels = {str(o) for top in tops for o in Path(top).parents if o.is_relative_to(os.path.normpath(path))}
+    left,found = {},[]
+    for level in sorted(levels):
+        dirs,files = [],[]
+        for o in sorted(Path(level).iterdir()): (dirs if o.is_dir() else files).append(o.name)
+        entered,pictures = sift(level, dirs, [] if own_kind(files) else files, left)
+        if pictures: left[level,'beside the folders'] = len(pictures)
+        others = [o for o in (os.path.join(level, name) for name in entered) if not {o} & (tops|levels)]
+        others = [o for o in others if plain_word(Path(o).name) not in _ASIDE or list_images(o)]
+        found += [issue(o, 'folder_left_out', detail=why) for o in others]
+    return left_out_issues(left)+found
+
 # %% ../nbs/13_source.ipynb #7e8e1a0d
 def _named_folders(path, good, defect):
     "The table of the two folders that the user names; other folders are findings"
@@ -229,11 +219,8 @@ def _named_folders(path, good, defect):
     df,issues = _check_inside(df, dict(good=path/good, defect=path/defect)),[]
     named,rows,left = _sets_beside(path, good, defect, issues)
     if rows: df = add_issues(make_table([*df.drop(columns='id').to_dict('records'), *rows]), df.attrs['issues'])
-    used = [Path(o).parts[0] for o in (good,defect)]+named
-    unused = sorted(o for o in path.iterdir() if o.is_dir() and o.name not in used)
-    unused = [o for o in unused if plain_word(o.name) not in _ASIDE or list_images(o)]
-    why = f"neither '{good}' nor '{defect}'"
-    return add_issues(df, issues+_left_out(left)+[issue(p, 'folder_left_out', detail=why) for p in unused])
+    beside = _left_beside(path, [path/o for o in (good,defect,*named)], f"neither '{good}' nor '{defect}'")
+    return add_issues(df, [*issues, *_left_out(left, path), *beside])
 
 # %% ../nbs/13_source.ipynb #d029e5c9
 def read_folder(
@@ -275,37 +262,6 @@ def add_lots(df:pd.DataFrame)->pd.DataFrame: # A table with the column `lot`
     lot = lot.where(lot.notna(), None)
     if 'lot' in df: lot = df.lot.where(df.lot.notna(), lot)
     return df.assign(lot=lot)
-
-# %% ../nbs/13_source.ipynb #37769701
-def box_files(path)->list:
-    "Files that may hold boxes, in a folder and below"
-    files = []
-    for parent,dirs,names in os.walk(path):
-        dirs[:] = sorted(o for o in dirs if not o.startswith(('.','@','_')))
-        if {'run.json','manifest.json','issues.csv'} & set(names): continue
-        files += [Path(parent)/o for o in sorted(names) if o.lower().endswith(('.csv','.json','.xml','.txt'))]
-    is_csv = {f: f.suffix.lower()=='.csv' for f in files if f.is_file() and not f.name.startswith('.')}
-    return [f for f,csv in is_csv.items() if not csv or is_box_file(f)]
-
-# %% ../nbs/13_source.ipynb #ab6da8ed
-def _without_read(df, files): # Without the findings that call box files left out
-    read = Counter((str(f.parent), f"'*{f.suffix}'") for f in files)
-    def is_read(path, kind, other, detail):
-        n = re.match(r'[\d,]+', detail)
-        return kind=='not_an_image' and n and any(
-            place==path and ext in other+detail and count>=int(n[0]) for (place,ext),count in read.items())
-    df.attrs['issues'] = tuple(o for o in df.attrs.get('issues', ()) if not is_read(*o))
-    return df
-
-# %% ../nbs/13_source.ipynb #d5a87f92
-def _with_boxes(df, path): # The table with the boxes of every box file in `path`
-    found = {f: read_boxes(f) if f.suffix.lower()=='.csv' else read_tool(f) for f in box_files(path)}
-    found = {f:boxes for f,boxes in found.items() if boxes is not None}
-    one_by_one = [boxes for f,boxes in found.items() if f.suffix.lower()=='.csv']
-    of_tools = [boxes for f,boxes in found.items() if f.suffix.lower()!='.csv']
-    if of_tools: one_by_one.append(pd.concat(of_tools, ignore_index=True))
-    for boxes in one_by_one: df = attach_boxes(df, boxes)
-    return _without_read(df, found)
 
 # %% ../nbs/13_source.ipynb #c0023
 def read_contest(
@@ -807,7 +763,7 @@ def _is_mvtec(path): return (path/'train/good').is_dir() and (path/'test').is_di
 
 def _read_mvtec(path, good, defect):
     "A tree of folders, with a box around each spot of a mask"
-    df = _with_mask_folders(_read_tree(path, good, defect), path)
+    df = _with_boxes(_with_mask_folders(_read_tree(path, good, defect), path), path)
     if not (path/'ground_truth').is_dir(): return df
     without = df[(df.label=='defect') & (df.boxes.map(len)==0) & ~df.path.isin(issues_of(df).path)]
     return add_issues(df, [issue(p, 'mask_missing', path/'ground_truth') for p in without.path])

@@ -7,7 +7,7 @@ __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEX
            'split_words', 'own_columns', 'unique_ids', 'make_table', 'write_csv', 'read_csv']
 
 # %% ../../nbs/03_base.table.ipynb #c0002
-import json, re, sys, unicodedata
+import difflib, json, re, sys, unicodedata
 from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -70,6 +70,36 @@ def label_words(
 def split_words()->dict: # Plain word → 'train', 'valid' or 'test'
     "What each known word means as a set; those that `split_table` writes mean what they meant there"
     return _meanings(SPLIT_WORDS) | dict(leak='leak', unlabelled='test')
+
+# %% ../../nbs/03_base.table.ipynb #7f560a7a
+_ASIDE = {'ground truth','groundtruth','gt','mask','masks','label','labels','annotation','annotations'}
+_CONTAINERS = {'image','images','imgs','img','data','pictures','photos','bilder','parts'}
+_NO_TYPES = _ASIDE | set('''unknown unsure unclear unsorted unlabelled unlabeled rework review misc other backup old raw
+    archive docs reference golden calibration'''.split()) # Folders that are no type of defect
+
+# %% ../../nbs/03_base.table.ipynb #3e298439
+_TYPE_WORDS = set('''
+    scratch scratches scratched crack cracks cracked dent dents chip chipping chipped contamination stain spot
+    hole bent broken break burr void pit pitting bubble blister corrosion rust discoloration discolored particle
+    particles dust foreign solder bridge bridging short open missing misplaced misaligned offset delamination
+    glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
+    bruch grat lunker'''.split())
+_NOBODY_KNOWS = _NO_TYPES | set('''
+    positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
+    undecided check recheck repeat retest pending new test train valid sample image part scrap
+    holdout eval evaluation lot batch charge tray camera cam shift day week month today'''.split())
+
+# %% ../../nbs/03_base.table.ipynb #0064d22c
+def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
+    if not re.fullmatch(r'[^\W\d_]{3,}( [^\W\d_]+)*', word) or _NOBODY_KNOWS & {word.replace(' ', ''), *word.split()}:
+        return False
+    return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
+
+# %% ../../nbs/03_base.table.ipynb #17a669d8
+def _is_sure_type(name):
+    "Whether the name of a folder is that of a type of defect: a plain word, or a known type with more beside it"
+    words = {*plain_word(name).split()}
+    return _is_plain_type(plain_word(name)) or bool(words & _TYPE_WORDS) and not words & _NOBODY_KNOWS
 
 # %% ../../nbs/03_base.table.ipynb #3eb9f534
 COLUMN_WORDS = dict(
