@@ -389,11 +389,6 @@ def _row_issue(path, kind, box, more=''): # A finding about a row of a box file
     corners = ','.join(str(v) for v in (box.x_1, box.y_1, box.x_2, box.y_2))
     return issue(path, kind, box.file, f'line {box.line}: {corners}{more}')
 
-def _chosen(same, labels):
-    "Of the images that share a name, the one that is meant; None where that is open"
-    defective = same if len(same)==1 else [i for i in same if labels.iat[i]=='defect']
-    return defective[0] if len(defective)==1 else None
-
 # %% ../nbs/12_boxes.ipynb #041cade7
 def _frames(paths, numbers):
     "Row number → size of the image as it is shown, and its orientation; of these rows only"
@@ -432,7 +427,7 @@ def attach_boxes(
     if 'unit' not in boxes: boxes = boxes.assign(unit='pixels')
     ends = _ends(df, by_path)
     called = {key: images_called(key, ends) for key in boxes.id.unique()}
-    meant = {key: _chosen(same, df.label) for key,same in called.items()}
+    meant = {key: same[0] if len(same)==1 else None for key,same in called.items()}
     frames = _frames(df.path, [i for i in meant.values() if i is not None])
     found,types = [list(o) for o in df.boxes],df.defect_type.tolist()
     for row in boxes.itertuples(index=False):
@@ -581,12 +576,17 @@ def _without_read(df, files): # Without the files in the findings that call them
     return df
 
 # %% ../nbs/12_boxes.ipynb #02a17d79
+def _beside(boxes, f): # A picture that lies beside the file of its boxes is meant, whatever others are called
+    here = {name:str(f.parent/name) for name in boxes.id.unique() if name and '\0' not in name}
+    here = {name:path for name,path in here.items() if os.path.isfile(path)}
+    return boxes.assign(id=[here.get(o, o) for o in boxes.id])
+
 def _boxes_in_files(files): # File → its boxes; findings about those that are not read
     found,issues = {},[]
     for f in files:
         boxes,why = (read_boxes(f) if is_box_file(f) else None, '') if _is_table(f) else read_annotation(f)
         lost = columns_not_read(f) if _is_table(f) else ''
-        if boxes is not None: found[f] = boxes
+        if boxes is not None: found[f] = _beside(boxes, f)
         if why: issues.append(issue(f, 'annotation_unreadable', '', why))
         if lost: issues.append(issue(f, 'columns_not_read', lost, 'beside folders; give this file instead of them'))
     return found,issues

@@ -95,6 +95,29 @@ def test_a_shared_name_needs_its_folder(tmp_path):
     assert df[df.label=='defect'].boxes.tolist()==[[BOX],[BOX]]
     assert issues_of(df).kind.tolist()==['box_name_shared']
 
+@pytest.mark.parametrize('places', [('good','defect'), ('good','scratch','good/b')], ids=len)
+@pytest.mark.parametrize('tool', ['csv','json'])
+def test_a_box_of_a_shared_name_goes_to_none_also_where_one_is_a_defect(tmp_path, places, tool):
+    for i,place in enumerate(places): picture(tmp_path/place/'7.png', i)
+    if tool=='json': coco(tmp_path)
+    else: (tmp_path/'b.csv').write_text('id,x_1,y_1,x_2,y_2\n7,5,6,14,19\n')
+    df = read_source(tmp_path)
+    found = issues_of(df)
+    assert not any(df.boxes) and found.kind.tolist()==['box_name_shared']
+    assert f'{len(places)} files have this name' in found.detail[0] and 'box_name_shared' in say_findings(df)
+
+@pytest.mark.parametrize('tool', ['labelme','coco','csv'])
+def test_a_box_file_beside_a_picture_means_that_one(tmp_path, tool):
+    for place in ('good/7','scratch/7','dent/7'): picture(tmp_path/f'{place}.png')
+    if tool=='labelme':
+        shape = dict(label='dent', points=[[5,6],[15,20]])
+        (tmp_path/'dent/7.json').write_text(json.dumps(dict(imagePath='7.png', shapes=[shape])))
+    elif tool=='coco': coco(tmp_path/'dent')
+    else: (tmp_path/'dent/b.csv').write_text('file,x_1,y_1,x_2,y_2\n7.png,5,6,14,19\n')
+    df = read_source(tmp_path)
+    assert df.set_index('id').boxes.to_dict()=={'good/7':[], 'scratch/7':[], 'dent/7':[BOX]}
+    assert not len(issues_of(df))
+
 def test_a_part_keeps_all_its_types(tmp_path):
     tree(tmp_path)
     (tmp_path/'b.csv').write_text('id,x_1,y_1,x_2,y_2,defect_type\n7,1,1,5,5,dent\n7,6,6,9,9,crack\n7,9,9,12,12,dent\n')
