@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['SECOND', 'FIRST', 'RESERVED', 'LAYOUTS', 'SOURCES', 'folder_words', 'Place', 'place_of', 'read_folder', 'contest_of',
-           'add_lots', 'box_files', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks',
-           'read_table', 'check_words', 'is_label_studio', 'read_label_studio', 'parts_of_names', 'propose_group',
-           'say_groups', 'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'check_source', 'read_as',
-           'say_findings', 'read_source']
+           'add_lots', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks', 'read_table',
+           'check_words', 'is_label_studio', 'read_label_studio', 'parts_of_names', 'propose_group', 'say_groups',
+           'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'check_source', 'read_as', 'say_findings',
+           'read_source']
 
 # %% ../nbs/13_source.ipynb #c0002
-import difflib, json, os, re
+import json, os, re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,17 +26,13 @@ from .base.issues import *
 from .base.parts import *
 from .boxes import *
 from .base.parts import _named_for
-from .boxes import _label_studio, _local, _rows
+from .base.table import _ASIDE, _CONTAINERS, _NOBODY_KNOWS, _TYPE_WORDS, _is_plain_type, _is_sure_type
+from .boxes import _label_studio, _local, _rows, _with_boxes
 
-# %% ../nbs/13_source.ipynb #94b99e08
-_ASIDE = {'ground truth','groundtruth','gt','mask','masks','label','labels','annotation','annotations'}
-_CONTAINERS = {'image','images','imgs','img','data','pictures','photos','bilder','parts'}
-_NO_TYPES = _ASIDE | set('''unknown unsure unclear unsorted unlabelled unlabeled rework review misc other backup old raw
-    archive docs reference golden calibration'''.split()) # Folders that are no type of defect
+# %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
 _TURNS = {'not','no','non','or','and','vs','nicht','ohne','free'} # Beside a word they change what it means
 
-# %% ../nbs/13_source.ipynb #b8e03432
 def folder_words(
     names, # Of all folders
     good:str='good', # The user's own name of the folder of good parts
@@ -55,12 +51,14 @@ def folder_words(
     return says
 
 # %% ../nbs/13_source.ipynb #1f3168ec
+_SETS = ['train','valid','test']
+
 @dataclass(frozen=True)
 class Place:
     "What the path of a folder says about the pictures in it"
     split:str|None = None # train, valid or test
     label:str|None = None # good or defect
-    kind:str|None = None # The first name that says neither
+    kind:str|None = None # The first name within the label that says neither, or one of masks
 
 # %% ../nbs/13_source.ipynb #e41b2c1d
 def place_of(
@@ -69,43 +67,92 @@ def place_of(
 )->Place:
     "Read the path of a folder"
     words = [says[o] for o in parts]
-    labels = {o for o in words if o in CLASSES}
-    if len(labels)>1:
-        raise UserError(f"{'/'.join(parts)}: one of these folders says good, the other defect; "
-                        'no class may lie inside the other')
-    split = next((o for o in words if o in ('train','valid','test')), None)
+    labels,sets = ([o for o in some if o in words] for some in (CLASSES, _SETS))
+    for found,what in ((labels,'class'),(sets,'set')):
+        if len(found)<2: continue
+        raise UserError(f"{'/'.join(parts)}: one of these folders says {found[0]}, the other {found[1]}; "
+                        f'no {what} may lie inside the other')
+    start = words.index(labels[0])+1 if labels else 0    # a lot above the classes is no type of defect
     rest = [name for name,word in zip(parts, words) if not word and plain_word(name) not in _CONTAINERS]
-    return Place(split, next(iter(labels), None), rest[0] if rest else None)
+    aside = [name for name in rest if plain_word(name) in _ASIDE]
+    kinds = aside + [name for name in parts[start:] if name in rest]
+    return Place(*(next(iter(o), None) for o in (sets, labels, kinds)))
 
 # %% ../nbs/13_source.ipynb #79053bcb
+def _is_number(name): return re.search(r'\d', name) and not _is_sure_type(name) # Of a lot, a day
+
 def _is_type(place, has_defects):
-    return bool(place.kind) and not has_defects and plain_word(place.kind) not in _NO_TYPES
+    return bool(place.kind) and not has_defects and _is_sure_type(place.kind)
 
 def _row_of(path, place, has_defects):
     "The row of a picture, or None where its folder is left out"
     if plain_word(place.kind or '') in _ASIDE: return None
-    kind = place.kind if place.label!='good' else None
+    kind = None if place.label=='good' or _is_number(place.kind or '') else place.kind
     label = place.label or ('defect' if _is_type(place, has_defects) else None)
     if label is None and not (place.split=='test' and place.kind is None): return None
     return dict(path=str(path), label=label, split=place.split or 'train', defect_type=kind)
 
 # %% ../nbs/13_source.ipynb #9709e74a
-def _left_out(left): # Folder → pictures in it, as findings
+def _left_out(left, top=''): # Folder → pictures in it, as findings; those in `top` lie beside the folders
     why = 'says neither good nor defect'
-    return [issue(folder, 'folder_left_out', detail=f'{why}; {counted(n, "picture")}') for folder,n in left.items()]
+    beside = {(folder,'beside the folders'):n for folder,n in left.items() if folder==str(top)}
+    return left_out_issues(beside) + [issue(folder, 'folder_left_out', detail=f'{why}; {counted(n, "picture")}')
+                                      for folder,n in left.items() if folder!=str(top)]
+
+# %% ../nbs/13_source.ipynb #5d9a787e
+def _levels(folders): # The path of a folder → names of the folders in it
+    inside = {}
+    for parts in folders:
+        for i,name in enumerate(parts): inside.setdefault(parts[:i], set()).add(name)
+    return {above:sorted(names) for above,names in inside.items()}
+
+def _holding(folders, says): # Folders with a class below them
+    return {parts[:i] for parts in folders for i in range(1, len(parts)) if any(says[o] in CLASSES for o in parts[i:])}
+
+def _check_sets(
+    top, # Where the folders lie
+    folders, # Each as its names below `top`
+    says:dict, # From `folder_words`
+    in_class:bool=False # Whether `top` is the folder of a class
+):
+    "Refuse a folder that lies where a set would, and has a name that is none of a set"
+    holding = _holding(folders, says)
+    for above,names in _levels(folders).items():
+        a_set,a_class = (next((o for o in names if says[o] in some), None) for some in (_SETS, CLASSES))
+        inner = in_class or any(says[o] in CLASSES for o in above)
+        for name in names:
+            is_like = (*above,name) in holding and (a_set or a_class) or inner and a_set
+            if says[name] or plain_word(name) in _ASIDE or not is_like: continue
+            raise UserError(f"{Path(top, *above, name)}: lies beside '{a_set or a_class}' as a set does, and its name "
+                            'is none of train, valid, test; rename it, or move it elsewhere')
+
+# %% ../nbs/13_source.ipynb #2339d063
+def _beside_sets(parts, levels, says):
+    "Whether the first name in a path that says nothing lies where only sets do"
+    i = next((i for i,o in enumerate(parts) if not says[o] and plain_word(o) not in _CONTAINERS), None)
+    words = {says[o] for o in levels.get(parts[:i], ())}
+    return i is not None and bool(words & {*_SETS}) and not words & {*CLASSES}
 
 # %% ../nbs/13_source.ipynb #2123e6eb
-def _read_tree(path, good, defect):
-    "The table of a tree of folders, by what their names say"
-    issues = []
-    images = list_images(path, issues)
+def _placed(path, images, good, defect, has_defects=False):
+    "A row for each picture, by what the names of its folders say; how many are left out of which folder"
     folders = {p:p.relative_to(path).parts for p in dict.fromkeys(o.parent for o in images)}
     says = folder_words(sorted({name for parts in folders.values() for name in parts}), good, defect)
     places = {p:place_of(parts, says) for p,parts in folders.items()}
-    has_defects = any(place.label=='defect' for place in places.values())
-    rows = {p:_row_of(p, places[p.parent], has_defects) for p in images}
+    _check_sets(path, folders.values(), says)
+    levels = _levels(folders.values())
+    no_types = {p for p,parts in folders.items() if _beside_sets(parts, levels, says)}
+    has_defects = has_defects or any(place.label=='defect' for place in places.values())
+    rows = {p:_row_of(p, places[p.parent], has_defects or p.parent in no_types) for p in images}
     left = Counter(str(p.parent) for p,row in rows.items() if row is None)
-    return add_issues(make_table([row for row in rows.values() if row]), issues+_left_out(left))
+    return [row for row in rows.values() if row],left
+
+# %% ../nbs/13_source.ipynb #74bff23d
+def _read_tree(path, good, defect):
+    "The table of a tree of folders, by what their names say"
+    issues = []
+    rows,left = _placed(path, list_images(path, issues), good, defect)
+    return add_issues(make_table(rows), issues+_left_out(left, path))
 
 # %% ../nbs/13_source.ipynb #49e597cf
 def _table_of(path, folders):
@@ -124,13 +171,42 @@ def _check_apart(path, good, defect):
 
 # %% ../nbs/13_source.ipynb #287febc4
 def _check_inside(df, tops):
-    "Refuse a folder inside a class that is called like the other; a folder inside the defects names their type"
+    "Refuse a folder inside a class that is called like the other; other folders name sets, or the type of a defect"
     folders = pd.Series([Path(p).parent for p in df.path], dtype=object)
     inside = {p: p.relative_to(tops[label]).parts for p,label in zip(folders, df.label)}
     says = folder_words({*CLASSES, *(name for parts in inside.values() for name in parts)})
     places = {p: place_of((label, *inside[p]), says) for p,label in zip(folders, df.label)}
+    for label,top in tops.items(): _check_sets(top, {inside[p] for p in inside if places[p].label==label}, says, True)
     kinds = [places[p].kind if label=='defect' else None for p,label in zip(folders, df.label)]
-    return df.assign(defect_type=pd.Series([None if re.search(r'\d', o or '') else o for o in kinds], dtype=object))
+    kinds = [None if _is_number(o or '') else o for o in kinds]
+    sets = [places[p].split or 'train' for p in folders]
+    return df.assign(split=pd.Series(sets, dtype=object), defect_type=pd.Series(kinds, dtype=object))
+
+# %% ../nbs/13_source.ipynb #e6acb806
+def _sets_beside(path, good, defect, issues):
+    "Names of the folders beside the two that are called like sets, their rows, and what is left out of them"
+    if len(Path(good).parts)>1 or len(Path(defect).parts)>1: return [],[],{}
+    known = split_words()
+    named = sorted(o.name for o in path.iterdir() if o.is_dir() and o.name not in (good,defect))
+    named = [o for o in named if known.get(plain_word(o)) in _SETS and not o.isdigit()]
+    rows,left = _placed(path, [p for o in named for p in list_images(path/o, issues)], good, defect, has_defects=True)
+    return named,rows,left
+
+# %% ../nbs/13_source.ipynb #7cb59c52
+def _left_beside(path, tops, why):
+    "Findings about pictures, files and folders beside the folders that are read"
+    tops = {os.path.normpath(o) for o in tops}
+    levels = {str(o) for top in tops for o in Path(top).parents if o.is_relative_to(os.path.normpath(path))}
+    left,found = {},[]
+    for level in sorted(levels):
+        dirs,files = [],[]
+        for o in sorted(Path(level).iterdir()): (dirs if o.is_dir() else files).append(o.name)
+        entered,pictures = sift(level, dirs, [] if own_kind(files) else files, left)
+        if pictures: left[level,'beside the folders'] = len(pictures)
+        others = [o for o in (os.path.join(level, name) for name in entered) if not {o} & (tops|levels)]
+        others = [o for o in others if plain_word(Path(o).name) not in _ASIDE or list_images(o)]
+        found += [issue(o, 'folder_left_out', detail=why) for o in others]
+    return left_out_issues(left)+found
 
 # %% ../nbs/13_source.ipynb #7e8e1a0d
 def _named_folders(path, good, defect):
@@ -140,12 +216,11 @@ def _named_folders(path, good, defect):
     for label,name in (('good',good),('defect',defect)):
         if label in set(df.label): continue
         raise UserError(f"{path/name}: no images ({' '.join(sorted(IMAGE_EXTS))})")
-    df = _check_inside(df, dict(good=path/good, defect=path/defect))
-    used = [Path(o).parts[0] for o in (good,defect)]
-    unused = sorted(o for o in path.iterdir() if o.is_dir() and o.name not in used)
-    unused = [o for o in unused if plain_word(o.name) not in _ASIDE or list_images(o)]
-    why = f"neither '{good}' nor '{defect}'"
-    return add_issues(df, [issue(p, 'folder_left_out', detail=why) for p in unused])
+    df,issues = _check_inside(df, dict(good=path/good, defect=path/defect)),[]
+    named,rows,left = _sets_beside(path, good, defect, issues)
+    if rows: df = add_issues(make_table([*df.drop(columns='id').to_dict('records'), *rows]), df.attrs['issues'])
+    beside = _left_beside(path, [path/o for o in (good,defect,*named)], f"neither '{good}' nor '{defect}'")
+    return add_issues(df, [*issues, *_left_out(left, path), *beside])
 
 # %% ../nbs/13_source.ipynb #d029e5c9
 def read_folder(
@@ -188,37 +263,6 @@ def add_lots(df:pd.DataFrame)->pd.DataFrame: # A table with the column `lot`
     if 'lot' in df: lot = df.lot.where(df.lot.notna(), lot)
     return df.assign(lot=lot)
 
-# %% ../nbs/13_source.ipynb #37769701
-def box_files(path)->list:
-    "Files that may hold boxes, in a folder and below"
-    files = []
-    for parent,dirs,names in os.walk(path):
-        dirs[:] = sorted(o for o in dirs if not o.startswith(('.','@','_')))
-        if {'run.json','manifest.json','issues.csv'} & set(names): continue
-        files += [Path(parent)/o for o in sorted(names) if o.lower().endswith(('.csv','.json','.xml','.txt'))]
-    is_csv = {f: f.suffix.lower()=='.csv' for f in files if f.is_file() and not f.name.startswith('.')}
-    return [f for f,csv in is_csv.items() if not csv or is_box_file(f)]
-
-# %% ../nbs/13_source.ipynb #ab6da8ed
-def _without_read(df, files): # Without the findings that call box files left out
-    read = Counter((str(f.parent), f"'*{f.suffix}'") for f in files)
-    def is_read(path, kind, other, detail):
-        n = re.match(r'[\d,]+', detail)
-        return kind=='not_an_image' and n and any(
-            place==path and ext in other+detail and count>=int(n[0]) for (place,ext),count in read.items())
-    df.attrs['issues'] = tuple(o for o in df.attrs.get('issues', ()) if not is_read(*o))
-    return df
-
-# %% ../nbs/13_source.ipynb #d5a87f92
-def _with_boxes(df, path): # The table with the boxes of every box file in `path`
-    found = {f: read_boxes(f) if f.suffix.lower()=='.csv' else read_tool(f) for f in box_files(path)}
-    found = {f:boxes for f,boxes in found.items() if boxes is not None}
-    one_by_one = [boxes for f,boxes in found.items() if f.suffix.lower()=='.csv']
-    of_tools = [boxes for f,boxes in found.items() if f.suffix.lower()!='.csv']
-    if of_tools: one_by_one.append(pd.concat(of_tools, ignore_index=True))
-    for boxes in one_by_one: df = attach_boxes(df, boxes)
-    return _without_read(df, found)
-
 # %% ../nbs/13_source.ipynb #c0023
 def read_contest(
     path # The folder that holds `train` and `test`
@@ -231,22 +275,6 @@ def read_contest(
     df = _table_of(path, folders)
     if not len(df): raise UserError(f'{path}: the folders of the contest are there, but no images in them')
     return add_lots(_with_boxes(df, path))
-
-# %% ../nbs/13_source.ipynb #3f33f1a0
-_TYPE_WORDS = set('''
-    scratch scratches scratched crack cracks cracked dent dents chip chipping chipped contamination stain spot
-    hole bent broken break burr void pit pitting bubble blister corrosion rust discoloration discolored particle
-    particles dust foreign solder bridge bridging short open missing misplaced misaligned offset delamination
-    glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
-    bruch grat lunker'''.split())
-_NOBODY_KNOWS = _NO_TYPES | set('''
-    positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
-    undecided check recheck repeat retest pending new test train valid sample image part scrap'''.split())
-
-# %% ../nbs/13_source.ipynb #0e14f7e4
-def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
-    if not re.fullmatch(r'[^\W\d_]{3,}( [^\W\d_]+)*', word) or set(word.split()) & _NOBODY_KNOWS: return False
-    return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
 
 # %% ../nbs/13_source.ipynb #4f5da461
 def types_of_labels(
@@ -283,6 +311,29 @@ def _sets(raw, src): # train, valid, test; a word that means none of them stays,
     means = means.where(means.notna() | raw.split.isna(), raw.split)
     empty = raw[raw.split.isna()] if raw.split.notna().any() else raw[:0]
     return means, findings + [issue(p, 'split_empty', src, f'line {n}') for n,p in zip(empty.index, empty.path)]
+
+# %% ../nbs/13_source.ipynb #40c1190d
+_MAY_BE_SETS = {'dataset','data set','partition','phase'} # Names of columns in which one word for a set is enough
+_FLAGS = set('0 1 true false yes no y n t f'.split())
+
+def _tells_sets(name, words):
+    "Whether a column holds words for sets, or says of each row whether it is of one"
+    known = {word:meaning for word,meaning in split_words().items() if not word.isdigit()}
+    first,_,rest = plain_word(name).partition(' ')
+    if first in ('is','in') and rest in known: return bool(words) and words <= _FLAGS
+    means = {known.get(o) for o in words}
+    return None not in means and (len(means)>1 or plain_word(name) in _MAY_BE_SETS and means!={'train'} and bool(means))
+
+def _unnamed_sets(raw, src):
+    "Findings about columns that tell sets, where none is called so"
+    if 'split' in raw and raw.split.notna().any(): return []
+    found = []
+    for col in [o for o in raw if o not in (*COLS,'group','lot','mask',*XY)]:
+        some = raw[col].dropna().unique()
+        words = {plain_word(o) for o in some} if len(some)<=20 else set()
+        said = f"'{col}': {', '.join(map(str, some[:4]))}"
+        if words and _tells_sets(col, words): found.append(issue(src, 'set_not_called_split', src, said))
+    return found
 
 # %% ../nbs/13_source.ipynb #1c561266
 def _disagreeing(raw, col): # Files whose rows have more than one value in a column
@@ -438,6 +489,7 @@ def read_table(
     theirs = given_back(raw)
     raw,unread = read_box_columns(raw, {theirs.get(o, o):o for o in raw}, path)
     raw['label'],odd = _labels(raw, path, good, defect)
+    odd += _unnamed_sets(raw.rename(columns=theirs), path)
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)
         odd += odd_sets
@@ -447,7 +499,9 @@ def read_table(
 _REFUSED = dict(
     unknown_label=('labels are neither good nor defect',
                    'name yours with --good and --defect, and leave what is unknown empty'),
-    unknown_split=('words for the set are none of train, valid and test', 'write one of these, or leave it empty'))
+    unknown_split=('words for the set are none of train, valid and test', 'write one of these, or leave it empty'),
+    set_not_called_split=('of its columns with words for sets, and none called split',
+                          'call it split (train, valid, test), or give it another content'))
 
 # %% ../nbs/13_source.ipynb #1ec715f9
 def check_words(
@@ -709,7 +763,7 @@ def _is_mvtec(path): return (path/'train/good').is_dir() and (path/'test').is_di
 
 def _read_mvtec(path, good, defect):
     "A tree of folders, with a box around each spot of a mask"
-    df = _with_mask_folders(_read_tree(path, good, defect), path)
+    df = _with_boxes(_with_mask_folders(_read_tree(path, good, defect), path), path)
     if not (path/'ground_truth').is_dir(): return df
     without = df[(df.label=='defect') & (df.boxes.map(len)==0) & ~df.path.isin(issues_of(df).path)]
     return add_issues(df, [issue(p, 'mask_missing', path/'ground_truth') for p in without.path])

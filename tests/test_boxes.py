@@ -6,6 +6,7 @@ from conftest import picture
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.image import load_image
 from semiconductor_cls.base.issues import issues_of
+from semiconductor_cls.base.parts import say_left_out
 from semiconductor_cls.source import read_source, say_findings
 
 BOX = (5,6,14,19)
@@ -93,6 +94,29 @@ def test_a_shared_name_needs_its_folder(tmp_path):
     df = read_source(tmp_path)
     assert df[df.label=='defect'].boxes.tolist()==[[BOX],[BOX]]
     assert issues_of(df).kind.tolist()==['box_name_shared']
+
+@pytest.mark.parametrize('places', [('good','defect'), ('good','scratch','good/b')], ids=len)
+@pytest.mark.parametrize('tool', ['csv','json'])
+def test_a_box_of_a_shared_name_goes_to_none_also_where_one_is_a_defect(tmp_path, places, tool):
+    for i,place in enumerate(places): picture(tmp_path/place/'7.png', i)
+    if tool=='json': coco(tmp_path)
+    else: (tmp_path/'b.csv').write_text('id,x_1,y_1,x_2,y_2\n7,5,6,14,19\n')
+    df = read_source(tmp_path)
+    found = issues_of(df)
+    assert not any(df.boxes) and found.kind.tolist()==['box_name_shared']
+    assert f'{len(places)} files have this name' in found.detail[0] and 'box_name_shared' in say_findings(df)
+
+@pytest.mark.parametrize('tool', ['labelme','coco','csv'])
+def test_a_box_file_beside_a_picture_means_that_one(tmp_path, tool):
+    for place in ('good/7','scratch/7','dent/7'): picture(tmp_path/f'{place}.png')
+    if tool=='labelme':
+        shape = dict(label='dent', points=[[5,6],[15,20]])
+        (tmp_path/'dent/7.json').write_text(json.dumps(dict(imagePath='7.png', shapes=[shape])))
+    elif tool=='coco': coco(tmp_path/'dent')
+    else: (tmp_path/'dent/b.csv').write_text('file,x_1,y_1,x_2,y_2\n7.png,5,6,14,19\n')
+    df = read_source(tmp_path)
+    assert df.set_index('id').boxes.to_dict()=={'good/7':[], 'scratch/7':[], 'dent/7':[BOX]}
+    assert not len(issues_of(df))
 
 def test_a_part_keeps_all_its_types(tmp_path):
     tree(tmp_path)
@@ -215,3 +239,80 @@ def test_a_thousand_columns_take_no_time_of_their_own(tmp_path, monkeypatch):
     names = ','.join(f'c{i}' for i in range(300))
     (tmp_path/'t.csv').write_text(f'path,label,{names}\n7.png,ng{",1"*300}\n')
     assert len(read_source(tmp_path/'t.csv'))==1 and len(calls)<5
+
+# ---- what looks like an annotation and is not used is said
+
+COCO_CUT = json.dumps(dict(images=[dict(id=3, file_name='7.png')], annotations=[dict(bbox=[5,6,10,14])]))[:-7]
+NOT_READ = {'coco.json':(COCO_CUT, 'not readable as JSON'), 'voc.xml':('<annotation><object>', 'not readable as XML'),
+    'createml.json':('[{"image": "7.png", "annotations": [{"label": "dent", "coordinates": {"x": 1}}]}]', 'of no tool'),
+    'mine.json':('{"7.png": {"boxes": [[5,6,14,19]]}}', 'of no tool'),
+    'my.xml':('<data><bndbox/></data>', 'of no tool'),
+    'labels/7.txt':('0 0.25 0.4 0.25 0.5\n0 0.25 0.4\n', "line 2 is none of YOLO's: '0 0.25 0.4'"),
+    'dota.txt':('12 14 20 24 20 30 12 30 dent 0\n', "line 1 is none of YOLO's")}
+
+@pytest.mark.parametrize('twin', ['good defect','ok ng','train/good test/dent'])
+@pytest.mark.parametrize('name', NOT_READ)
+def test_an_annotation_that_is_not_read_is_a_finding(tmp_path, twin, name):
+    text,why = NOT_READ[name]
+    for i,folder in enumerate(twin.split()): picture(tmp_path/folder/f'{7+i}.png', i)
+    if twin.startswith('train'): picture(tmp_path/'test/good/9.png', 5)
+    (tmp_path/name).parent.mkdir(exist_ok=True)
+    (tmp_path/name).write_text(text)
+    df = read_source(tmp_path)
+    found = issues_of(df)
+    assert found.kind.tolist()==['annotation_unreadable'] and why in found.detail[0]
+    assert f'did not fit: 1 annotation_unreadable ({name.split("/")[-1]})' in say_findings(df)
+    assert say_left_out(df.attrs['issues'])==''
+
+@pytest.mark.parametrize('name', ['manifest.json','issues.csv'])
+def test_a_file_called_like_one_of_ours_hides_no_boxes(tmp_path, name):
+    coco(tree(tmp_path))
+    (tmp_path/name).write_text('{}' if name.endswith('json') else 'ticket,who\n1,A\n')
+    assert read_source(tmp_path).set_index('label').boxes['defect']==[BOX]
+
+OWN_FILES = {'notes.txt':'taken on a Monday\n', 'run.json':'{"status": "finished"}', 'camera.xml':'<camera gain="3"/>',
+    'days.csv':'day,operator\n1,A\n', 'classes.txt':'dent\nscratch\n', 'data.json':'[1, 2, 3]'}
+
+@pytest.mark.parametrize('name', OWN_FILES)
+def test_a_file_that_is_no_annotation_is_counted_as_no_picture(tmp_path, name):
+    (tree(tmp_path)/name).write_text(OWN_FILES[name])
+    df = read_source(tmp_path)
+    assert issues_of(df).kind.tolist()==['not_an_image']
+    assert say_left_out(df.attrs['issues'])==f"left out: 1 '*.{name.split('.')[1]}'"
+
+@pytest.mark.parametrize('line,box', [('0 0.125 0.2 0.375 0.2 0.375 0.6666 0.125 0.6666', BOX),
+    ('3\t0.5 0.1 0.75 0.5 0.5 0.9', (20,3,29,26))], ids=['rectangle','triangle'])
+def test_an_outline_of_yolo_becomes_a_box_around_it(tmp_path, line, box):
+    (tree(tmp_path)/'labels').mkdir()
+    (tmp_path/'labels/7.txt').write_text(f'{line}\n')
+    assert read_source(tmp_path).set_index('id').boxes['7']==[box]
+
+LOST = {'image,split\n7.png,test':'split', 'path;group;day\n7.png;A;1':'group',
+    'file,defect_type\n7.png,dent':'defect_type', 'id,x1,y1,x2\n7,5,6,14':'x1, y1, x2',
+    'id,x_1,y_1,x_2,y_2,lot\n7,5,6,14,19,A':'lot', 'img,x,y,w,h\n7,5,6,9,9':'x, y, w, h'}
+
+@pytest.mark.parametrize('text', LOST, ids=LOST.values())
+@pytest.mark.parametrize('ending', ['csv','tsv'])
+def test_columns_of_a_csv_beside_folders_that_are_not_read_are_named(tmp_path, text, ending):
+    (tree(tmp_path)/f't.{ending}').write_text(text.replace(',', '\t') if ending=='tsv' else text)
+    df = read_source(tmp_path)
+    found = issues_of(df)
+    assert found[['kind','other']].values.tolist()==[['columns_not_read', LOST[text]]]
+    assert df.set_index('id').boxes['7']==([BOX] if 'y_2' in text else [])
+
+@pytest.mark.parametrize('words', ['good defect','ok ng','good/train defect/train'])
+def test_pictures_beside_the_folders_are_counted(tmp_path, words):
+    for i,folder in enumerate(words.split()): picture(tmp_path/folder/f'{i}.png', i)
+    for name in ('a.png','b.png'): picture(tmp_path/name, 7)
+    (tmp_path/'._a.png').touch()
+    (tmp_path/'readme.md').touch()
+    df = read_source(tmp_path)
+    assert len(df)==2
+    left = say_left_out(df.attrs['issues']).removeprefix('left out: ')
+    assert set(left.split(', '))=={'2 beside the folders','1 hidden',"1 '*.md'"}
+
+def test_pictures_beside_folders_that_are_named_by_their_paths_are_counted_on_each_level(tmp_path):
+    for name in ('train/ok/1.png','train/ng/2.png','train/3.png','train/rework/4.png','5.png','old/6.png'):
+        picture(tmp_path/name)
+    left = say_left_out(read_source(tmp_path, 'train/ok', 'train/ng').attrs['issues'])
+    assert set(left.removeprefix('left out: ').split(', '))=={'2 beside the folders','1 in rework','1 in old'}

@@ -2,10 +2,13 @@
 import json
 from pathlib import Path
 import pandas as pd, pytest
+from hypothesis import given, strategies as st
 from PIL import Image
 from conftest import picture
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.issues import issues_of
+from semiconductor_cls.base.parts import say_left_out
+from semiconductor_cls.base.table import make_table
 from semiconductor_cls.source import check_words, read_as, read_source, say_findings
 from semiconductor_cls.split import split_table
 
@@ -63,6 +66,57 @@ def test_folders_people_have_are_read_without_options(tmp_path):
     assert types.defect_type.dropna().tolist()==['Scratch','bent lead']
     assert issues_of(types).kind.tolist()==['folder_left_out']
     assert 'of 2 types (Scratch, bent lead)' in read_as(types)
+
+SETS = {'sets in classes':('good/train','good/test','defect/train','defect/test'),
+    'beside the classes':('good','defect','test/good','test/defect'),
+    'in other words':('good','defect','Test set/OK','Test set/NG'),
+    'deep':('good/images/train','good/images/test','defect/train/dent','defect/test/dent')}
+
+@pytest.mark.parametrize('names', SETS.values(), ids=[*SETS])
+@pytest.mark.parametrize('words', [('good','defect'), ('ok','ng'), ('prima','mies')], ids=lambda o: o[0])
+def test_a_set_that_folders_name_stays_that_set_however_the_classes_are_called(tmp_path, names, words):
+    for i,name in enumerate(names):
+        for our,own in zip(('good','defect'), words): name = name.replace(our, own)
+        picture(tmp_path/name/f'{i}.png', i)
+    for given in ({}, dict(good=words[0], defect=words[1])):
+        if not given and words[0]=='prima': continue    # words that nobody else knows
+        df = read_source(tmp_path, **given)
+        counts = df[['label','split']].value_counts().to_dict()
+        assert counts=={(label,s):1 for label in ('good','defect') for s in ('train','test')}
+        assert 'test set given: 2' in read_as(df) and not len(issues_of(df))
+
+def test_unlabelled_test_pictures_beside_two_named_classes_are_to_be_judged(tmp_path):
+    df = places(tmp_path, 'good', 'defect', 'test')
+    assert 'to be judged: 1' in read_as(df)
+
+def test_a_path_through_two_sets_is_refused(tmp_path):
+    with pytest.raises(UserError, match='one of these folders says train, the other test'):
+        places(tmp_path, 'ok/train/test', 'ng/train')
+
+def test_a_lot_above_the_classes_is_no_type_of_defect(tmp_path):
+    df = places(tmp_path, 'lot A/ok', 'lot A/ng', 'lot B/ok', 'lot B/ng/dent')
+    assert df.defect_type.dropna().tolist()==['dent']
+
+UNKNOWN_SETS = ['holdout','eval','test-2026','evaluation','Abnahme']
+
+@pytest.mark.parametrize('word', UNKNOWN_SETS)
+@pytest.mark.parametrize('names', [('train/ok','train/ng','{}/ok','{}/ng'), ('ok','ng','{}/ok','{}/ng'),
+    ('ok/train','ng/train','ok/{}','ng/{}'), ('good/train','defect/train','good/{}','defect/{}')], ids=lambda o: o[0])
+def test_an_unknown_word_where_a_set_stands_is_refused_by_name(tmp_path, names, word):
+    with pytest.raises(UserError, match=f'{word}: lies beside .* none of train, valid, test'):
+        places(tmp_path, *(o.format(word) for o in names))
+
+@pytest.mark.parametrize('word', ['testset','test_set','Test set','TEST-DATA'])
+def test_a_set_by_a_longer_name_is_that_set(tmp_path, word):
+    df = places(tmp_path, 'train/ok', 'train/ng', f'{word}/ok', f'{word}/ng')
+    assert df.split.tolist().count('test')==2 and df.defect_type.isna().all()
+
+@pytest.mark.parametrize('name', ['2026-11','lot7','SN0012','holdout','Kamera 2'])
+@pytest.mark.parametrize('others', [('good','scratch'), ('train/good','test/good','test/dent')], ids=len)
+def test_a_folder_that_is_not_surely_a_type_is_left_out_and_counted(tmp_path, others, name):
+    df = places(tmp_path, *others, name)
+    assert df.defect_type.dropna().tolist()==[others[-1].split('/')[-1]]
+    assert say_left_out(df.attrs['issues'])==f'left out: 1 in {name}'
 
 @pytest.mark.parametrize('names', [('ok/ng','ok'), ('good','defect/pass')], ids=lambda o: o[0])
 def test_a_class_inside_the_other_is_refused(tmp_path, names):
@@ -243,3 +297,46 @@ def test_a_set_of_good_parts_alone_is_refused_with_a_way_out(tmp_path):
     df = read_source(tmp_path)
     df = df.assign(hash=df.path)
     with pytest.raises(UserError, match='no defect images to train on: all 20 .* to deal them anew, '): split_table(df)
+
+UNNAMED = {'dataset':'train train test', 'partition':'Training,val,Test', 'phase':'test,,', 'is_test':'0,0,1',
+    'Usage':'train,train,testing', 'is_train':'yes,yes,no', 'split,dataset':',train,test'}
+
+@pytest.mark.parametrize('column', UNNAMED)
+def test_sets_in_a_column_of_another_name_are_refused(tmp_path, column):
+    cells = UNNAMED[column].replace(' ', ',').split(',')
+    empty = ',' if column.startswith('split') else ''
+    rows = [f'{i}.png,ok,{empty}{o}' for i,o in enumerate(cells)]
+    df = table_of(tmp_path, '\n'.join([f'path,label,{column}', *rows]))
+    with pytest.raises(UserError, match='t.csv: 1 of its columns with words for sets.* call it split'):
+        check_words(df, 't.csv')
+    assert 'set_not_called_split' in say_findings(df)
+
+@pytest.mark.parametrize('column', ['operator,x,y,x','station,test,test,test','is_new,0,1,0','day,1,2,0'])
+def test_columns_that_tell_no_sets_are_the_users_own(tmp_path, column):
+    name,*cells = column.split(',')
+    df = table_of(tmp_path, '\n'.join([f'path,label,{name}', *(f'{i}.png,ok,{o}' for i,o in enumerate(cells))]))
+    assert name in df and not len(issues_of(df))
+
+# ---- a key for each file
+
+GAPS = {'a name':('1','2',''), 'a path':('1','x/1','',''), 'all but one':('','','1')}
+
+@pytest.mark.parametrize('ids', GAPS.values(), ids=[*GAPS])
+def test_a_row_without_an_id_gets_one_of_its_own(tmp_path, ids):
+    names = ['0.png','1.png','2.png','x/1.png'][:len(ids)]
+    for i,name in enumerate(names): picture(tmp_path/name, i)
+    (tmp_path/'t.csv').write_text('\n'.join(['path,label,id', *(f'{n},ok,{key}' for n,key in zip(names, ids))]))
+    df = read_source(tmp_path/'t.csv')
+    assert df.id.is_unique
+    assert set(ids)-{''} <= set(df.id)
+
+file_names = st.sampled_from(['1.png','1.bmp','1.png.tif','a/1.png','b/a/1.png','2.png','a/2#2.png'])
+some_keys = st.sampled_from(['1','2','1.png','a/1','a/1.png','1.png#2','2.png'])
+
+@given(st.lists(file_names, unique=True, min_size=1), st.lists(some_keys, unique=True, min_size=7, max_size=7),
+       st.lists(st.booleans(), min_size=7, max_size=7))
+def test_no_two_files_share_an_id_whatever_the_source_leaves_out(paths, keys, gaps):
+    ids = [None if gap else key for gap,key in zip(gaps, keys)][:len(paths)]
+    df = make_table(dict(path=paths, id=ids))
+    assert df.id.is_unique and df.id.notna().all()
+    assert {key for key in ids if key} <= set(df.id)

@@ -78,9 +78,10 @@ def say_left_out(
     "What was read as a list, how many files of which kind were left out, and how many names read otherwise"
     findings,counts = list(findings),Counter()
     for path,kind,what,detail in findings:
-        if kind=='folder_left_out': counts[f'in {PurePath(path).name}'] += count_images(path)
-        number = re.match(r'([\d,]+) left out', detail)
-        if number: counts[what] += int(number[1].replace(',', ''))
+        number = re.match(r'([\d,]+) left out', detail) or re.search(r'; ([\d,]+) pictures?$', detail)
+        n = int(number[1].replace(',', '')) if number else 0
+        if kind=='folder_left_out': counts[f'in {PurePath(path).name}'] += n or count_images(path)
+        elif n: counts[what] += n
     said = [f'{n:,} {what}' for what,n in counts.most_common() if n]
     read = [f"{detail.split()[0]} {how}" for _,kind,how,detail in findings if kind=='read_as']
     lists = [f'{path}: {detail}' for path,kind,_,detail in findings if kind=='list']

@@ -7,7 +7,7 @@ __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEX
            'split_words', 'own_columns', 'unique_ids', 'make_table', 'write_csv', 'read_csv']
 
 # %% ../../nbs/03_base.table.ipynb #c0002
-import json, re, sys, unicodedata
+import difflib, json, re, sys, unicodedata
 from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -32,9 +32,11 @@ LABEL_WORDS = dict(
         不良 / 不良品 / 不合格 / 不合格品 / 缺陷 / 缺陷品 / 次品 / 坏 / 坏品 / 异常 /
         異常 / 瑕疵 / 欠陥 / 欠陥品 / 불량 / 불량품''')
 SPLIT_WORDS = dict(
-    train='0 / train / training / trn / learn / learning / 训练 / 训练集 / 訓練 / 学習 / 학습',
-    valid='1 / valid / val / validation / dev / validierung / 验证 / 验证集 / 検証 / 검증',
-    test='2 / test / testing / tests / tst / 测试 / 测试集 / テスト / 시험')
+    train='''0 / train / training / trn / learn / learning / train set / trainset / training set / train data /
+        training data / 训练 / 训练集 / 訓練 / 学習 / 학습''',
+    valid='''1 / valid / val / validation / dev / validierung / valid set / val set / valset / validation set /
+        validation data / 验证 / 验证集 / 検証 / 검증''',
+    test='2 / test / testing / tests / tst / test set / testset / test data / testdata / 测试 / 测试集 / テスト / 시험')
 
 # %% ../../nbs/03_base.table.ipynb #1c6ae8ae
 def plain_word(
@@ -68,6 +70,36 @@ def label_words(
 def split_words()->dict: # Plain word → 'train', 'valid' or 'test'
     "What each known word means as a set; those that `split_table` writes mean what they meant there"
     return _meanings(SPLIT_WORDS) | dict(leak='leak', unlabelled='test')
+
+# %% ../../nbs/03_base.table.ipynb #7f560a7a
+_ASIDE = {'ground truth','groundtruth','gt','mask','masks','label','labels','annotation','annotations'}
+_CONTAINERS = {'image','images','imgs','img','data','pictures','photos','bilder','parts'}
+_NO_TYPES = _ASIDE | set('''unknown unsure unclear unsorted unlabelled unlabeled rework review misc other backup old raw
+    archive docs reference golden calibration'''.split()) # Folders that are no type of defect
+
+# %% ../../nbs/03_base.table.ipynb #3e298439
+_TYPE_WORDS = set('''
+    scratch scratches scratched crack cracks cracked dent dents chip chipping chipped contamination stain spot
+    hole bent broken break burr void pit pitting bubble blister corrosion rust discoloration discolored particle
+    particles dust foreign solder bridge bridging short open missing misplaced misaligned offset delamination
+    glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
+    bruch grat lunker'''.split())
+_NOBODY_KNOWS = _NO_TYPES | set('''
+    positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
+    undecided check recheck repeat retest pending new test train valid sample image part scrap
+    holdout eval evaluation lot batch charge tray camera cam shift day week month today'''.split())
+
+# %% ../../nbs/03_base.table.ipynb #0064d22c
+def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
+    if not re.fullmatch(r'[^\W\d_]{3,}( [^\W\d_]+)*', word) or _NOBODY_KNOWS & {word.replace(' ', ''), *word.split()}:
+        return False
+    return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
+
+# %% ../../nbs/03_base.table.ipynb #17a669d8
+def _is_sure_type(name):
+    "Whether the name of a folder is that of a type of defect: a plain word, or a known type with more beside it"
+    words = {*plain_word(name).split()}
+    return _is_plain_type(plain_word(name)) or bool(words & _TYPE_WORDS) and not words & _NOBODY_KNOWS
 
 # %% ../../nbs/03_base.table.ipynb #3eb9f534
 COLUMN_WORDS = dict(
@@ -104,14 +136,34 @@ def unique_ids(
     paths # Files
 )->list: # One key a file
     "File names without extension; where two files share one, with as few folders in front as tell them apart"
-    paths = [Path(p) for p in paths]
+    texts = [str(p) for p in paths]
+    paths = [Path(p) for p in texts]
     ids = [p.stem for p in paths]
     deepest = max((len(p.parts) for p in paths), default=0)
     for n in range(2, deepest+1):
         repeated = _repeated(ids)
         if not any(repeated): break
         ids = [_with_folders(p, n) if again else key for p,key,again in zip(paths, ids, repeated)]
-    return [str(p) if again else key for p,key,again in zip(paths, ids, _repeated(ids))]
+    while any(repeated := _repeated(ids)):    # a whole path may be what another file is called
+        whole = [text if again else key for text,key,again in zip(texts, ids, repeated)]
+        if whole==ids: break    # one file twice
+        ids = whole
+    return ids
+
+# %% ../../nbs/03_base.table.ipynb #ae54d0ce
+def _gaps_filled(given, paths):
+    "The keys of a source, with a key of its own for each row that has none"
+    known = given.notna().to_numpy()
+    twice = pd.DataFrame(dict(id=given[known].map(str).tolist(), path=paths[known].tolist())).drop_duplicates()
+    if twice.id.duplicated().any():
+        raise UserError(f"id '{twice.id[twice.id.duplicated()].iloc[0]}' stands for several files; one id, one file")
+    taken,ids = set(twice.id),list(given)
+    for i,(gap,path,name) in enumerate(zip(~known, paths, unique_ids(paths))):
+        if not gap: continue
+        more = (f'{path}#{n}' for n in range(2, len(ids)+3))
+        ids[i] = next(o for o in (name, path, *more) if o not in taken)
+        taken.add(ids[i])
+    return ids
 
 # %% ../../nbs/03_base.table.ipynb #c0009
 def _filled(df, col, default):
@@ -126,7 +178,8 @@ def make_table(
     df = pd.DataFrame(rows).copy()
     if 'path' not in df: df['path'] = pd.Series(dtype=object)
     df['path'] = df['path'].map(str).astype(object)
-    defaults = dict(label=None, split='train', defect_type=None, id=unique_ids(df['path']))
+    defaults = dict(label=None, split='train', defect_type=None)
+    df['id'] = _gaps_filled(df['id'].astype(object), df['path']) if 'id' in df else unique_ids(df['path'])
     for col,default in defaults.items(): df[col] = _filled(df, col, default)
     boxes = df.get('boxes', [None]*len(df))
     df['boxes'] = [o if isinstance(o, (list,tuple)) else [] for o in boxes]
