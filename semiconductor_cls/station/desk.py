@@ -49,12 +49,13 @@ def rates_at(
     st:Station, # With the predictions of its run
     t:float # The threshold
 )->pd.DataFrame: # Index 'valid', 'test'; columns `escapes overkill` in words
-    "Escapes and overkill at a threshold"
-    rows = {}
-    for name,(y,p) in st.sets.items():
-        found = rates(y, p, t)
-        escapes = rate_text(found['n_escapes'], found['n_defect'])
-        rows[name] = dict(escapes=escapes, overkill=rate_text(found['n_overkills'], found['n_good']))
+    "Escapes and overkill at a threshold; what people look at is neither"
+    rows,look_from = {},band_at(st, t)[0]
+    for name,(y,p,groups) in st.sets.items():
+        found = rates(y, p, t, groups, look_from)
+        escapes = rate_text(found['n_escapes'], found['n_defect'], group_sizes(groups, y))
+        overkill = rate_text(found['n_overkills'], found['n_good'], group_sizes(groups, ~y))
+        rows[name] = dict(escapes=escapes, overkill=overkill)
     return pd.DataFrame(rows).T
 
 # %% ../../nbs/85_station.desk.ipynb #c0014
@@ -65,6 +66,12 @@ def _points(table, column, width, height):
     x = width*table.threshold.clip(0, 1)
     y = height-2-(height-4)*table[column]
     return ' '.join(f'{at:.1f},{rate:.1f}' for at,rate in zip(x, y))
+
+def _curves(st):
+    "Escapes and overkill at every threshold; with a band, a defect that people look at has not escaped"
+    y,p,_ = st.sets['valid']
+    most = (p[y]<band_at(st, 1)[0]).mean() if st.lo<st.threshold else 1
+    return st.trade.assign(escape_rate=st.trade.escape_rate.clip(upper=most))
 
 def _in_two(rate):
     "A rate in words, in two parts: the number, and its count and interval"
@@ -87,8 +94,8 @@ def rates_html(
     for key,rate in rates_at(st, t).iterrows():
         name,use = _SETS[key]
         rows.append(dict(name=name, use=use, escapes=_in_two(rate.escapes), overkill=_in_two(rate.overkill)))
-    columns = {'escape_rate':DEFECT, 'overkill_rate':GOOD}
-    lines = [(_points(st.trade, column, width, height), colour) for column,colour in columns.items()]
+    columns,curves = {'escape_rate':DEFECT, 'overkill_rate':GOOD},_curves(st)
+    lines = [(_points(curves, column, width, height), colour) for column,colour in columns.items()]
     x = f'{width*min(max(t, 0), 1):.1f}'
     return piece('rates', lines=lines, x=x, width=width, height=height, rows=rows)
 

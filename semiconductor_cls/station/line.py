@@ -26,7 +26,7 @@ def reference(st:Station)->pd.DataFrame: # `label` and columns of `METRICS`
     "What training looked like"
     numbers = {c:st.index[c].astype(float) for c in STATS}
     tables = [pd.DataFrame(numbers | dict(label=st.index['label'], score=np.nan))]
-    for is_defect,scores in st.sets.values():
+    for is_defect,scores,_ in st.sets.values():
         tables.append(pd.DataFrame(dict(label=np.where(is_defect, 'defect', 'good'), score=scores)))
     return pd.concat(tables, ignore_index=True)
 

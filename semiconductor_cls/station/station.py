@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_TRAINING', 'NOT_IN_BUNDLE', 'model_name', 'features', 'far_limit', 'make_index', 'read_index', 'open_index',
-           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'word_of', 'strange_note']
+           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'band_at', 'word_of', 'strange_note']
 
 # %% ../../nbs/83_station.station.ipynb #c0002
 import logging, threading
@@ -169,11 +169,10 @@ def y_and_p(df:pd.DataFrame)->tuple: # True for a defect, scores
     return (df.label=='defect').to_numpy(), df.p_defect.to_numpy()
 
 def _known_sets(run):
-    "`y_and_p` of validation and, where there is one, of the test set"
+    "`y_and_p` and groups (`None` where there are none) of validation and, where there is one, of the test set"
     on,test,valid = run_preds(run)
-    sets = dict(valid=y_and_p(valid))
-    if on=='test': sets['test'] = y_and_p(test)
-    return sets
+    sets = dict(valid=valid, test=test) if on=='test' else dict(valid=valid)
+    return {name:(*y_and_p(df), df.get('group')) for name,df in sets.items()}
 
 # %% ../../nbs/83_station.station.ipynb #c0031
 def _allowed(folders):
@@ -206,7 +205,7 @@ def _of_run(run, tell): # A `Run`
     "What a station knows of a run"
     ex,sets = open_explainer(run),_known_sets(run)
     return dict(name=run.path.name, ex=ex, model=model_name(run), index=open_index(run, ex, tell), sets=sets,
-                trade=trade(*sets['valid']), engine='torch', whole=True, run=run)
+                trade=trade(*sets['valid'][:2]), engine='torch', whole=True, run=run)
 
 def _of_bundle(path, tell):
     "What a station knows of a bundle"
@@ -294,6 +293,14 @@ def with_run(self:Station,
     new.take(_of_run(run if isinstance(run, Run) else open_run(run), noop))
     return new
 
+# %% ../../nbs/83_station.station.ipynb #5fdf807b
+def band_at(
+    st:Station, # With the band of its run
+    t:float # The threshold
+)->tuple: # From where on people look, and from where on a part is rejected
+    "The decision of the run with its upper end moved to a threshold"
+    return (min(st.lo, t) if st.lo<st.threshold else t), t
+
 # %% ../../nbs/83_station.station.ipynb #5e7e040d
 def word_of(
     st:Station, # With the band of its run
@@ -302,8 +309,7 @@ def word_of(
     note:str='' # Of `strange_note`
 )->str: # 'pass', 'look' or 'reject'
     "The machine's word about a score; *look* where the picture is unlike training"
-    look_from = min(st.lo, t) if st.lo<st.threshold else t
-    return decide(score, (look_from, t), note)
+    return decide(score, band_at(st, t), note)
 
 # %% ../../nbs/83_station.station.ipynb #add9e9c0
 def strange_note(
