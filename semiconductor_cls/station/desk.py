@@ -290,7 +290,7 @@ def is_blind(
     "Whether the machine keeps its word back, because this person has not said theirs"
     return bool(st.round) or st.judge_first and who not in verdicts_of(st.v, h).who.tolist()
 
-_COMPARED = 'select hash, verdict, score, threshold from standing where model=? and (who=? or ?=\'\')'
+_COMPARED = 'select hash, verdict, score, threshold, machine from standing where model=? and (who=? or ?=\'\')'
 
 def agreed(
     st:Station, # With its verdicts
@@ -298,7 +298,7 @@ def agreed(
 )->pd.DataFrame: # Index the machine's word, columns the person's; counts
     "The words of machine and people about the same parts, at the threshold of that moment"
     said = st.v.read(_COMPARED, [st.model, who, who])
-    machine = [word_of(st, o.score, o.threshold, strange_note(st, o.hash)) for o in said.itertuples()]
+    machine = [o.machine or word_of(st, o.score, o.threshold, strange_note(st, o.hash)) for o in said.itertuples()]
     said['machine'] = pd.Categorical(machine, VERDICTS)
     said['verdict'] = pd.Categorical(said.verdict, VERDICTS)
     return pd.crosstab(said.machine, said.verdict, dropna=False)
@@ -397,7 +397,8 @@ def judge(
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, about=about, round=st.round)
+    machine = word_of(st, part['score'], t, strange_note(st, shown))
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, about, st.round, machine)
     return s | dict(hash=after if after!=shown else None)
 
 # %% ../../nbs/85_station.desk.ipynb #c0052

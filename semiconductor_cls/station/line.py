@@ -147,7 +147,8 @@ def found_parts(
     asked = dict(asked)
     machine,differs = asked.pop('machine'),asked.pop('differs')
     rows,t = find_parts(st.v, st.model, **asked, own=who if st.judge_first else ''),st.t
-    words = [word_of(st, o.score, t, st.strange.get(o.hash, '')) for o in rows.itertuples()]
+    def note_of(o): return o.note if isinstance(o.note, str) else strange_note(st, o.hash)
+    words = [word_of(st, o.score, t, note_of(o)) for o in rows.itertuples()]
     rows = rows.assign(machine=pd.Series(words, dtype=object))
     fits = rows.machine.isin([machine] if machine else VERDICTS)
     if differs: fits &= rows.verdict.notna() & (rows.verdict!=rows.machine)

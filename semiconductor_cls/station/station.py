@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST_TRAINING', 'NOT_IN_BUNDLE', 'model_name', 'features', 'far_limit', 'make_index', 'read_index', 'open_index',
-           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'band_at', 'word_of', 'strange_note']
+           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'band_at', 'word_of', 'prepared',
+           'strange_note']
 
 # %% ../../nbs/83_station.station.ipynb #c0002
 import logging, threading
@@ -311,15 +312,31 @@ def word_of(
     "The machine's word about a score; *look* where the picture is unlike training"
     return decide(score, band_at(st, t), note)
 
+# %% ../../nbs/83_station.station.ipynb #3ff8dfcf
+def prepared(
+    st:Station, # Its scorer has the rule
+    f # Path, binary file or PIL image
+)->dict: # See `load_sizes`
+    "The pixels of a picture as the model's own pictures were prepared"
+    scorer = st.ex.scorer
+    return load_sizes(f, scorer.sizes, scorer.channels, scorer.levels, scorer.blank, scorer.fit)
+
 # %% ../../nbs/83_station.station.ipynb #add9e9c0
 def strange_note(
     st:Station, # Knows what its product looks like, unless its run was made before
     h:str # Hash of a picture in the store
 )->str: # '' for a picture that is like training
     "What is strange about a picture, in words"
-    if getattr(st.ex.scorer, 'unlike', None) is None: return ''
     if h not in st.strange:
-        try: pixels = load_sizes(image_path(st.v, h), st.ex.scorer.sizes, st.ex.scorer.channels)
-        except (ImageError, UserError) as e: return f'it cannot be read again ({e})'
-        st.strange[h] = strange_notes(st.ex.scorer, [pixels])[0]
+        note = kept_note(st.v, h, st.model)
+        if note is None:
+            try: note = _noted_again(st, h)
+            except (ImageError, UserError) as e: return f'it cannot be read again ({e})'
+        st.strange[h] = note
     return st.strange[h]
+
+def _noted_again(st, h):
+    "The note about a picture in the store, which is now kept"
+    note = strange_notes(st.ex.scorer, [prepared(st, image_path(st.v, h))])[0]
+    keep_note(st.v, h, st.model, note)
+    return note
