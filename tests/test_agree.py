@@ -8,16 +8,18 @@ from browser import *
 from conftest import Server, get
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.base.table import read_csv, write_csv
-from semiconductor_cls.station.station import model_name
-from semiconductor_cls.station.verdicts import Verdicts, add_image, add_seen, journal
+from semiconductor_cls.station.agree import agreement, read_answers
+from semiconductor_cls.station.desk import agreed, desk_view, judge, new_desk
+from semiconductor_cls.station.station import Station, model_name, strange_note, word_of
+from semiconductor_cls.station.verdicts import Verdicts, add_image, add_seen, journal, keep_note
 
 N = 6 # Parts of a round
 KEYS = dict(Ann=['prprpr','prprpp'], Bob=['prprrr','lrprpp']) # of each round, about the parts by their hash
 WORDS = dict(p='pass', r='reject', l='look')
 
-def scored(place, v):
+def scored(place, v, run=None):
     "A folder of verdicts with scored parts; their labels, as a table"
-    run,v = open_run(place/'runs/a'),Verdicts(place/v)
+    run,v = run or open_run(place/'runs/a'),Verdicts(place/v)
     rows = read_csv(run.file('preds_test.csv')).head(2*N)
     for o in rows.itertuples():
         h = add_image(v, Path(o.path).read_bytes(), 'BMP', {})
@@ -25,6 +27,28 @@ def scored(place, v):
     hashes = v.read('select hash from seen order by id').hash
     write_csv(pd.DataFrame(dict(sha256=hashes, label=rows.label)), v.path/'gold.csv')
     return v
+
+def test_the_word_of_the_model_is_that_of_the_station(runs, tmp_path):
+    "Its review band and its doubts count, whatever the score alone would say"
+    run = open_run(runs/'a')
+    p = read_csv(run.file('preds_test.csv')).p_defect
+    run.decide(p.quantile(.3), p.quantile(.7), 'by hand')
+    v = scored(runs.parent, 'band', run)
+    h = v.read('select hash from seen order by score').hash.iloc[-1]
+    keep_note(v, h, model_name(run), 'unlike training: by hand')
+    st,desk = Station(run, v.path, round_of=2*N),new_desk()
+    for word in ('pass','reject')*N:
+        desk = desk_view(st, desk, 'desk', st.t, 'Ann')[0]
+        desk = judge(st, desk, 'desk', 'Ann', st.t, desk['hash'], word)
+    said = read_answers(v.path)
+    assert len(said)==2*N and not said.guessed.any() and said.machine.nunique()==3
+    assert said.machine[said.part==h].tolist()==['look'], 'by its note, not by its score'
+    assert said.machine.tolist()==[word_of(st, o.score, st.t, strange_note(st, o.part)) for o in said.itertuples()]
+    assert journal(v).machine.tolist()==said.machine.tolist()
+    flat = agreement(said, tmp_path/'page.html').set_index(['kind','between']).kappa
+    assert flat['machine','Ann']==pytest.approx(cohen_kappa_score(said.verdict, said.machine))
+    assert 'Look is a word of its own' in (tmp_path/'page.html').read_text()
+    assert agreed(st, 'Ann').loc['look'].sum()==(said.machine=='look').sum(), 'the page of the station counts the same'
 
 def sees_nobody(page, other):
     "No word, score or map of the machine, no verdict of somebody else, on any page"

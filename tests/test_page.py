@@ -201,6 +201,34 @@ def test_an_inspector_with_a_password(place, locked, ann):
     journal = get(locked.url+'journal.csv', authorization=ANN)[1].splitlines()
     assert journal[1].split(',')[1]=='ann'
 
+def lamp_says(page, kind, words):
+    page.wait_for_function('k => document.querySelector("#lamp .lamp")?.classList.contains(k)', arg=kind)
+    assert words in page.inner_text('#lamp') and page.is_visible('#lamp .lamp')
+
+def test_the_lamp_of_the_line_is_in_the_head_of_the_page(place, chrome):
+    with Server(place, '--verdicts', 'lamp', '--window', '30', run='a') as s:
+        ann,ben = (Inspector(chrome, s.url, n).page for n in ('Ann','Ben'))
+        for page in (ann, ben): lamp_says(page, 'off', 'Not enough pictures yet')
+        drop(ben, files_of(place, 'good', 0, 3), '3 pictures scored')
+        waits(ben, 3)
+        for i in (0,20): drop(ann, packed({f'{k}.png':saved(chip(k)) for k in range(i, i+20)}), '20 pictures scored')
+        lamp_says(ann, 'bad', 'Changed: ')
+        press(ben, 'p')
+        answered(ben)
+        lamp_says(ben, 'off', 'Not enough') # a verdict does not wait for the lamp
+        press(ben, 'ArrowRight')
+        lamp_says(ben, 'bad', 'Changed: ') # a step brings it
+        ben.reload()
+        lamp_says(ben, 'bad', 'Changed: ')
+        for width,height in SIZES:
+            ben.set_viewport_size(dict(width=width, height=height))
+            fits(ben, width)
+            assert ben.locator('#lamp').bounding_box()['y']<160, 'in sight without scrolling'
+        ben.get_by_role('tab', name='Drift').click()
+        ben.wait_for_selector('#drift .lamp')
+        assert ben.inner_text('#drift .lamp')==ben.inner_text('#lamp .lamp'), 'the page of drift says the same'
+        s.quiet()
+
 # ---- what must not be lost
 
 def judged(s): return len(get(s.url+'journal.csv')[1].splitlines())-1

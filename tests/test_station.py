@@ -8,9 +8,11 @@ from conftest import free_port
 from hostile import chip, saved
 from semiconductor_cls.station.station import Station
 from semiconductor_cls.station.tray import take_in
-from semiconductor_cls.station.desk import desk_view, judge, new_desk, rates_at
+from semiconductor_cls.station.desk import desk_view, judge, new_desk, rates_at, rates_html
 from semiconductor_cls.base.errors import UserError
-from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.base.run import open_run
+from semiconductor_cls.base.table import read_csv, write_csv
+from semiconductor_cls.evaluate import evaluate_run
 from semiconductor_cls.source import read_source
 from semiconductor_cls.station.verdicts import export_verdicts
 
@@ -35,6 +37,34 @@ def test_rates_are_those_of_evaluate(place, tmp_path):
         told = rates_at(station, t)
         assert told.escapes['valid'].count(f'({escapes} of')
         assert told.overkill['valid'].count(f'({overkills} of')
+
+def at_a_band(runs, groups):
+    "A run with the review band 0.3 to 0.6; its pictures belong together in threes if `groups`"
+    run = open_run(runs/'a')
+    table = read_csv(run/'table.csv')
+    each = table.groupby(['split','label'])
+    if groups: table['group'] = 1000*each.ngroup() + each.cumcount()//3
+    write_csv(table, run/'table.csv')
+    for name in ('valid','test'):
+        df = read_csv(run/f'preds_{name}.csv')
+        write_csv(df.assign(p_defect=np.linspace(.05, .95, len(df)).round(3)), run/f'preds_{name}.csv')
+    run.update(files={}) # the hashes of before
+    run.decide(.3, .6, 'by hand')
+    return run
+
+@pytest.mark.parametrize('groups', [False,True])
+def test_rates_of_a_band_and_of_groups_are_those_of_evaluate(runs, tmp_path, groups):
+    run = at_a_band(runs, groups)
+    said = evaluate_run(run, n_boot=20)
+    station = Station(run, tmp_path/'v')
+    assert (said['look_from'],said['threshold'])==(.3,.6)==(station.lo,station.t)
+    assert said['n_looks']>3 and (' groups' in said['escapes'])==groups
+    told = rates_at(station, station.t).loc[said['reported_on']]
+    assert told.to_dict()=={o:said[o] for o in ('escapes','overkill')}
+    assert all(o.split(' (')[0].replace('<', '&lt;') in rates_html(station, station.t) for o in told)
+    run.decide(.3, .8, 'by hand')
+    moved = evaluate_run(run, n_boot=20)
+    assert rates_at(station, .8).loc[said['reported_on']].escapes==moved['escapes'], 'moved at the station'
 
 def test_verdicts_come_back_as_training_data(place, tmp_path):
     station,who = Station(place/'runs/both', tmp_path/'v'),'=Ann, "A"'

@@ -138,14 +138,16 @@ def person_rates(
     return pd.DataFrame(rows)
 
 # %% ../../nbs/88_station.agree.ipynb #c6adc073
-_ROUNDS = """select hash part, who, cast(substr(round, 7) as int) round, verdict, score, threshold
+_ROUNDS = """select hash part, who, cast(substr(round, 7) as int) round, verdict, score, threshold, machine
     from standing where round!='' order by id"""
 
-def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine`
+def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine guessed`
     "What was said in the rounds of a station, the last answer of each"
     said = v.read(_ROUNDS).drop_duplicates(['part','who','round'], keep='last', ignore_index=True)
     if not len(said): raise UserError(f'{v.path}: no round was judged yet; semicls serve RUN --round 30 begins one')
-    return said.assign(machine=np.where(said.score>=said.threshold, 'reject', 'pass'))
+    by_score = np.where(said.score>=said.threshold, 'reject', 'pass')
+    guessed = said.machine==''
+    return said.assign(machine=said.machine.where(~guessed, by_score), guessed=guessed)
 
 # %% ../../nbs/88_station.agree.ipynb #70723649
 def read_answers(
@@ -164,6 +166,17 @@ def read_answers(
     label = df.part.astype(str).map(known)
     if not label.notna().any(): raise UserError(f'{gold}: names none of the parts of {path}')
     return df.assign(label=label)
+
+# %% ../../nbs/88_station.agree.ipynb #90d99af9
+_MACHINE = ("The model's word is the station's at that moment: with its review band, and look where a picture is "
+            'unlike training. Look is a word of its own: beside a pass or a reject it is a disagreement, and it is '
+            'neither a miss nor a false alarm.')
+_GUESSED = 'of an earlier version without that word: reject from the threshold on, else pass, never look.'
+
+def _about_machine(df):
+    "How the page counts what the model says"
+    n = int(df.get('guessed', pd.Series(dtype=bool)).sum())
+    return _MACHINE+(f' {counted(n, "answer")} {_GUESSED}' if n else '')
 
 # %% ../../nbs/88_station.agree.ipynb #eeae438d
 _TITLES = dict(within='Each person with themselves', between='Each person with the others',
@@ -188,7 +201,7 @@ def agreement(
     "Write the page of an agreement study"
     df = check_answers(df, where)
     found,out = kappas(df),Path(out)
-    parts = [_HOW]
+    parts = [_HOW]+[_about_machine(df)]*bool((df.machine>=0).any())
     for name,table in found.items():
         if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
     if (df.label>=0).any(): parts += ['## Misses and false alarms', _shown(person_rates(df))]

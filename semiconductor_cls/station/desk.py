@@ -49,12 +49,13 @@ def rates_at(
     st:Station, # With the predictions of its run
     t:float # The threshold
 )->pd.DataFrame: # Index 'valid', 'test'; columns `escapes overkill` in words
-    "Escapes and overkill at a threshold"
-    rows = {}
-    for name,(y,p) in st.sets.items():
-        found = rates(y, p, t)
-        escapes = rate_text(found['n_escapes'], found['n_defect'])
-        rows[name] = dict(escapes=escapes, overkill=rate_text(found['n_overkills'], found['n_good']))
+    "Escapes and overkill at a threshold; what people look at is neither"
+    rows,look_from = {},band_at(st, t)[0]
+    for name,(y,p,groups) in st.sets.items():
+        found = rates(y, p, t, groups, look_from)
+        escapes = rate_text(found['n_escapes'], found['n_defect'], group_sizes(groups, y))
+        overkill = rate_text(found['n_overkills'], found['n_good'], group_sizes(groups, ~y))
+        rows[name] = dict(escapes=escapes, overkill=overkill)
     return pd.DataFrame(rows).T
 
 # %% ../../nbs/85_station.desk.ipynb #c0014
@@ -65,6 +66,12 @@ def _points(table, column, width, height):
     x = width*table.threshold.clip(0, 1)
     y = height-2-(height-4)*table[column]
     return ' '.join(f'{at:.1f},{rate:.1f}' for at,rate in zip(x, y))
+
+def _curves(st):
+    "Escapes and overkill at every threshold; with a band, a defect that people look at has not escaped"
+    y,p,_ = st.sets['valid']
+    most = (p[y]<band_at(st, 1)[0]).mean() if st.lo<st.threshold else 1
+    return st.trade.assign(escape_rate=st.trade.escape_rate.clip(upper=most))
 
 def _in_two(rate):
     "A rate in words, in two parts: the number, and its count and interval"
@@ -87,8 +94,8 @@ def rates_html(
     for key,rate in rates_at(st, t).iterrows():
         name,use = _SETS[key]
         rows.append(dict(name=name, use=use, escapes=_in_two(rate.escapes), overkill=_in_two(rate.overkill)))
-    columns = {'escape_rate':DEFECT, 'overkill_rate':GOOD}
-    lines = [(_points(st.trade, column, width, height), colour) for column,colour in columns.items()]
+    columns,curves = {'escape_rate':DEFECT, 'overkill_rate':GOOD},_curves(st)
+    lines = [(_points(curves, column, width, height), colour) for column,colour in columns.items()]
     x = f'{width*min(max(t, 0), 1):.1f}'
     return piece('rates', lines=lines, x=x, width=width, height=height, rows=rows)
 
@@ -283,7 +290,7 @@ def is_blind(
     "Whether the machine keeps its word back, because this person has not said theirs"
     return bool(st.round) or st.judge_first and who not in verdicts_of(st.v, h).who.tolist()
 
-_COMPARED = 'select hash, verdict, score, threshold from standing where model=? and (who=? or ?=\'\')'
+_COMPARED = 'select hash, verdict, score, threshold, machine from standing where model=? and (who=? or ?=\'\')'
 
 def agreed(
     st:Station, # With its verdicts
@@ -291,7 +298,7 @@ def agreed(
 )->pd.DataFrame: # Index the machine's word, columns the person's; counts
     "The words of machine and people about the same parts, at the threshold of that moment"
     said = st.v.read(_COMPARED, [st.model, who, who])
-    machine = [word_of(st, o.score, o.threshold, strange_note(st, o.hash)) for o in said.itertuples()]
+    machine = [o.machine or word_of(st, o.score, o.threshold, strange_note(st, o.hash)) for o in said.itertuples()]
     said['machine'] = pd.Categorical(machine, VERDICTS)
     said['verdict'] = pd.Categorical(said.verdict, VERDICTS)
     return pd.crosstab(said.machine, said.verdict, dropna=False)
@@ -390,7 +397,8 @@ def judge(
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, about=about, round=st.round)
+    machine = word_of(st, part['score'], t, strange_note(st, shown))
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, about, st.round, machine)
     return s | dict(hash=after if after!=shown else None)
 
 # %% ../../nbs/85_station.desk.ipynb #c0052

@@ -162,6 +162,7 @@ def _components(gr, st, login):
     page.desk = gr.State('')
     with gr.Row(elem_classes='top'):
         page.title,page.login = _html(gr, piece('title', model=st.model, login=login)),login
+        page.lamp = _html(gr, elem_id='lamp', visible=st.whole)
         page.who = gr.Textbox(show_label=False, placeholder='Your name', elem_id='who', max_lines=1, max_length=60,
                               scale=0, min_width=220, container=False)
     with gr.Tabs():
@@ -207,11 +208,16 @@ def known_desk(
 def _drawn_on(page): return [page.state, page.picture, page.decision, page.near, page.queue]
 def _drawn(n=''): return f'<i data-drawn="{secrets.token_hex(4)}" data-answers="{n}"></i>'
 
+def _lamp_of(st):
+    "The lamp in the head of the page, or why there is none"
+    try: return lamp_html(st)
+    except (UserError,OSError) as e: return fault_html(e)
+
 def _then_draw(gr, page, event, pressed=False):
-    "After an event, the desk is drawn; `pressed` if keys wait for it"
+    "After an event, the desk and the lamp are drawn; `pressed` if keys wait for it"
     def show(state, desk, who, request:gr.Request):
-        return *view_of(page.st, state, desk, name_of(request, who)), *[_drawn()]*pressed
-    shown = _drawn_on(page) + [page.drawn]*pressed
+        return *view_of(page.st, state, desk, name_of(request, who)), _lamp_of(page.st), *[_drawn()]*pressed
+    shown = [*_drawn_on(page), page.lamp] + [page.drawn]*pressed
     event.then(show, [page.state, page.desk, page.who], shown, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0026
@@ -226,10 +232,10 @@ def _wire_start(gr, ui, page):
         view = view_of(st, new_desk(), (desk,st.model), name)
         slider,button = gr.update(value=st.t, interactive=may),gr.update(visible=may and not st.round)
         return ((desk,st.model), dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), slider, button,
-                rates_html(st, st.t), piece('title', model=st.model, login=page.login))
+                rates_html(st, st.t), piece('title', model=st.model, login=page.login), _lamp_of(st))
     def called(who, desk): return dict(desk=desk[0] if desk else '', who=printable(who or '', 60))
     ui.load(start, page.kept, [page.desk, page.kept, page.who, *_drawn_on(page), page.drawn, page.about, page.t,
-                               page.set, page.rates, page.title], **_QUIET)
+                               page.set, page.rates, page.title, page.lamp], **_QUIET)
     page.who.change(called, [page.who, page.desk], page.kept, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0028
@@ -344,22 +350,23 @@ def _undo(state, st, desk, who, pressed):
 def _wire_keys(gr, page):
     "What each key does; then the desk is drawn"
     page.answers = Keys()
-    def answering(does):
+    def answering(does, steps):
         def answer(state, desk, who, sent, request:gr.Request):
             st,who,pressed = page.st,name_of(request, who),pressed_of(sent)
             def answered():
                 after,said = does(state, st, desk, who, pressed)
-                if pressed['more']: return after, said, *[gr.skip()]*4, _drawn(pressed['n'])
+                if pressed['more']: return after, said, *[gr.skip()]*5, _drawn(pressed['n'])
                 after,*view = view_of(st, after, desk, who)
-                return after, said, *view, _drawn(pressed['n'])
-            return page.answers.answer(request.session_hash, pressed['n'], answered) or [gr.skip()]*7
+                return after, said, *view, _lamp_of(st) if steps else gr.skip(), _drawn(pressed['n'])
+            return page.answers.answer(request.session_hash, pressed['n'], answered) or [gr.skip()]*8
         return answer
     asks = [page.state, page.desk, page.who, page.shown]
-    gives = [page.state, page.oops, *_drawn_on(page)[1:], page.drawn]
+    gives = [page.state, page.oops, *_drawn_on(page)[1:], page.lamp, page.drawn]
     does = {word:partial(_give, verdict=word) for word in VERDICTS}
     does |= dict(next=partial(_step, n=1), prev=partial(_step, n=-1), undo=_undo)
     with_key = '(s,d,w,_) => [s,d,w,window.stationPressed()]'
-    for name,act in does.items(): page[name].click(answering(act), asks, gives, js=with_key, **_QUIET)
+    for name,act in does.items():
+        page[name].click(answering(act, name not in VERDICTS), asks, gives, js=with_key, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #36839878
 def _wire_choices(gr, page):

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST_TRAINING', 'NOT_IN_BUNDLE', 'model_name', 'features', 'far_limit', 'make_index', 'read_index', 'open_index',
-           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'word_of', 'strange_note']
+           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'band_at', 'word_of', 'prepared',
+           'strange_note']
 
 # %% ../../nbs/83_station.station.ipynb #c0002
 import logging, threading
@@ -169,11 +170,10 @@ def y_and_p(df:pd.DataFrame)->tuple: # True for a defect, scores
     return (df.label=='defect').to_numpy(), df.p_defect.to_numpy()
 
 def _known_sets(run):
-    "`y_and_p` of validation and, where there is one, of the test set"
+    "`y_and_p` and groups (`None` where there are none) of validation and, where there is one, of the test set"
     on,test,valid = run_preds(run)
-    sets = dict(valid=y_and_p(valid))
-    if on=='test': sets['test'] = y_and_p(test)
-    return sets
+    sets = dict(valid=valid, test=test) if on=='test' else dict(valid=valid)
+    return {name:(*y_and_p(df), df.get('group')) for name,df in sets.items()}
 
 # %% ../../nbs/83_station.station.ipynb #c0031
 def _allowed(folders):
@@ -206,7 +206,7 @@ def _of_run(run, tell): # A `Run`
     "What a station knows of a run"
     ex,sets = open_explainer(run),_known_sets(run)
     return dict(name=run.path.name, ex=ex, model=model_name(run), index=open_index(run, ex, tell), sets=sets,
-                trade=trade(*sets['valid']), engine='torch', whole=True, run=run)
+                trade=trade(*sets['valid'][:2]), engine='torch', whole=True, run=run)
 
 def _of_bundle(path, tell):
     "What a station knows of a bundle"
@@ -253,6 +253,7 @@ def take(self:Station,
     "Work with this model, by its own decision"
     self.__dict__.update(known)
     self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
+    self.lamp = None,('off','') # What it was judged on, and its colour and words
     self.lo,self.threshold = self.ex.cuts
     self.origin = self.engine,self.ex.cuts.id # Engine, decision
 
@@ -294,6 +295,14 @@ def with_run(self:Station,
     new.take(_of_run(run if isinstance(run, Run) else open_run(run), noop))
     return new
 
+# %% ../../nbs/83_station.station.ipynb #5fdf807b
+def band_at(
+    st:Station, # With the band of its run
+    t:float # The threshold
+)->tuple: # From where on people look, and from where on a part is rejected
+    "The decision of the run with its upper end moved to a threshold"
+    return (min(st.lo, t) if st.lo<st.threshold else t), t
+
 # %% ../../nbs/83_station.station.ipynb #5e7e040d
 def word_of(
     st:Station, # With the band of its run
@@ -302,8 +311,16 @@ def word_of(
     note:str='' # Of `strange_note`
 )->str: # 'pass', 'look' or 'reject'
     "The machine's word about a score; *look* where the picture is unlike training"
-    look_from = min(st.lo, t) if st.lo<st.threshold else t
-    return decide(score, (look_from, t), note)
+    return decide(score, band_at(st, t), note)
+
+# %% ../../nbs/83_station.station.ipynb #3ff8dfcf
+def prepared(
+    st:Station, # Its scorer has the rule
+    f # Path, binary file or PIL image
+)->dict: # See `load_sizes`
+    "The pixels of a picture as the model's own pictures were prepared"
+    scorer = st.ex.scorer
+    return load_sizes(f, scorer.sizes, scorer.channels, scorer.levels, scorer.blank, scorer.fit)
 
 # %% ../../nbs/83_station.station.ipynb #add9e9c0
 def strange_note(
@@ -311,9 +328,16 @@ def strange_note(
     h:str # Hash of a picture in the store
 )->str: # '' for a picture that is like training
     "What is strange about a picture, in words"
-    if getattr(st.ex.scorer, 'unlike', None) is None: return ''
     if h not in st.strange:
-        try: pixels = load_sizes(image_path(st.v, h), st.ex.scorer.sizes, st.ex.scorer.channels)
-        except (ImageError, UserError) as e: return f'it cannot be read again ({e})'
-        st.strange[h] = strange_notes(st.ex.scorer, [pixels])[0]
+        note = kept_note(st.v, h, st.model)
+        if note is None:
+            try: note = _noted_again(st, h)
+            except (ImageError, UserError) as e: return f'it cannot be read again ({e})'
+        st.strange[h] = note
     return st.strange[h]
+
+def _noted_again(st, h):
+    "The note about a picture in the store, which is now kept"
+    note = strange_notes(st.ex.scorer, [prepared(st, image_path(st.v, h))])[0]
+    keep_note(st.v, h, st.model, note)
+    return note

@@ -61,21 +61,23 @@ def _keep(st, file):
     content = file if isinstance(file, bytes) else read_limited(file, st.max_mb)
     im,fmt = check_image(content, st.max_mb, st.ex.scorer.levels)
     sha = add_image(st.v, content, fmt, numbers_of(im))
-    scorer = st.ex.scorer
-    return sha, load_sizes(im, scorer.sizes, scorer.channels, scorer.levels, scorer.blank, scorer.fit)
+    return sha, prepared(st, im)
 
 # %% ../../nbs/84_station.tray.ipynb #c0013
+def _doubt(note): # What makes people look; the rest of a note is only said
+    return note if note.startswith((UNLIKE,'look: ')) else ''
+
 def _score_all(st, desk, kept):
     "Hashes of what has got a score, which now waits at the desk; (name, reason) of the rest"
     if not kept: return [],[]
     with st.lock: scored = score_pixels(st.ex.scorer, [pixels for *_,pixels in kept])
     hashes,bad = [],[]
     for (name,sha,_),(score,note) in zip(kept, scored):
-        is_doubt = note.startswith((UNLIKE,'look: '))
-        if note and not is_doubt: bad.append((base_name(name), note)) # said, and scored if it can be
+        doubt = _doubt(note)
+        if note and not doubt: bad.append((base_name(name), note)) # said, and scored if it can be
         if score is None: continue
-        st.strange[sha] = note if is_doubt else ''
-        add_seen(st.v, sha, st.model, desk, name, score)
+        st.strange[sha] = doubt
+        add_seen(st.v, sha, st.model, desk, name, score, note=doubt)
         hashes.append(sha)
     return hashes,bad
 
@@ -106,13 +108,11 @@ def take_in(
 def _scored_again(st, rows):
     "The (score, note) of pictures in the store; those that are gone have none"
     def pixels_at(h):
-        try: return load_sizes(image_path(st.v, h), scorer.sizes, scorer.channels, *rule)
+        try: return prepared(st, image_path(st.v, h))
         except (ImageError,UserError): return None
-    scorer = st.ex.scorer
-    rule = scorer.levels,scorer.blank,scorer.fit
     pixels = parallel_map(pixels_at, list(rows.hash), chunk=1)
     there = [o for o in pixels if o is not None]
-    with st.lock: scored = iter(score_pixels(scorer, there) if there else [])
+    with st.lock: scored = iter(score_pixels(st.ex.scorer, there) if there else [])
     return [(None,'') if o is None else next(scored) for o in pixels]
 
 def rescore(
@@ -124,9 +124,9 @@ def rescore(
     rows,n = outlived(st.v, st.model),0
     for i in range(0, len(rows), bs):
         part = rows.iloc[i:i+bs]
-        for row,(score,_) in zip(part.itertuples(), _scored_again(st, part)):
+        for row,(score,note) in zip(part.itertuples(), _scored_again(st, part)):
             if score is None: continue
-            add_seen(st.v, row.hash, st.model, row.desk, row.name, score, int(row.since))
+            add_seen(st.v, row.hash, st.model, row.desk, row.name, score, int(row.since), _doubt(note))
             n += 1
     if len(rows): tell(f'{n:,} of {counted(len(rows), "waiting picture")} scored by this model; old scores are kept')
     return n
@@ -152,11 +152,9 @@ def score_one(
 )->dict: # `sha256 p_defect decision note model threshold engine scored_at decision_id`
     "Score a picture; one that cannot be used is an `ImageError`"
     im,_ = check_image(content, st.max_mb, st.ex.scorer.levels)
-    scorer,t = st.ex.scorer,st.t
-    pixels = load_sizes(im, scorer.sizes, scorer.channels, scorer.levels, scorer.blank, scorer.fit)
-    with st.lock: (score,note), = score_pixels(scorer, [pixels])
+    with st.lock: (score,note), = score_pixels(st.ex.scorer, [prepared(st, im)])
     if score is None: raise ImageError(note)
-    engine,decision_id = st.origin
+    t,(engine,decision_id) = st.t,st.origin
     return dict(sha256=hashlib.sha256(content).hexdigest(), p_defect=score, decision=word_of(st, score, t, note),
                 note=note, model=st.model, threshold=t, engine=engine, scored_at=now(), decision_id=decision_id)
 

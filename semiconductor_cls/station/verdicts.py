@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
-           'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'add_seen', 'about_of',
-           'add_verdict', 'take_back', 'verdicts_of', 'moves', 'move_threshold', 'models_put_on', 'note_put_on',
-           'waiting', 'find_parts', 'outlived', 'begin_round', 'journal', 'training_table', 'export_verdicts']
+           'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note', 'kept_note',
+           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'moves', 'move_threshold',
+           'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived', 'begin_round', 'journal',
+           'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -53,12 +54,14 @@ create table if not exists seen (
     id integer primary key, hash text not null references image, model text not null, desk text not null,
     time text not null, name text, score real not null, since integer not null default 0,
     unique (hash, model, desk));
+create table if not exists noted (
+    hash text not null references image, model text not null, note text not null, primary key (hash, model));
 create table if not exists verdict (
     id integer primary key, hash text not null references image, model text not null, who text not null,
     time text not null, verdict text not null check (verdict in ('pass','look','reject')),
     score real not null, threshold real not null,
     engine text not null default '', scored_at text not null default '', decision_id text not null default '',
-    round text not null default '',
+    round text not null default '', machine text not null default '',
     lot text not null default '', serial text not null default '', remark text not null default '',
     defect_type text not null default '', why_look text not null default '');
 create index if not exists verdict_hash on verdict (hash);
@@ -92,7 +95,7 @@ _FILL_ROUND = """update verdict set round=coalesce((select s.desk from seen s wh
 def _add_origin(db):
     "Verdicts of earlier versions do not say what scored the picture, by which decision, and what `CARRIED` names"
     columns = [o['name'] for o in db.execute('pragma table_info(verdict)')]
-    for name in ('engine','scored_at','decision_id','round',*CARRIED):
+    for name in ('engine','scored_at','decision_id','round','machine',*CARRIED):
         if name not in columns: db.execute(f"alter table verdict add column {name} text not null default ''")
     if 'round' not in columns: db.execute(_FILL_ROUND)
 
@@ -114,9 +117,10 @@ _SOUND = dict( # What holds for each row of a table
     seen=f"""{_A_HASH} and typeof(score)='real' and score between 0 and 1 and typeof(model)='text'
         and typeof(desk)='text' and typeof(time)='text' and typeof(name) in ('text','null')
         and hash in (select hash from image)""",
+    noted=f"{_A_HASH} and typeof(model)='text' and typeof(note)='text' and hash in (select hash from image)",
     verdict=f"""{_A_HASH} and typeof(score)='real' and score between 0 and 1 and typeof(threshold)='real'
         and typeof(model)='text' and typeof(time)='text' and typeof(who)='text' and trim(who)!=''
-        and (round='' or round glob 'round-[1-9]*')
+        and (round='' or round glob 'round-[1-9]*') and machine in ('','pass','look','reject')
         and {' and '.join(f"typeof({o})='text' and length({o})<={n}" for o,n in CARRIED.items())}
         and hash in (select hash from image)""",
     moved="""typeof(time)='text' and trim(who)!='' and typeof(model)='text' and typeof(decision_id)='text'
@@ -233,6 +237,23 @@ def add_image(
     with v.db() as db: db.execute('insert or ignore into image values (?,?,?,?,?,?,?)', row)
     return sha
 
+# %% ../../nbs/82_station.verdicts.ipynb #0ea5f350
+_KEEP_NOTE = 'insert into noted values (?,?,?) on conflict (hash, model) do update set note=excluded.note'
+
+def keep_note(
+    v:Verdicts,
+    h:str, # Hash of the picture
+    model:str, # Which doubts it
+    note:str # '' if there is nothing strange
+):
+    "What a model doubts about a picture is written down"
+    with v.db() as db: db.execute(_KEEP_NOTE, [h, model, note])
+
+def kept_note(v:Verdicts, h:str, model:str)->str|None: # `None` where nobody has asked the model
+    "What a model doubted about a picture"
+    found = v.read('select note from noted where hash=? and model=?', [h, model])
+    return found.note[0] if len(found) else None
+
 # %% ../../nbs/82_station.verdicts.ipynb #c0032
 _ADD_SEEN = """insert into seen (hash, model, desk, time, name, score, since)
     values (?,?,?,?,?,?,coalesce(?,(select max(id) from verdict),0))
@@ -246,10 +267,12 @@ def add_seen(
     desk:str, # Who brought it
     name:str, # What it was called there
     score:float, # From 0 to 1
-    since:int=None # Number of the last verdict before it came; the last one there is if `None`
+    since:int=None, # Number of the last verdict before it came; the last one there is if `None`
+    note:str=None # What the model doubts, see `keep_note`; not known if `None`
 ):
     "A picture was scored at a desk; once more at the same desk, it waits again"
     with v.db() as db: db.execute(_ADD_SEEN, [h, model, desk, now(), base_name(name), float(score), since])
+    if note is not None: keep_note(v, h, model, note)
 
 # %% ../../nbs/82_station.verdicts.ipynb #1d6db516
 def about_of(
@@ -271,8 +294,9 @@ def about_of(
 
 # %% ../../nbs/82_station.verdicts.ipynb #de618351
 _ADD_VERDICT = f"""insert into verdict
-    (hash, model, who, time, verdict, score, threshold, engine, decision_id, round, {', '.join(CARRIED)}, scored_at)
-    select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round,
+    (hash, model, who, time, verdict, score, threshold, engine, decision_id, round, machine,
+        {', '.join(CARRIED)}, scored_at)
+    select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round, :machine,
         :{', :'.join(CARRIED)},
         coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model), '')
     where not exists (select 1 from standing where hash=:hash and id>:known)
@@ -300,13 +324,15 @@ def add_verdict(
     engine:str='', # What the network ran on
     decision_id:str='', # Of the run, see `Run.decisions`
     about:dict=None, # See `CARRIED`
-    round:str='' # The blind round that it belongs to, see `begin_round`
+    round:str='', # The blind round that it belongs to, see `begin_round`
+    machine:str='' # 'pass', 'look' or 'reject': the machine's word at that moment; '' if it is not known
 )->int: # Number of the verdict
     "Write down a verdict, for good"
     who = _judge(who, verdict)
+    if machine: _judge('the machine', machine)
     image_path(v, h)
     row = dict(hash=h, model=model, who=who, time=now(), verdict=verdict, score=float(score),
-               threshold=float(threshold), engine=engine, decision_id=decision_id, round=round,
+               threshold=float(threshold), engine=engine, decision_id=decision_id, round=round, machine=machine,
                known=2**62 if known is None else int(known), **about_of(about, verdict))
     with v.db() as db:
         added = db.execute(_ADD_VERDICT, row)
@@ -416,8 +442,9 @@ def waiting(
 
 # %% ../../nbs/82_station.verdicts.ipynb #a5ced9c6
 _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.verdict, r.lot, r.serial, r.remark,
-        r.defect_type
-    from seen s left join standing r on r.id=(select max(id) from standing q where q.hash=s.hash)
+        r.defect_type, n.note
+    from seen s left join noted n on n.hash=s.hash and n.model=s.model
+    left join standing r on r.id=(select max(id) from standing q where q.hash=s.hash)
     where s.id in (select max(id) from seen where model=:model group by hash)
     and (:own='' or exists (select 1 from standing q where q.hash=s.hash and q.who=:own))
     and s.score between :lo and :hi
@@ -433,7 +460,7 @@ def find_parts(
     v:Verdicts,
     model:str, # What scored the parts
     **asked # See `ANYTHING`; `own`: only parts that this person has judged
-)->pd.DataFrame: # `hash name score time who verdict lot serial remark defect_type`, the newest first
+)->pd.DataFrame: # `hash name score time who verdict lot serial remark defect_type note`, the newest first
     "Scored parts by score, verdict, lot, type, and text in name, inspector, serial or note"
     return v.read(_FOUND, dict(ANYTHING, **asked, model=model))
 
@@ -492,7 +519,7 @@ _JOURNAL = f"""select r.time, r.who, r.verdict,
     coalesce((select s.name from seen s where s.hash=r.hash order by s.id desc limit 1), '') name,
     r.score, r.threshold, r.model, r.hash sha256,
     (select b.time from taken_back b where b.verdict=r.id) taken_back, r.engine, r.scored_at, r.decision_id,
-    r.round, r.{', r.'.join(CARRIED)} from verdict r order by r.id"""
+    r.round, r.machine, r.{', r.'.join(CARRIED)} from verdict r order by r.id"""
 
 def journal(v:Verdicts)->pd.DataFrame: # A row a verdict, columns as in `_JOURNAL`
     "Every verdict, the oldest first"
