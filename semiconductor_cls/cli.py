@@ -591,7 +591,7 @@ def synth(
 # %% ../nbs/99_cli.ipynb #c0036
 def _plan_evaluate(run, as_json):
     "Say what `evaluate` would do"
-    there = [name for name in ('preds_valid.csv','preds_test.csv') if (run/name).exists()]
+    there = [name for name in ('preds_valid.csv','preds_test.csv') if run.has(name)]
     counts = ', '.join(f"{counted(len(read_csv(run.file(name))), 'row')} of {name}" for name in there)
     writes = [run/name for name in ('metrics.json','operating.json','figures','report.html')]
     plan(f'{run.path}: {counts or "no predictions"}', 'measure, and choose the threshold', writes, as_json)

@@ -8,8 +8,10 @@ from semiconductor_cls.auc import metrics_ci
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import *
 from semiconductor_cls.base.run import *
+from semiconductor_cls.cli import main
 from semiconductor_cls.evaluate import evaluate_run, run_preds
 from semiconductor_cls.jobs.committee import renew_report
+from semiconductor_cls.jobs.folds import _join_folds
 from semiconductor_cls.operate import Line
 from semiconductor_cls.review import operate_run
 from semiconductor_cls.train import load_run_model
@@ -160,6 +162,35 @@ def test_a_run_without_hashes_opens_as_before(runs):
     write_json(runs/'a/run.json', info)
     evaluate_run(open_run(runs/'a'), 20)
     assert 'files' not in open_run(runs/'a').info
+
+@pytest.mark.parametrize('name', ['preds_test.csv','table.csv'])
+def test_a_deleted_file_is_not_absent(stub, name, monkeypatch, capsys):
+    "`evaluate` names it and measures nothing; what a killed step had taken off the list may be missing"
+    run = Run(stub('a'))
+    run.finish()
+    (run/name).unlink()
+    before = tree(run.path)
+    monkeypatch.setattr('sys.argv', ['semicls','evaluate',str(run.path)])
+    with pytest.raises(SystemExit) as e: main()
+    said = capsys.readouterr().err.splitlines()
+    assert e.value.code==1 and said[-1]==(f'semicls: {run/name}: was written, as run.json says, and is not there; '
+                                          'copy the run once more, or make it again')
+    assert tree(run.path)==before
+    class Kill(BaseException): pass
+    with pytest.raises(Kill), run.writes(name): raise Kill
+    assert not run.has(name) and evaluate_run(run, 20)['reported_on']==('valid' if name=='preds_test.csv' else 'test')
+
+def test_a_decision_and_the_sets_of_folds_do_not_go_with_a_file(stub, tmp_path):
+    "Where the only word about the threshold is deleted, and where a set of folds lacks what one of them predicted"
+    old = Run(stub('old'))
+    write_json(old/'metrics.json', dict(threshold=.2))
+    old.finish()
+    assert old.decision.hi==.2
+    (old/'metrics.json').unlink()
+    with pytest.raises(UserError, match='metrics.json: was written'): old.decision
+    for i in range(2): Run(stub(f'set/fold{i}')).finish()
+    (tmp_path/'set/fold1/preds_test.csv').unlink()
+    with pytest.raises(UserError, match='fold1/preds_test.csv: was written'): _join_folds(Run(tmp_path/'set'), 2)
 
 def semicolons(path): path.write_text(path.read_text().replace(',', ';').replace('.', ','))
 
