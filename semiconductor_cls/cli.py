@@ -730,7 +730,7 @@ def ablate(
 
     Paired differences with intervals, in ablation.csv. Goes on where it stopped.
     """
-    out = _place(out, name, runs, 'ablation')
+    out = check_results(_place(out, name, runs, 'ablation'))
     _check_resume(resume, False, out)
     from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary
     chosen,fields,numbers = _recipe('--recipe', recipe, set_, group),parse_vary(vary),_ints('--seeds', seeds)
@@ -762,7 +762,7 @@ def curve(
     Trains with few defects, with twice as many, and so on, and says what the next hundred would bring: curve.csv,
     the figure, the report and the runs. Goes on where it stopped.
     """
-    out = _place(out, name, runs, 'curve')
+    out = check_results(_place(out, name, runs, 'curve'))
     _check_resume(resume, overwrite, out)
     from semiconductor_cls.jobs.curve import defect_curve
     chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
@@ -789,6 +789,7 @@ def labels(
     from semiconductor_cls.labels import labels_run
     from semiconductor_cls.line.pointing import peaks_of
     opened = open_run(run, root)
+    if out and out.resolve()!=run.resolve(): check_results(out)
     def find_spots(paths): return peaks_of(opened, paths)
     s = labels_run(opened, out, drop, say, force, find_spots)
     folder = Path(out or run)

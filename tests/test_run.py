@@ -8,8 +8,10 @@ from semiconductor_cls.auc import metrics_ci
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import *
 from semiconductor_cls.base.run import *
+from semiconductor_cls.clean import run_clean
 from semiconductor_cls.cli import main
 from semiconductor_cls.evaluate import evaluate_run, run_preds
+from semiconductor_cls.inspect import run_eda
 from semiconductor_cls.jobs.committee import renew_report
 from semiconductor_cls.jobs.folds import _join_folds
 from semiconductor_cls.operate import Line
@@ -265,6 +267,55 @@ def test_out_writes_over_its_own_kind_only(tmp_path):
     labels.write_text('id,label\n1,good\n')
     with pytest.raises(UserError, match='not written over'): check_own(labels, 'id,path,p_defect')
     assert labels.read_text()=='id,label\n1,good\n'
+
+# What each command with --out would write over: in a run, and beside somebody's own files
+INTO_A_RUN = ['eda PARTS --out runs/b', 'clean PARTS --out runs/b', 'labels runs/a --out runs/b', 'synth --out runs/b',
+              'ablate PARTS --vary eps=0,0.1 --out runs/b', 'curve PARTS --out runs/b', 'train PARTS --out runs/b',
+              'explain runs/a PARTS --out runs/b', 'export runs/a --out runs/b', 'export runs/a --out runs/b/figures',
+              'ensemble runs/a runs/a --out runs/b', 'committee PARTS --arch test_resnet --out runs/b',
+              'predict runs/a PARTS --out runs/b/preds_test.csv', 'compare runs/a runs/a --out runs/b/table.csv']
+ONTO_A_FILE = ['clean PARTS --out desk > clean.csv', 'clean PARTS --out desk > removed.csv',
+               'clean PARTS --out desk > near.csv', 'eda PARTS --out desk > report.html',
+               'eda PARTS --out desk > issues.csv', 'eda PARTS --out desk > summary.json',
+               'eda PARTS --out desk > figures/statistics.png', 'labels runs/a --out desk > suspects.csv',
+               'ablate PARTS --vary eps=0,0.1 --out desk > ablation.csv', 'curve PARTS --out desk > curve.csv',
+               'compare runs/a runs/b --out desk/labels.csv > labels.csv', 'synth --out desk > good/1.png',
+               'predict runs/a PARTS --out desk/labels.csv > labels.csv', 'explain runs/a PARTS --out desk > a.png',
+               'export runs/a --out desk > manifest.json', 'train PARTS --out desk > report.html',
+               'ensemble runs/a runs/b --out desk > metrics.json', 'committee PARTS --arch resnet18 --out desk > a.csv']
+AGREE = pytest.param('agree answers.csv --out desk/labels.html > labels.csv',
+                     marks=pytest.mark.xfail(reason='`agreement` asks nobody yet'))
+
+@pytest.mark.parametrize('words', [*INTO_A_RUN, *ONTO_A_FILE, AGREE])
+def test_no_command_writes_over_a_run_or_somebody_s_files(words, runs, trained, tmp_path, monkeypatch, capsys):
+    words,_,own = words.partition(' > ')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'answers.csv').write_text('part,who,round,verdict\n'+''.join(f'{i},{o},1,good\n{i},{o},2,defect\n'
+                                                                          for i in range(9) for o in 'ab'))
+    if own:
+        (tmp_path/'desk'/own).parent.mkdir(parents=True)
+        (tmp_path/'desk'/own).write_text('path,label\n1.png,good\n')
+    def files(): return {o:o.read_bytes() for o in map(tmp_path.__truediv__, tree(tmp_path)) if o.is_file()}
+    before = files()
+    monkeypatch.setattr('sys.argv', ['semicls', *words.replace('PARTS', str(trained/'parts.csv')).split()])
+    with pytest.raises(SystemExit) as e: main()
+    err = capsys.readouterr().err.splitlines()
+    assert e.value.code==1 and err[-1].startswith('semicls: ') and len(err[-1])<400, err
+    after = files()
+    assert {o:after.get(o) for o in before}==before and set(after)==set(before)
+
+def test_every_command_with_out_was_asked_to_write_over_something():
+    from semiconductor_cls.cli import app
+    with_out = {o.callback.__name__ for o in app.registered_commands if 'out' in o.callback.__annotations__}
+    assert {o.split()[0] for words in (INTO_A_RUN, ONTO_A_FILE) for o in words} | {'agree'}==with_out
+
+def test_a_command_writes_over_what_it_wrote_itself(replica, tmp_path):
+    for _ in range(2):
+        run_eda(replica[0], tmp_path/'eda')
+        run_clean(replica[0], tmp_path/'clean')
+    assert (tmp_path/'clean/near.csv').exists()
+    run_clean(replica[0], tmp_path/'clean', near=True)
+    assert not (tmp_path/'clean/near.csv').exists()
 
 def test_a_full_disk_leaves_a_true_status(stub, monkeypatch):
     import errno
