@@ -1,13 +1,16 @@
 "A run is a closed thing: one writer, written once, found from anywhere, and a stranger's run is refused in a line"
-import json, os, resource, shutil, signal, subprocess, sys, time
+import json, os, re, resource, shutil, signal, subprocess, sys, time
 import matplotlib.pyplot as plt
-import pytest
-from conftest import tree
+import pandas as pd, pytest
+from conftest import picture, scored_run, tree
 from soak_kills import soak
 from semiconductor_cls.auc import metrics_ci
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import *
+from semiconductor_cls.base.parallel import threads_each
+from semiconductor_cls.base.pictures import NO_HASH, lacking
 from semiconductor_cls.base.run import *
+from semiconductor_cls.base.table import write_csv
 from semiconductor_cls.clean import run_clean
 from semiconductor_cls.cli import main
 from semiconductor_cls.evaluate import evaluate_run, run_preds
@@ -193,6 +196,33 @@ def test_a_decision_and_the_sets_of_folds_do_not_go_with_a_file(stub, tmp_path):
     for i in range(2): Run(stub(f'set/fold{i}')).finish()
     (tmp_path/'set/fold1/preds_test.csv').unlink()
     with pytest.raises(UserError, match='fold1/preds_test.csv: was written'): _join_folds(Run(tmp_path/'set'), 2)
+
+@pytest.mark.parametrize('hashes', [None, [None,'f'*32]], ids=['no column','a cell'])
+def test_a_picture_without_a_hash_comes_into_no_report(tmp_path, hashes):
+    "A stranger's table may name any picture of this machine"
+    paths = [picture(tmp_path/f'{name}.png', i) for i,name in enumerate(('passport','other'))]
+    df = pd.DataFrame(dict(id=['t0','t1'], path=paths, label=['good','defect'], p_defect=[.9,.1]))
+    run = scored_run(tmp_path/'r', df, df)
+    write_csv(df.assign(split='test', **({} if hashes is None else dict(hash=hashes))), run/'table.csv')
+    shown = run.located(df)
+    assert shown.lacks.tolist()==[NO_HASH, NO_HASH if hashes is None else 'another picture than in training']
+    said = []
+    evaluate_run(run, 20, said.append)
+    assert len(said)==1 and NO_HASH in said[0] and said[0].endswith('they are left out')
+    assert ('--root' in lacking(shown))==(hashes is not None), 'a folder helps where a hash is known'
+
+CORES = {'4':4, ' 3 ':3, '4,2':4} | dict.fromkeys(['two','0','-1','1.5','²','4;2'], 0)
+
+@pytest.mark.parametrize('name', ['SEMICLS_CPUS','OMP_NUM_THREADS'])
+@pytest.mark.parametrize('told,want', CORES.items())
+def test_cores_in_the_environment_are_understood_or_refused(monkeypatch, name, told, want):
+    "OpenMP takes a list, of loops in loops; the number of cores is one number"
+    for o in ('SEMICLS_CPUS','OMP_NUM_THREADS'): monkeypatch.delenv(o, raising=False)
+    monkeypatch.setenv(name, told)
+    if want and (name,told)!=('SEMICLS_CPUS','4,2'):
+        assert threads_each(1)==want
+        return
+    with pytest.raises(UserError, match=f'{name}={re.escape(told)} in the environment'): threads_each(1)
 
 def semicolons(path): path.write_text(path.read_text().replace(',', ';').replace('.', ','))
 
