@@ -6,7 +6,7 @@
 __all__ = ['RULES', 'clean', 'run_clean']
 
 # %% ../nbs/18_clean.ipynb #c0002
-import os, time
+import os, re, time
 from itertools import pairwise
 from pathlib import Path
 import numpy as np, pandas as pd
@@ -92,9 +92,12 @@ def _absolute(df): # The table with paths that hold from any folder
     paths = [os.path.abspath(p) for p in df.path]
     return df.assign(path=pd.Series(paths, index=df.index, dtype=object))
 
+_OWN = re.compile(r'[^\n]*,copy_group\r?\n') # After whatever columns the user has
+_KINDS = {'clean.csv':_OWN, 'removed.csv':'reason,other', 'near.csv':'path,other,label'}
+
 def _check_clean(out, rules):
-    "Refuse a place or a rule that does not exist"
-    if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
+    "Refuse a place where somebody's tables would be written over, or a rule that does not exist"
+    for name,head in _KINDS.items(): check_own(check_results(out)/name, head, kind='table of clean')
     odd = [rule for rule in rules if rule not in RULES]
     if odd: raise UserError(f"{odd[0]}: no such rule (there are: {', '.join(RULES)})")
 

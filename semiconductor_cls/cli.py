@@ -593,7 +593,7 @@ def synth(
 # %% ../nbs/99_cli.ipynb #c0036
 def _plan_evaluate(run, as_json):
     "Say what `evaluate` would do"
-    there = [name for name in ('preds_valid.csv','preds_test.csv') if (run/name).exists()]
+    there = [name for name in ('preds_valid.csv','preds_test.csv') if run.has(name)]
     counts = ', '.join(f"{counted(len(read_csv(run.file(name))), 'row')} of {name}" for name in there)
     writes = [run/name for name in ('metrics.json','operating.json','figures','report.html')]
     plan(f'{run.path}: {counts or "no predictions"}', 'measure, and choose the threshold', writes, as_json)
@@ -737,7 +737,7 @@ def ablate(
 
     Paired differences with intervals, in ablation.csv. Goes on where it stopped.
     """
-    out = _place(out, name, runs, 'ablation')
+    out = check_results(_place(out, name, runs, 'ablation'))
     _check_resume(resume, False, out)
     from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary, variants
     chosen,fields,numbers = _recipe('--recipe', recipe, set_, group),parse_vary(vary),_ints('--seeds', seeds)
@@ -772,7 +772,7 @@ def curve(
     Trains with few defects, with twice as many, and so on, and says what the next hundred would bring: curve.csv,
     the figure, the report and the runs. Goes on where it stopped.
     """
-    out = _place(out, name, runs, 'curve')
+    out = check_results(_place(out, name, runs, 'curve'))
     _check_resume(resume, overwrite, out)
     from semiconductor_cls.jobs.curve import defect_curve
     chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
@@ -802,6 +802,7 @@ def labels(
     from semiconductor_cls.labels import labels_run
     from semiconductor_cls.line.pointing import peaks_of
     opened = open_run(run, root)
+    if out and out.resolve()!=run.resolve(): check_results(out)
     def find_spots(paths): return peaks_of(opened, paths)
     s = labels_run(opened, out, drop, say, force, find_spots)
     folder = Path(out or run)

@@ -240,6 +240,8 @@ def _is_empty(part):
     return part is None
 
 # %% ../nbs/17_inspect.ipynb #bbfcfa42
+_TITLE = 'What is in the data'
+
 def eda_report(
     path, # The HTML file
     df:pd.DataFrame, # The table from `inspect`
@@ -252,7 +254,18 @@ def eda_report(
     for head,body in _sections(df, summary, found, figures.get):
         body = [o for o in body if not _is_empty(o)]
         if body: parts += [f'## {head}', *body]
-    return write_report(path, 'What is in the data', parts, f"{summary['source']}, {now()}")
+    return write_report(path, _TITLE, parts, f"{summary['source']}, {now()}")
+
+# %% ../nbs/17_inspect.ipynb #f88efb30
+def _check_eda(out)->Path:
+    "Refuse a folder where a report would be written over files that are none of an earlier report"
+    out = check_results(out)
+    check_own(out/'report.html', page_kind(_TITLE), kind='page of eda')
+    check_own(out/'issues.csv', ','.join(ISSUE_COLS))
+    check_own(out/'summary.json', re.compile(r'\{.{,9000}"n_images":', re.S), kind='summary of eda')
+    begun = (out/'issues.csv').exists() or not (out/'figures').exists() or not any((out/'figures').iterdir())
+    if begun: return out
+    raise UserError(f"{out/'figures'}: is there already and not of eda, so it is not drawn into; choose another --out")
 
 # %% ../nbs/17_inspect.ipynb #c0039
 def run_eda(
@@ -266,14 +279,13 @@ def run_eda(
     fit:str='squeeze' # See `inspect`
 )->dict: # The summary
     "Inspect a source and write down what was found"
-    start,out = time.perf_counter(),Path(out)
-    if out.exists() and not out.is_dir(): raise UserError(f'{out}: exists and is not a folder; choose another --out')
+    start,out = time.perf_counter(),_check_eda(out)
     check_fit(fit)
     df,summary,found = inspect(src, n_workers, group, find=find, fit=fit, good=good, defect=defect)
     with alone_in(out):
+        write_csv(found, out/'issues.csv')
         figures = _figures(df, found, out)
         eda_report(out/'report.html', df, summary, found, figures)
-        write_csv(found, out/'issues.csv')
         summary['seconds'] = round(time.perf_counter()-start, 1)
         write_json(out/'summary.json', summary)
     return summary

@@ -1,15 +1,22 @@
 "A run is a closed thing: one writer, written once, found from anywhere, and a stranger's run is refused in a line"
-import json, os, resource, shutil, signal, subprocess, sys, time
+import json, os, re, resource, shutil, signal, subprocess, sys, time
 import matplotlib.pyplot as plt
-import pytest
-from conftest import tree
+import pandas as pd, pytest
+from conftest import picture, scored_run, tree
 from soak_kills import soak
 from semiconductor_cls.auc import metrics_ci
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import *
+from semiconductor_cls.base.parallel import threads_each
+from semiconductor_cls.base.pictures import NO_HASH, lacking
 from semiconductor_cls.base.run import *
+from semiconductor_cls.base.table import write_csv
+from semiconductor_cls.clean import run_clean
+from semiconductor_cls.cli import main
 from semiconductor_cls.evaluate import evaluate_run, run_preds
+from semiconductor_cls.inspect import run_eda
 from semiconductor_cls.jobs.committee import renew_report
+from semiconductor_cls.jobs.folds import _join_folds
 from semiconductor_cls.operate import Line
 from semiconductor_cls.review import operate_run
 from semiconductor_cls.train import load_run_model
@@ -161,6 +168,62 @@ def test_a_run_without_hashes_opens_as_before(runs):
     evaluate_run(open_run(runs/'a'), 20)
     assert 'files' not in open_run(runs/'a').info
 
+@pytest.mark.parametrize('name', ['preds_test.csv','table.csv'])
+def test_a_deleted_file_is_not_absent(stub, name, monkeypatch, capsys):
+    "`evaluate` names it and measures nothing; what a killed step had taken off the list may be missing"
+    run = Run(stub('a'))
+    run.finish()
+    (run/name).unlink()
+    before = tree(run.path)
+    monkeypatch.setattr('sys.argv', ['semicls','evaluate',str(run.path)])
+    with pytest.raises(SystemExit) as e: main()
+    said = capsys.readouterr().err.splitlines()
+    assert e.value.code==1 and said[-1]==(f'semicls: {run/name}: was written, as run.json says, and is not there; '
+                                          'copy the run once more, or make it again')
+    assert tree(run.path)==before
+    class Kill(BaseException): pass
+    with pytest.raises(Kill), run.writes(name): raise Kill
+    assert not run.has(name) and evaluate_run(run, 20)['reported_on']==('valid' if name=='preds_test.csv' else 'test')
+
+def test_a_decision_and_the_sets_of_folds_do_not_go_with_a_file(stub, tmp_path):
+    "Where the only word about the threshold is deleted, and where a set of folds lacks what one of them predicted"
+    old = Run(stub('old'))
+    write_json(old/'metrics.json', dict(threshold=.2))
+    old.finish()
+    assert old.decision.hi==.2
+    (old/'metrics.json').unlink()
+    with pytest.raises(UserError, match='metrics.json: was written'): old.decision
+    for i in range(2): Run(stub(f'set/fold{i}')).finish()
+    (tmp_path/'set/fold1/preds_test.csv').unlink()
+    with pytest.raises(UserError, match='fold1/preds_test.csv: was written'): _join_folds(Run(tmp_path/'set'), 2)
+
+@pytest.mark.parametrize('hashes', [None, [None,'f'*32]], ids=['no column','a cell'])
+def test_a_picture_without_a_hash_comes_into_no_report(tmp_path, hashes):
+    "A stranger's table may name any picture of this machine"
+    paths = [picture(tmp_path/f'{name}.png', i) for i,name in enumerate(('passport','other'))]
+    df = pd.DataFrame(dict(id=['t0','t1'], path=paths, label=['good','defect'], p_defect=[.9,.1]))
+    run = scored_run(tmp_path/'r', df, df)
+    write_csv(df.assign(split='test', **({} if hashes is None else dict(hash=hashes))), run/'table.csv')
+    shown = run.located(df)
+    assert shown.lacks.tolist()==[NO_HASH, NO_HASH if hashes is None else 'another picture than in training']
+    said = []
+    evaluate_run(run, 20, said.append)
+    assert len(said)==1 and NO_HASH in said[0] and said[0].endswith('they are left out')
+    assert ('--root' in lacking(shown))==(hashes is not None), 'a folder helps where a hash is known'
+
+CORES = {'4':4, ' 3 ':3, '4,2':4} | dict.fromkeys(['two','0','-1','1.5','²','4;2'], 0)
+
+@pytest.mark.parametrize('name', ['SEMICLS_CPUS','OMP_NUM_THREADS'])
+@pytest.mark.parametrize('told,want', CORES.items())
+def test_cores_in_the_environment_are_understood_or_refused(monkeypatch, name, told, want):
+    "OpenMP takes a list, of loops in loops; the number of cores is one number"
+    for o in ('SEMICLS_CPUS','OMP_NUM_THREADS'): monkeypatch.delenv(o, raising=False)
+    monkeypatch.setenv(name, told)
+    if want and (name,told)!=('SEMICLS_CPUS','4,2'):
+        assert threads_each(1)==want
+        return
+    with pytest.raises(UserError, match=f'{name}={re.escape(told)} in the environment'): threads_each(1)
+
 def semicolons(path): path.write_text(path.read_text().replace(',', ';').replace('.', ','))
 
 def no_column(path): path.write_text(path.read_text().replace('label', 'truth', 1))
@@ -234,6 +297,55 @@ def test_out_writes_over_its_own_kind_only(tmp_path):
     labels.write_text('id,label\n1,good\n')
     with pytest.raises(UserError, match='not written over'): check_own(labels, 'id,path,p_defect')
     assert labels.read_text()=='id,label\n1,good\n'
+
+# What each command with --out would write over: in a run, and beside somebody's own files
+INTO_A_RUN = ['eda PARTS --out runs/b', 'clean PARTS --out runs/b', 'labels runs/a --out runs/b', 'synth --out runs/b',
+              'ablate PARTS --vary eps=0,0.1 --out runs/b', 'curve PARTS --out runs/b', 'train PARTS --out runs/b',
+              'explain runs/a PARTS --out runs/b', 'export runs/a --out runs/b', 'export runs/a --out runs/b/figures',
+              'ensemble runs/a runs/a --out runs/b', 'committee PARTS --arch test_resnet --out runs/b',
+              'predict runs/a PARTS --out runs/b/preds_test.csv', 'compare runs/a runs/a --out runs/b/table.csv']
+ONTO_A_FILE = ['clean PARTS --out desk > clean.csv', 'clean PARTS --out desk > removed.csv',
+               'clean PARTS --out desk > near.csv', 'eda PARTS --out desk > report.html',
+               'eda PARTS --out desk > issues.csv', 'eda PARTS --out desk > summary.json',
+               'eda PARTS --out desk > figures/statistics.png', 'labels runs/a --out desk > suspects.csv',
+               'ablate PARTS --vary eps=0,0.1 --out desk > ablation.csv', 'curve PARTS --out desk > curve.csv',
+               'compare runs/a runs/b --out desk/labels.csv > labels.csv', 'synth --out desk > good/1.png',
+               'predict runs/a PARTS --out desk/labels.csv > labels.csv', 'explain runs/a PARTS --out desk > a.png',
+               'export runs/a --out desk > manifest.json', 'train PARTS --out desk > report.html',
+               'ensemble runs/a runs/b --out desk > metrics.json', 'committee PARTS --arch resnet18 --out desk > a.csv']
+AGREE = pytest.param('agree answers.csv --out desk/labels.html > labels.csv',
+                     marks=pytest.mark.xfail(reason='`agreement` asks nobody yet'))
+
+@pytest.mark.parametrize('words', [*INTO_A_RUN, *ONTO_A_FILE, AGREE])
+def test_no_command_writes_over_a_run_or_somebody_s_files(words, runs, trained, tmp_path, monkeypatch, capsys):
+    words,_,own = words.partition(' > ')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path/'answers.csv').write_text('part,who,round,verdict\n'+''.join(f'{i},{o},1,good\n{i},{o},2,defect\n'
+                                                                          for i in range(9) for o in 'ab'))
+    if own:
+        (tmp_path/'desk'/own).parent.mkdir(parents=True)
+        (tmp_path/'desk'/own).write_text('path,label\n1.png,good\n')
+    def files(): return {o:o.read_bytes() for o in map(tmp_path.__truediv__, tree(tmp_path)) if o.is_file()}
+    before = files()
+    monkeypatch.setattr('sys.argv', ['semicls', *words.replace('PARTS', str(trained/'parts.csv')).split()])
+    with pytest.raises(SystemExit) as e: main()
+    err = capsys.readouterr().err.splitlines()
+    assert e.value.code==1 and err[-1].startswith('semicls: ') and len(err[-1])<400, err
+    after = files()
+    assert {o:after.get(o) for o in before}==before and set(after)==set(before)
+
+def test_every_command_with_out_was_asked_to_write_over_something():
+    from semiconductor_cls.cli import app
+    with_out = {o.callback.__name__ for o in app.registered_commands if 'out' in o.callback.__annotations__}
+    assert {o.split()[0] for words in (INTO_A_RUN, ONTO_A_FILE) for o in words} | {'agree'}==with_out
+
+def test_a_command_writes_over_what_it_wrote_itself(replica, tmp_path):
+    for _ in range(2):
+        run_eda(replica[0], tmp_path/'eda')
+        run_clean(replica[0], tmp_path/'clean')
+    assert (tmp_path/'clean/near.csv').exists()
+    run_clean(replica[0], tmp_path/'clean', near=True)
+    assert not (tmp_path/'clean/near.csv').exists()
 
 def test_a_full_disk_leaves_a_true_status(stub, monkeypatch):
     import errno

@@ -2,6 +2,7 @@
 import http.server, json, os, signal, socket, threading, time, types
 import pytest
 from conftest import lines, part, picture, random_run, stub_scorer, wait_for
+from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import read_csv
 import semiconductor_cls.line.watch as watch
 
@@ -141,6 +142,27 @@ def test_what_was_not_posted_is_said_and_comes_at_the_next_start(tmp_path, monke
     finally: r.close()
     assert '1 of the rows in the table are still to be posted' in said
     assert (r.ids(),counts['unposted'])==(['a','b'],0)
+
+def test_what_a_watch_leaves_out_is_told_once(tmp_path, monkeypatch):
+    "Another ending, hidden pictures, thumbnails of a storage box, a name that is never finished"
+    d = tmp_path/'in'
+    for name in ('a.png','.b.png','@eaDir/c.png','@eaDir/d.png','e.tmp.png','sub/f.bmp'): picture(d/name)
+    for name in ('g.gif','sub/h.gif','sub/i.svg'): (d/name).write_bytes(b'GIF89a')
+    looks = iter(range(10**6))
+    counts,said = watched(tmp_path, monkeypatch, 2, lambda: next(looks)>20)
+    assert said.splitlines()[1:]==[f"{d}: left out: 2 in @eaDir, 2 '*.gif', 1 hidden, 1 '*.svg', 1 unfinished by name"]
+    assert counts.total()==2 and len(read_csv(tmp_path/'o.csv'))==2
+
+@pytest.mark.parametrize('hurt', ['link','dangling','pipe'])
+def test_the_journal_of_posts_is_never_followed(tmp_path, monkeypatch, hurt):
+    picture(tmp_path/'in/a.png')
+    journal,other = tmp_path/'o.csv.posted',tmp_path/'other'
+    if hurt=='link': other.write_text('mine\n')
+    if hurt=='pipe': os.mkfifo(journal)
+    else: journal.symlink_to(other)
+    with pytest.raises(UserError, match='o.csv.posted: is a link or no plain file'):
+        watched(tmp_path, monkeypatch, 1, webhook='http://127.0.0.1:9/')
+    assert other.read_text()=='mine\n' if hurt=='link' else not other.exists()
 
 def test_a_row_that_is_refused_does_not_stop_the_others(tmp_path, monkeypatch):
     for name in 'ab': picture(tmp_path/f'in/{name}.png')

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['NO_ROOM', 'atomic_path', 'own_folder', 'write_text', 'write_json', 'json_line', 'read_json', 'renew_json',
-           'check_own', 'file_md5', 'open_own', 'hold', 'is_held', 'mend_folder', 'whole_folder', 'is_leftover',
-           'sweep', 'alone_in', 'text_encoding', 'open_text', 'csv_format']
+           'check_own', 'page_kind', 'check_results', 'file_md5', 'open_own', 'hold', 'is_held', 'mend_folder',
+           'whole_folder', 'is_leftover', 'sweep', 'alone_in', 'text_encoding', 'open_text', 'csv_format']
 
 # %% ../../nbs/01_base.files.ipynb #c0002
-import codecs, errno, hashlib, json, math, os, platform, re, shlex, shutil, stat, sys, threading
+import codecs, errno, hashlib, html, json, math, os, platform, re, shlex, shutil, stat, sys, threading
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -91,17 +91,34 @@ def renew_json(
 
 # %% ../../nbs/01_base.files.ipynb #a1451805
 def check_own(
-    path, # A table that is about to be written
-    *heads:str # How the first line of our own tables begins
+    path, # A table or a page that is about to be written
+    *heads, # How our own ones begin: texts or patterns
+    kind:str='' # What to call them; a table with its head if empty
 ):
-    "Refuse to write a table over a file that is none of its kind"
+    "Refuse to write over a file that is none of its kind; an empty one is of any kind"
     if not os.path.lexists(path): return
-    first = ''
+    start,patterns = None,[re.compile(re.escape(o)) if isinstance(o, str) else o for o in heads]
     if os.path.isfile(path):
-        with open(path, 'rb') as f: first = f.readline(200).decode(errors='replace').lstrip('\ufeff')
-    if first.startswith(heads) or os.path.isfile(path) and not os.path.getsize(path): return
-    raise UserError(f'{path}: is there already and no table of this kind ({heads[0]}…), so it is not written over; '
-                    'choose another name')
+        with open(path, 'rb') as f: start = f.read(1<<16).decode(errors='replace').lstrip('\ufeff')
+    if start=='' or start and any(o.match(start) for o in patterns): return
+    kind = kind or f'table of this kind ({heads[0]}…)'
+    raise UserError(f'{path}: is there already and no {kind}, so it is not written over; choose another name')
+
+def page_kind(title:str)->re.Pattern:
+    "How a page with this title begins"
+    return re.compile(f'<!doctype html>.{{,2000}}<title>{re.escape(html.escape(title))}</title>', re.S)
+
+# %% ../../nbs/01_base.files.ipynb #d3ca3220
+def check_results(
+    folder # Of results, made if it is not there
+)->Path:
+    "Refuse a place for results that is a file or a run"
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f'{folder}: exists and is not a folder; choose another --out')
+    if os.path.lexists(folder/'run.json'):
+        raise UserError(f'{folder}: is a run, and nothing else is written into it; choose another --out')
+    return folder
 
 # %% ../../nbs/01_base.files.ipynb #c0017
 def file_md5(path)->str: # 32 hex digits, or '' where the file cannot be read

@@ -233,14 +233,31 @@ def _facts(path):
         _DIGESTS[key] = digest.hexdigest()
     return dict(bytes=here.st_size, sha256=_DIGESTS[key])
 
+# %% ../../nbs/04_base.run.ipynb #49673b03
+def _kept(run):
+    "Size and hash of each file that was written; empty where a run keeps none"
+    return (run.info.get('files') or {}) if (run/'run.json').exists() else {}
+
+@patch
+def has(self:Run,
+    name:str # Of a file that not every run holds
+)->bool:
+    "Whether a run holds a file; one that was written and is not there any more is a `UserError`"
+    path = self/name
+    if os.path.lexists(path) or name not in _kept(self): return os.path.lexists(path)
+    raise UserError(f'{path}: was written, as run.json says, and is not there; copy the run once more, '
+                    'or make it again')
+
+# %% ../../nbs/04_base.run.ipynb #906dd8f2
 @patch
 def file(self:Run,
     name:str # Of a file in the run
 )->Path:
     "A file of the run, if it is the one that was written"
     path = self/name
+    self.has(name)
     plain_stat(path)
-    kept = (self.info.get('files') or {}).get(name)
+    kept = _kept(self).get(name)
     if kept is None: return path
     is_now = _facts(path)
     if is_now==kept: return path
@@ -377,7 +394,7 @@ def _check_cuts(path, run, lo, hi):
 def _decided_before(run):
     "The decision of a run that keeps no history, as a list of one entry; empty where nothing has been chosen"
     for name in ('operating.json','metrics.json'):
-        if not (run/name).exists(): continue
+        if not run.has(name): continue
         chosen = run.read(name)
         review = chosen.get('review') or dict.fromkeys(('lo','hi'), chosen.get('threshold'))
         lo,hi = (review.get(end) if isinstance(review, dict) else None for end in ('lo','hi'))

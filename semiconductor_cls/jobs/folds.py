@@ -41,7 +41,7 @@ _SETS = ('valid','test','unlabelled')
 def _fold_preds(run, k, which):
     "Predictions of the folds that have any, with their number"
     folds,name = {i:Run(run/f'fold{i}') for i in range(k)},f'preds_{which}.csv'
-    return [read_csv(o.file(name)).assign(fold=i) for i,o in folds.items() if (o/name).exists()]
+    return [read_csv(o.file(name)).assign(fold=i) for i,o in folds.items() if o.has(name)]
 
 # %% ../../nbs/52_jobs.folds.ipynb #e3957b4f
 def _join_folds(run, k):
@@ -169,13 +169,13 @@ def _made_before(out, run, tta):
 def _predict_again(run, new, df, tta, device):
     "Copy the network of `run` and predict what it has predicted, with other views"
     for name in ('model.safetensors', UNLIKE_FILE):
-        if (run/name).exists(): shutil.copyfile(run.file(name), new/name)
+        if run.has(name): shutil.copyfile(run.file(name), new/name)
     df = run.located(df)
     if says := lacking(df): raise UserError(f'{run.path}: {says}')
     dls = recipe_dls(df, saved_recipe(new), new.info['size'], device)
     model = load_run_model(new).to(dls.device)
     for which in _SETS:
-        if not (run/f'preds_{which}.csv').exists(): continue
+        if not run.has(f'preds_{which}.csv'): continue
         rows = df.index[df.split==which]
         p = predict_rows(model, dls, rows, tta)
         write_csv(preds_table(df, rows, p), new/f'preds_{which}.csv')
