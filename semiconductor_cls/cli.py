@@ -71,6 +71,7 @@ OPTION_RANGES = {
     '--seed':(0,2**32-1), '--folds':(0,100), '--settle':(1e-3,86_400), '--scale':(.001,10), '--wrong-labels':(0,.5),
     '--escape-cost':_PRICE, '--overkill-cost':_PRICE, '--defect-rate':(1e-9,1-1e-9), '--max-escape':_SHARE,
     '--max-overkill':_SHARE, '--looks':_SHARE, '--look-cost':_PRICE, '--human-miss':_SHARE, '--drop':_COUNT,
+    '--parts-a-month':_PRICE,
     '--port':(1,65_535), '--max-mb':(.001,4096), '--max-files':(1,100_000), '--window':(2,100_000),
     '--round':(0,100_000), '--jobs':(1,256), '--points':(4,12), '--draws':(2,100),
     '--more':(1,1_000_000)} # Option → smallest and largest value
@@ -623,6 +624,7 @@ def evaluate(
     look_cost:float=.1, # Price of a person's look at one part
     human_miss:float=.1, # Share of the defects that a person waves through, 0..1
     currency:str='€', # Name of the money
+    parts_a_month:float=0., # Parts that the line makes in a month: the first sentence says the cost of a month then
     root:_ROOT_OPT=None,
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
@@ -635,7 +637,7 @@ def evaluate(
     from semiconductor_cls.jobs.report import headline
     run = open_run(run, root)
     if dry_run: return _plan_evaluate(run, json)
-    line = Line(defect_rate, escape_cost, overkill_cost, look_cost, currency)
+    line = Line(defect_rate, escape_cost, overkill_cost, look_cost, currency, parts_a_month)
     m,point = _decide(run, line, max_escape, max_overkill, looks, human_miss=human_miss)
     said = f"{headline(m, point)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
     answer(said, {**m, 'operating':read_json(run/'operating.json'), 'run':run.path}, json)

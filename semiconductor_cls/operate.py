@@ -30,10 +30,11 @@ class Line:
     overkill_price:float=1.  # Price of a good part that is scrapped
     look_price:float=.1      # Price of a human look at one part
     currency:str='€'
+    parts_a_month:float=0.   # How many parts it makes; 0 if nobody has said
     def __post_init__(self):
         if not 0<self.defect_rate<1:
             raise UserError(f'defect rate {self.defect_rate}: give a share between 0 and 1, such as 0.002 for 0.2 %')
-        for name in ('escape_price','overkill_price','look_price'):
+        for name in ('escape_price','overkill_price','look_price','parts_a_month'):
             price = getattr(self, name)
             if 0<=price<np.inf: continue
             raise UserError(f'{name.replace("_", " ")} {price}: give a number, 0 or more')

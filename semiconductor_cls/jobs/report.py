@@ -72,6 +72,15 @@ def _looks_text(m): # '' where nobody looks
     return f' People would look at {looks:.0f} of 1,000 parts like those tested.' if looks else ''
 
 # %% ../../nbs/50_jobs.report.ipynb #6e5af0f9
+def _cost_text(point):
+    "What mistakes and looks cost, in a month if the line has said how many parts it makes"
+    line = point['line']
+    unit,month = line['currency'],line.get('parts_a_month')
+    times,when = (month/1e6, 'a month') if month else (1, 'in a million parts')
+    cost,ship_all = (f'{times*o:,.0f} {unit}' for o in (point['cost'], point['baselines']['pass all']))
+    return f'At your prices that is {cost} {when}; shipping all would cost {ship_all}.'
+
+# %% ../../nbs/50_jobs.report.ipynb #4f51a456
 def plain_words(
     m:dict, # `metrics.json`
     point:dict=None # `operating.json`, where prices were given
@@ -82,9 +91,7 @@ def plain_words(
     scrap = _of_a_thousand(m['overkill_rate'], m['overkill_hi'], 'be scrapped')
     text = f'Of 1,000 defective parts {ship}; of 1,000 good ones {scrap}.{_looks_text(m)}'
     if not point or 'worth' not in point: return text
-    unit,ship_all = point['line']['currency'],point['baselines']['pass all']
-    cost = f"At your prices that is {point['cost']:,.0f} {unit} in a million parts"
-    return f"{text} {cost}; shipping all would cost {ship_all:,.0f} {unit}. This model {point['worth']}."
+    return f"{text} {_cost_text(point)} This model {point['worth']}."
 
 # %% ../../nbs/50_jobs.report.ipynb #d494476c
 def _in_doubt(m):
