@@ -305,6 +305,17 @@ def _labels(raw, src, good, defect): # Our two words, and findings about other w
     raw['defect_type'] = own.where(own.notna() | ~is_type, raw.label)
     return means.mask(is_type, 'defect'), [issue(src, 'label_is_type', word) for word in types]
 
+# %% ../nbs/13_source.ipynb #a103364e
+_NO_TYPE = {'','none','no','nan','null','na','n a','keine','kein','nothing'}
+
+def _types_on_good(raw, src, words): # Types without the words for none; a finding for each good row with a type
+    if 'defect_type' not in raw: return []
+    plain = raw.defect_type.map(lambda o: plain_word(o) if isinstance(o, str) else '')
+    says_none = plain.isin(_NO_TYPE) | plain.map(words).eq('good')
+    raw['defect_type'] = raw.defect_type.astype(object).mask(says_none & (raw.label!='defect'), None)
+    rows = raw[(raw.label=='good') & raw.defect_type.notna()]
+    return [issue(p, 'type_on_good', src, f"line {n}: '{o}'") for n,p,o in zip(rows.index, rows.path, rows.defect_type)]
+
 # %% ../nbs/13_source.ipynb #00cb905a
 def _sets(raw, src): # train, valid, test; a word that means none of them stays, so that no step takes it for one
     means,findings = _translated(raw, 'split', split_words(), 'unknown_split', src)
@@ -489,7 +500,7 @@ def read_table(
     theirs = given_back(raw)
     raw,unread = read_box_columns(raw, {theirs.get(o, o):o for o in raw}, path)
     raw['label'],odd = _labels(raw, path, good, defect)
-    odd += _unnamed_sets(raw.rename(columns=theirs), path)
+    odd += _types_on_good(raw, path, label_words(good, defect)) + _unnamed_sets(raw.rename(columns=theirs), path)
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)
         odd += odd_sets

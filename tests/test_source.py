@@ -298,6 +298,17 @@ def test_a_set_of_good_parts_alone_is_refused_with_a_way_out(tmp_path):
     df = df.assign(hash=df.path)
     with pytest.raises(UserError, match='no defect images to train on: all 20 .* to deal them anew, '): split_table(df)
 
+@pytest.mark.parametrize('label,kind', [('ok','scratch'), ('0','Kratzer, Delle'), ('good','A7')])
+def test_a_good_row_with_a_type_of_defect_is_a_finding(tmp_path, label, kind):
+    df = table_of(tmp_path, f'path,label,defect_type\n0.png,{label},"{kind}"\n1.png,ng,dent\n')
+    assert issues_of(df)[['kind','detail']].values.tolist()==[['type_on_good', f"line 2: '{kind}'"]]
+    assert 'did not fit: 1 type_on_good (0.png)' in say_findings(df)
+
+@pytest.mark.parametrize('word', ['none','good','-','N/A','OK'])
+def test_a_word_for_no_type_on_a_good_row_is_none(tmp_path, word):
+    df = table_of(tmp_path, f'path,label,defect_type\n0.png,ok,{word}\n1.png,ng,dent\n')
+    assert df.defect_type.tolist()==[None,'dent'] and not len(issues_of(df))
+
 UNNAMED = {'dataset':'train train test', 'partition':'Training,val,Test', 'phase':'test,,', 'is_test':'0,0,1',
     'Usage':'train,train,testing', 'is_train':'yes,yes,no', 'split,dataset':',train,test'}
 
