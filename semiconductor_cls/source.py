@@ -305,6 +305,17 @@ def _labels(raw, src, good, defect): # Our two words, and findings about other w
     raw['defect_type'] = own.where(own.notna() | ~is_type, raw.label)
     return means.mask(is_type, 'defect'), [issue(src, 'label_is_type', word) for word in types]
 
+# %% ../nbs/13_source.ipynb #a103364e
+_NO_TYPE = {'','none','no','nan','null','na','n a','keine','kein','nothing'}
+
+def _types_on_good(raw, src, words): # Types without the words for none; a finding for each good row with a type
+    if 'defect_type' not in raw: return []
+    plain = raw.defect_type.map(lambda o: plain_word(o) if isinstance(o, str) else '')
+    says_none = plain.isin(_NO_TYPE) | plain.map(words).eq('good')
+    raw['defect_type'] = raw.defect_type.astype(object).mask(says_none & (raw.label!='defect'), None)
+    rows = raw[(raw.label=='good') & raw.defect_type.notna()]
+    return [issue(p, 'type_on_good', src, f"line {n}: '{o}'") for n,p,o in zip(rows.index, rows.path, rows.defect_type)]
+
 # %% ../nbs/13_source.ipynb #00cb905a
 def _sets(raw, src): # train, valid, test; a word that means none of them stays, so that no step takes it for one
     means,findings = _translated(raw, 'split', split_words(), 'unknown_split', src)
@@ -470,16 +481,33 @@ def _with_paths(raw, path):
     if 'mask' in raw: raw['mask'] = pd.Series([_mask_at(start, o) for o in raw['mask']], index=raw.index, dtype=object)
     return raw, findings+read_as_issues(path, hows)
 
+# %% ../nbs/13_source.ipynb #fc558850
+def _list_rows(path, words):
+    "The rows of a list, by their lines"
+    with open_text(path) as f: lines = [(n,o.strip()) for n,o in enumerate(f, 1) if o.strip()]
+    rows = {n:label_of_line(line) for n,line in lines}
+    odd = [f"line {n}: '{line[:60]}'" for n,line in lines if rows[n] is None]
+    if not odd and not any(plain_word(label) in words for _,label in rows.values()):
+        odd = [f"line {lines[0][0]}: '{lines[0][1][:60]}'"]
+    if odd: raise UserError(f'{path}: not every line has a picture and its label ({odd[0]})')
+    return pd.DataFrame(rows.values(), index=list(rows), columns=['path','label'], dtype=object)
+
+def _table_rows(path, good, defect):
+    "The rows of a table or a list by their lines, with our names for our columns; findings"
+    if path.suffix.lower()!='.csv' and is_labelled_list(path): return _list_rows(path, label_words(good, defect)),[]
+    raw,findings = _own(read_csv(path), path)
+    raw.index = row_lines(path, len(raw))
+    return raw,findings
+
 # %% ../nbs/13_source.ipynb #4896ef44
 def read_table(
-    path, # A CSV with `path,label[,split,group,x_1,y_1,x_2,y_2,defect_type]`, or a table that `write_csv` wrote
+    path, # A table with `path,label[,split,group,x_1,y_1,x_2,y_2,defect_type]`, a list, or what `write_csv` wrote
     good:str='good', # What a good part's label is
     defect:str='defect' # What a defective part's label is
 )->pd.DataFrame: # The table
     "The table from a CSV; relative paths start at the CSV's folder"
     path = Path(path)
-    raw,findings = _own(read_csv(path), path)
-    raw.index = row_lines(path, len(raw))
+    raw,findings = _table_rows(path, good, defect)
     if 'label' not in raw and 'defect_type' in raw: raw = raw.rename(columns=dict(defect_type='label'))
     for col in ('path','label'):
         if col in raw: continue
@@ -489,7 +517,7 @@ def read_table(
     theirs = given_back(raw)
     raw,unread = read_box_columns(raw, {theirs.get(o, o):o for o in raw}, path)
     raw['label'],odd = _labels(raw, path, good, defect)
-    odd += _unnamed_sets(raw.rename(columns=theirs), path)
+    odd += _types_on_good(raw, path, label_words(good, defect)) + _unnamed_sets(raw.rename(columns=theirs), path)
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)
         odd += odd_sets
@@ -695,7 +723,9 @@ class Layout:
     to_judge:Callable|None = None # `to_judge(path)` names its folders of test images, where it has any
 
 # %% ../nbs/13_source.ipynb #c0046
-def _is_csv(path): return path.is_file() and path.suffix.lower()=='.csv'
+def _is_csv(path): # A table, or a text that is surely a list with labels
+    if not path.is_file() or path.suffix.lower() not in ('.csv','.tsv','.txt'): return False
+    return path.suffix.lower()!='.txt' or is_labelled_list(path) or has_header(path)
 
 def _has_labels(path): return (path/'labels.csv').exists() and (path/'images').is_dir()
 
@@ -881,5 +911,6 @@ def read_source(
     if str(src) in SOURCES: return _as_read(SOURCES[str(src)](), str(src))
     path = Path(src)
     layout = layout_of(path)
-    if layout is None: raise UserError(f'{path}: neither a folder nor a CSV')
+    if layout is None: raise UserError(f'{path}: neither a folder nor a CSV, nor a list with a picture and its label '
+                                       'on each line')
     return _as_read(masks_to_boxes(layout.read(path, good, defect)), layout.name)

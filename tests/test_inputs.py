@@ -5,6 +5,7 @@ from hypothesis import given, settings, strategies as st
 from conftest import picture, stub_scorer
 from hostile import A, CASES, LEADS_OUT, OK, SOME, all_of, folder, link, png, sibling, watched, write
 from hostile import zipped, zipped_pngs
+from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.line.inputs import file_id, iter_ids, list_inputs
 from semiconductor_cls.line.score import PRED_COLS
@@ -139,6 +140,28 @@ def test_no_file_twice_however_it_is_spelt(tmp_path, monkeypatch):
     picture(tmp_path/'ph/a.png')
     monkeypatch.chdir(tmp_path)
     assert list_inputs(['ph','./ph','ph/a.png'])==list_inputs('ph')==['ph/a.png']
+
+LISTS = {'l.csv':'n,Image\n1,{}\n2,{}\n', 'm.csv':'File name;lot\n{};A\n{};B\n',
+    'n.tsv':'filename\tlabel\n{}\tok\n{}\tng\n',
+    'o.txt':'{} good\n{} NG\n', 'p.tsv':'{}\t0\n{}\t1\n', 'q.txt':'image\tclass\n{}\tok\n{}\tng\n', 'r.txt':'{}\n{}\n'}
+
+@pytest.mark.parametrize('name', LISTS)
+def test_a_list_names_its_pictures_in_the_words_that_training_knows(tmp_path, name):
+    pictures = [picture(tmp_path/'in 1'/f'{i}.png', i) for i in range(2)]
+    (tmp_path/name).write_text(LISTS[name].format('in 1/0.png', 'in 1/1.png'))
+    assert list_inputs(tmp_path/name)==[str(o) for o in pictures]
+
+@pytest.mark.parametrize('head', ['image,file','filename,img'])
+def test_two_columns_that_may_be_the_path_are_refused(tmp_path, head):
+    (tmp_path/'l.csv').write_text(f'{head}\na.png,b.png\n')
+    with pytest.raises(UserError, match="l.csv: columns '.*' and '.*' may both be 'path'"):
+        list_inputs(tmp_path/'l.csv')
+
+def test_a_picture_whose_name_ends_like_a_label_is_named_by_its_line(tmp_path):
+    picture(tmp_path/'a.png')
+    os.rename(tmp_path/'a.png', tmp_path/'a.png rework')
+    (tmp_path/'l.txt').write_text('a.png rework\n')
+    assert list_inputs(tmp_path/'l.txt')==[str(tmp_path/'a.png rework')]
 
 folders,files = st.sampled_from(['a','b','a/b','/a']),st.sampled_from(['x.png','x.bmp','y.png','x','x.y.png'])
 some_paths = st.lists(st.tuples(folders, files), unique=True,

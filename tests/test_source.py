@@ -298,6 +298,17 @@ def test_a_set_of_good_parts_alone_is_refused_with_a_way_out(tmp_path):
     df = df.assign(hash=df.path)
     with pytest.raises(UserError, match='no defect images to train on: all 20 .* to deal them anew, '): split_table(df)
 
+@pytest.mark.parametrize('label,kind', [('ok','scratch'), ('0','Kratzer, Delle'), ('good','A7')])
+def test_a_good_row_with_a_type_of_defect_is_a_finding(tmp_path, label, kind):
+    df = table_of(tmp_path, f'path,label,defect_type\n0.png,{label},"{kind}"\n1.png,ng,dent\n')
+    assert issues_of(df)[['kind','detail']].values.tolist()==[['type_on_good', f"line 2: '{kind}'"]]
+    assert 'did not fit: 1 type_on_good (0.png)' in say_findings(df)
+
+@pytest.mark.parametrize('word', ['none','good','-','N/A','OK'])
+def test_a_word_for_no_type_on_a_good_row_is_none(tmp_path, word):
+    df = table_of(tmp_path, f'path,label,defect_type\n0.png,ok,{word}\n1.png,ng,dent\n')
+    assert df.defect_type.tolist()==[None,'dent'] and not len(issues_of(df))
+
 UNNAMED = {'dataset':'train train test', 'partition':'Training,val,Test', 'phase':'test,,', 'is_test':'0,0,1',
     'Usage':'train,train,testing', 'is_train':'yes,yes,no', 'split,dataset':',train,test'}
 
@@ -340,3 +351,44 @@ def test_no_two_files_share_an_id_whatever_the_source_leaves_out(paths, keys, ga
     df = make_table(dict(path=paths, id=ids))
     assert df.id.is_unique and df.id.notna().all()
     assert {key for key in ids if key} <= set(df.id)
+
+# ---- lists with labels
+
+LISTS = {'blanks.txt':'{} OK\n{} NG\n\n{} OK\n', 'tabs.txt':'{}\tgood\n{}\tscratch\n{}\tgood\n',
+    'digits.tsv':'{}\t0\n{}\t1\n{}\t0\n',
+    'quotes.txt':'"{}", pass\n"{}", fail\n"{}", pass', 'comma.txt':'{},ok\n{},ng\n{},ok\n',
+    'head.tsv':'filename\tverdict\n{}\tgut\n{}\tschlecht\n{}\tgut\n',
+    'head.txt':'image,class\n{},ok\n{},not ok\n{},ok\n'}
+
+@pytest.mark.parametrize('name', LISTS)
+@pytest.mark.parametrize('place', ['{}.png','lot 1/{}.png'])
+def test_a_list_with_labels_is_a_table(tmp_path, name, place):
+    for i in range(3): picture(tmp_path/place.format(i), i)
+    (tmp_path/name).write_text(LISTS[name].format(*(place.format(i) for i in range(3))))
+    df = read_source(tmp_path/name)
+    check_words(df, name)
+    assert df.label.tolist()==['good','defect','good'] and not df.path.map(lambda o: not Path(o).exists()).any()
+    assert df.defect_type.dropna().tolist()==(['scratch'] if name=='tabs.txt' else [])
+
+NO_LISTS = {'a picture alone':('0.png\n1.png\n','neither a folder nor a CSV'),
+    'prose':('taken on Monday\n','neither a folder'),
+    'one without':('0.png ok\n1.png\n',"line 2: '1.png'"), 'no label known':('0.png 7\n1.png 8\n',"line 1: '0.png 7'"),
+    'two columns too many':('0.png\tok\ttrain\n','neither a folder'), 'empty':('','neither a folder')}
+
+@pytest.mark.parametrize('kind', NO_LISTS)
+def test_a_text_that_is_not_surely_a_list_with_labels_is_refused(tmp_path, kind):
+    text,why = NO_LISTS[kind]
+    (tmp_path/'t.txt').write_text(text)
+    with pytest.raises(UserError, match=why) as e: read_source(tmp_path/'t.txt')
+    assert '\n' not in str(e.value) and 't.txt' in str(e.value)
+
+def test_a_list_with_an_unknown_label_names_its_line(tmp_path):
+    (tmp_path/'t.txt').write_text('0.png ok\n1.png ok train\n')
+    with pytest.raises(UserError, match="line 2: 'ok train'"): check_words(read_source(tmp_path/'t.txt'), 't.txt')
+
+def test_clean_takes_a_list(tmp_path):
+    from semiconductor_cls.clean import run_clean
+    for i in range(4): picture(tmp_path/f'{i}.png', i)
+    (tmp_path/'t.tsv').write_text(''.join(f'{i}.png\t{word}\n' for i,word in enumerate(['ok','ng']*2)))
+    assert run_clean(tmp_path/'t.tsv', tmp_path/'out')['n_images']==4
+    assert read_source(tmp_path/'out/clean.csv').label.tolist()==['good','defect']*2

@@ -4,18 +4,20 @@
 
 # %% auto #0
 __all__ = ['SIDE_FOLDER', 'OURS', 'MASK_NAME', 'is_image_name', 'is_side_folder', 'own_kind', 'count_images', 'left_out_issues',
-           'say_left_out', 'sift', 'names_left_out', 'on_disk', 'read_as_issues', 'mask_pairs', 'mask_facts',
-           'is_mask_of', 'mask_boxes', 'mask_spots', 'named_masks', 'find_masks', 'without_masks', 'masks_to_boxes',
-           'list_images']
+           'say_left_out', 'sift', 'names_left_out', 'on_disk', 'read_as_issues', 'label_of_line', 'is_labelled_list',
+           'has_header', 'mask_pairs', 'mask_facts', 'is_mask_of', 'mask_boxes', 'mask_spots', 'named_masks',
+           'find_masks', 'without_masks', 'masks_to_boxes', 'list_images']
 
 # %% ../../nbs/08_base.parts.ipynb #df4dec99
-import os, re
+import csv, os, re
 from collections import Counter, defaultdict
 from functools import lru_cache
 from pathlib import Path, PurePath
 from unicodedata import normalize
 import numpy as np
 from .errors import *
+from .files import *
+from .table import path_column
 from .image import IMAGE_EXTS, ImageError, open_image
 from .issues import *
 
@@ -159,6 +161,31 @@ def read_as_issues(
 )->list: # Findings
     "A finding for each way in which names were read otherwise than they stand"
     return [issue(source, 'read_as', how, counted(n, 'name')) for how,n in Counter(hows).items() if how]
+
+# %% ../../nbs/08_base.parts.ipynb #d7fd83fd
+_EXT = '|'.join(map(re.escape, sorted(IMAGE_EXTS)))
+_LIST_LINE = re.compile(rf"""["']?(?P<path>.+?(?:{_EXT}))["']?(?:[ \t]*[,;\t][ \t]*| +)["']?(?P<label>[^\s,;"']+"""
+                        r"""(?: [^\s,;"']+)*)["']?""", re.I)
+
+def label_of_line(line)->tuple|None: # The picture's path and its label
+    "What a line such as `a.png good` says"
+    found = _LIST_LINE.fullmatch(line.strip()) if len(line)<5000 else None    # no path is as long
+    return (found['path'], found['label']) if found and not is_image_name(found['label']) else None
+
+# %% ../../nbs/08_base.parts.ipynb #a1313580
+def _first_line(path): # That is not blank; '' where there is no file
+    if not os.path.isfile(path): return ''
+    with open_text(path) as f: return next((o.strip() for o in f if o.strip()), '')[:65536]
+
+def is_labelled_list(path)->bool: # A text
+    "Whether the first line of a text is a picture with its label"
+    return label_of_line(_first_line(path)) is not None
+
+def has_header(path)->bool: # Of a text
+    "Whether the first line of a text names a column of pictures, and another one"
+    first = _first_line(path).replace('\0', '')
+    head = next(csv.reader([first], delimiter=csv_format(path)[1]), []) if first else []
+    return len(head)>1 and path_column([o.strip() for o in head], path) is not None
 
 # %% ../../nbs/08_base.parts.ipynb #4358dc96
 _WORD = '(?:mask|label|labels|gt|seg|segmentation|ground_?truth|anno|annotation)s?'

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEXT_COLS', 'plain_word', 'label_words',
-           'split_words', 'own_columns', 'unique_ids', 'make_table', 'write_csv', 'read_csv']
+           'split_words', 'own_columns', 'path_column', 'unique_ids', 'make_table', 'write_csv', 'read_csv']
 
 # %% ../../nbs/03_base.table.ipynb #c0002
 import difflib, json, re, sys, unicodedata
@@ -125,6 +125,16 @@ def own_columns(
         if len(cols)>1: raise UserError(f"{src}: columns '{cols[0]}' and '{cols[1]}' may both be '{name}'; rename one")
         names[cols[0]] = name
     return names
+
+# %% ../../nbs/03_base.table.ipynb #5d572929
+def path_column(
+    columns, # Names of a table
+    src='' # The file, for the message
+)->str|None: # The file's name of it; `None` where there is none
+    "Which column names the files"
+    means = _meanings(COLUMN_WORDS)
+    named = [o for o in columns if means.get(plain_word(o))=='path']
+    return next(iter([o for o in named if o=='path'] or own_columns(named, src)), None)
 
 # %% ../../nbs/03_base.table.ipynb #c0007
 def _repeated(ids): return pd.Series(ids, dtype=object).duplicated(keep=False).tolist()
