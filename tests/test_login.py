@@ -1,6 +1,7 @@
 "Who may come in: guesses cost time and are written down, sessions end, and no secret is left lying about"
 import os, re, shutil, signal, subprocess, sys, time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 import pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
@@ -11,6 +12,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from conftest import MAIN, PATIENCE, Server, free_port, wait_for
+from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.station.gate import Gate, LOGIN, LOGOUT
 from semiconductor_cls.station.login import Attempts, station_log
 from semiconductor_cls.station.page import check_proxy
@@ -29,6 +31,14 @@ def written(tmp_path):
 
 @pytest.fixture(scope='module')
 def people(): return {o:hash_password(WORDS, CHEAP) for o in ('ann','ben')}
+
+@pytest.mark.parametrize('make', [Path.symlink_to, Path.hardlink_to, lambda o,_: os.mkfifo(o), lambda o,_: o.mkdir()])
+def test_the_log_is_not_written_through_what_somebody_put_there(tmp_path, make):
+    theirs = tmp_path/'theirs'
+    theirs.write_text('theirs')
+    make(tmp_path/'station.log', theirs)
+    with pytest.raises(UserError, match='station.log: is a link or no plain file.*remove it'): station_log(tmp_path)
+    assert theirs.read_text()=='theirs'
 
 def gate_of(people, **kw):
     gate = Gate(page, users=people, **kw)

@@ -1,5 +1,5 @@
 "One sitting at the station: parts, an undo, a second look, a training with the verdicts, and its run is put on"
-import base64
+import base64, shutil
 import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
@@ -49,8 +49,15 @@ def reloaded(page, model):
     page.wait_for_selector('#warn')
     assert 'has another model' in page.inner_text('#warn')
     page.click('#warn button')
+    has_model(page, model)
+
+def has_model(page, model):
     page.wait_for_function('m => document.querySelector(".top h1")?.innerText.includes(m)', arg=model)
     page.wait_for_selector('#queue .note')
+
+def loaded_again(page, model):
+    page.reload()
+    has_model(page, model)
 
 def offered(page, may):
     "What the page of models says of each run; whether it has buttons"
@@ -105,3 +112,34 @@ def test_one_sitting_closes_the_loop(place, chrome, tmp_path, semicls):
         s.quiet()
     noted = (place/'loop/station.log').read_text()
     assert noted.count('put on')==1 and f'eve put on {better} in place of {old}' in noted
+
+def test_an_open_second_look_outlives_another_model(place, chrome, tmp_path, runs):
+    "Asked for under the old model, given under the new one, by somebody else"
+    shutil.copytree(runs/'b', place/'runs/other')
+    people = '--user', 'ann:secret-words', '--user', 'bob:secret-words', '--user', 'eve:secret-words:engineer'
+    with Server(place, '--verdicts', 'outlives', *people, run='a') as s:
+        ann,bob,eve = (sign_in(chrome, s, n) for n in ('ann','bob','eve'))
+        drop(ann, files_of(place, 'good', 0, 3), '3 pictures scored')
+        waits(ann, 3)
+        fill(ann, why_look='edge unclear')
+        look = press(ann, 'l')
+        answered(ann)
+        to_models(eve)
+        eve.click('#models [data-put=other]')
+        other = model_name(open_run(place/'runs/other'))
+        eve.wait_for_function('m => document.querySelector("#put-on")?.innerText.includes(m)', arg=other)
+        loaded_again(bob, other)
+        bob.get_by_label('Second looks').click()
+        on_desk(bob, look)
+        stands(bob, 'asks: edge unclear')
+        loaded_again(ann, other)
+        waits(ann, 2)
+        ann.get_by_label('Second looks').click()
+        ann.wait_for_function('document.querySelector("#queue").innerText.includes("Nothing waits")')
+        bob.keyboard.press('r')
+        answered(bob)
+        bob.wait_for_function('document.querySelector("#queue").innerText.includes("Nothing waits")')
+        said = journal(s)
+        assert said.verdict.tolist()==['look','reject'] and said.sha256.tolist()==[look]*2
+        assert said.model.nunique()==2 and said.model.iloc[1]==other
+        s.quiet()

@@ -115,11 +115,14 @@ def drop_hostile(page):
 
 def open_folders(page, place):
     page.get_by_text('Open a folder').click()
-    n = len(files_of(place, 'defect', 0, None))
+    (place/'parts/defect/notes.txt').touch()
+    n = len(files_of(place, 'defect', 0, None))-1
     for folder,words in (('../runs','outside'), ('defect',f'{n} pictures scored')):
         page.fill(FOLDER, folder)
         page.click('#open')
         says(page, words)
+    says(page, "left out: 1 '*.txt'")
+    (place/'parts/defect/notes.txt').unlink()
 
 def take_table(page):
     "The table of verdicts, as a browser saves it"
@@ -227,6 +230,28 @@ def test_the_lamp_of_the_line_is_in_the_head_of_the_page(place, chrome):
         ben.get_by_role('tab', name='Drift').click()
         ben.wait_for_selector('#drift .lamp')
         assert ben.inner_text('#drift .lamp')==ben.inner_text('#lamp .lamp'), 'the page of drift says the same'
+        s.quiet()
+
+def test_times_are_those_of_the_reader(place, chrome):
+    "The same moment, as the clock of each browser shows it; summer time is not the rule of the station"
+    with Server(place, '--verdicts', 'clock', '--folders', 'parts', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 1), '1 picture scored')
+        waits(page, 1)
+        press(page, 'p')
+        answered(page)
+        shown_at = {}
+        for zone in ('UTC','Asia/Tokyo','America/St_Johns'):
+            page = new_page(chrome, timezone_id=zone, locale='en-GB')
+            page.goto(s.url)
+            page.wait_for_selector('#queue .note')
+            page.get_by_role('tab', name='Verdicts').click()
+            page.wait_for_function('document.querySelector("#log time")?.innerText.includes("/")')
+            when = page.get_attribute('#log time', 'datetime')
+            shown_at[zone] = page.inner_text('#log time')
+            want = pd.Timestamp(when).tz_convert(zone).strftime('%d/%m/%Y, %H:%M')
+            assert shown_at[zone]==want, (zone, when)
+        assert when.endswith('+00:00') and len(set(shown_at.values()))==3
         s.quiet()
 
 # ---- what must not be lost

@@ -63,3 +63,16 @@ def test_what_is_hostile_to_predict_is_answered_here_too(place, tmp_path):
         assert not any('/secret/' in p for p,_ in opened), name
         n += len(files)
     assert len(CASES)>=50 and n>=100
+
+def test_what_of_a_folder_is_not_scored_is_counted(place, tmp_path):
+    lot = tmp_path/'lot'
+    (lot/'deep').mkdir(parents=True)
+    (lot/'a.png').write_bytes(png())
+    (tmp_path/'out.png').write_bytes(png())
+    for name in ('way.png','deep/way.png'): (lot/name).symlink_to(tmp_path/'out.png')
+    for name in ('a.csv','deep/b.csv','<b>.t\nxt'): (lot/name).write_text('')
+    station,left = Station(place/'runs/both', tmp_path/'v', folders=[lot]),[]
+    assert files_below(station, lot, left=left)==([lot/'a.png'], 1)
+    assert len(left)==1 and "2 '*.csv'" in left[0] and '2 links that lead out' in left[0] and '\n' not in left[0]
+    (lot/'a.png').unlink()
+    with pytest.raises(UserError, match='no images in this folder .*2 links that lead out'): files_below(station, lot)

@@ -6,12 +6,13 @@
 __all__ = ['SESSION_HOURS', 'address_key', 'Attempts', 'Sessions', 'station_log']
 
 # %% ../../nbs/79_station.login.ipynb #c0002
-import hashlib, ipaddress, logging, secrets, sys, time
+import hashlib, io, ipaddress, logging, secrets, sys, time
 from collections import OrderedDict
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from fastcore.basics import patch
 from ..base.errors import counted
+from ..base.files import open_own
 
 # %% ../../nbs/79_station.login.ipynb #6e471e54
 def address_key(host:str)->str: # What counts as one visitor
@@ -107,6 +108,12 @@ class _Sparing(logging.StreamHandler):
         self.n += 1
         if self.n<=self.most: super().emit(record)
 
+# %% ../../nbs/79_station.login.ipynb #f25c8ae5
+class _OwnLog(RotatingFileHandler):
+    "A log that turns over, and is never written through a link or a pipe"
+    def _open(self):
+        return io.TextIOWrapper(io.BufferedWriter(open_own(self.baseFilename)), self.encoding)
+
 # %% ../../nbs/79_station.login.ipynb #378e3728
 def station_log(
     folder=None # For `station.log`; only the error stream if `None`
@@ -118,7 +125,7 @@ def station_log(
         old.close()
     handlers = [_Sparing(sys.stderr)]
     size = dict(maxBytes=5_000_000, backupCount=4)
-    if folder: handlers.append(RotatingFileHandler(Path(folder)/'station.log', encoding='utf-8', **size))
+    if folder: handlers.append(_OwnLog(Path(folder)/'station.log', encoding='utf-8', **size))
     form = logging.Formatter('%(asctime)s UTC %(message)s', '%Y-%m-%d %H:%M:%S')
     form.converter = time.gmtime
     for o in handlers:

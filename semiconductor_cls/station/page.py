@@ -274,9 +274,10 @@ def _wire_folder(gr, page):
     @guarded
     def opened(_, desk, root, sub, progress=gr.Progress()):
         st = page.st
-        files,n = files_below(st, root, sub)
-        extra = f'the first {len(files):,} of {n:,}' if n>len(files) else ''
-        return _score_tray(st, desk, [(path,path.name) for path in files], progress, extra)
+        extra = []
+        files,n = files_below(st, root, sub, left=extra)
+        if n>len(files): extra.append(f'the first {len(files):,} of {n:,}')
+        return _score_tray(st, desk, [(path,path.name) for path in files], progress, '; '.join(extra))
     scored = page.open.click(opened, [page.nothing, page.desk, page.root, page.sub], [page.new, page.says],
                              show_progress_on=page.says, **_BUSY)
     _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))

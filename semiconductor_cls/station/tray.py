@@ -16,7 +16,8 @@ from ..base.parallel import *
 from ..base.run import *
 from ..base.image import *
 from ..scan import gray_stats, pixels_of, to_gray
-from ..line.inputs import walk_images
+from ..base.parts import say_left_out
+from ..line.inputs import LEADS_OUT, Item, walk_images
 from ..unlike import UNLIKE
 from ..line.score import *
 from .verdicts import *
@@ -167,21 +168,35 @@ def _inside(base, sub):
     if not path.is_dir(): raise UserError(f'{printable(sub)}: no such folder in {base.name}')
     return path
 
+# %% ../../nbs/84_station.tray.ipynb #ae439692
+def _left_text(found, issues): # Of `walk_images`
+    "What of a folder is not scored, in one line; '' where there is nothing"
+    notes = [o.note for o in found if getattr(o, 'note', '')]
+    links = notes.count(LEADS_OUT)
+    closed = len(notes)-links
+    words = [(links,'link that leads out','links that lead out'),
+             (closed,'folder that cannot be opened','folders that cannot be opened')]
+    said = ', '.join(counted(*o) for o in words if o[0])
+    return printable('; '.join(filter(None, [say_left_out(issues), said and f'not followed: {said}'])), 400)
+
 # %% ../../nbs/84_station.tray.ipynb #c0022
 def files_below(
     st:Station, # With its allowed folders
     root:str, # One of the allowed folders
     sub:str='', # A folder below it
-    limit:int=2000 # Files at most
+    limit:int=2000, # Files at most
+    left:list=None # What is not scored is appended here, as one line, if there is something
 )->tuple: # Files, how many there are in all
     "Images in an allowed folder"
     base = next((o for o in st.roots if str(o)==str(root)), None)
     if base is None:
         raise UserError('this folder is not open to the browser; '
                         'allow it with --folders when the station is started')
-    found = walk_images(_inside(base, sub))
-    files = [Path(o) for o in found if not getattr(o, 'note', '')]
-    if not files: raise UserError(f'{printable(sub) or base.name}: no images in this folder')
+    issues = []
+    found = walk_images(_inside(base, sub), issues)
+    files,text = [Path(o) for o in found if not getattr(o, 'note', '')],_left_text(found, issues)
+    if not files: raise UserError(f'{printable(sub) or base.name}: no images in this folder'+f' ({text})'*bool(text))
+    if text and left is not None: left.append(text)
     return files[:limit],len(files)
 
 # %% ../../nbs/84_station.tray.ipynb #c0025

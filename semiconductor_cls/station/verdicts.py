@@ -74,6 +74,8 @@ create table if not exists put_on (
     id integer primary key, time text not null, who text not null, old text not null, new text not null);
 create view if not exists standing as select * from verdict where id not in (select verdict from taken_back);
 """
+
+# %% ../../nbs/82_station.verdicts.ipynb #6f406b4c
 VERDICTS = ['pass','look','reject']
 CARRIED = dict(lot=60, serial=60, remark=200, defect_type=60, why_look=200) # What a verdict may say more; characters
 
