@@ -10,6 +10,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OP
 
 # %% ../nbs/99_cli.ipynb #c0002
 import shlex, signal, sys, warnings, yaml
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
 from inspect import Parameter, cleandoc, signature
@@ -99,6 +100,7 @@ def _bounded(name, declared):
     if kind in (int, float, Optional[int], Optional[float]): asked[0].callback = checked
 
 _CONFIG = Annotated[Optional[Path], typer.Option('--config', help='A YAML file with options of this command')]
+_CONTEXT = Annotated[typer.Context, 'which options were given']
 
 # %% ../nbs/99_cli.ipynb #aad9719b
 _LEARNING = """
@@ -162,16 +164,27 @@ def _check_paths(data=None, run=None, runs=(), add=None, **options):
     for path in (run, *several):
         if path and not Path(path).exists(): open_run(path)
 
+# %% ../nbs/99_cli.ipynb #795bb425
+_TYPED = set() # Parameters of the command at work that somebody has given, here or in a file of options
+
+@contextmanager
+def _typed_ones(ctx, names):
+    "Keep which parameters of a command were given, as long as it works"
+    _TYPED.update(o for o in names if ctx and getattr(ctx.get_parameter_source(o), 'name', '')=='COMMANDLINE')
+    try: yield
+    finally: _TYPED.clear()
+
 # %% ../nbs/99_cli.ipynb #30b5ca08
 def _with_config(f):
     "The same command, which also has the option `--config`; `Command` has read the file by then"
     @wraps(f)
-    def run(*args, config=None, **kw):
+    def run(*args, config=None, ctx=None, **kw):
         _check_paths(**kw)
-        return f(*args, **kw)
-    asked = Parameter('config', Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG)
-    run.__signature__ = signature(f).replace(parameters=[*signature(f).parameters.values(), asked])
-    run.__annotations__ = f.__annotations__ | dict(config=_CONFIG)
+        with _typed_ones(ctx, kw): return f(*args, **kw)
+    more = dict(config=_CONFIG, ctx=_CONTEXT)
+    asked = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name,kind in more.items()]
+    run.__signature__ = signature(f).replace(parameters=[*signature(f).parameters.values(), *asked])
+    run.__annotations__ = f.__annotations__ | more
     return run
 
 def command(
@@ -283,6 +296,21 @@ def _check_resume(resume, overwrite, path=None):
     begun = path is None or path.is_dir() or any(path.parent.glob(f'{path.name}*'))
     if resume and not begun: raise UserError(f'{path}: nothing was begun here; leave --resume out')
 
+# %% ../nbs/99_cli.ipynb #083157ce
+def _asked(chosen, recipe, arch, group, pairs, seed, folds): # (option, what it sets, value) of each
+    "What somebody has given of that which a run keeps"
+    options = dict.fromkeys((o.name for o in fields(chosen)), f'--recipe {recipe}') if 'recipe' in _TYPED else {}
+    if arch: options['arch'] = '--arch'
+    if group: options['group_by'] = '--group'
+    options |= {pair.partition('=')[0]:'--set' for pair in pairs or ()}
+    asked = [(option,name,getattr(chosen, name)) for name,option in options.items()]
+    return asked + [(f'--{name}',name,value) for name,value in dict(seed=seed, folds=folds).items() if name in _TYPED]
+
+# %% ../nbs/99_cli.ipynb #1f5ddb88
+def _os_words(error): # Such as 'runs/a/table.csv: Permission denied'
+    "The file, and what the system says"
+    return ': '.join(str(o) for o in (error.filename, error.strerror or error) if o)
+
 # %% ../nbs/99_cli.ipynb #91703ad1
 def _go_on(data, path, good, defect):
     "The command that goes on with a run"
@@ -291,6 +319,20 @@ def _go_on(data, path, good, defect):
     if defect!='defect': words += ['--defect',defect]
     return shlex.join([*words, '--resume'])
 
+def _mark(path): # What changes when `run.json` is written
+    try: about = (path/'run.json').stat()
+    except OSError: return None
+    return about.st_ino,about.st_mtime_ns
+
+def _say_how_to_go_on(e, path, again):
+    "After an error that has left a run to go on with"
+    what = f"; what there is lies in {path/'report.html'}" if (path/'report.html').exists() else ''
+    if isinstance(e, KeyboardInterrupt): return say(f'{path}: stopped{what}; go on with: {again}')
+    room = '; make room' if e.errno in NO_ROOM else ''
+    said = f'{_os_words(e)}{room}{what}; go on with: {again}'
+    raise UserError(said.replace('?; ', '? ')) from e
+
+# %% ../nbs/99_cli.ipynb #fed701f1
 def _train(data, recipe, seed, folds, path, again, jobs=1, apart=None, **options): # `metrics.json`
     "One run, or one run for each fold; if it is stopped, `again` goes on"
     from semiconductor_cls.jobs.folds import folds_job
@@ -299,14 +341,13 @@ def _train(data, recipe, seed, folds, path, again, jobs=1, apart=None, **options
     if options['resume'] and not launched()[0]: folds = open_run(path).info.get('folds', folds)
     _check_alone(folds=folds)
     _check_shared(folds, jobs, apart)
+    before = _mark(path)
     try:
         if folds: return folds_job(data, recipe, seed, folds, path, jobs=jobs, apart=apart, **options)
         return train_job(data, recipe, seed, path, ranks=join_ranks(), **options)
     except (KeyboardInterrupt, OSError) as e:
-        what = 'stopped' if isinstance(e, KeyboardInterrupt) else 'failed'
-        if launched()[0]: raise
-        if (path/'report.html').exists(): what += f"; what there is lies in {path/'report.html'}"
-        if (path/'run.json').exists(): say(f'{path}: {what}; go on with: {again}')
+        begun = options['resume'] or _mark(path)!=before
+        if begun and (path/'run.json').exists() and not launched()[0]: _say_how_to_go_on(e, path, again)
         raise
 
 # %% ../nbs/99_cli.ipynb #ff1cfcaf
@@ -402,6 +443,7 @@ def train(
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
     options |= dict(tell=say, track=track, command=_called(), jobs=jobs, apart=_apart(engine, jobs, path))
+    options['asked'] = _asked(chosen, recipe, arch, group, set_, seed, folds)
     m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
     _say_trained(m, path, data, json, None if resume else (keep,chosen))
 
@@ -1011,9 +1053,8 @@ def main():
     except (KeyboardInterrupt, typer.Abort): code = _fail('stopped', 130)
     except MemoryError as e: code = _fail(f'{e or "not enough memory"}; close other programs, and start again', 1)
     except OSError as e:
-        known = [str(o) for o in (e.filename, e.strerror or e) if o]
         mend = '; make room, and give the same command again' if e.errno in NO_ROOM else ''
-        code = _fail(': '.join(known)+mend, 1)
+        code = _fail(_os_words(e)+mend, 1)
     except Exception as e:
         if not hasattr(e, 'format_message'): raise
         code = _fail(e.format_message()+_typed(e), 2)

@@ -49,7 +49,13 @@ def test_full_disk_loses_nothing_that_was_there(parts, semicls, tmp_path):
     checkpoint = (run/'checkpoint.pt').read_bytes()
     p = semicls(*args, '--name', 'r', '--resume', preexec_fn=limit(1_000_000))
     assert p.returncode==1 and 'Traceback' not in p.err, p.err
-    assert len(p.err.strip().splitlines()[-1])<300
+    last = p.err.strip().splitlines()[-1]
+    assert len(last)<300
+    assert last==('semicls: runs/r/checkpoint.pt: cannot be written; is the disk full? make room; what there is lies '
+                  'in runs/r/report.html; go on with: semicls train parts --out runs/r --good ok --defect ng --resume')
+    assert 'the same command' not in p.err and p.err.count('go on with')==1
+    kept = json.loads((run/'run.json').read_text())
+    assert kept['status']=='failed' and 'checkpoint.pt' in kept['error']
     assert (run/'checkpoint.pt').read_bytes()==checkpoint
     assert not list(run.glob('.*.tmp'))
     assert semicls(*args, '--name', 'r', '--resume').returncode==0

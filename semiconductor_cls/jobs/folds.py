@@ -74,12 +74,14 @@ def _started_with(run, weights):
     raise UserError(f'{run.path}: this run has no folds; go on without --folds, or choose another --name')
 
 # %% ../../nbs/52_jobs.folds.ipynb #0e5371d3
-def _asked_or_saved(path, overwrite, resume, r, seed, k, weights):
+def _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked=()):
     "The set to go on with, or `None`; then recipe, seed, number of folds and weights"
     if k<2: raise UserError(f'--folds {k}: at least two')
     if resume:
         run = resume_run(path)
-        return run,*_started_with(run, weights)
+        found = _started_with(run, weights)
+        check_asked(run, asked)
+        return run,*found
     check_free(path, overwrite)
     return None,r,seed,k,weights
 
@@ -144,11 +146,12 @@ def folds_job(
     track:bool=False, # Also write TensorBoard's files
     jobs:int=1, # Folds trained at a time, in processes of their own
     apart=None, # What trains them elsewhere, as `run_apart` does here
+    asked=(), # See `check_asked`
 )->dict: # `metrics.json` of the set
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
     path,caches = Path(path),{}
     check_device(device)
-    run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights)
+    run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked)
     df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     df = add_folds(df, k, r.split_seed)
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
