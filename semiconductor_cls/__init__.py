@@ -4,7 +4,7 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 __version__ = "0.2.1"
 
-# Modules of 0.2.1 that are somewhere else now. Whoever imports one gets its names, and is told where they are.
+# Modules of 0.2.1 that are somewhere else now. An import of one gives its names, and says where they are.
 _MOVED = dict(
     ablate='jobs.ablate',
     app='station.station station.tray station.desk station.line station.page',

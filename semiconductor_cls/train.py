@@ -437,14 +437,22 @@ def train_run(
     return learn
 
 # %% ../nbs/29_train.ipynb #c0062
+def _lacks(info):
+    "What `run.json` does not say of a network, or not in a text"
+    recipe = info.get('recipe') or {}
+    lacks = [name for name in ('arch','pool','tta') if not isinstance(recipe.get(name), str)]
+    return lacks + [name for name in ('size','stats') if not info.get(name)]
+
+def _is_stats(stats):
+    "Whether these are a mean and a deviation for each of three channels"
+    rows = stats if isinstance(stats, list) else []
+    numbers = [o for row in rows for o in (row if isinstance(row, list) else [None])]
+    return len(rows)==2 and len(numbers)==6 and all(is_number(o, -1e3, 1e3) for o in numbers)
+
 def _check_made(info, path):
     "The recipe of a run, if `run.json` says all that its model needs"
-    recipe,stats = info.get('recipe') or {},info.get('stats') or ()
-    missing = [name for name in ('arch','pool','tta') if not isinstance(recipe.get(name), str)]
-    missing += [name for name in ('size','stats') if not info.get(name)]
-    if missing: raise UserError(f"{path}: {', '.join(missing)} missing or no text; copy the run once more")
-    numbers = [o for row in stats for o in (row if isinstance(row, list) else [None])]
-    fine = len(stats)==2 and len(numbers)==6 and all(is_number(o, -1e3, 1e3) for o in numbers)
+    if lacks := _lacks(info): raise UserError(f"{path}: {', '.join(lacks)} missing or no text; copy the run once more")
+    recipe,fine = info['recipe'],_is_stats(info['stats'])
     if not fine or recipe['tta'] not in TTAS: raise UserError(f'{path}: stats or tta are none that a model can have')
     try: arch_name(recipe['arch'])
     except UserError as error: raise UserError(f'{path}: arch {error}') from None

@@ -1,4 +1,4 @@
-"The station asked by a program: one picture in, its score out; who has no secret, or no picture, gets neither"
+"Guards the station as a program asks it: one picture in, its score out; without a secret or a picture, neither"
 import httpx, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')

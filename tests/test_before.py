@@ -1,4 +1,4 @@
-"""guards what an earlier release left: a run and two bundles of 0.2.1 (`before/make.py` made them with its code) open,
+"""Guards what an earlier release left: a run and two bundles of 0.2.1 (`before/make.py` made them with its code) open,
 and score as that release scored. On the machine that made them, one thread, all 18 scores were equal bit for bit"""
 import io, re, shutil, subprocess, sys, tarfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"One decision: report, card, table of scores, bundle, station and maps state the same one, however often it is made"
+"Guards one decision: report, card, table, bundle, station and maps state the same one, however often it is made"
 import csv, re, subprocess, sys
 import numpy as np, pytest
 from browser import new_page

@@ -1,9 +1,12 @@
-"Every command that README and the help show runs as it is written there, on small drawn data"
-import os, re, shlex, shutil, subprocess, time, types
+"Guards what README and the help show: each command and block runs as it is written there, on small drawn data"
+import functools, os, re, shlex, shutil, subprocess, sys, time, types
 from pathlib import Path
 import pandas as pd, pytest
 from typer.main import get_command
-from conftest import free_port, part
+import semiconductor_cls.all as every
+from conftest import free_port, part, tiny
+from semiconductor_cls.base.files import read_json
+from semiconductor_cls.base.run import create_run
 from semiconductor_cls.base.table import write_csv
 from semiconductor_cls.cli import app, main
 from semiconductor_cls.line import watch
@@ -158,3 +161,60 @@ def test_an_example_runs_as_written(example, desk, capsys, monkeypatch):
     said = capsys.readouterr()
     refused = '--int8' in example and 'int8: not exported' in said.err # it costs accuracy: an answer, and the right one
     assert refused or set(codes)<={0}, said.err
+
+# ---- the library
+
+def python_of(text): return re.findall(r'```python\n(.*?)```', text, re.S)
+
+BLOCKS = python_of((ROOT/'README.md').read_text(encoding='utf-8'))
+
+def test_blocks_of_python_are_found():
+    assert any('train_job(' in o and 'predict_files(' in o for o in BLOCKS)
+    assert python_of('```sh\nls\n```\n```python\na = 1\n```\n')==['a = 1\n']
+
+@pytest.mark.parametrize('block', BLOCKS)
+def test_a_block_of_python_runs_as_written(block, desk, monkeypatch):
+    "`QUICK` is a recipe of two epochs at 32 pixels here, without ImageNet weights"
+    for path in re.findall(r"path='(runs/\w+)'", block): shutil.rmtree(path, ignore_errors=True)
+    monkeypatch.setattr(every, 'QUICK', tiny())
+    monkeypatch.setattr(every, 'train_job', functools.partial(every.train_job, weights='none'))
+    names = {}
+    exec(block, names)
+    assert 0<=names['metrics']['auc']<=1
+    assert len(names['scores'])==3 and names['scores'].p_defect.between(0, 1).all()
+
+# ---- make demo
+
+MAKEFILE = (ROOT/'Makefile').read_text(encoding='utf-8')
+STATUSES = 'running finished interrupted failed'.split()
+DEMO = re.search(r'^demo:.*\n\t@(semicls .*)', MAKEFILE, re.M)[1].replace('$$', '$')
+
+def command(folder, line):
+    "A program `semicls` in a folder; the environment that finds it there"
+    (folder/'semicls').write_text(f'#!/bin/sh\n{line}\n')
+    (folder/'semicls').chmod(0o755)
+    return os.environ | dict(PATH=f'{folder}:{os.environ["PATH"]}', SEMICLS_CACHE=str(folder/'cache'))
+
+def shell(line, folder, env):
+    "What a line of the Makefile prints"
+    done = subprocess.run(line, shell=True, cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode==0, done.stderr
+    return done.stdout.strip()
+
+@pytest.mark.parametrize('status', ['',*STATUSES])
+def test_make_demo_goes_on_where_it_was_stopped_and_begins_anew_elsewhere(status, tmp_path):
+    env = command(tmp_path, 'echo "$@"')
+    if status: create_run(tmp_path/'runs/demo').update(status=status)
+    how = '--resume' if status in ('interrupted','running') else '--overwrite'
+    assert shell(DEMO, tmp_path, env)==f'train elpv --recipe quick --name demo {how}'
+
+@pytest.mark.slow
+def test_make_demo_trains_on_the_photographs(tmp_path):
+    "At 32 pixels, a network of timm's own tests"
+    pytest.importorskip('elpv_dataset')
+    env = command(tmp_path, f'exec {shlex.quote(sys.executable)} -m semiconductor_cls "$@"')
+    small = '--set arch=test_resnet --set sizes=32 --set epochs=1 --weights none'
+    shell(f'{DEMO} {small}', tmp_path, env)
+    run = tmp_path/'runs/demo'
+    assert read_json(run/'run.json')['status']=='finished' and (run/'report.html').exists()
+    assert len(pd.read_csv(run/'table.csv'))==2624 and 0<read_json(run/'metrics.json')['auc']<1

@@ -1,4 +1,4 @@
-"The grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
+"Guards the grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
 import os, re, signal, subprocess, sys
 from pathlib import Path
 import nbformat, pandas as pd, pytest

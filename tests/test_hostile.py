@@ -1,4 +1,4 @@
-"""Five hundred hostile inputs, each understood or refused in one line: pictures, tables, archives, runs, requests.
+"""Guards all that reads: five hundred hostile inputs, pictures to requests, each understood or refused in one line.
 In bounded time and memory, and nothing is written outside; `test_inputs` and `test_tray` ask the commands the same"""
 import asyncio, io, json, os, resource, shutil, signal
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"One sitting at the station: parts, an undo, a second look, a training with the verdicts, and its run is put on"
+"Guards one sitting at the station: parts, an undo, a second look, a training with the verdicts, its run put on"
 import base64, shutil
 import pandas as pd, pytest
 pytest.importorskip('gradio')

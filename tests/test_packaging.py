@@ -1,4 +1,4 @@
-"What a person gets who installs the package instead of cloning it: the sdist, the wheel made of it, an installed copy"
+"Guards what an installation without a clone brings: the sdist, the wheel made of it, an installed copy"
 import os, subprocess, sys, sysconfig, tarfile, venv, zipfile
 from pathlib import Path
 import pytest

@@ -1,4 +1,4 @@
-"From files to pixels: one scale a data set, the same from a path and from bytes, and no doubt without a word"
+"Guards the way from files to pixels: one scale a data set, the same from path and bytes, no doubt without a word"
 import io, os, runpy, shutil, struct, subprocess, sys, warnings, zlib
 from pathlib import Path
 import numpy as np, pandas as pd, pytest

@@ -1,4 +1,4 @@
-"Rules of the repository that no notebook can check from inside"
+"Guards rules of the repository that no notebook can check from inside"
 import ast, builtins, configparser, dis, importlib, importlib.util, pkgutil, re, shutil, subprocess, sys, types
 from collections import Counter
 from pathlib import Path
@@ -126,6 +126,12 @@ def test_no_module_leans_on_a_name_that_only_its_notebook_has():
         used = {i.argval for i in instructions if i.opname=='LOAD_GLOBAL'}
         assert not used-vars(m).keys()-vars(builtins).keys(), o.name
 
+def test_a_test_file_is_named_after_its_room_or_says_what_it_guards():
+    rooms = {module(p).split('.')[-1] for p in LIB}
+    for p in sorted((ROOT/'tests').glob('test_*.py')):
+        guards = (ast.get_docstring(ast.parse(p.read_text(encoding='utf-8'))) or '').startswith('Guards ')
+        assert guards or p.stem.removeprefix('test_') in rooms, p.name
+
 # ---- lines and cells
 
 @pytest.mark.parametrize('p', LIB, ids=lambda p: p.stem)
@@ -150,6 +156,26 @@ def test_an_exported_cell_holds_one_idea(p):
         for o in ast.walk(tree):
             if isinstance(o, functions): assert o.end_lineno-o.lineno<40, o.name
 
+FORKS = ast.If,ast.IfExp,ast.For,ast.AsyncFor,ast.While,ast.ExceptHandler,ast.Assert
+
+def branches(node):
+    "McCabe's number of a function, with what it holds inside; `and`, `or` and parts of a comprehension count"
+    n = 1
+    for o in ast.walk(node):
+        if isinstance(o, FORKS): n += 1
+        elif isinstance(o, ast.BoolOp): n += len(o.values)-1
+        elif isinstance(o, ast.comprehension): n += 1+len(o.ifs)
+    return n
+
+def test_few_functions_branch_a_lot():
+    code = 'def f(a):\n    if a and a[0]: return [o for o in a if o]\n    return 1 if a else 2'
+    assert branches(ast.parse(code))==1+1+1+2+1
+    trees = {p: ast.parse(p.read_text(encoding='utf-8')) for p in sorted(PKG.rglob('*.py')) if p.stem!='_modidx'}
+    found = {f'{p.stem}.{o.name}': branches(o) for p,tree in trees.items() for o in ast.walk(tree)
+             if isinstance(o, (ast.FunctionDef,ast.AsyncFunctionDef))}
+    many = {name: n for name,n in found.items() if n>12}
+    assert max(many.values())<=20 and len(many)<=.015*len(found), sorted(many.items(), key=lambda o: -o[1])
+
 @pytest.mark.parametrize('p', LIB, ids=lambda p: p.stem)
 def test_prose_and_lessons_come_between(p):
     run = 0
@@ -163,6 +189,45 @@ def test_notebook_stays_small(p):
     assert p.stat().st_size<=most, 'make clean-nbs; then fewer or smaller pictures'
 
 def test_notebooks_stay_small(): assert sum(p.stat().st_size for p in NBS) < 5_000_000
+
+# ---- prose
+
+MOST_WORDS = 30
+# Sentences that are longer, and uses of 'whoever', that a notebook still has. These figures only ever fall
+LONGER = {'50_jobs.report':1, '52_jobs.folds':1, '68_line.score':1, '81_station.gate':2, '87_station.page':2,
+    '99_cli':1, 'index':6, '05_sampling_and_loss':1, '09_cleaning':1, '10_beyond':5, '11_full_table':2,
+    '13_a_new_defect':2}
+WHOEVER = {'01_base.files':3, '05_base.image':1, '06_base.page':1, '70_line.watch':1, '72_line.pointing':1,
+    '81_station.gate':1, '82_station.verdicts':1, '85_station.desk':1, '86_station.line':1, '87_station.page':1,
+    '10_beyond':1, '11_full_table':2, '12_how_many':1}
+
+def blocks(text):
+    "Paragraphs, list items, quotes and headings of a markdown text, without code and tables"
+    text = re.sub(r'```.*?```', '\n\n', text, flags=re.S)
+    for block in re.split(r'\n\s*\n|\n(?=\s*(?:[-*>|#]|\d+\.)\s?)', text):
+        if not block.lstrip().startswith('|'): yield ' '.join(re.sub(r'^\s*(#+|[-*>]|\d+\.)\s', '', block).split())
+
+def sentences(text):
+    "Sentences of a markdown text; what follows a colon counts as one of its own if it begins as one"
+    for block in blocks(text): yield from re.split(r'(?<=[.!?:])["\')*]*\s+(?=[A-Z`*"\'(\[0-9])', block)
+
+def n_words(sentence):
+    "Words of a sentence; the text of a link counts, code is one word"
+    plain = re.sub(r'`[^`]*`', 'code', re.sub(r'!?\[([^\]]*)\]\([^)]*\)', r'\1', sentence))
+    return len(re.findall(r'\S*\w\S*', plain))
+
+def test_sentences_are_told_apart_and_counted():
+    text = '## A head\n\nOne two. Three `a b c` [four](x.html)? - no\n- five\n\n```\nsix. seven\n```\n| eight |\n'
+    assert [*sentences(text)]==['A head', 'One two.', 'Three `a b c` [four](x.html)? - no', 'five']
+    assert [*map(n_words, sentences(text))]==[2,2,4,1]
+
+@pytest.mark.parametrize('p', NBS, ids=lambda p: p.stem)
+def test_a_sentence_is_taken_in_at_once(p):
+    prose = [c.source for c in cells(p) if c.cell_type=='markdown']
+    long = [o for text in prose for o in sentences(text) if n_words(o)>MOST_WORDS]
+    assert len(long)<=LONGER.get(p.stem, 0), '\n'.join(long)
+    riddles = re.findall(r'[^.\n]*\bwhoever\b[^.\n]*', '\n'.join(prose), re.I)
+    assert len(riddles)<=WHOEVER.get(p.stem, 0), '\n'.join(riddles)
 
 # ---- files
 

@@ -1,4 +1,4 @@
-"One of each: what the commands and their pages say of a single file, defect, copy or group"
+"Guards the singular: what the commands and their pages say of one file, defect, copy or group"
 import re, shutil
 import pytest
 from conftest import part

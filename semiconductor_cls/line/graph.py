@@ -96,6 +96,13 @@ def torch_scores(
     return np.concatenate([np.stack(piece(start), 1) for start in range(0, n, BS)])
 
 # %% ../../nbs/65_line.graph.ipynb #c0015
+def _forget_places(path):
+    "Take out of a graph where the code that made it lies"
+    onnx = need('onnx')[0]
+    model = onnx.load(path)
+    for o in (*model.graph.node, *model.graph.value_info): o.ClearField('metadata_props')
+    onnx.save(model, path)
+
 def write_onnx(
     members:list, # Of `run_members`
     path # The .onnx
@@ -109,6 +116,7 @@ def write_onnx(
             Graph(members).eval(), xs, dynamo=True, verbose=False, input_names=[f'x{side}' for side in sides],
             output_names=['p_defect'], dynamic_shapes=(tuple({0:n} for _ in sides),))
         program.save(path)
+    _forget_places(path)
 
 # %% ../../nbs/65_line.graph.ipynb #c0018
 def to_openvino(

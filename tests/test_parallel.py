@@ -40,7 +40,7 @@ def test_who_stops_the_first_process_stops_all(sig, tmp_path):
     code = f'''import signal
 from pathlib import Path
 from semiconductor_cls.base import parallel
-from test_jobs import waits
+from test_parallel import waits
 if __name__=='__main__':
     signal.signal(signal.SIGTERM, parallel._stop)
     parallel.run_apart([('a', waits, (Path({str(tmp_path)!r}),), dict())], 2)'''
