@@ -421,12 +421,11 @@ def train(
     data:str, # A folder of images, a table (clean.csv), or the word 'elpv'
     group:Annotated[Optional[str], _GROUP]=None, recipe:RECIPE_OPT='quick',
     arch:Annotated[Optional[str], _ARCH]=None, seed:Annotated[int, _SEED]=0,
-    name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'), out:OUT_OPT=None,
-    weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect', set_:_SET_OPT=None,
-    folds:Annotated[int, _FOLDS]=0, jobs:Annotated[int, _JOBS]=1,
-    device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
-    track:Annotated[bool, _TRACK]=False, dry_run:DRY_OPT=False, json:JSON_OPT=False,
-    add:Annotated[Optional[Path], _ADD]=None, engine:ENGINE_OPT='local',
+    name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'), out:OUT_OPT=None, weights:WEIGHTS_OPT=None,
+    good:GOOD_OPT='good', defect:DEFECT_OPT='defect', set_:_SET_OPT=None, folds:Annotated[int, _FOLDS]=0,
+    jobs:Annotated[int, _JOBS]=1, device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
+    track:Annotated[bool, _TRACK]=False, dry_run:DRY_OPT=False, json:JSON_OPT=False, engine:ENGINE_OPT='local',
+    add:Annotated[Optional[Path], _ADD]=None,
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
@@ -441,9 +440,9 @@ def train(
     if add: data,chosen = _renewed(data, add, path, overwrite, resume)
     if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), overwrite, resume, json)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
+    options['asked'] = _asked(chosen, recipe, arch, group, set_, seed, folds)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
     options |= dict(tell=say, track=track, command=_called(), jobs=jobs, apart=_apart(engine, jobs, path))
-    options['asked'] = _asked(chosen, recipe, arch, group, set_, seed, folds)
     m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
     _say_trained(m, path, data, json, None if resume else (keep,chosen))
 

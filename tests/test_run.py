@@ -19,6 +19,7 @@ from semiconductor_cls.jobs.committee import renew_report
 from semiconductor_cls.jobs.folds import _join_folds
 from semiconductor_cls.operate import Line
 from semiconductor_cls.review import operate_run
+from semiconductor_cls.station.station import open_index
 from semiconductor_cls.train import load_run_model
 
 HOLD = """import sys, time
@@ -52,6 +53,63 @@ def test_the_second_writer_is_told_who_holds_the_run_and_a_killed_one_holds_noth
     assert (tmp_path/'.a.lock').exists()
     assert semicls('evaluate', 'a').returncode==0
     assert not (tmp_path/'.a.lock').exists()
+
+HELD = {'train PARTS --folds 2 --out runs/a --overwrite':'runs/a', 'train PARTS --folds 2 --out new':'new',
+        'committee PARTS --arch test_resnet --out runs/both --overwrite':'runs/both', 'explain runs/a':'runs/a',
+        'ablate PARTS --vary eps=0,0.1 --seeds 0 --out abl':'abl', 'export runs/a':'runs/a/export'}
+
+@pytest.mark.parametrize('words,folder', HELD.items())
+def test_every_writer_is_told_who_holds_its_folder(words, folder, holder, runs, trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = tree(runs)
+    p = holder(tmp_path/folder)
+    monkeypatch.setattr('sys.argv', ['semicls', *words.replace('PARTS', str(trained/'parts.csv')).split()])
+    with pytest.raises(SystemExit) as e: main()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert e.value.code==1 and f'{folder}: in use by' in last and f'process {p.pid} on' in last, last
+    assert [o for o in tree(runs) if not o.endswith('.lock')]==before
+
+def test_the_index_of_a_station_waits_for_no_other_writer(holder, runs):
+    p = holder(runs/'a')
+    with pytest.raises(UserError, match=f'in use by .*process {p.pid} on'): open_index(open_run(runs/'a'), None)
+
+def said_by(words, monkeypatch, capsys):
+    "Exit code and error stream of a command in this process"
+    monkeypatch.setattr('sys.argv', ['semicls', *words.split()])
+    with pytest.raises(SystemExit) as e: main()
+    return e.value.code,capsys.readouterr().err
+
+@pytest.mark.parametrize('left', ['checkpoint.pt','.checkpoint.pt.1-2.tmp','.table.csv.1-2.tmp'])
+def test_what_a_kill_left_beside_a_finished_run_hinders_nobody(left, runs, trained, tmp_path, monkeypatch, capsys):
+    (runs/'a'/left).write_bytes(b'half a file')
+    out = tmp_path/'scores.csv'
+    for words in (f'predict {runs/"a"} {trained/"parts/good"} --out {out}', f'evaluate {runs/"a"}'):
+        code,err = said_by(words, monkeypatch, capsys)
+        assert code==0 and 'Traceback' not in err, err
+    assert out.exists() and open_run(runs/'a').info['status']=='finished'
+    assert (runs/'a'/left).exists()==(left=='checkpoint.pt'), 'what is half written goes'
+
+@pytest.mark.parametrize('words', ['--set epoch=3', '--set bs=1', '--arch resnet5o', '--recipe best', '--folds 1',
+                                   '--device gpu', '--weights nope.pth', '--good ok', '--jobs 2', '--engine magic'])
+def test_a_bad_option_with_overwrite_leaves_the_old_run(words, runs, trained, monkeypatch, capsys):
+    def files(): return {o:(runs/o).read_bytes() for o in tree(runs) if (runs/o).is_file()}
+    before = files()
+    source = trained/'parts'
+    code,err = said_by(f'train {source} --out {runs/"a"} --overwrite {words}', monkeypatch, capsys)
+    assert code==1 and 'Traceback' not in err and '--resume' not in err, err
+    assert files()==before
+
+@pytest.mark.parametrize('stop', [KeyboardInterrupt, OSError(28, 'No space left on device', 'x')],
+                         ids=['Ctrl-C','full'])
+def test_folds_that_were_stopped_name_what_is_there(stop, trained, tmp_path, monkeypatch, capsys):
+    def stopped(*_, **__): raise stop
+    monkeypatch.setattr('semiconductor_cls.jobs.folds.train_table', stopped)
+    words = f'train {trained/"parts.csv"} --out {tmp_path/"f"} --folds 2 --set sizes=32 --weights none'
+    code,err = said_by(words+' --arch test_resnet', monkeypatch, capsys)
+    assert code==(130 if stop is KeyboardInterrupt else 1) and err.count('--resume')==1, err
+    line = next(o for o in err.splitlines() if '--resume' in o)
+    named = re.findall(rf'{re.escape(str(tmp_path))}[^ ;:]*', line)
+    assert named and all(os.path.exists(o) for o in named), named
 
 def test_a_second_synth_does_not_draw_into_the_first_one_s_folder(semicls, holder, tmp_path):
     (tmp_path/'chips/.unfinished').mkdir(parents=True)

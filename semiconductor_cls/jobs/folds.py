@@ -149,8 +149,7 @@ def folds_job(
     asked=(), # See `check_asked`
 )->dict: # `metrics.json` of the set
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
-    path,caches = Path(path),{}
-    check_device(device)
+    path,caches,_ = Path(path),{},check_device(device)
     run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked)
     df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     df = add_folds(df, k, r.split_seed)

@@ -8,8 +8,7 @@ __all__ = ['add_copies', 'say_copies', 'say_pages', 'say_halves', 'find_risks', 
 
 # %% ../../nbs/51_jobs.job.ipynb #c0002
 import dataclasses, hashlib, time
-import numpy as np, pandas as pd, torch
-from PIL import Image
+import PIL.Image, numpy as np, pandas as pd, torch
 from fastai.torch_core import default_device
 from fastcore.basics import noop
 from ..base.errors import *
@@ -118,7 +117,7 @@ _PAGED = ('TIFF','PNG','WEBP','MPO') # Formats whose files may hold several page
 def _has_pages(path):
     "Whether the header of a picture tells of several pages"
     try:
-        with Image.open(path, formats=FORMATS) as im: return bool(getattr(im, 'is_animated', False))
+        with PIL.Image.open(path, formats=FORMATS) as im: return bool(getattr(im, 'is_animated', False))
     except MemoryError: raise
     except Exception: return False
 
@@ -132,6 +131,7 @@ def say_pages(
     if not several: return ''
     return f"{counted(len(several), 'file')} with several pages, such as {several[0]}; the first page is trained on"
 
+# %% ../../nbs/51_jobs.job.ipynb #2cec0548
 def say_halves(
     df:pd.DataFrame, # A table without broken images
     cache:ImageCache # Its pixels, row for row
