@@ -102,8 +102,8 @@ def lamp_html(st:Station)->str: # HTML; '' for a bundle, which does not know its
     if not st.whole: return ''
     last = int(st.v.read('select coalesce(max(id), 0) n from seen').n[0]),st.window
     if st.lamp[0]!=last:
-        newest = came_and_known(st, 2*st.window-1) # The newest full window, and what does not fill one
-        st.lamp = last,_lamp(drift_table(*newest, st.window))
+        came,ref = came_and_known(st, 2*st.window-1) # The newest full window, and what does not fill one
+        st.lamp = last,_lamp(drift_table(came, ref, st.window))
     kind,text = st.lamp[1]
     return piece('lamp', kind=kind, text=text)
 

@@ -204,14 +204,14 @@ def known_desk(
     if model!=st.model: raise UserError(f'{st.model} was put on, and nothing was saved: reload the page')
     return key
 
-# %% ../../nbs/87_station.page.ipynb #ec769392
-def _drawn_on(page): return [page.state, page.picture, page.decision, page.near, page.queue]
-def _drawn(n=''): return f'<i data-drawn="{secrets.token_hex(4)}" data-answers="{n}"></i>'
-
 def _lamp_of(st):
     "The lamp in the head of the page, or why there is none"
     try: return lamp_html(st)
     except (UserError,OSError) as e: return fault_html(e)
+
+# %% ../../nbs/87_station.page.ipynb #ec769392
+def _drawn_on(page): return [page.state, page.picture, page.decision, page.near, page.queue]
+def _drawn(n=''): return f'<i data-drawn="{secrets.token_hex(4)}" data-answers="{n}"></i>'
 
 def _then_draw(gr, page, event, pressed=False):
     "After an event, the desk and the lamp are drawn; `pressed` if keys wait for it"
