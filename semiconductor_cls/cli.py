@@ -501,7 +501,7 @@ def _scored(run, images, out, engine, submission, device=None): # The same of a 
 @command('run', 'images', who='On the line')
 def predict(
     run:Path, # A run directory, or an exported bundle
-    # Files, folders, patterns, archives (zip, tar), lists (.txt, .csv), URLs of a store (s3://), or the word 'elpv'
+    # Files, folders, patterns, archives (zip, tar), lists (.txt, .csv, .tsv), URLs of a store (s3://), or the word 'elpv'
     images:Optional[list[str]]=None,
     out:Path=..., # The table to write (.csv or .parquet); with --engine ray a folder of Parquet
     submission:bool=False, # The contest's form: id,defect_score
@@ -729,6 +729,10 @@ def ensemble(
     m = ensemble_run(runs, out, how, choose, overwrite, tta or '', say, baseline)
     answer(f"{headline(m)}. Report: {out/'report.html'}", {**m, 'run':out}, json)
 
+# %% ../nbs/99_cli.ipynb #70297fd9
+def _does_committee(archs, seeds):
+    return f"train {', '.join(archs)} with {counted(len(seeds), 'seed')} each, and average them"
+
 # %% ../nbs/99_cli.ipynb #c0043
 @command('data', who='Research')
 def committee(
@@ -740,9 +744,8 @@ def committee(
     folds:int=0, # Folds of each member: weights are then chosen out of fold
     weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
     device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
-    group:Annotated[Optional[str], _GROUP]=None,
+    group:Annotated[Optional[str], _GROUP]=None, dry_run:DRY_OPT=False, json:JSON_OPT=False, engine:ENGINE_OPT='local',
     jobs:int=1, # Members trained at a time, each in a process with its share of the cores
-    engine:ENGINE_OPT='local', dry_run:DRY_OPT=False, json:JSON_OPT=False,
 ):
     """Train several backbones, and average them.
 
@@ -755,8 +758,7 @@ def committee(
     from semiconductor_cls.jobs.report import headline
     archs = named_archs([o.strip() for o in arch.split(',') if o.strip()])
     numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
-    does = f"train {', '.join(archs)} with {counted(len(numbers), 'seed')} each, and average them"
-    if dry_run: return _plan_data(data, good, defect, does, [out], json)
+    if dry_run: return _plan_data(data, good, defect, _does_committee(archs, numbers), [out], json)
     options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out))
     m = committee_job(data, archs, numbers, chosen, out, *options)
     answer(f"{headline(m)}. Report: {out/'report.html'}", {**m, 'run':out}, json)
@@ -805,9 +807,8 @@ def curve(
     good_parts:str='share', # Good parts in each set: share (in proportion to the defects), all, or a number
     more:int=100, # Defects that might be labelled next
     seed:int=0, # Decides all chance
-    recipe:RECIPE_OPT='quick', set_:_SET_OPT=None,
-    weights:WEIGHTS_OPT=None, good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
-    device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
+    recipe:RECIPE_OPT='quick', set_:_SET_OPT=None, weights:WEIGHTS_OPT=None, device:DEVICE_OPT=None,
+    good:GOOD_OPT='good', defect:DEFECT_OPT='defect', overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
     group:Annotated[Optional[str], _GROUP]=None, dry_run:DRY_OPT=False, json:JSON_OPT=False,
 ):
     """Say how many defects are needed.
@@ -871,9 +872,7 @@ def explain(
     # Files, folders, archives, lists; without any, the worst mistakes of the run itself
     images:Optional[list[str]]=None,
     out:Optional[Path]=None, # A new folder for the pictures, explain.csv and report.html
-    root:_ROOT_OPT=None,
-    device:DEVICE_OPT=None,
-    json:JSON_OPT=False,
+    root:_ROOT_OPT=None, device:DEVICE_OPT=None, json:JSON_OPT=False,
 ):
     """Show where the network looked, as heat maps.
 

@@ -254,7 +254,7 @@ def eda_report(
     for head,body in _sections(df, summary, found, figures.get):
         body = [o for o in body if not _is_empty(o)]
         if body: parts += [f'## {head}', *body]
-    return write_report(path, _TITLE, parts, f"{summary['source']}, {now()}")
+    return write_report(path, _TITLE, parts, f"{summary['source']}, {time_text(now())}")
 
 # %% ../nbs/17_inspect.ipynb #f88efb30
 def _check_eda(out)->Path:

@@ -104,7 +104,10 @@ CAPTIONS = dict( # Name of a figure's file → title, caption
     explain_types=('Where the maps point, by type of defect', 'The further right, the better.'),
     explain_sanity=('Do the maps depend on what was learned?', 'They must change as layers are forgotten.'),
     committees=('Ways to form a committee', 'Intervals that overlap by much do not tell two ways apart.'),
-    diversity=('How much the members differ', 'Members that make other mistakes help each other.'),
+    diversity=('How much the members differ', 'Members that make other mistakes help each other.'))
+
+# %% ../../nbs/06_base.page.ipynb #a71dfab2
+CAPTIONS |= dict(
     defects_without_boxes=('Defects that nobody has drawn a box around', 'Look whether they are defects at all.'),
     copies=('Copies', 'Each pair is a picture and its copy, the worst first. Copies in two sets flatter a model.'),
     statistics=('Brightness, contrast and sharpness', 'Where good and defective parts differ in what is no defect, '

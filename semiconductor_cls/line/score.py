@@ -122,6 +122,7 @@ def _decoded(f, levels):
         raise ImageError(f'{f.width} x {f.height} pixels, over the limit of {MAX_PIXELS:,}')
     return to_8bit(ImageOps.exif_transpose(f), levels)
 
+# %% ../../nbs/68_line.score.ipynb #37b8002a
 def sizes_of(
     im:Image.Image, # Decoded: 8 bits, upright
     sizes, # Sides in pixels

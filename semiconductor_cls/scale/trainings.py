@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 import semiconductor_cls
 from ..base.errors import *
+from ..base.parallel import threads_told
 from .cluster import *
 from .cluster import _attempt, _outcome
 
@@ -41,7 +42,7 @@ def _train_there(job, lines, need, version): # What went wrong or ''
 # %% ../../nbs/93_scale.trainings.ipynb #67abf89e
 def _needs(ray, kwargs): # Options of a task
     "Cores, threads and GPU of a training; what no node can give is refused"
-    threads = int(os.environ.get('OMP_NUM_THREADS') or 1)
+    threads = threads_told('OMP_NUM_THREADS') or 1
     most = max(int(o['Resources'].get('CPU', 0)) for o in ray.nodes() if o['Alive'])
     if threads>most: raise UserError(f'OMP_NUM_THREADS={threads}: no node has so many cores, the largest has {most}')
     gpu = kwargs.get('device')!='cpu' and ray.cluster_resources().get('GPU', 0)>0

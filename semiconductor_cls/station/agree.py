@@ -193,6 +193,8 @@ def _shown(table):
     return table.assign(**{o:table[o].map('{:.2f}'.format) for o in numbers})
 
 # %% ../../nbs/88_station.agree.ipynb #4e01c582
+_TITLE = 'Agreement of inspectors'
+
 def agreement(
     df:pd.DataFrame, # Answers; see `check_answers`
     out, # The page (.html); the table of kappas lies beside it as .csv
@@ -201,6 +203,8 @@ def agreement(
     "Write the page of an agreement study"
     df = check_answers(df, where)
     found,out = kappas(df),Path(out)
+    check_own(out, page_kind(_TITLE), kind='page of agree')
+    check_own(out.with_suffix('.csv'), 'kind,between,kappa')
     parts = [_HOW]+[_about_machine(df)]*bool((df.machine>=0).any())
     for name,table in found.items():
         if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
@@ -208,7 +212,7 @@ def agreement(
     parts_of,people,rounds = (df[o].nunique() for o in ('part','who','round'))
     sizes = [(parts_of,'part'), (people,'person','people'), (rounds,'round'), (len(df),'answer')]
     about = ', '.join(counted(*o) for o in sizes)
-    write_report(out, 'Agreement of inspectors', parts, about)
+    write_report(out, _TITLE, parts, about)
     flat = pd.concat([o.assign(kind=name) for name,o in found.items() if len(o)], ignore_index=True)
     flat = flat[['kind','between','kappa','lo','hi','same','answers']]
     write_csv(flat, out.with_suffix('.csv'))
