@@ -501,7 +501,7 @@ def _scored(run, images, out, engine, submission, device=None): # The same of a 
 @command('run', 'images', who='On the line')
 def predict(
     run:Path, # A run directory, or an exported bundle
-    # Files, folders, patterns, archives (zip, tar), lists (.txt, .csv, .tsv), URLs of a store (s3://), or the word 'elpv'
+    # Files, folders, patterns, archives (zip, tar), lists (.txt, .csv, .tsv), URLs (s3://), or the word 'elpv'
     images:Optional[list[str]]=None,
     out:Path=..., # The table to write (.csv or .parquet); with --engine ray a folder of Parquet
     submission:bool=False, # The contest's form: id,defect_score
@@ -729,7 +729,7 @@ def ensemble(
     m = ensemble_run(runs, out, how, choose, overwrite, tta or '', say, baseline)
     answer(f"{headline(m)}. Report: {out/'report.html'}", {**m, 'run':out}, json)
 
-# %% ../nbs/99_cli.ipynb #70297fd9
+# %% ../nbs/99_cli.ipynb #bb707f71
 def _does_committee(archs, seeds):
     return f"train {', '.join(archs)} with {counted(len(seeds), 'seed')} each, and average them"
 
