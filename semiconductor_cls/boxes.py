@@ -8,7 +8,7 @@ __all__ = ['XY', 'BOX_COLS', 'plain_column', 'corner_columns', 'is_box_file', 'r
            'attach_boxes', 'read_box_columns', 'box_files']
 
 # %% ../nbs/12_boxes.ipynb #c0002
-import csv, json, os, re, unicodedata
+import csv, json, math, os, re, unicodedata
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote
@@ -175,9 +175,15 @@ def _label_studio(d, path):
             yield _row(path, name, join_types(kinds), corners, 'share',
                        (o.get('original_width'),o.get('original_height')), f'task {n}')
 
+def _corners_of(shape): # A circle is its centre and a point of its edge
+    if shape.get('shape_type')!='circle': return _around(shape['points'])
+    (x,y),edge = shape['points']
+    r = math.dist((x,y), edge)
+    return x-r,y-r,x+r,y+r
+
 def _labelme(d, path):
     for n,o in enumerate(d['shapes'], 1):
-        yield _row(path, d['imagePath'], o['label'], _around(o['points']), 'edges',
+        yield _row(path, d['imagePath'], o['label'], _corners_of(o), 'edges',
                    (d.get('imageWidth'),d.get('imageHeight')), f'shape {n}')
 
 # %% ../nbs/12_boxes.ipynb #50b909c1
