@@ -296,9 +296,9 @@ def all_claims():
                 effect = f'epochs saved: {points(row, 1)}; AUC at the end: {effect}'
             cells = [claim.study, name, effect, row.pairs, alike_points(row, scale), f'**{row.verdict}**', where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
-    where = '[09](experiments/09_cleaning.ipynb)'
-    lines += [f'| Copies are removed before the split | what a leak flatters | see below | | | on drawn chips | {where} |',
-              f'| Wrong labels and unboxed defects are cleaned | their worth | | | | *not tested* | {where} |']
+    cleaning = '[09](experiments/09_cleaning.ipynb)'
+    lines += [f'| Copies are removed before the split | leaks | see below | | | on drawn chips | {cleaning} |',
+              f'| Wrong labels, unboxed defects are cleaned | their worth | | | | *not tested* | {cleaning} |']
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
     return '\n'.join([*lines, '', far_sentence(), '', many_sentence(), '', new_sentence(), '', leak_sentence()])
 
