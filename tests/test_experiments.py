@@ -201,7 +201,8 @@ def test_pairs_of_two_kinds_of_machine_are_counted_apart():
     assert '| Of them on one kind of machine |' in shown
     row = next(o for o in shown.splitlines() if o.startswith("| The study's whole recipe"))
     device = read.results_of('01_baseline').pivot(index='seed', columns='arm', values='device')
-    assert f"| {(device.iloc[:,0]==device.iloc[:,1]).sum()} |" in row or f"| {(device.iloc[:,0]==device.iloc[:,1]).sum()}:" in row
+    same = (device.iloc[:,0]==device.iloc[:,1]).sum()
+    assert f'| {same} |' in row or f'| {same}: ' in row
 
 def test_few_pictures_are_told_with_their_splits():
     for name in ('README.md','CHANGELOG.md'):
