@@ -177,7 +177,8 @@ def test_a_committee_is_the_mean_of_its_members(tmp_path, monkeypatch):
     monkeypatch.setattr(read, 'DATA', tmp_path)
     assert read.mean_scores(['a','b']).score.tolist()==pytest.approx([.5,.5,.5,.5,.15,.65,.2,.4])
     monkeypatch.setattr(read, 'COMMITTEES', {'three lites':['x','y']})
-    members = pd.DataFrame(dict(arm=['x','y'], run=['a','b'], seed=0, split_seed=0, value=[.5,1.]))
+    members = pd.DataFrame(dict(arm=['x','y'], run=['a','b'], seed=0, split_seed=0, value=[.5,1.],
+                                device='cpu'))
     found = read.committees_of(members).set_index('arm').value
     assert found['three lites']==1. and found['best on validation']==.75
 
@@ -191,6 +192,27 @@ def test_what_to_expect_is_what_was_measured():
 def test_the_readme_shows_the_claims_as_they_are():
     shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8')
     assert read.all_claims().replace('](experiments/', '](nbs/experiments/') in shown
+
+def test_pairs_of_two_kinds_of_machine_are_counted_apart():
+    results = pd.DataFrame(dict(arm=['a']*3+['b']*3, seed=[0,1,2]*2, split_seed=[0,1,2]*2, value=[.9,.8,.7,.8,.8,.5],
+                                device=['cpu','cpu','several','cpu','gpu','several']))
+    assert read.alike(results, 'a', 'b').tolist()==pytest.approx([.1])
+    shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8')
+    assert '| Of them on one kind of machine |' in shown
+    row = next(o for o in shown.splitlines() if o.startswith("| The study's whole recipe"))
+    device = read.results_of('01_baseline').pivot(index='seed', columns='arm', values='device')
+    same = (device.iloc[:,0]==device.iloc[:,1]).sum()
+    assert f'| {same} |' in row or f'| {same}: ' in row
+
+def test_few_pictures_are_told_with_their_splits():
+    for name in ('README.md','CHANGELOG.md'):
+        assert read.few_words() in (HERE.parent.parent/name).read_text(encoding='utf-8'), name
+
+def test_a_schedule_is_judged_by_its_epochs():
+    counts = read.epochs_to_best('06_schedule')
+    table = read.faster('06_schedule')[2].set_index('claim')
+    saved = (counts.loc['constant']-counts.loc['one cycle']).mean()
+    assert table.loc['one cycle needs fewer epochs than constant', 'diff']==pytest.approx(saved)
 
 def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
     def call(*words): return run.in_worker(['python', 'nbs/experiments/plant.py', *words], tmp_path/'log', {})

@@ -7,9 +7,9 @@ import os, sys
 from pathlib import Path
 import nbformat, numpy as np, pandas as pd
 from IPython.display import Markdown
-from semiconductor_cls.auc import auc_ci, metrics
+from semiconductor_cls.auc import auc_ci, compare_auc, metrics
 from semiconductor_cls.ensemble import committee
-from semiconductor_cls.jobs.claims import claim_table
+from semiconductor_cls.jobs.claims import arm_diffs, claim_table, paired_effect
 from semiconductor_cls.jobs.curve import boot_laws, expected_gain, fit_power, foretell, foretold_sentence, gain_sentence
 from semiconductor_cls.selection import greedy
 from run import read_grid, set_column
@@ -18,7 +18,8 @@ HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get('SEMICLS_EXPERIMENTS') or HERE)
 SHARE = 656/1574 # Test images for each training image in ELPV's splits
 WEAK = ['AlexNet from scratch']
-COMMITTEES = {'three lites':['lite0','lite1','lite2'], 'three lites and a weak one':['lite0','lite1','lite2',*WEAK]}
+COMMITTEES = {'three lites':['lite0','lite1','lite2'], 'three lites and a weak one':['lite0','lite1','lite2',*WEAK],
+              'three lites and a ResNet34':['lite0','lite1','lite2','ResNet34 from scratch']}
 
 def results_of(experiment):
     "A row a run of an experiment, with its `arm`; what is not trained yet is missing"
@@ -108,19 +109,23 @@ def mean_scores(runs):
     tables = [scores_of(run) for run in runs]
     return tables[0].assign(score=np.mean([table.score.reindex(tables[0].index) for table in tables], axis=0))
 
+def machine(devices):
+    "The one device of several runs"
+    return devices.iloc[0] if devices.nunique()==1 else 'several'
+
 def committees_of(results):
     "A row a committee and seed, and a row for the lite member that validation would choose"
     rows = []
     for seed,members in results.groupby('seed'):
-        run = members.set_index('arm').run
+        run,device = members.set_index('arm').run,members.set_index('arm').device
         for arm,names in COMMITTEES.items():
             if not set(names) <= set(run.index): continue
-            rows.append((arm, seed, auc_of(mean_scores(run[names]), 'test')))
+            rows.append((arm, seed, auc_of(mean_scores(run[names]), 'test'), machine(device[names])))
         lites = COMMITTEES['three lites']
         if not set(lites) <= set(run.index): continue
         best = max(lites, key=lambda name: auc_of(scores_of(run[name]), 'valid'))
-        rows.append(('best on validation', seed, auc_of(scores_of(run[best]), 'test')))
-    made = pd.DataFrame(rows, columns=['arm','seed','value'])
+        rows.append(('best on validation', seed, auc_of(scores_of(run[best]), 'test'), device[best]))
+    made = pd.DataFrame(rows, columns=['arm','seed','value','device'])
     return pd.concat([results, made.assign(split_seed=made.seed)], ignore_index=True)
 
 def with_committees(experiment):
@@ -134,27 +139,95 @@ def claims_of(experiment):
     own = claims[claims.experiment==experiment]
     return dict(zip(own.claim, zip(own.arm, own.base)))
 
-def tried(experiment):
-    "Results and claims of an experiment, and the table of effects and verdicts; a claim needs two pairs of runs"
+def alike(results, arm, base):
+    "Differences of the pairs whose two trainings ran on one kind of machine"
+    device = results[results.arm.isin([arm,base])].pivot(index='seed', columns='arm', values='device')
+    same = device.index[(device[arm]==device[base]) & (device[arm]!='several')]
+    return arm_diffs(results[results.seed.isin(same)], arm, base) if len(same) else pd.Series(dtype=float)
+
+def with_alike(table, results, claims):
+    "The table of claims, and the same effect over the pairs of one kind of machine: `alike` of them"
+    rows = []
+    for claim in table.claim:
+        diffs = alike(results, *claims[claim])
+        rows.append((len(diffs), *(paired_effect(diffs, SHARE)[:3] if len(diffs)>1 else [np.nan]*3)))
+    return table.assign(**pd.DataFrame(rows, table.index, ['alike','alike_diff','alike_lo','alike_hi']))
+
+def tried(experiment, value=None):
+    """Results and claims of an experiment, and the table of effects and verdicts; a claim needs two pairs of runs.
+    `value` makes of the results others, whose value is another measure that is better where it is larger"""
     results = with_committees(experiment)
+    if value is not None: results = value(results)
     pairs = results.groupby('arm').seed.nunique()
     claims = {name:arms for name,arms in claims_of(experiment).items() if min(pairs.get(o, 0) for o in arms)>1}
-    return results, claims, claim_table(results, claims, SHARE)
+    return results, claims, with_alike(claim_table(results, claims, SHARE), results, claims)
 
-def points(row):
-    "An effect in points of AUC (hundredths), with its interval and the number of pairs"
-    return f'{100*row.diff:+.2f} ({100*row.lo:+.2f} to {100*row.hi:+.2f})'
+def epochs_to_best(experiment, share=.99):
+    "Arm × split: the unfrozen epoch that first has this share of its split's best validation AUC; one more if none"
+    epochs = epochs_of(experiment).query("stage=='unfrozen'")
+    best = epochs.groupby('split_seed').auc.transform('max')
+    at = epochs.epoch.where(epochs.auc>=share*best, epochs.epoch.max()+1)
+    return at.groupby([epochs.arm, epochs.split_seed]).min().unstack().rename_axis(columns='split')
 
-def answers(table):
-    "A line a claim, the verdict in bold"
+def faster(experiment):
+    "`tried` on epochs to 99 % of the best: an effect is the number of epochs that are saved"
+    counts = epochs_to_best(experiment)
+    results,claims,table = tried(experiment, lambda o: o.assign(value=[-counts.at[r.arm, r.split_seed]
+                                                                       for r in o.itertuples()]))
+    def name(claim): return claim.replace(' beats ', ' needs fewer epochs than ')
+    return results, {name(k):v for k,v in claims.items()}, table.assign(claim=table.claim.map(name))
+
+def less_overkill(experiment, recall=.9):
+    "`tried` on the overkill at a fixed recall: an effect is the overkill that is saved"
+    return tried(experiment, lambda o: overkill_of(o, recall).assign(value=lambda t: -t.value))
+
+def points(row, scale=100):
+    "An effect in points (hundredths), with its interval"
+    return f'{scale*row.diff:+.2f} ({scale*row.lo:+.2f} to {scale*row.hi:+.2f})'
+
+def alike_points(row, scale=100):
+    "How many pairs are of one kind of machine, and where these are not all of them, their effect"
+    if row.alike==row.pairs or row.alike<2: return f'{row.alike:.0f}'
+    return f'{row.alike:.0f}: {scale*row.alike_diff:+.2f} ({scale*row.alike_lo:+.2f} to {scale*row.alike_hi:+.2f})'
+
+def summary(table):
+    "The verdicts, counted"
+    counts = table.verdict.value_counts()
+    said = [f'{n} {word}' for word,n in counts.items()]
+    return f"**{len(table)} {'claim' if len(table)==1 else 'claims'} tried: {', '.join(said)}.**"
+
+def answers(table, unit='points of AUC', scale=100):
+    "The verdicts counted, then a line a claim"
     if not len(table): return Markdown('No claim has two pairs of runs yet; `make experiments` trains them.')
-    lines = [f'- {row.claim}: **{row.verdict}**. {points(row)} points of AUC, {row.pairs} pairs; '
-             f'this design sees {100*row.seen:.1f} points in four of five tries.' for row in table.itertuples()]
-    return Markdown('\n'.join(lines))
+    lines = [f'- {row.claim}: **{row.verdict}**. {points(row, scale)} {unit}, {row.pairs} pairs '
+             f'(on one kind of machine {alike_points(row, scale)}); '
+             f'this design sees {scale*row.seen:.1f} in four of five tries.' for row in table.itertuples()]
+    return Markdown('\n'.join([summary(table), '', *lines]))
 
 def progress(results):
     "How many runs each arm has"
-    return ', '.join(f'{arm}: {n}' for arm,n in results.arm.value_counts(sort=False).items())
+    counts = results.arm.value_counts(sort=False)
+    most = counts.max()
+    fewer = [f'{arm} has {n} of {most} seeds' for arm,n in counts.items() if n<most]
+    said = f"{len(counts)} arms, {most} {'seed' if most==1 else 'seeds'} each"
+    return ', but '.join([said, ', '.join(fewer)] if fewer else [said])
+
+def few_gains(arm, base='quick'):
+    "A row a split that both arms have: the paired difference in points of AUC, with its interval over the images"
+    results = results_of('14_small_sets')
+    runs = results.pivot(index='seed', columns='arm', values='run')[[arm,base]].dropna()
+    def gain(seed):
+        a,b = (scores_of(runs.at[seed, o]).query("set=='test'") for o in (arm, base))
+        found = compare_auc(a.label=='defect', a.score, b.score.reindex(a.index))
+        return dict(arm=arm, split=seed, AUC=found['auc_a'], quick=found['auc_b'],
+                    **{k:100*found[k] for k in ('diff','lo','hi')})
+    return pd.DataFrame(map(gain, runs.index))
+
+def few_words():
+    "What 24 epochs are worth with few pictures"
+    gains = few_gains('24 epochs')['diff']
+    words = ['no','one','two','three'][len(gains)]
+    return f"{words} splits, {' and '.join(f'{o:+.1f}' for o in gains)} points of AUC over `quick`"
 
 def far_sentence():
     "How far the photographs go, with the committee of all levers that have their folds"
@@ -199,14 +272,16 @@ def leak_sentence():
 def claim_rows():
     "Each claim of `claims.csv`, and what came out of it; `None` without two pairs of runs"
     claims = pd.read_csv(HERE/'claims.csv')
-    found = {name:tried(name)[2].set_index('claim') for name in claims.experiment.unique()}
+    found = {name:tried(name)[2].set_index('claim', drop=False) for name in claims.experiment.unique()}
     for claim in claims.itertuples():
         table = found[claim.experiment]
         yield claim, next(table.loc[[claim.claim]].itertuples()) if claim.claim in table.index else None
 
 def all_claims():
     "The table of all claims, in Markdown, and a sentence on those that wait for their trainings"
-    heads = ['The study','Tried here','Effect, points of AUC (95 % interval)','Pairs','Verdict','Notebook']
+    heads = ['The study','Tried here','Effect, points of AUC (95 % interval)','Pairs',
+             'Of them on one kind of machine','Verdict','Notebook']
+    speed = faster('06_schedule')[2].set_index('claim', drop=False)
     lines,waiting = ['| '+' | '.join(heads)+' |', '|---'*len(heads)+'|'],[]
     for claim,row in claim_rows():
         if row is None: waiting.append(claim.claim)
@@ -214,8 +289,16 @@ def all_claims():
             number = claim.experiment[:2]
             notebook, = HERE.glob(f'{number}_*.ipynb') # One notebook may tell of several experiments
             where = f'[{number}](experiments/{notebook.name})'
-            cells = [claim.study, claim.claim, points(row), row.pairs, f'**{row.verdict}**', where]
+            name,effect,scale = claim.claim,points(row),100
+            if number=='06': # The study speaks of epochs
+                name,scale = name.replace(' beats ', ' needs fewer epochs than '),1
+                row = next(speed.loc[[name]].itertuples())
+                effect = f'epochs saved: {points(row, 1)}; AUC at the end: {effect}'
+            cells = [claim.study, name, effect, row.pairs, alike_points(row, scale), f'**{row.verdict}**', where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
+    cleaning = '[09](experiments/09_cleaning.ipynb)'
+    lines += [f'| Copies are removed before the split | leaks | see below | | | on drawn chips | {cleaning} |',
+              f'| Wrong labels, unboxed defects are cleaned | their worth | | | | *not tested* | {cleaning} |']
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
     return '\n'.join([*lines, '', far_sentence(), '', many_sentence(), '', new_sentence(), '', leak_sentence()])
 
