@@ -169,7 +169,7 @@ _COLUMNS = 'rank,id,path,label,suggested,p_defect,quality,issue,pictures,group,f
 def _judged(run):
     "Predictions of a run with what its table knows of each image, `group` and `boxes`"
     df = read_csv(run.file('preds_valid.csv'))
-    if not (run/'table.csv').exists(): return df
+    if not run.has('table.csv'): return df
     table = run.by_id()
     return df.assign(**{name:df.id.map(table[name]) for name in ('group','boxes') if name in table})
 

@@ -396,7 +396,7 @@ def operating(
     run:Run, # Trained
 )->list: # Parts of a page
     "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
-    if not (run/'operating.json').exists(): return []
+    if not run.has('operating.json'): return []
     found = run.read('operating.json')
     parts = ['## Operating point', _line_text(found), *_decided_parts(found), *_worth_parts(found)]
     parts += [run/'figures/trade.png', 'What a customer may ask for:', _points_table(found['points'])]

@@ -130,7 +130,7 @@ def price_light(
 # %% ../../nbs/50_jobs.report.ipynb #c0009
 def _there(run, name):
     "A file of a run, or `None`"
-    return run.file(name) if (run/name).exists() else None
+    return run.file(name) if run.has(name) else None
 
 def _figure(run, name): return _there(run, f'figures/{name}.png')
 

@@ -71,7 +71,7 @@ def decision_facts(
     "The part of the manifest that states what a run has decided, and what that does"
     cuts,known = run.decision or UNDECIDED,run.decisions
     names = ('metrics.json','operating.json')
-    metrics,operating = (run.read(name) if (run/name).exists() else {} for name in names)
+    metrics,operating = (run.read(name) if run.has(name) else {} for name in names)
     said = {k:known[-1][k] for k in ('time','rule','why')} if known else {}
     return dict(cuts=list(cuts), threshold=cuts.hi, decision_id=cuts.id, decision=said,
                 temperature=operating.get('temperature'), metrics=_plain(metrics))
