@@ -156,6 +156,13 @@ def _around(points): # The corners around (x, y) points
     x,y = zip(*points)
     return min(x),min(y),max(x),max(y)
 
+# %% ../nbs/12_boxes.ipynb #00f3d9d3
+def _corners_of(shape): # A circle is its centre and a point of its edge
+    if shape.get('shape_type')!='circle': return _around(shape['points'])
+    (x,y),edge = shape['points']
+    r = math.dist((x,y), edge)
+    return x-r,y-r,x+r,y+r
+
 # %% ../nbs/12_boxes.ipynb #6189f79b
 def _coco(d, path):
     names = {o['id']:o for o in d['images']}
@@ -177,12 +184,6 @@ def _label_studio(d, path):
             kinds = value.get('rectanglelabels') or value.get('brushlabels') or [None]
             yield _row(path, name, join_types(kinds), corners, 'share',
                        (o.get('original_width'),o.get('original_height')), f'task {n}')
-
-def _corners_of(shape): # A circle is its centre and a point of its edge
-    if shape.get('shape_type')!='circle': return _around(shape['points'])
-    (x,y),edge = shape['points']
-    r = math.dist((x,y), edge)
-    return x-r,y-r,x+r,y+r
 
 def _labelme(d, path):
     for n,o in enumerate(d['shapes'], 1):

@@ -63,7 +63,7 @@ def test_outputs_repeat(replica, tmp_path):
 
 EVIL = ['a b.bmp', 'c,"d".bmp', "e'f.bmp", '芯片.bmp', 'line\nbreak.bmp', '=cmd().bmp',
         '<script>alert(1)<\\script>.bmp', '$x^{.bmp', '-1.bmp', os.fsdecode(b'\xff\xfe.bmp')]
-BOXES = 'id,x_1,y_1,x_2,y_2\n=HYPERLINK("http://x"),1,1,2,2\na b,5,5,50,60\na b,50,5,5,60\n'
+BOXES = 'id,x_1,y_1,x_2,y_2\n=HYPERLINK("http://x"),1,1,2,2\ndefect/a b,5,5,50,60\ndefect/a b,50,5,5,60\n'
 BROKEN = {'zero.bmp','text.bmp','folder.bmp','gone.bmp','pipe.bmp'}
 
 @pytest.fixture

@@ -236,8 +236,8 @@ def test_a_deleted_file_is_not_absent(stub, name, monkeypatch, capsys):
     monkeypatch.setattr('sys.argv', ['semicls','evaluate',str(run.path)])
     with pytest.raises(SystemExit) as e: main()
     said = capsys.readouterr().err.splitlines()
-    assert e.value.code==1 and said[-1]==(f'semicls: {run/name}: was written, as run.json says, and is not there; '
-                                          'copy the run once more, or make it again')
+    assert e.value.code==1 and said[-1]==(f'semicls: {run/name}: no such file, though run.json says that it was '
+                                          'written; copy the run once more, or make it again')
     assert tree(run.path)==before
     class Kill(BaseException): pass
     with pytest.raises(Kill), run.writes(name): raise Kill
@@ -250,10 +250,10 @@ def test_a_decision_and_the_sets_of_folds_do_not_go_with_a_file(stub, tmp_path):
     old.finish()
     assert old.decision.hi==.2
     (old/'metrics.json').unlink()
-    with pytest.raises(UserError, match='metrics.json: was written'): old.decision
+    with pytest.raises(UserError, match='metrics.json: no such file, though'): old.decision
     for i in range(2): Run(stub(f'set/fold{i}')).finish()
     (tmp_path/'set/fold1/preds_test.csv').unlink()
-    with pytest.raises(UserError, match='fold1/preds_test.csv: was written'): _join_folds(Run(tmp_path/'set'), 2)
+    with pytest.raises(UserError, match='fold1/preds_test.csv: no such file, though'): _join_folds(Run(tmp_path/'set'), 2)
 
 @pytest.mark.parametrize('hashes', [None, [None,'f'*32]], ids=['no column','a cell'])
 def test_a_picture_without_a_hash_comes_into_no_report(tmp_path, hashes):

@@ -245,7 +245,7 @@ def has(self:Run,
     "Whether a run holds a file; one that was written and is not there any more is a `UserError`"
     path = self/name
     if os.path.lexists(path) or name not in _kept(self): return os.path.lexists(path)
-    raise UserError(f'{path}: was written, as run.json says, and is not there; copy the run once more, '
+    raise UserError(f'{path}: no such file, though run.json says that it was written; copy the run once more, '
                     'or make it again')
 
 # %% ../../nbs/04_base.run.ipynb #906dd8f2
