@@ -4,6 +4,7 @@
     python read.py --write   # the same put into nbs/index.ipynb, of which `make readme` makes the README
 """
 import os, sys
+from functools import cache
 from pathlib import Path
 import nbformat, numpy as np, pandas as pd
 from IPython.display import Markdown
@@ -21,17 +22,22 @@ WEAK = ['AlexNet from scratch']
 COMMITTEES = {'three lites':['lite0','lite1','lite2'], 'three lites and a weak one':['lite0','lite1','lite2',*WEAK],
               'three lites and a ResNet34':['lite0','lite1','lite2','ResNet34 from scratch']}
 
+@cache
+def kept(path):
+    "A table of CSV or Parquet, read once; who changes it copies it first"
+    return pd.read_parquet(path) if path.suffix=='.parquet' else pd.read_csv(path)
+
 def results_of(experiment):
     "A row a run of an experiment, with its `arm`; what is not trained yet is missing"
     grid = read_grid(HERE/'grid.csv')
     arms = grid.loc[grid.experiment==experiment, ['run','arm','seed']]
-    results = pd.read_csv(DATA/'results.csv').drop(columns='seed')
+    results = kept(DATA/'results.csv').drop(columns='seed')
     return arms.merge(results, on='run')
 
 def scores_of(run):
     "A row an image that a run has judged: `label set score`"
-    scores = pd.read_parquet(DATA/'scores.parquet')
-    row = pd.read_csv(DATA/'results.csv').set_index('run').loc[run]
+    scores,results = kept(DATA/'scores.parquet'),kept(DATA/'results.csv')
+    row = results[results.run==run].iloc[0]
     table = scores[['label',set_column(row.data, row.split_seed, row.get('changes', '')),run]]
     table = table.set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
@@ -56,8 +62,9 @@ def committee_plans(valid):
 def accuracy(valid, test, plan):
     "Share of the test images that are right at the threshold that is right most often on validation"
     chooses,judged = (committee(o.iloc[:,1:], plan) for o in (valid, test))
-    right = [((chooses>=t)==(valid.label=='defect')).mean() for t in sorted(chooses)]
-    return ((judged>=sorted(chooses)[np.argmax(right)])==(test.label=='defect')).mean()
+    thresholds,y = np.sort(chooses),(valid.label=='defect').to_numpy()
+    right = ((np.asarray(chooses)>=thresholds[:,None])==y).mean(1)
+    return ((judged>=thresholds[right.argmax()])==(test.label=='defect')).mean()
 
 def committees_over_folds(valid, test):
     "A row a committee, over all outer folds: `AUC lower upper accuracy`"
@@ -67,7 +74,7 @@ def committees_over_folds(valid, test):
 
 def curve_of():
     "The learning curve: its table, truth, scores of its runs, groups"
-    table,scores = pd.read_csv(DATA/'curve.csv'),pd.read_parquet(DATA/'curve.parquet')
+    table,scores = kept(DATA/'curve.csv'),kept(DATA/'curve.parquet')
     return table, (scores.label=='defect').to_numpy(), scores[table.run].T.to_numpy(), scores.group.to_numpy()
 
 def overkill_of(results, recall=.9):
