@@ -244,7 +244,7 @@ def far_sentence():
     top = max(ways, key=lambda arm: auc_ci(valid.label=='defect', valid[arm])[0])
     said = ', '.join(f'{arm} {auc:.3f} ({low:.3f} to {high:.3f})' for arm,(auc,low,high) in
                      [('the base', ways['quick']), (f'of {len(ways)} ways the best on validation, {top},', ways[top])])
-    return ('**How far do these photographs go?** Over four outer folds, each cell judged once, AUC: '
+    return ('**How far do these photographs go?** Four outer folds judge each cell once. AUC: '
             f'{said}. The committee that validation makes of them has {best.AUC:.3f} ({best.lower:.3f} to '
             f'{best.upper:.3f}) and is right on {100*best.accuracy:.1f} % of the cells '
             '([10](experiments/10_beyond.ipynb)). Our aim is 0.95 and 90 %.')
@@ -265,8 +265,8 @@ def new_sentence():
     def share(rows, way): return 100*rows[way].sum()/rows.n.sum()
     return ('**Is a defect stopped that training never saw?** When training sees the defects of one cell type only, '
             f'{share(new, "score"):.0f} % of the other type\'s are stopped by their score, against '
-            f'{share(known, "score"):.0f} % when it sees both; {share(new, "either"):.0f} % by the score or as unlike '
-            'training ([13](experiments/13_a_new_defect.ipynb)).')
+            f'{share(known, "score"):.0f} % when it sees both. By the score or as unlike training it is '
+            f'{share(new, "either"):.0f} % ([13](experiments/13_a_new_defect.ipynb)).')
 
 def leak_sentence():
     "How much copies of training images in the test set flatter"
