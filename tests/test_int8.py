@@ -22,20 +22,25 @@ int8.MAX_CHANGED = int8.MAX_AUC_LOSS = 1. # what rounding costs an untrained net
 export.export_run(run, 'openvino', True, out/'q')
 """
 
-def test_eight_bits(trained, tmp_path):
-    """In a process of its own, as the command has one: nncf makes and drops OpenVINO's cores as it likes,
-    see `test_a_signal_after_scorers_came_and_went`"""
+def in_eight_bits(run, out):
+    """A bundle of a run, in a process of its own, as the command has one: nncf makes and drops OpenVINO's cores as it
+    likes, see `test_a_signal_after_scorers_came_and_went`"""
     pytest.importorskip('nncf')
-    out,run = tmp_path/'out',tmp_path/'run'
     out.mkdir()
-    train_job(trained/'parts.csv', tiny(arch='resnet18'), path=run, weights='none') # the smaller ones are mostly frame
-    ensemble_run([run, trained/'runs/b'], tmp_path/'both')
-    cmd = [sys.executable, '-c', EIGHT, str(tmp_path/'both'), str(out)]
-    p = subprocess.run(cmd, capture_output=True, text=True)
+    p = subprocess.run([sys.executable, '-c', EIGHT, str(run), str(out)], capture_output=True, text=True)
     assert p.returncode==0, p.stderr
     assert re.search('int8: not exported, on .* validation photographs AUC', p.stdout)
     m,b = read_json(out/'q/manifest.json'),open_bundle(out/'q')
-    xs = {s:drawn_pictures(s) for s in (32,48)}
+    xs = {s:drawn_pictures(s) for s in b.sizes}
     assert m['int8']['images']>0 and m['precision']=='int8'
     assert np.array_equal(b.score(xs), b.score(xs))
-    assert m['files']['model.bin']['bytes']<.4*(run/'model.safetensors').stat().st_size
+    return m['files']['model.bin']['bytes']
+
+def test_eight_bits_are_refused_or_repeatable(trained, tmp_path): in_eight_bits(trained/'runs/a', tmp_path/'out')
+
+@pytest.mark.slow
+def test_eight_bits_of_a_committee_are_small(trained, tmp_path):
+    run = tmp_path/'run'
+    train_job(trained/'parts.csv', tiny(arch='resnet18'), path=run, weights='none') # the smaller ones are mostly frame
+    ensemble_run([run, trained/'runs/b'], tmp_path/'both')
+    assert in_eight_bits(tmp_path/'both', tmp_path/'out')<.4*(run/'model.safetensors').stat().st_size
