@@ -109,9 +109,9 @@ def _head(path):
 def read_heads(
     paths, # Image files
     n_workers:int=None # Threads; the number of cores if `None`
-)->pd.DataFrame: # `width`, `height` (0 where it cannot be told), `file_format`, `file_mode`, `exif_camera`
+)->pd.DataFrame: # `width height` (0 where it cannot be told), `several` (pages), `file_format file_mode exif_camera`
     "What the headers of files tell, without their pixels"
-    names = 'width height file_format file_mode exif_camera'.split()
+    names = 'width height several file_format file_mode exif_camera'.split()
     heads = parallel_map(_head, list(paths), n_workers, desc='headers')
     return pd.DataFrame([{name:o.get(name, _UNREAD[name]) for name in names} for o in heads], columns=names)
 

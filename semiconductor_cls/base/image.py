@@ -296,13 +296,14 @@ def _word(o):
 
 def head_of(
     im:Image.Image # As Pillow opened it
-)->dict: # `file_format`, such as PNG; `file_mode`, such as RGB; `exif_camera`, '' where none is named
-    "What a file tells about its origin without its pixels"
+)->dict: # `file_format`, such as PNG; `file_mode`, such as RGB; `exif_camera`, '' where none is named; `several` pages
+    "What a file tells about itself without its pixels"
     late = im.format=='PNG' and 'exif' not in im.info    # what follows the pixels is not waited for
     exif = {} if late else im.getexif()
     make,model = _word(exif.get(271)),_word(exif.get(272))
     camera = model if model.startswith(make) else f'{make} {model}'
-    return dict(file_format=im.format or '', file_mode=im.mode, exif_camera=camera)
+    several = bool(getattr(im, 'is_animated', False))
+    return dict(file_format=im.format or '', file_mode=im.mode, exif_camera=camera, several=several)
 
 # %% ../../nbs/05_base.image.ipynb #7be6d616
 def _decode(content, levels):
@@ -310,11 +311,11 @@ def _decode(content, levels):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         with _open(content) as im:
-            several,head = bool(getattr(im, 'is_animated', False)),head_of(im)
+            head = head_of(im)
             eight,turn = to_8bit(im, levels, content),im.getexif().get(274) # Pillow turns a TIFF while decoding it
             if turn and 'seen' in eight.info: eight.getexif()[274] = turn
             upright = ImageOps.exif_transpose(eight)
-    upright.info['seen'] = upright.info.get('seen', {}) | dict(several=several, **head)
+    upright.info['seen'] = upright.info.get('seen', {}) | head
     return upright
 
 # %% ../../nbs/05_base.image.ipynb #dd3df3ff

@@ -8,14 +8,14 @@ __all__ = ['add_copies', 'say_copies', 'say_pages', 'say_halves', 'find_risks', 
 
 # %% ../../nbs/51_jobs.job.ipynb #c0002
 import dataclasses, hashlib, time
-import PIL.Image, numpy as np, pandas as pd, torch
+import numpy as np, pandas as pd, torch
 from fastai.torch_core import default_device
 from fastcore.basics import noop
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
-from ..base.image import BLANK, FORMATS, blank_limit, inside, levels_of
+from ..base.image import BLANK, blank_limit, inside, levels_of
 from ..base.run import *
 from ..base.pictures import *
 from ..base.issues import *
@@ -112,24 +112,14 @@ def say_copies(
     return lines
 
 # %% ../../nbs/51_jobs.job.ipynb #9171a155
-_PAGED = ('TIFF','PNG','WEBP','MPO') # Formats whose files may hold several pages
-
-def _has_pages(path):
-    "Whether the header of a picture tells of several pages"
-    try:
-        with PIL.Image.open(path, formats=FORMATS) as im: return bool(getattr(im, 'is_animated', False))
-    except MemoryError: raise
-    except Exception: return False
-
 def say_pages(
     paths, # Of pictures
-    formats # Of each, from `read_heads`
+    several # Whether each holds several, from `read_heads`
 )->str: # '' where each has one page
     "How many files hold more than the page that is trained on"
-    paths = [path for path,kind in zip(paths, formats) if kind in _PAGED]
-    several = [path for path,has in zip(paths, parallel_map(_has_pages, paths, desc='pages')) if has]
-    if not several: return ''
-    return f"{counted(len(several), 'file')} with several pages, such as {several[0]}; the first page is trained on"
+    paths = [path for path,more in zip(paths, several) if more]
+    if not paths: return ''
+    return f"{counted(len(paths), 'file')} with several pages, such as {paths[0]}; the first page is trained on"
 
 # %% ../../nbs/51_jobs.job.ipynb #2cec0548
 def say_halves(
@@ -153,7 +143,7 @@ def find_risks(
     "What gives the label away, defects that become too small, shapes that are squeezed, pages that are not seen"
     columns = ['id','label','boxes','defect_type']
     heads = pd.concat([df[columns].reset_index(drop=True), read_heads(df.path)], axis=1)
-    said = small_defects(heads, size, fit), odd_shapes(heads, fit), say_pages(df.path, heads.file_format)
+    said = small_defects(heads, size, fit), odd_shapes(heads, fit), say_pages(df.path, heads.several)
     return list(filter(None, [*shortcuts(heads), *said]))
 
 # %% ../../nbs/51_jobs.job.ipynb #fbcf6d01
