@@ -1,8 +1,10 @@
 "Guards one decision: report, card, table, bundle, station and maps state the same one, however often it is made"
-import csv, re, subprocess, sys
+import csv, hashlib, re, subprocess, sys
+from collections import Counter
+from pathlib import Path
 import numpy as np, pytest
-from browser import new_page
-from conftest import Server, draw, score_table, scored_run
+from browser import Inspector, answered, drop, files_of, press, waits
+from conftest import Server, draw, journal_of, score_table, scored_run
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json
 from semiconductor_cls.base.run import open_run
@@ -114,24 +116,66 @@ def of_station(page):
     page.wait_for_selector('#rates')
     return float(page.input_value('#slider input[type=number]')), page.locator('#rates').inner_text()
 
-def test_page_and_station_state_the_numbers_of_the_last_decision(runs, told, chrome):
-    for options in EVALUATIONS[1:]: # with a review band, and without
+@pytest.fixture
+def roc_marks(monkeypatch):
+    "The marks of the last ROC curve that was drawn: `(overkill, caught)` in percent, the threshold's first"
+    from semiconductor_cls import evaluate
+    axes,plot = [],evaluate.plot_roc
+    def seen(*args, **kw):
+        axes.append(plot(*args, **kw))
+        return axes[-1]
+    monkeypatch.setattr(evaluate, 'plot_roc', seen)
+    def marks(): return [o.get_xydata()[0].tolist() for o in axes[-1].lines if o.get_label().split()[0] in CUTS]
+    return marks
+
+CUTS = 'threshold','rejected','looked' # The first word of what the legend says of a mark
+
+def on_curve(m, pre=''):
+    "Where a decision stands in the figure, by the rates of `metrics.json`"
+    return [100*m[f'{pre}overkill_rate'], 100*(1-m[f'{pre}escape_rate'])]
+
+def squares_of(page):
+    "The squares of the search: (word of the machine, word of the person) → parts"
+    page.get_by_role('tab', name='Search').click()
+    page.wait_for_selector('.squares')
+    cells = page.locator('.squares [data-verdict]').all()
+    found = {(o.get_attribute('data-machine'), o.get_attribute('data-verdict')):int(o.inner_text()) for o in cells}
+    return {k:n for k,n in found.items() if n}
+
+def judged_two(page, s, files):
+    "Drop the files, pass the first part and reject the second; what was said of each, by its hash"
+    drop(page, files, f'{len(files)} pictures scored')
+    waits(page, len(files))
+    for key in 'pr': press(page, key)
+    answered(page)
+    return journal_of(s).set_index('sha256').verdict.to_dict()
+
+def test_page_and_station_state_the_numbers_of_the_last_decision(runs, trained, told, chrome, roc_marks):
+    files = [o for label in ('good','defect') for o in files_of(trained, label, 0, 4)]
+    (runs.parent/'in.txt').write_text('\n'.join(files))
+    for k,options in enumerate(EVALUATIONS[1:]): # with a review band, and without
         told('evaluate', runs/'a', *options)
         m,point = (read_json(runs/'a'/name) for name in ('metrics.json','operating.json'))
         page = (runs/'a/report.html').read_text()
         assert f"{point['cost']:,.0f}" in page.split('</h2>')[0], 'the first sentence'
         assert table_below(page, 'All mistakes')==m['n_escapes']+m['n_overkills']
-        with Server(runs.parent, run='a') as s:
-            at,rates_there = of_station(opened(chrome, s.url))
+        marks = roc_marks()
+        assert marks[0]==pytest.approx(on_curve(m)) and len(marks)==1+(m['look_from']<m['threshold'])
+        told('predict', runs/'a', runs.parent/'in.txt', '--out', runs.parent/'scores.csv')
+        machine = {sha256_of(o.path):o.decision for o in read_csv(runs.parent/'scores.csv').itertuples()}
+        with Server(runs.parent, '--verdicts', f'said{k}', run='a') as s:
+            desk = Inspector(chrome, s.url, 'Ann').page
+            at,rates_there = of_station(desk)
+            said = judged_two(desk, s, files)
+            squares = squares_of(desk)
             s.quiet()
         assert abs(at-m['threshold'])<.0006, 'the slider has three digits'
         for rate in (m['escapes'], m['overkill']): # '20 % (2 of 10; 2.5 to 56 %)' is two lines there
             assert all(o in rates_there for o in rate.removesuffix(')').split(' (')), (rate, rates_there)
+        assert sorted(said.values())==['pass','reject'] and len(machine)==len(files)
+        assert squares==Counter((word, said.get(h, 'none')) for h,word in machine.items())
 
-def opened(chrome, url):
-    page = new_page(chrome, viewport=dict(width=1440, height=900))
-    page.goto(url)
-    return page
+def sha256_of(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 def decided(tmp_path, n=1):
     "A run of scores that has decided `n` times"

@@ -399,30 +399,31 @@ def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
             page.close()
         s.quiet()
 
-def test_fifty_parts_by_keyboard_at_ten_keys_a_second(place, chrome, tmp_path):
-    files = files_of(place, 'good', 0, 35)+files_of(place, 'defect', 0, 15)
-    with Server(place, '--verdicts', 'fifty', run='a') as s:
+@pytest.mark.parametrize('n', [12, pytest.param(50, marks=pytest.mark.slow)])
+def test_parts_by_keyboard_at_ten_keys_a_second(place, chrome, tmp_path, n):
+    files = files_of(place, 'good', 0, n-n//3)+files_of(place, 'defect', 0, n//3)
+    with Server(place, '--verdicts', f'by-key-{n}', run='a') as s:
         for width,height in SIZES:
             page = Inspector(chrome, s.url, f'Ann {width}').page
             page.set_viewport_size(dict(width=width, height=height))
-            for i in range(0, 50, 20):
+            for i in range(0, n, 20):
                 drop(page, files[i:i+20], f'{len(files[i:i+20])} pictures scored')
-                waits(page, min(i+20, 50))
+                waits(page, min(i+20, n))
             fits(page, width)
             look_closely(page)
             page.screenshot(path=tmp_path/f'{width}.png')
             before = len(journal_of(s))
-            typed = [tuple(o) for o in page.evaluate(TYPE, list('pprpr'*10))]
+            typed = [tuple(o) for o in page.evaluate(TYPE, list('pprpr'*10)[:n])]
             answered(page)
             counted = journal_of(s)[before:]
             first = dict(reversed(typed)) # of each part, the key that came first
             want = [(h, VERDICT[first[h]]) for h in dict.fromkeys(h for h,_ in typed)]
             got = list(zip(counted.sha256, counted.verdict))
             assert got==want, 'each key in its turn, about what was on the screen'
-            missed = 50-len(want)
+            missed = n-len(want)
             told = page.inner_text('#missed')
             assert told.startswith(f'{missed} key') if missed else told=='', 'and what came too early is said'
-            print(f'{width}: {len(want)} of 50 keys counted, {missed} came before the next picture was there')
+            print(f'{width}: {len(want)} of {n} keys counted, {missed} came before the next picture was there')
             while page.locator('#queue li').count():
                 page.keyboard.press('p')
                 answered(page)
