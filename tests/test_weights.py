@@ -44,8 +44,9 @@ def hub(tmp_path):
             self.asked.append(self.path)
             found = self.path.endswith('/resolve/main/model.safetensors')
             self.send_response(200 if found else 404)
-            for name,o in {'ETag':'"1"', 'X-Repo-Commit':'a'*40, 'Content-Length':p.stat().st_size if found else 0}.items():
-                self.send_header(name, str(o))
+            size = p.stat().st_size if found else 0
+            for name,o in {'ETag':'"1"', 'X-Repo-Commit':'a'*40, 'Content-Length':str(size)}.items():
+                self.send_header(name, o)
             self.end_headers()
             if found: self.wfile.write(body)
         def do_GET(self): self.do_HEAD(p.read_bytes())
@@ -57,8 +58,8 @@ def hub(tmp_path):
 
 def ask(tmp_path, **env):
     "Code and what was said on both channels of a process that fills a network from the hub"
-    of_hub = {name for name in os.environ if name.lower().endswith('_proxy') or name.startswith(('HF_','TRANSFORMERS_'))}
-    own = {name:o for name,o in os.environ.items() if name not in of_hub}
+    of_hub = ('HF_','TRANSFORMERS_','HTTP_PROXY','HTTPS_PROXY','ALL_PROXY','NO_PROXY')
+    own = {name:o for name,o in os.environ.items() if not name.upper().startswith(of_hub)}
     p = subprocess.run([sys.executable, '-W', 'ignore', '-c', ASK], capture_output=True, text=True, timeout=300,
                        env=own | dict(HF_HOME=str(tmp_path/'hub')) | env)
     return p.returncode,p.stdout,p.stderr
