@@ -263,9 +263,8 @@ def _check_eda(out)->Path:
     check_own(out/'report.html', page_kind(_TITLE), kind='page of eda')
     check_own(out/'issues.csv', ','.join(ISSUE_COLS))
     check_own(out/'summary.json', re.compile(r'\{.{,9000}"n_images":', re.S), kind='summary of eda')
-    begun = (out/'issues.csv').exists() or not (out/'figures').exists() or not any((out/'figures').iterdir())
-    if begun: return out
-    raise UserError(f"{out/'figures'}: is there already and not of eda, so it is not drawn into; choose another --out")
+    check_drawn(out, 'issues.csv', 'eda')
+    return out
 
 # %% ../nbs/17_inspect.ipynb #c0039
 def run_eda(

@@ -273,6 +273,8 @@ def read_contest(
         raise UserError(f'{path}: not the layout of either contest stage '
                         '(train/train_contest/good_all or train/good_0)')
     df = _table_of(path, folders)
+    beside = _left_beside(path, [path/folder for *_,folder in folders], "none of the contest's")
+    df = add_issues(df, beside)
     if not len(df): raise UserError(f'{path}: the folders of the contest are there, but no images in them')
     return add_lots(_with_boxes(df, path))
 

@@ -9,8 +9,10 @@ __all__ = ['PACKAGED', 'packaged_weights', 'read_weights', 'fit_weights', 'load_
 from importlib.util import find_spec
 from pathlib import Path
 from torch import Tensor, nn
+from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.utils import get_session
 from safetensors.torch import load_file
-import timm, torch, torchvision
+import threading, timm, torch, torchvision
 from .base.errors import *
 from .backbones import *
 
@@ -86,11 +88,34 @@ def fit_weights(
     found = {name:o for (name,_),(_,o) in zip(here, pairs)}
     net.load_state_dict({**{name:sd.get(name, o) for name,o in own.items()}, **found})
 
+# %% ../nbs/25_weights.ipynb #23830c8d
+def _cached(repo):
+    "The weights of a repository of the hub in its cache on this machine, or `None`"
+    found = [try_to_load_from_cache(repo, name) for name in ('model.safetensors','pytorch_model.bin')]
+    return next((path for path in found if isinstance(path, str)), None)
+
+def _ask(url, seconds=5):
+    "Raise what went wrong unless somebody answers at `url` in time, whatever the answer"
+    failed = [TimeoutError(f'{url}: no answer within {seconds} s')]
+    def ask():
+        try:
+            get_session().head(url, timeout=seconds)
+            failed.clear()
+        except Exception as e: failed[:] = [e]
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed: raise failed[0]
+
 # %% ../nbs/25_weights.ipynb #94d16346
 def _from_hub(name):
     "A network with the ImageNet weights of torchvision or timm, without classifier"
     if name=='alexnet': return torchvision.models.alexnet(weights='IMAGENET1K_V1').features
-    return timm.create_model(name, pretrained=True, num_classes=0, global_pool='')
+    cfg = timm.get_pretrained_cfg(name)
+    file = None if cfg.hf_hub_filename else _cached(cfg.hf_hub_id or '-')
+    if not file: _ask(constants.ENDPOINT)
+    overlay = dict(file=file) if file else None
+    return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, global_pool='')
 
 def _hub_source(name):
     "Which weights of which hub these are, with timm's tag; a run records it"

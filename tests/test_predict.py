@@ -56,6 +56,23 @@ def test_contest_layout_submission_parquet_and_look(tmp_path, monkeypatch):
     assert df.decision.tolist()==['pass','look','reject']
     assert np.allclose(df.p_defect, sub.defect_score)
 
+@pytest.mark.parametrize('beside,want', [(['@eaDir/a.png','a.gif','b.gif','.hidden.png'],
+    "left out: 2 '*.gif', 1 in @eaDir, 1 hidden"), (['Thumbs.db','notes.docx','__MACOSX/a.png'],
+    "left out: 1 in __MACOSX, 1 '*.db', 1 '*.docx'"), ([], None)])
+def test_what_is_left_out_is_one_line_of_predict(beside, want, tmp_path, monkeypatch, capsys):
+    from semiconductor_cls.cli import main
+    stub_scorer(monkeypatch)
+    for name in ('a.png','b.png',*beside):
+        (tmp_path/'in'/name).parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith('.png'): picture(tmp_path/'in'/name)
+        else: (tmp_path/'in'/name).write_bytes(b'GIF89a')
+    monkeypatch.setattr('sys.argv', ['semicls','predict','stub',str(tmp_path/'in'),'--out',str(tmp_path/'o.csv')])
+    try: main()
+    except SystemExit as e: assert not e.code
+    said = capsys.readouterr()
+    assert [o for o in said.err.splitlines() if o.startswith('left out')]==[want]*bool(want), said.err
+    assert len(read_csv(tmp_path/'o.csv'))==2
+
 # ---- killed and gone on with
 
 def many(folder, n):

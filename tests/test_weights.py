@@ -1,5 +1,6 @@
-"Weights that come as a file: torchvision's names and order"
-import pytest, torch, torchvision
+"Weights that come as a file, in torchvision's names and order, and those of a hub"
+import http.server, os, subprocess, sys, threading
+import pytest, timm, torch, torchvision
 from safetensors.torch import save_file
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.backbones import Body
@@ -25,3 +26,65 @@ def test_names_of_others_need_the_order_of_a_pth(tmp_path):
     save_file(torchvision.models.efficientnet_b0().state_dict(), p) # sorted by name
     told = 'does not fit.*paired by order.*try the .pth'
     with pytest.raises(UserError, match=told): load_pretrained(Body(arch), arch, p)
+
+# ---- the hub
+
+ASK = """import sys; from semiconductor_cls.backbones import Body; from semiconductor_cls.weights import load_pretrained
+body = Body('test_resnet'); print(load_pretrained(body, 'test_resnet'), float(next(body.parameters()).mean()))"""
+
+@pytest.fixture
+def hub(tmp_path):
+    "A hub on this machine that has one network of sevens, and the paths it was asked for"
+    p = tmp_path/'w.safetensors'
+    net = timm.create_model('test_resnet')
+    save_file({name:torch.full_like(o, 7) for name,o in net.state_dict().items()}, p)
+    class Hub(http.server.BaseHTTPRequestHandler):
+        asked = []
+        def do_HEAD(self, body=b''):
+            self.asked.append(self.path)
+            found = self.path.endswith('/resolve/main/model.safetensors')
+            self.send_response(200 if found else 404)
+            size = p.stat().st_size if found else 0
+            for name,o in {'ETag':'"1"', 'X-Repo-Commit':'a'*40, 'Content-Length':str(size)}.items():
+                self.send_header(name, o)
+            self.end_headers()
+            if found: self.wfile.write(body)
+        def do_GET(self): self.do_HEAD(p.read_bytes())
+        def log_message(self, *args): pass
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}',Hub.asked
+        server.shutdown()
+
+def ask(tmp_path, **env):
+    "Code and what was said on both channels of a process that fills a network from the hub"
+    of_hub = ('HF_','TRANSFORMERS_','HTTP_PROXY','HTTPS_PROXY','ALL_PROXY','NO_PROXY')
+    own = {name:o for name,o in os.environ.items() if not name.upper().startswith(of_hub)}
+    p = subprocess.run([sys.executable, '-W', 'ignore', '-c', ASK], capture_output=True, text=True, timeout=300,
+                       env=own | dict(HF_HOME=str(tmp_path/'hub')) | env)
+    return p.returncode,p.stdout,p.stderr
+
+def test_a_mirror_then_its_cache_then_no_network(hub, tmp_path):
+    url,asked = hub
+    said = 'timm/test_resnet.r160_in1k 7.0\n'
+    assert ask(tmp_path, HF_ENDPOINT=url)[:2]==(0, said)
+    assert asked
+    asked.clear()
+    for env in (dict(HF_ENDPOINT=url), dict(HF_ENDPOINT='http://127.0.0.1:1', HF_HUB_OFFLINE='1')):
+        assert ask(tmp_path, **env)==(0, said, '')
+    assert not asked # what the cache holds asks nobody
+
+def test_a_proxy_stands_for_the_hub(hub, tmp_path):
+    url,asked = hub
+    code,said,err = ask(tmp_path, HF_ENDPOINT='http://hub.invalid', HTTP_PROXY=url)
+    assert (code, said)==(0, 'timm/test_resnet.r160_in1k 7.0\n'), err
+    assert asked[0].startswith('http://hub.invalid')
+
+@pytest.mark.parametrize('env,why', [(dict(HF_ENDPOINT='http://127.0.0.1:1'), 'ConnectError'),
+    (dict(HF_ENDPOINT='http://127.0.0.1:1', HF_HUB_OFFLINE='1'), 'OfflineModeIsEnabled'),
+    (dict(HTTPS_PROXY='http://127.0.0.1:1'), 'ConnectError')])
+def test_no_hub_is_one_line_at_once(tmp_path, env, why):
+    code,said,err = ask(tmp_path, **env)
+    assert (code, said)==(1, ''), err
+    assert f'needs internet once ({why})' in err.splitlines()[-1]
+    assert 'Retry' not in err

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['NO_ROOM', 'atomic_path', 'own_folder', 'write_text', 'write_json', 'json_line', 'read_json', 'renew_json',
-           'check_own', 'page_kind', 'check_results', 'file_md5', 'open_own', 'hold', 'is_held', 'mend_folder',
-           'whole_folder', 'is_leftover', 'sweep', 'alone_in', 'text_encoding', 'open_text', 'csv_format']
+           'check_own', 'page_kind', 'check_results', 'check_drawn', 'file_md5', 'open_own', 'hold', 'is_held',
+           'mend_folder', 'whole_folder', 'is_leftover', 'sweep', 'alone_in', 'text_encoding', 'open_text',
+           'csv_format']
 
 # %% ../../nbs/01_base.files.ipynb #c0002
 import codecs, errno, hashlib, html, json, math, os, platform, re, shlex, shutil, stat, sys, threading
@@ -104,9 +105,13 @@ def check_own(
     kind = kind or f'table of this kind ({heads[0]}…)'
     raise UserError(f'{path}: is there already and no {kind}, so it is not written over; choose another name')
 
-def page_kind(title:str)->re.Pattern:
+def page_kind(
+    title:str, # Of the page
+    begins:bool=False # Whether a name follows in the title
+)->re.Pattern:
     "How a page with this title begins"
-    return re.compile(f'<!doctype html>.{{,2000}}<title>{re.escape(html.escape(title))}</title>', re.S)
+    rest = '[^<]{,1000}' if begins else ''
+    return re.compile(f'<!doctype html>.{{,2000}}<title>{re.escape(html.escape(title))}{rest}</title>', re.S)
 
 # %% ../../nbs/01_base.files.ipynb #d3ca3220
 def check_results(
@@ -119,6 +124,17 @@ def check_results(
     if os.path.lexists(folder/'run.json'):
         raise UserError(f'{folder}: is a run, and nothing else is written into it; choose another --out')
     return folder
+
+def check_drawn(
+    folder, # Of results
+    table:str, # The file in it by which earlier results are known
+    whose:str # The command, for the message
+):
+    "Refuse to draw into figures that do not belong to earlier results"
+    figures = Path(folder)/'figures'
+    is_empty = figures.is_dir() and not any(figures.iterdir())
+    if os.path.exists(Path(folder)/table) or is_empty or not os.path.lexists(figures): return
+    raise UserError(f'{figures}: is there already and not of {whose}, so it is not drawn into; choose another --out')
 
 # %% ../../nbs/01_base.files.ipynb #c0017
 def file_md5(path)->str: # 32 hex digits, or '' where the file cannot be read

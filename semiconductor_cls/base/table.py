@@ -108,20 +108,22 @@ COLUMN_WORDS = dict(
     split='split / set / subset', mask='mask / mask path / mask file',
     defect_type='defect type / defecttype / fault type / anomaly type / 缺陷类型')
 
-def own_columns(
-    columns, # Names of a table
-    src='' # The file, for the message
-)->dict: # The file's name of a column → ours
-    "Which columns of a file are ours under another name; two for one use are refused, unless one has our name"
+def _called_otherwise(columns):
+    "Our name → the columns of a file that mean it, where none has our name"
     words,taken = _meanings(COLUMN_WORDS),{}
     for col in columns:
         word = plain_word(col)
         taken.setdefault(words.get(word, word.replace(' ', '_')), []).append(col)
     ours = [*COLS,'group','lot','mask','x_1','y_1','x_2','y_2']
+    return {name:taken[name] for name in ours if name in taken and name not in taken[name]}
+
+def own_columns(
+    columns, # Names of a table
+    src='' # The file, for the message
+)->dict: # The file's name of a column → ours
+    "Which columns of a file are ours under another name; two for one use are refused, unless one has our name"
     names = {}
-    for name in ours:
-        cols = taken.get(name, [])
-        if name in cols or not cols: continue
+    for name,cols in _called_otherwise(columns).items():
         if len(cols)>1: raise UserError(f"{src}: columns '{cols[0]}' and '{cols[1]}' may both be '{name}'; rename one")
         names[cols[0]] = name
     return names
@@ -227,8 +229,7 @@ def write_csv(
 # %% ../../nbs/03_base.table.ipynb #c0017
 TEXT_COLS = ('path id label split defect_type stratum hash reason kind other detail note plus members '
              'model engine decision_id lot serial remark why_look').split()
-_AS_TEXT = dict(encoding_errors='surrogateescape', keep_default_na=False, na_values=[''],
-                dtype=dict.fromkeys(TEXT_COLS, object))
+_AS_TEXT = dict(encoding_errors='surrogateescape', keep_default_na=False, na_values=[''])
 
 def _text_column(col):
     "A column as text, `None` where a cell is empty"
@@ -257,6 +258,11 @@ def _boxes_in(cell):
                      'a column of anything else needs another name')
 
 # %% ../../nbs/03_base.table.ipynb #9a33bb51
+def _names_here(path, **how):
+    "What each column of a CSV is called here: `ID` is read as `id` is, and `Boxes` as `boxes`"
+    head = pd.read_csv(path, nrows=0, **how).columns
+    return dict(zip(head, head)) | {col:name for name,cols in _called_otherwise(head).items() for col in cols}
+
 def _read_column(col, name, sep):
     "A column as `read_csv` gives it"
     if sep!=',' and name not in TEXT_COLS: col = _decimals(col)
@@ -266,14 +272,17 @@ def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
     try:
         encoding,sep = csv_format(path)
-        df = pd.read_csv(path, encoding=encoding, sep=sep, **_AS_TEXT)
+        how = dict(encoding=encoding, sep=sep, **_AS_TEXT)
+        names = _names_here(path, **how)
+        as_text = {col:object for col,name in names.items() if name in TEXT_COLS}
+        df = pd.read_csv(path, dtype=as_text, **how)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f'{path}: not readable as CSV ({error})') from None
     if len(df) and not isinstance(df.index, pd.RangeIndex): # pandas takes the first columns for an index
         raise UserError(f'{path}: rows have more cells than the header has names; name every column')
-    df = pd.DataFrame({col:_read_column(df[col], col, sep) for col in df.columns}, df.index)
+    df = pd.DataFrame({col:_read_column(df[col], names.get(col, col), sep) for col in df.columns}, df.index)
     try:
-        if 'boxes' in df: df['boxes'] = [_boxes_in(o) for o in df.boxes]
+        for col in [o for o in df if names.get(o)=='boxes']: df[col] = [_boxes_in(o) for o in df[col]]
     except ValueError as error: raise UserError(f'{path}: {error}') from None
     return df

@@ -219,6 +219,13 @@ def _write_table(paths, out):
     write_csv(df, out/'ablation.csv')
     return df
 
+# %% ../../nbs/56_jobs.ablate.ipynb #72e47f78
+def _check_ablation(out):
+    "Refuse a folder where files would be written over that are none of an earlier ablation"
+    check_own(out/'ablation.csv', 'variant,seeds')
+    check_own(out/'report.html', page_kind('Ablation ', begins=True), kind='page of ablate')
+    check_drawn(out, 'ablation.csv', 'ablate')
+
 # %% ../../nbs/56_jobs.ablate.ipynb #fd7cccf5
 def ablate(
     data, # A path or 'elpv'
@@ -241,7 +248,7 @@ def ablate(
     recipes,out,failed = variants(base, vary, grid),Path(out),{}
     paths = _run_paths(recipes, seeds, out)
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
-    check_own(out/'ablation.csv', 'variant,seeds')
+    _check_ablation(out)
     with hold(out):
         for seed,places in zip(seeds, zip(*paths.values())):
             failed |= _train_seed(data, seed, recipes.values(), places, folds, jobs, apart, tell, kwargs)

@@ -8,6 +8,7 @@ __all__ = ['curve_sizes', 'part_order', 'subset', 'PowerLaw', 'missed', 'fit_pow
            'defect_curve']
 
 # %% ../../nbs/58_jobs.curve.ipynb #26fc3111
+import re
 from pathlib import Path
 from typing import NamedTuple
 import matplotlib.pyplot as plt
@@ -305,13 +306,15 @@ def read_curve(
     return said, plot_curve(table, law, laws, more)
 
 # %% ../../nbs/58_jobs.curve.ipynb #6ec503ed
+_TITLE = 'How many defects: '
+
 def _curve_report(out, table, said, fig, command, note):
     figure = save_fig(fig, out/'figures/curve.png')
     law = pd.DataFrame([dict(number=k, value=o['value'], low=o['interval'][0], high=o['interval'][1])
                         for k,o in said['law'].items()])
     parts = [said['sentence'], said['check_sentence'] or None, figure, f'Command: {command}',
              '## The law: a + b n^-c is missed with n training defects', law, '## The trainings', table, note]
-    write_report(out/'report.html', f'How many defects: {out.name}', parts, time_text(now()))
+    write_report(out/'report.html', f'{_TITLE}{out.name}', parts, time_text(now()))
 
 # %% ../../nbs/58_jobs.curve.ipynb #bcfc688f
 def _write_curve(out, table, more, command, note):
@@ -325,6 +328,9 @@ def _write_curve(out, table, more, command, note):
 def _check_curve(points, draws, goods, out):
     "Refuse what makes no curve, and a file of somebody else in its place"
     check_own(out/'curve.csv', 'defects,goods')
+    check_own(out/'curve.json', re.compile(r'\{\s*"law":'), kind='JSON of curve')
+    check_own(out/'report.html', page_kind(_TITLE, begins=True), kind='page of curve')
+    check_drawn(out, 'curve.csv', 'curve')
     if draws<2: raise UserError(f'--draws {draws}: at least 2, because the luck of one is not known')
     if goods in ('share','all') or isinstance(goods, int) and goods>0: return
     raise UserError(f"--good-parts {goods}: share, all, or a number of good parts")
