@@ -320,7 +320,7 @@ def prepared(
 )->dict: # See `load_sizes`
     "The pixels of a picture as the model's own pictures were prepared"
     scorer = st.ex.scorer
-    return load_sizes(f, scorer.sizes, scorer.channels, scorer.levels, scorer.blank, scorer.fit)
+    return load_sizes(f, scorer.sizes, scorer.channels, *rule_of(scorer))
 
 # %% ../../nbs/83_station.station.ipynb #add9e9c0
 def strange_note(
