@@ -452,6 +452,7 @@ def _is_stats(stats):
 def _check_made(info, path):
     "The recipe of a run, if `run.json` says all that its model needs"
     if lacks := _lacks(info): raise UserError(f"{path}: {', '.join(lacks)} missing or no text; copy the run once more")
+    check_fields(info['recipe'], path)
     recipe,fine = info['recipe'],_is_stats(info['stats'])
     if not fine or recipe['tta'] not in TTAS: raise UserError(f'{path}: stats or tta are none that a model can have')
     try: arch_name(recipe['arch'])

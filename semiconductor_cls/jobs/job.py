@@ -228,12 +228,9 @@ def saved_recipe(
     run:Run, # Started once
 )->Recipe:
     "The recipe that a run was started with"
-    fields = run.info.get('recipe') or {}
-    known = {f.name for f in dataclasses.fields(Recipe)}
-    odd = set(fields)-known
-    if odd or not fields:
-        why = f"the recipe has a field {min(odd)} that is not known here" if odd else 'there is no recipe'
-        raise UserError(f"{run/'run.json'}: {why}; open the run with the version that made it")
+    fields,path = run.info.get('recipe'),run/'run.json'
+    if not fields: raise UserError(f'{path}: there is no recipe; open the run with the version that made it')
+    check_fields(fields, path)
     return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields.items()})
 
 # %% ../../nbs/51_jobs.job.ipynb #6f4ec3e4
