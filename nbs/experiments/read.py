@@ -234,7 +234,8 @@ def few_words():
     "What 24 epochs are worth with few pictures"
     gains = few_gains('24 epochs')['diff']
     words = ['no','one','two','three'][len(gains)]
-    return f"{words} splits, {' and '.join(f'{o:+.1f}' for o in gains)} points of AUC over `quick`"
+    *most,last = (f'{o:+.1f}' for o in gains)
+    return f"{words} splits, {' and '.join(filter(None, [', '.join(most), last]))} points of AUC over `quick`"
 
 def far_sentence():
     "How far the photographs go, with the committee of all levers that have their folds"
