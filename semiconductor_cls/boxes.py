@@ -22,18 +22,23 @@ from .base.table import COLUMN_WORDS, label_words, plain_word
 from .base.image import FORMATS, IMAGE_EXTS
 from .base.issues import *
 from .base.parts import own_kind
+from .base.table import _meanings
 
 # %% ../nbs/12_boxes.ipynb #1f451b38
 XY = ['x_1','y_1','x_2','y_2'] # Left, top, right, bottom, in pixels
-BOX_COLS = ['file','line','id','defect_type',*XY,'unit','of'] # Of a box file of another tool
+_CSV_COLS = ['file','line','id','defect_type',*XY] # Of a box file
+BOX_COLS = [*_CSV_COLS,'unit','of'] # Of a box file of another tool
 _CORNERS = [o.split() for o in (
     'x1 y1 x2 y2', 'x0 y0 x1 y1', 'xmin ymin xmax ymax', 'minx miny maxx maxy', 'left top right bottom',
     'xtl ytl xbr ybr')] # Names of the four corners in tables, without signs
 
+def _signless(name): return re.sub(r'[\W_]', '', str(name).casefold())
+
 def plain_column(name)->str:
     "The name of a column without case, signs and the word 'box' in front"
-    return re.sub(r'^(bbox|box|boundingbox)(?=.)', '', re.sub(r'[\W_]', '', str(name).casefold()))
+    return re.sub(r'^(bbox|box|boundingbox)(?=.)', '', _signless(name))
 
+# %% ../nbs/12_boxes.ipynb #00667e9b
 def _have(columns, names): # The columns of these names, in their order; `None` where one is missing
     plain = {}
     for col in columns: plain.setdefault(plain_column(col), col)
@@ -44,21 +49,27 @@ def corner_columns(
     src='' # The file, for the message
 )->list|None: # Those that hold left, top, right and bottom
     "The corners of a box, under the names that people give them; two sets of them are refused"
-    found = [o for o in (_have(columns, names) for names in _CORNERS) if o]
-    if len(found)>1: raise UserError(f"{src}: columns '{found[0][0]}' and '{found[1][0]}' may both be the left edge "
-                                     'of a box; rename one')
-    return found[0] if found else None
+    sets = [_have(columns, names) for names in _CORNERS]
+    found = [corners for corners in sets if corners]
+    if not found: return None
+    if len(found)==1: return found[0]
+    raise UserError(f"{src}: columns '{found[0][0]}' and '{found[1][0]}' may both be the left edge of a box; "
+                    'rename one')
 
 # %% ../nbs/12_boxes.ipynb #7931d2bd
 _FILES = {'id'} | {plain_column(o) for o in COLUMN_WORDS['path'].split('/')} # What a box file calls its image
 
-def _box_head(head): # The names of a box file's columns as ours; `None` where they are no box file's
-    head = [o.strip() for o in head]
+def _box_head(head):
+    "The names of a box file's columns as ours; `None` where they are no box file's"
+    head = [col.strip() for col in head]
     if len(head)==7 and head[2]=='rectangle': return ['id','class','shape',*XY]
-    corners,names = corner_columns(head),[o for o in head if plain_column(o) in _FILES]
+    corners = corner_columns(head)
+    names = [col for col in head if plain_column(col) in _FILES]
     if not corners or not names: return None
-    ours = dict(zip(corners, XY)) | {('id' if 'id' in names else names[0]):'id'}
-    return [ours.get(o, o) for o in head]
+    ours = dict(zip(corners, XY))
+    image = 'id' if 'id' in names else names[0]
+    ours[image] = 'id'
+    return [ours.get(col, col) for col in head]
 
 # %% ../nbs/12_boxes.ipynb #9726c2e2
 def _first_row(path):
@@ -83,37 +94,58 @@ def _rows(path):
             return [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
     except (OSError, csv.Error) as error: raise UserError(f'{path}: not readable as CSV ({error})') from None
 
+# %% ../nbs/12_boxes.ipynb #c27030cd
 def _stem(name):
     "A name without an image's extension, and only that: 'lot.5' stays"
     base,ext = os.path.splitext(name)
     return base if ext.lower() in IMAGE_EXTS else name
 
+def _type_of(cells, path):
+    "The defect type: the class, or the name of the box file where the class is a number"
+    if (cells.get('class') or '').isdigit(): return Path(path).stem
+    said = [cells[col] for col in ('class','defect_type','label') if cells.get(col)]
+    if not said: return None
+    says_no_type = plain_word(said[0]) in label_words() # but good or defect
+    return cells.get('defect_type') if says_no_type else said[0]
+
 def _box_row(cells, path, line):
     "One row of a box file, with its file and line, the image's `id` and the defect type"
-    kind = next((cells[o] for o in ('class','defect_type','label') if cells.get(o)), None)
-    if kind and plain_word(kind) in label_words(): kind = cells.get('defect_type') # says good or defect, and no type
-    if (cells.get('class') or '').isdigit(): kind = Path(path).stem
-    return {**cells, 'file':str(path), 'line':line, 'id':cells.get('id') or '', 'defect_type':kind}
+    name = cells.get('id') or ''
+    return dict(cells, file=str(path), line=line, id=name, defect_type=_type_of(cells, path))
 
 # %% ../nbs/12_boxes.ipynb #c0010
+def _check_head(rows, path):
+    "Our names for the columns of a box file; another file is refused"
+    head = _box_head(rows[0][1]) if rows else None
+    if head is not None: return head
+    corners = ','.join(XY)
+    raise UserError(f"{path}: not a box file ('id,{corners}' with a header, or "
+                    f"'id,class,rectangle,{corners}' without)")
+
 def read_boxes(
     path # A box file, with a header or without
 )->pd.DataFrame: # Columns `file, line, id, defect_type`, and four corners as text
     "The rows of a box file as they stand, nothing checked yet"
-    rows,corners = _rows(path),','.join(XY)
-    head = _box_head(rows[0][1]) if rows else None
-    if head is None:
-        raise UserError(f"{path}: not a box file ('id,{corners}' with a header, or "
-                        f"'id,class,rectangle,{corners}' without)")
-    if rows[0][1][2:3]!=['rectangle']: rows = rows[1:]
-    rows = [(line,dict(zip(head, row))) for line,row in rows if any(row)]
-    boxes = [_box_row(cells, path, line) for line,cells in rows if any(cells.get(o) for o in XY)] # else it has none
-    return pd.DataFrame(boxes, columns=['file','line','id','defect_type',*XY], dtype=object)
+    rows = _rows(path)
+    head = _check_head(rows, path)
+    has_header = rows[0][1][2:3]!=['rectangle']
+    if has_header: rows = rows[1:]
+    boxes = []
+    for line,row in rows:
+        cells = dict(zip(head, row))
+        has_box = any(cells.get(col) for col in XY)
+        if has_box: boxes.append(_box_row(cells, path, line))
+    return pd.DataFrame(boxes, columns=_CSV_COLS, dtype=object)
 
 # %% ../nbs/12_boxes.ipynb #3bd0f245
+_MEANINGS = _meanings(COLUMN_WORDS)
 _OF_TABLES = {'split','group','lot','mask'} # Columns that are read in a table of labels only
 
 _OF_TRUTH = {'true_label','design','contrast'} # What `synth` has planted, which no training may see
+
+def _box_like(head): # Columns that look like boxes, in a file whose boxes cannot be told
+    some = _missing_one(head) or _sized(head)[0]
+    return some + [col for col in head if plain_column(col) in _IN_ONE]
 
 def columns_not_read(
     path # A CSV beside pictures
@@ -121,14 +153,14 @@ def columns_not_read(
     "Which columns of a CSV look as if they told something about pictures, and are not read beside folders"
     head = _first_row(path)
     if _OF_TRUTH <= set(head): return ''
-    meant = {alias:name for name,text in COLUMN_WORDS.items() for alias in map(plain_word, text.split('/'))}
-    ours = {col:meant.get(plain_word(col), plain_word(col)) for col in head}
-    if _box_head(head) is not None: lost = [col for col,name in ours.items() if name in _OF_TABLES]
-    elif any(plain_column(o) in _FILES for o in head):
-        boxes = _missing_one(head) or next((o for o in (_have(head, o.split()) for o in _SIZED) if o), [])
-        boxes += [o for o in head if plain_column(o) in _IN_ONE or re.sub(r'[\W_]', '', o.casefold()) in _IN_ONE]
-        lost = boxes + [col for col,name in ours.items() if name in _OF_TABLES | {'label','defect_type'}]
-    else: lost = corner_columns(head) or []
+    is_boxes = _box_head(head) is not None
+    names_images = any(plain_column(col) in _FILES for col in head)
+    if not is_boxes and not names_images: return ', '.join(corner_columns(head) or [])
+    lost = [] if is_boxes else _box_like(head)
+    unread = _OF_TABLES if is_boxes else _OF_TABLES | {'label','defect_type'}
+    for col in head:
+        word = plain_word(col)
+        if _MEANINGS.get(word, word) in unread: lost.append(col)
     return ', '.join(dict.fromkeys(lost))
 
 # %% ../nbs/12_boxes.ipynb #d122487e
@@ -148,16 +180,18 @@ def _local(name):
 
 def _row(path, name, kind, corners, unit, of=None, line=''):
     "A row of a foreign box file"
-    of = tuple(round(float(v)) for v in of) if of and all(of) else None
-    return dict(file=str(path), line=line, id=_local(name), defect_type=kind or None, **dict(zip(XY, corners)),
-                unit=unit, of=of)
+    is_told = of and all(of)
+    size = tuple(round(float(side)) for side in of) if is_told else None
+    box = dict(zip(XY, corners))
+    return dict(box, file=str(path), line=line, id=_local(name), defect_type=kind or None, unit=unit, of=size)
 
 def _around(points): # The corners around (x, y) points
     x,y = zip(*points)
     return min(x),min(y),max(x),max(y)
 
 # %% ../nbs/12_boxes.ipynb #00f3d9d3
-def _corners_of(shape): # A circle is its centre and a point of its edge
+def _corners_of(shape):
+    "A circle is its centre and a point of its edge"
     if shape.get('shape_type')!='circle': return _around(shape['points'])
     (x,y),edge = shape['points']
     r = math.dist((x,y), edge)
@@ -165,63 +199,108 @@ def _corners_of(shape): # A circle is its centre and a point of its edge
 
 # %% ../nbs/12_boxes.ipynb #6189f79b
 def _coco(d, path):
-    names = {o['id']:o for o in d['images']}
-    kinds = {o['id']:o['name'] for o in d.get('categories', [])}
-    for i,o in enumerate(d['annotations'], 1):
-        image,(x,y,w,h) = names.get(o['image_id'], {}),o['bbox']
-        yield _row(path, image.get('file_name', f"image_id {o['image_id']}"), kinds.get(o.get('category_id')),
-                   (x,y,x+w,y+h), 'edges', (image.get('width'),image.get('height')), f'annotation {i}')
-
-def _label_studio(d, path):
-    for n,task in enumerate(d, 1):
-        name = task.get('image') or next(iter(task.get('data', {}).values()))
-        drawn = [o for a in task.get('annotations') or [] for o in a.get('result', [])]
-        for o in drawn or task.get('label') or []:
-            value = o.get('value', o)
-            if 'width' not in value: continue
-            x,y,w,h = (value[k]/100 for k in ('x','y','width','height'))
-            corners = [f"rotated {value['rotation']}"]*4 if value.get('rotation') else (x,y,x+w,y+h)
-            kinds = value.get('rectanglelabels') or value.get('brushlabels') or [None]
-            yield _row(path, name, join_types(kinds), corners, 'share',
-                       (o.get('original_width'),o.get('original_height')), f'task {n}')
+    "A box is its left upper corner and its size, in edges between pixels"
+    images = {image['id']:image for image in d['images']}
+    kinds = {kind['id']:kind['name'] for kind in d.get('categories', [])}
+    for n,drawn in enumerate(d['annotations'], 1):
+        key = drawn['image_id']
+        image = images.get(key, {})
+        x,y,w,h = drawn['bbox']
+        corners = x,y,x+w,y+h
+        name = image.get('file_name', f'image_id {key}')
+        kind = kinds.get(drawn.get('category_id'))
+        size = image.get('width'),image.get('height')
+        yield _row(path, name, kind, corners, 'edges', size, f'annotation {n}')
 
 def _labelme(d, path):
-    for n,o in enumerate(d['shapes'], 1):
-        yield _row(path, d['imagePath'], o['label'], _corners_of(o), 'edges',
-                   (d.get('imageWidth'),d.get('imageHeight')), f'shape {n}')
+    "A file tells the shapes of one picture"
+    size = d.get('imageWidth'),d.get('imageHeight')
+    for n,shape in enumerate(d['shapes'], 1):
+        corners = _corners_of(shape)
+        yield _row(path, d['imagePath'], shape['label'], corners, 'edges', size, f'shape {n}')
+
+# %% ../nbs/12_boxes.ipynb #5b409592
+def _results(task): # All that people said of a picture
+    annotations = task.get('annotations') or []
+    return [result for one in annotations for result in one.get('result', [])]
+
+def _percent_corners(value): # In shares of the picture
+    x,y,w,h = (value[name]/100 for name in ('x','y','width','height'))
+    turned = value.get('rotation')
+    return [f'rotated {turned}']*4 if turned else (x,y,x+w,y+h)
+
+def _label_studio(d, path):
+    "What was drawn stands in the results of each annotation; in the small JSON and the CSV, in the label"
+    for n,task in enumerate(d, 1):
+        name = task.get('image') or next(iter(task.get('data', {}).values()))
+        for drawn in _results(task) or task.get('label') or []:
+            value = drawn.get('value', drawn)
+            if 'width' not in value: continue
+            corners = _percent_corners(value)
+            kinds = value.get('rectanglelabels') or value.get('brushlabels') or [None]
+            size = drawn.get('original_width'),drawn.get('original_height')
+            yield _row(path, name, join_types(kinds), corners, 'share', size, f'task {n}')
 
 # %% ../nbs/12_boxes.ipynb #50b909c1
+def _bndbox(drawn):
+    "The corners of an object; one that is missing is no number"
+    told = [drawn.findtext(f'bndbox/{edge}') for edge in ('xmin','ymin','xmax','ymax')]
+    return [float(edge or 'nan') for edge in told]
+
 def _voc(root, path):
+    "The picture may lie beside the file; a box that ends on the picture's last edge ends on its last pixel"
     name = root.findtext('filename') or Path(path).stem
     beside = Path(path).parent/name
-    w,h = (int(root.findtext(f'size/{o}') or 0) for o in ('width','height'))
-    for n,o in enumerate(root.iter('object'), 1):
-        x1,y1,x2,y2 = (float(o.findtext(f'bndbox/{k}') or 'nan') for k in ('xmin','ymin','xmax','ymax'))
-        corners = x1,y1,min(x2, w-1 if w else x2),min(y2, h-1 if h else y2)
-        row = _row(path, name, o.findtext('name'), corners, 'pixels', (w,h), f'object {n}')
-        yield row | (dict(id=str(beside)) if beside.is_file() else {})
+    w,h = (int(root.findtext(f'size/{side}') or 0) for side in ('width','height'))
+    for n,drawn in enumerate(root.iter('object'), 1):
+        left,top,right,bottom = _bndbox(drawn)
+        if w: right = min(right, w-1)
+        if h: bottom = min(bottom, h-1)
+        box = left,top,right,bottom
+        row = _row(path, name, drawn.findtext('name'), box, 'pixels', (w,h), f'object {n}')
+        if beside.is_file(): row['id'] = str(beside)
+        yield row
+
+# %% ../nbs/12_boxes.ipynb #51b0d2f9
+def _points(text): # 'x,y;x,y' as pairs of numbers
+    return [[float(v) for v in pair.split(',')] for pair in text.split(';') if pair]
+
+def _cvat_corners(drawn):
+    "Of a box, or around an outline; any other shape is named four times"
+    points = _points(drawn.get('points', ''))
+    if drawn.tag=='box': return [float(drawn.get(edge)) for edge in ('xtl','ytl','xbr','ybr')]
+    if drawn.tag in ('polygon','polyline') and points: return _around(points)
+    return [f'{drawn.tag} is no box']*4
 
 def _cvat(root, path):
+    "An image holds its shapes; a tag says something of the whole picture, and is no shape"
     if root.find('track') is not None: raise UserError(f'{path}: tracks of a video by CVAT; export "CVAT for images"')
     for image in root.iter('image'):
-        of = image.get('width'),image.get('height')
-        for o in image:
-            corners = [float(o.get(k)) for k in ('xtl','ytl','xbr','ybr')] if o.tag=='box' else [f'{o.tag} is no box']*4
-            points = [[float(v) for v in p.split(',')] for p in o.get('points', '').split(';') if p]
-            if o.tag in ('polygon','polyline') and points: corners = _around(points)
-            if o.tag=='tag': continue
-            yield _row(path, image.get('name'), o.get('label'), corners, 'edges', of, f"image {image.get('id')}")
+        size = image.get('width'),image.get('height')
+        where = f"image {image.get('id')}"
+        for drawn in image:
+            corners = _cvat_corners(drawn)
+            if drawn.tag=='tag': continue
+            yield _row(path, image.get('name'), drawn.get('label'), corners, 'edges', size, where)
 
 # %% ../nbs/12_boxes.ipynb #d24efbc0
+def _yolo_corners(numbers):
+    "Around an outline, or of a middle and a size"
+    if len(numbers)>=6: return _around(zip(numbers[::2], numbers[1::2]))
+    x,y,w,h = numbers[:4]
+    left,top = x-w/2,y-h/2
+    right,bottom = x+w/2,y+h/2
+    return left,top,right,bottom
+
 def _yolo(text, path):
-    folder = '' if path.parent.name=='labels' else f'{path.parent.name}/'
+    "The picture is called as the file; its folder tells it from others, but where that is `labels`"
+    folder = path.parent.name
+    name = path.stem if folder=='labels' else f'{folder}/{path.stem}'
     for n,line in enumerate(text.splitlines(), 1):
         if not line.strip(): continue
         kind,*numbers = line.split()
-        numbers = [float(o) for o in numbers]
-        if len(numbers)<6: x,y,w,h = numbers[:4]
-        corners = (x-w/2,y-h/2,x+w/2,y+h/2) if len(numbers)<6 else _around(list(zip(numbers[::2], numbers[1::2])))
-        yield _row(path, folder+path.stem, f'class {kind}', corners, 'share', None, n)
+        corners = _yolo_corners([float(o) for o in numbers])
+        yield _row(path, name, f'class {kind}', corners, 'share', None, n)
 
 # %% ../nbs/12_boxes.ipynb #4e1ae8ca
 class _Unread(Exception):
@@ -230,12 +309,14 @@ class _Unread(Exception):
 _DRAWN = set('''annotation annotations bbox bboxes bndbox boxes categories coordinates object objects polygon polygons
     region regions segmentation segments shape shapes'''.split()) # Names that tools give to what was drawn
 
-def _names_in(d): # Of a JSON: its own names, and those of the first thing in it
+def _names_in(d):
+    "Of a JSON: its own names, and those of the first thing in it"
     if isinstance(d, list): d = {'':d[0]} if d else {}
     if not isinstance(d, dict): return set()
     first = next(iter(d.values()), None)
-    inner = first[0] if isinstance(first, list) and first else first
-    return {str(o).lower() for o in [*d, *(inner if isinstance(inner, dict) else ())]}
+    if isinstance(first, list) and first: first = first[0]
+    inner = first if isinstance(first, dict) else {}
+    return {str(name).lower() for name in [*d, *inner]}
 
 def _check_drawn(names, what): # Of no known tool
     found = sorted(_DRAWN & set(names))
@@ -245,37 +326,50 @@ def _check_drawn(names, what): # Of no known tool
 _NUMBER = r'[-+]?[\d.]+(?:[eE][-+]?\d+)?'
 _YOLO_LINE = re.compile(rf'\d+(?:[ \t]+{_NUMBER})'+'{4,}\s*')
 
-def _is_yolo(line): # A box, or a polygon in shares of the picture
-    numbers = line.split()[1:] if _YOLO_LINE.fullmatch(line) else []
-    try: return len(numbers) in (4,5) or len(numbers)>5 and len(numbers)%2==0 and all(0<=float(o)<=1 for o in numbers)
+def _is_yolo(line):
+    "A box, or a polygon in shares of the picture"
+    if not _YOLO_LINE.fullmatch(line): return False
+    numbers = line.split()[1:] # four at least
+    if len(numbers)<6: return True
+    try: in_picture = all(0<=float(o)<=1 for o in numbers)
     except ValueError: return False # 1.2.3
+    return in_picture and len(numbers)%2==0
 
 def _looks_drawn(line): # Four numbers or more, and few words
-    cells = [o for o in re.split(r'[\s,;]+', line) if o]
-    n = sum(re.fullmatch(_NUMBER, o) is not None for o in cells)
-    return n>=4 and len(cells)-n<=3
+    cells = [cell for cell in re.split(r'[\s,;]+', line) if cell]
+    numbers = [cell for cell in cells if re.fullmatch(_NUMBER, cell)]
+    return len(numbers)>=4 and len(cells)-len(numbers)<=3
 
 def _text_tool(text):
     "YOLO's reader, if all lines are its; a reason if only some are"
-    lines = [(n,o) for n,o in enumerate(text.splitlines(), 1) if o.strip()]
-    odd = [(n,o) for n,o in lines if not _is_yolo(o)]
+    lines = [(n,line) for n,line in enumerate(text.splitlines(), 1) if line.strip()]
+    odd = [(n,line) for n,line in lines if not _is_yolo(line)]
     if lines and not odd: return _yolo,text
-    if not any(_is_yolo(o) or _looks_drawn(o) for _,o in lines): return None
-    raise _Unread(f"numbers as of boxes, but line {odd[0][0]} is none of YOLO's: '{odd[0][1][:40]}'")
+    like_boxes = [n for n,line in lines if _is_yolo(line) or _looks_drawn(line)]
+    if not like_boxes: return None
+    n,line = odd[0]
+    raise _Unread(f"numbers as of boxes, but line {n} is none of YOLO's: '{line[:40]}'")
 
 # %% ../nbs/12_boxes.ipynb #7b7bba47
 def _xml_tool(text, path):
-    if '<!' in text.replace('<!--', ''): raise UserError(f'{path}: XML with definitions (DOCTYPE); not read')
+    "Pascal VOC's reader or CVAT's, by the outermost name"
+    has_definitions = '<!' in text.replace('<!--', '')
+    if has_definitions: raise UserError(f'{path}: XML with definitions (DOCTYPE); not read')
     root = ElementTree.fromstring(text)
     reader = dict(annotation=_voc, annotations=_cvat).get(root.tag)
-    if not reader: _check_drawn((o.tag.lower() for o in root.iter()), 'XML')
-    return reader and (reader,root)
+    if reader: return reader,root
+    _check_drawn((node.tag.lower() for node in root.iter()), 'XML')
 
-def _is_tasks(d): # Of Label Studio, whose annotations have results; other tools write lists of images too
-    is_list = isinstance(d, list) and d and isinstance(d[0], dict) and {'data','image'} & set(d[0])
-    return is_list and not any('coordinates' in a for task in d for a in task.get('annotations') or [])
+def _is_tasks(d):
+    "Of Label Studio, whose annotations have results; other tools write lists of images too"
+    is_list = isinstance(d, list) and d and isinstance(d[0], dict)
+    if not is_list: return False
+    if d[0].keys().isdisjoint(('data','image')): return False
+    annotations = (one for task in d for one in task.get('annotations') or [])
+    return not any('coordinates' in one for one in annotations)
 
 def _json_tool(d, path):
+    "The reader of a JSON, by the names that only its tool writes together"
     names = set(d) if isinstance(d, dict) else set()
     if '_via_img_metadata' in names: raise UserError(f'{path}: of the VGG Image Annotator; export as COCO')
     if _is_tasks(d): return _label_studio,d
@@ -287,8 +381,10 @@ def _json_tool(d, path):
 def _tool_of(path):
     "Which reader takes a file, and what it reads; `None` for a file that holds no boxes"
     text = path.read_bytes().decode('utf-8-sig', 'replace')
-    if path.suffix.lower()=='.txt': return _text_tool(text)
-    return _xml_tool(text, path) if path.suffix.lower()=='.xml' else _json_tool(json.loads(text), path)
+    ending = path.suffix.lower()
+    if ending=='.txt': return _text_tool(text)
+    if ending=='.xml': return _xml_tool(text, path)
+    return _json_tool(json.loads(text), path)
 
 # %% ../nbs/12_boxes.ipynb #636ba80b
 def read_annotation(
@@ -298,14 +394,16 @@ def read_annotation(
     path = Path(path)
     try:
         found = _tool_of(path)
-        rows = found and [*found[0](found[1], path)]
+        if not found: return None,''
+        reader,content = found
+        rows = list(reader(content, path))
     except UserError: raise
     except _Unread as why: return None,str(why)
     except ElementTree.ParseError as error: return None,f'not readable as XML ({error})'
     except json.JSONDecodeError as error: return None,f'not readable as JSON ({error})'
     except Exception as error: # A file of a tool that lacks what the tool writes
         raise UserError(f'{path}: boxes that cannot be read ({type(error).__name__}: {error})') from None
-    return None if rows is None else pd.DataFrame(rows, columns=BOX_COLS, dtype=object), ''
+    return pd.DataFrame(rows, columns=BOX_COLS, dtype=object),''
 
 def read_tool(
     path # A file of another tool
@@ -327,8 +425,9 @@ def image_frame(path)->tuple: # (width, height) as shown, or None where the head
         if not os.path.isfile(path): return None,1
         with Image.open(path, formats=FORMATS) as im:
             turn = _orientation(im)
-            return im.size[::-1] if turn in _TURNED else im.size, turn
+            size = im.size[::-1] if turn in _TURNED else im.size
     except Exception: return None,1 # Pillow raises many kinds on a broken header; the pass that decodes says why
+    return size,turn
 
 def image_size(path)->tuple|None: # (width, height), or None where the header cannot be read
     "Size of an image as it is shown, from its header alone"
@@ -356,12 +455,12 @@ def check_box(
     "A box inside its image, and what was wrong with it"
     try:
         exact = [float(v) for v in corners]
-        left,top,right,bottom = (round(v) for v in exact)
+        box = left,top,right,bottom = tuple(round(v) for v in exact)
     except (TypeError, ValueError, OverflowError): return None,'box_not_numbers'
-    if 0<=min(exact)<=max(exact)<=1 and any(v%1 for v in exact): return None,'box_not_pixels'
+    is_within_one = 0<=min(exact)<=max(exact)<=1
+    if is_within_one and any(v%1 for v in exact): return None,'box_not_pixels'
     if right<left or bottom<top: return None,'box_inverted'
     width,height = size or (right+1,bottom+1)
-    box = left,top,right,bottom
     left,top = max(left, 0),max(top, 0)
     right,bottom = min(right, width-1),min(bottom, height-1)
     if right<left or bottom<top: return None,'box_outside'
@@ -373,14 +472,20 @@ def _name_of(name): # As boxes and files are compared
     text = unicodedata.normalize('NFC', str(name)).replace('\\', '/')
     return text.removeprefix('./').strip('/')
 
+def _last(name): return _stem(name.split('/')[-1]) # without folders and ending
+
 def _ends(df, by_path):
     "What may be called by each name without folder → their row numbers, whole paths and ids"
     rows = {}
     for i,(path,key,split,label) in enumerate(zip(df.path, df.id, df.split, df.label)):
-        if split=='test' and label is None and not by_path: continue
+        is_judged = split=='test' and label is None
+        if is_judged and not by_path: continue
         path,key = _name_of(path),_name_of(key)
-        for last in {_stem(o.split('/')[-1]) for o in (path,key)}: rows.setdefault(last, []).append((i, path, key))
+        for last in {_last(path), _last(key)}: rows.setdefault(last, []).append((i, path, key))
     return rows
+
+# %% ../nbs/12_boxes.ipynb #95bc601c
+def _ends_so(path, name): return f'/{path}'.endswith(f'/{name}') # in whole pieces
 
 def images_called(
     name:str, # What a box calls its image
@@ -388,15 +493,18 @@ def images_called(
 )->list: # Row numbers
     "The images that a name may mean: those whose path ends so, else those whose id it is"
     name = _name_of(name)
-    same = ends.get(_stem(name.split('/')[-1]), [])
+    same = ends.get(_last(name), [])
     whole = [i for i,path,_ in same if path==name]
-    exact = [i for i,path,_ in same if f'/{path}'.endswith(f'/{name}')]
-    any_ext = [i for i,path,_ in same if f'/{_stem(path)}'.endswith(f'/{_stem(name)}')]
-    return whole or exact or any_ext or [i for i,_,key in same if key==name]
+    exact = [i for i,path,_ in same if _ends_so(path, name)]
+    any_ext = [i for i,path,_ in same if _ends_so(_stem(path), _stem(name))]
+    by_id = [i for i,_,key in same if key==name]
+    return whole or exact or any_ext or by_id
 
 # %% ../nbs/12_boxes.ipynb #50c52eb1
+def _xy(row): return row.x_1,row.y_1,row.x_2,row.y_2
+
 def _row_issue(path, kind, box, more=''): # A finding about a row of a box file
-    corners = ','.join(str(v) for v in (box.x_1, box.y_1, box.x_2, box.y_2))
+    corners = ','.join(map(str, _xy(box)))
     return issue(path, kind, box.file, f'line {box.line}: {corners}{more}')
 
 # %% ../nbs/12_boxes.ipynb #041cade7
@@ -406,17 +514,19 @@ def _frames(paths, numbers):
     frames = parallel_map(lambda i: image_frame(paths.iat[i]), numbers, desc='Reading sizes')
     return dict(zip(numbers, frames))
 
+def _inclusive(edges): # The first and the last pixel between edges, one at least
+    left,top,right,bottom = map(round, edges)
+    return left,top,max(right-1, left),max(bottom-1, top)
+
 def _pixels(row, size, turn):
     "Corners of a row in the picture as it is shown; a kind of finding where they belong to another picture"
-    corners = row.x_1,row.y_1,row.x_2,row.y_2
+    corners = _xy(row)
     of = getattr(row, 'of', None) or size
-    if row.unit=='share' and of:
-        corners = [v*side for v,side in zip(corners, (*of,*of))]
-    if row.unit in ('share','edges'):
-        left,top,right,bottom = corners
-        corners = round(left), round(top), max(round(right)-1, round(left)), max(round(bottom)-1, round(top))
+    if row.unit=='share' and of: corners = [share*side for share,side in zip(corners, (*of,*of))]
+    if row.unit in ('share','edges'): corners = _inclusive(corners)
     if not size or tuple(of)==size: return corners,None
-    if turn in _TURNED and tuple(of)==size[::-1]: return turn_box(corners, size, turn),None
+    as_stored = size[::-1] if turn in _TURNED else size
+    if tuple(of)==as_stored: return turn_box(corners, size, turn),None
     return corners,'box_other_size'
 
 # %% ../nbs/12_boxes.ipynb #81267b2f
@@ -424,7 +534,12 @@ def _place(row, size, turn):
     "The box of a row inside its image, and the kind of finding"
     try: corners,kind = _pixels(row, size, turn)
     except (TypeError, ValueError, OverflowError): return None,'box_not_numbers'
-    return (None,kind) if kind else check_box(corners, size)
+    if kind: return None,kind
+    return check_box(corners, size)
+
+def _name_issue(row, n): # Where a name means none, or several
+    if n==0: return _row_issue(row.id, 'box_unknown_id', row)
+    return _row_issue(row.id, 'box_name_shared', row, f'; {n} files have this name')
 
 # %% ../nbs/12_boxes.ipynb #c0022
 def attach_boxes(
@@ -433,18 +548,20 @@ def attach_boxes(
     by_path:bool=False # Whether their `id` is the whole path, which is never ambiguous, instead of the name
 )->pd.DataFrame: # A table with `boxes` and `defect_type`, and a finding for every row that does not fit
     "Put checked boxes onto the images they name"
-    df,issues = df.copy(),[]
+    df = df.copy()
     if 'unit' not in boxes: boxes = boxes.assign(unit='pixels')
     ends = _ends(df, by_path)
-    called = {key: images_called(key, ends) for key in boxes.id.unique()}
-    meant = {key: same[0] if len(same)==1 else None for key,same in called.items()}
-    frames = _frames(df.path, [i for i in meant.values() if i is not None])
-    found,types = [list(o) for o in df.boxes],df.defect_type.tolist()
+    called = {name: images_called(name, ends) for name in boxes.id.unique()}
+    frames = _frames(df.path, [same[0] for same in called.values() if len(same)==1])
+    found = [list(own) for own in df.boxes]
+    types = df.defect_type.tolist()
+    issues = []
     for row in boxes.itertuples(index=False):
-        i,n = meant[row.id],len(called[row.id])
-        if not n: issues.append(_row_issue(row.id, 'box_unknown_id', row))
-        if n>1: issues.append(_row_issue(row.id, 'box_name_shared', row, f'; {n} files have this name'))
-        if i is None: continue
+        same = called[row.id]
+        if len(same)!=1:
+            issues.append(_name_issue(row, len(same)))
+            continue
+        i = same[0]
         path = df.path.iat[i]
         box,kind = _place(row, *frames[i])
         if kind: issues.append(_row_issue(path, kind, row))
@@ -456,81 +573,125 @@ def attach_boxes(
     return add_issues(df, issues)
 
 # %% ../nbs/12_boxes.ipynb #d8048bd0
-def _from_corner(a): return [a[0], a[1], a[0]+a[2]-1, a[1]+a[3]-1]
-def _from_middle(a): return _from_corner([a[0]-a[2]/2, a[1]-a[3]/2, a[2], a[3]])
+def _from_corner(columns):
+    left,top,w,h = columns
+    return [left,top,left+w-1,top+h-1]
 
-_READINGS = dict(corners=lambda a: a, corner_and_size=_from_corner, middle_and_size=_from_middle)
-_SIZED = {names: readings.split() for names,readings in {
-    'left top width height':'corner_and_size', 'left top w h':'corner_and_size',
-    'xmin ymin width height':'corner_and_size', 'xmin ymin w h':'corner_and_size',
-    'x1 y1 width height':'corner_and_size', 'x1 y1 w h':'corner_and_size',
-    'xcenter ycenter width height':'middle_and_size', 'centerx centery width height':'middle_and_size',
-    'cx cy w h':'middle_and_size', 'cx cy width height':'middle_and_size',
-    'x y w h':'corner_and_size middle_and_size', 'x y width height':'corner_and_size middle_and_size'}.items()}
+def _from_middle(columns):
+    x,y,w,h = columns
+    return _from_corner([x-w/2,y-h/2,w,h])
+
+_READINGS = dict(corners=lambda columns: columns, corner_and_size=_from_corner, middle_and_size=_from_middle)
+
+# %% ../nbs/12_boxes.ipynb #9240f363
+_SIZED = { # Names of four columns → their readings
+    'left top width height':['corner_and_size'],
+    'left top w h':['corner_and_size'],
+    'xmin ymin width height':['corner_and_size'],
+    'xmin ymin w h':['corner_and_size'],
+    'x1 y1 width height':['corner_and_size'],
+    'x1 y1 w h':['corner_and_size'],
+    'xcenter ycenter width height':['middle_and_size'],
+    'centerx centery width height':['middle_and_size'],
+    'cx cy w h':['middle_and_size'],
+    'cx cy width height':['middle_and_size'],
+    'x y w h':['corner_and_size','middle_and_size'],
+    'x y width height':['corner_and_size','middle_and_size']}
 _IN_ONE = {'bbox','box','boundingbox'} # A column with four numbers in a cell
+
+def _sized(columns): # Those that hold a corner or a middle, and a size; their readings
+    for names,readings in _SIZED.items():
+        if found := _have(columns, names.split()): return found,readings
+    return [],[]
 
 # %% ../nbs/12_boxes.ipynb #0f296ef1
 def _four(cell): # The numbers of '[1, 2, 3, 4]' or '1 2 3 4'
-    found = re.split(r'[\s,;]+', cell.strip('[]() ')) if isinstance(cell, str) else []
+    if not isinstance(cell, str): return [None]*4
+    found = re.split(r'[\s,;]+', cell.strip('[]() '))
     return found if len(found)==4 else [None]*4
 
+_NO_BOX = ['','[]','{}','none','nan','null','-','0'] # What a cell says where there is no box
+
 def _has_none(cells): # Whether cells say that there is no box
-    return cells.isna() | cells.astype(str).str.strip().str.lower().isin(['','[]','{}','none','nan','null','-','0'])
+    words = cells.astype(str).str.strip().str.lower()
+    return cells.isna() | words.isin(_NO_BOX)
 
 def _box_columns(raw, names):
     "The columns that hold boxes, four cells a row, and what these may mean"
     corners = corner_columns(names, 'table')
-    if corners: return corners, raw[[names[o] for o in corners]], ['corners']
-    for words,readings in _SIZED.items():
-        if cols := _have(names, words.split()): return cols, raw[[names[o] for o in cols]], readings
-    for col in [o for o in names if re.sub(r'[\W_]', '', str(o).casefold()) in _IN_ONE]:
-        cells = pd.DataFrame([_four(o) for o in raw[names[col]]], raw.index)
+    four,readings = (corners,['corners']) if corners else _sized(names)
+    if four: return four, raw[[names[col] for col in four]], readings
+    for col in names:
+        if _signless(col) not in _IN_ONE: continue
+        column = raw[names[col]]
+        cells = pd.DataFrame([_four(cell) for cell in column], raw.index)
         if cells.notna().any(axis=None): return [col],cells,['corners','corner_and_size']
-        if not _has_none(raw[names[col]]).all(): return [col],None,[]
+        if not _has_none(column).all(): return [col],None,[]
     return None
 
 # %% ../nbs/12_boxes.ipynb #309f9ca2
 def _as_corners(four, reading): # Corners (n, 4) in pixels, inclusive
     return np.stack(_READINGS[reading](four.to_numpy(float).T), 1)
 
-def _all_fit(corners, sizes): # Whether each box lies in its picture, half a pixel more or less
+def _all_fit(corners, sizes):
+    "Whether each box lies in its picture, half a pixel more or less"
     left,top,right,bottom = corners.T
     w,h = sizes.T
-    lies = (left>=-.5) & (left<=right) & (right<=w-.5) & (top>=-.5) & (top<=bottom) & (bottom<=h-.5)
-    return bool(lies.all())
+    fits_across = (left>=-.5) & (left<=right) & (right<=w-.5)
+    fits_down = (top>=-.5) & (top<=bottom) & (bottom<=h-.5)
+    return bool((fits_across & fits_down).all())
 
-def _certain(four, readings, sizes): # The one reading that fits, else why there is none
-    fit = [o for o in readings if _all_fit(_as_corners(four, o), sizes)]
+def _certain(four, readings, sizes):
+    "The one reading that fits; else '' and why there is none"
+    fit = [reading for reading in readings if _all_fit(_as_corners(four, reading), sizes)]
     if len(fit)==1: return fit[0],''
-    words = ' or '.join(o.replace('_', ' ') for o in fit)
-    return None, f'{words}: both fit' if fit else 'no reading puts all of them into their pictures'
+    if not fit: return '','no reading puts all of them into their pictures'
+    words = ' or '.join(fit).replace('_', ' ')
+    return '',f'{words}: both fit'
 
 # %% ../nbs/12_boxes.ipynb #8ce28a3b
 _SAY_WHICH = 'call the columns x_1, y_1, x_2, y_2, or left, top, width, height'
 
-def _readable(raw, cells, used, readings): # How the cells are to be read; else '' and why not
-    four = cells.apply(pd.to_numeric, errors='coerce')
-    four = four[four.notna().all(axis=1) & (four!=0).any(axis=1)]
-    sizes = [image_frame(p)[0] for p in raw.path[four.index]]
-    known = [o is not None for o in sizes]
-    four,sizes = four[known],np.array([o for o in sizes if o]).reshape(-1, 2)
-    tells_size = plain_column(used[-1])=='height' and len(four) and (four.iloc[:,2:].to_numpy()==sizes).all()
-    if tells_size: return '','' # of the picture: no boxes at all
+def _with_sizes(four, paths):
+    "The boxes whose pictures have a size that can be read, and these sizes (n, 2)"
+    sizes = [image_size(p) for p in paths[four.index]]
+    is_known = [size is not None for size in sizes]
+    known = [size for size in sizes if size]
+    return four[is_known],np.array(known).reshape(-1, 2)
+
+def _readable(raw, four, used, readings):
+    "How the numbers are to be read; else '' and why not"
+    is_whole = four.notna().all(axis=1)
+    has_box = is_whole & (four!=0).any(axis=1)
+    four,sizes = _with_sizes(four[has_box], raw.path)
+    tells_size = plain_column(used[-1])=='height' and (four.iloc[:,2:].to_numpy()==sizes).all()
+    if tells_size and len(four): return '','' # of the picture: no boxes at all
     if len(readings)==1: return readings[0],''
     if not len(four): return '',f'no picture to try them on; {_SAY_WHICH}'
     reading,why = _certain(four, readings, sizes)
-    return reading or '', why and f'{why}; {_SAY_WHICH}'
+    if why: why = f'{why}; {_SAY_WHICH}'
+    return reading,why
 
-def _missing_one(names): # Three of the four corners
-    plain = {plain_column(o):o for o in names}
-    return next(([plain[o] for o in four if o in plain] for four in _CORNERS if len({*four} & set(plain))==3), [])
+def _missing_one(names):
+    "Three of the four corners"
+    plain = {plain_column(name):name for name in names}
+    for four in _CORNERS:
+        there = [plain[corner] for corner in four if corner in plain]
+        if len(there)==3: return there
+    return []
 
 # %% ../nbs/12_boxes.ipynb #be10f26c
-def _odd_cells(raw, col, cells, src): # A finding for each cell that holds something, and no four numbers
-    read = cells.notna().any(axis=1) if cells is not None else False
-    rows = raw[~(_has_none(raw[col]) | read)]
-    return [issue(p, 'box_not_numbers', src, f'line {n}: {str(cell)[:40]}')
-            for n,p,cell in zip(rows.index, rows.path, rows[col])]
+def _odd_cells(raw, col, cells, src):
+    "A finding for each cell that holds something, and no four numbers"
+    is_box = cells.notna().any(axis=1) if cells is not None else False
+    odd = raw[~(_has_none(raw[col]) | is_box)]
+    texts = [f'line {line}: {str(cell)[:40]}' for line,cell in odd[col].items()]
+    return [issue(path, 'box_not_numbers', src, text) for path,text in zip(odd.path, texts)]
+
+def _numbers(cells): # The cells and their numbers; empty where 0,0,0,0 or -1,-1,-1,-1 says that there is no box
+    four = cells.apply(pd.to_numeric, errors='coerce')
+    says_none = (four<=0).all(axis=1) & (four.nunique(axis=1)==1)
+    return cells.mask(says_none),four.mask(says_none)
 
 # %% ../nbs/12_boxes.ipynb #1d4d69e7
 def read_box_columns(
@@ -539,33 +700,39 @@ def read_box_columns(
     src # The file
 )->tuple: # The rows with corners `x_1, y_1, x_2, y_2` where there are boxes; findings
     "Boxes that stand in columns of a table, where it is certain how they are meant"
-    found,three = _box_columns(raw, names),_missing_one(names)
+    found = _box_columns(raw, names)
+    three = _missing_one(names)
     if not found and three: return raw,[issue(src, 'boxes_not_read', ', '.join(three), 'three corners of four')]
     if not found: return raw,[]
     used,cells,readings = found
     odd = [] if len(used)>1 else _odd_cells(raw, names[used[0]], cells, src)
     if cells is None: return raw,odd
-    four = cells.apply(pd.to_numeric, errors='coerce')
-    none = (four<=0).all(axis=1) & (four.nunique(axis=1)==1) # 0,0,0,0 and -1,-1,-1,-1
-    cells = cells.mask(none)
-    four = four.mask(none)
+    cells,four = _numbers(cells)
     is_share = four.max(axis=None)<=1 and (four%1>0).any(axis=None) # which `check_box` will say
-    reading,why = ('corners','') if is_share or readings==['corners'] else _readable(raw, cells, used, readings)
+    is_plain = is_share or readings==['corners']
+    reading,why = ('corners','') if is_plain else _readable(raw, four, used, readings)
     if why: return raw,[issue(src, 'boxes_not_read', ', '.join(used), why)]
     if not reading: return raw,[]
     if reading!='corners': cells = np.where(four.notna(), _as_corners(four, reading), cells)
-    raw = raw.drop(columns=[names[o] for o in used])
+    raw = raw.drop(columns=[names[col] for col in used])
     raw[XY] = np.asarray(cells, object)
     return raw,odd
 
 # %% ../nbs/12_boxes.ipynb #964a345f
-def _drawn_files(path): # Files beside pictures that may tell something about them, hidden ones not
+_ENDINGS = ('.csv','.tsv','.json','.xml','.txt')
+_INSPECTED = {'issues.csv','report.html'} # What an inspection writes
+
+def _drawn_files(path):
+    "Files beside pictures that may tell something about them, hidden ones not"
     files = []
     for parent,dirs,names in os.walk(path):
-        dirs[:] = sorted(o for o in dirs if not o.startswith(('.','@','_')))
-        if own_kind(names) or {'issues.csv','report.html'} <= set(names): continue
-        files += [Path(parent)/o for o in sorted(names) if o.lower().endswith(('.csv','.tsv','.json','.xml','.txt'))]
-    return [f for f in files if f.is_file() and not f.name.startswith('.')]
+        seen = [name for name in dirs if not name.startswith(('.','@','_'))]
+        dirs[:] = sorted(seen)
+        is_ours = own_kind(names) or _INSPECTED.issubset(names)
+        if is_ours: continue
+        told = [name for name in sorted(names) if name.lower().endswith(_ENDINGS)]
+        files += [Path(parent, name) for name in told if not name.startswith('.')]
+    return [f for f in files if f.is_file()]
 
 def _is_table(f): return f.suffix.lower() in ('.csv','.tsv')
 
@@ -574,38 +741,52 @@ def box_files(path)->list:
     return [f for f in _drawn_files(path) if not _is_table(f) or is_box_file(f)]
 
 # %% ../nbs/12_boxes.ipynb #f46dbff9
-def _without_read(df, files): # Without the files in the findings that call them left out
+def _fewer(detail, n):
+    "'3 left out' → '1 left out'; `None` where nothing is left"
+    number = re.match(r'[\d,]+', detail)
+    if not number: return detail
+    more = int(number[0].replace(',', ''))-n
+    return f'{more:,}{detail[number.end():]}' if more>0 else None
+
+def _without_read(df, files):
+    "Without the files in the findings that call them left out"
     read = Counter((str(f.parent), f"'*{f.suffix}'") for f in files)
-    def rest(path, kind, other, detail):
-        number = re.match(r'[\d,]+', detail) if kind=='not_an_image' else None
-        n = next((n for (place,ext),n in read.items() if place==path and ext in other+detail), 0)
-        if not number or not n: return path,kind,other,detail
-        more = int(number[0].replace(',', ''))-n
-        return (path,kind,other,f'{more:,}{detail[number.end():]}') if more>0 else None
-    df.attrs['issues'] = tuple(o for o in (rest(*o) for o in df.attrs.get('issues', ())) if o)
+    rest = []
+    for path,kind,other,detail in df.attrs.get('issues', ()):
+        what = other+detail
+        counts = [n for (folder,ending),n in read.items() if folder==path and ending in what]
+        if counts and kind=='not_an_image': detail = _fewer(detail, counts[0])
+        if detail is not None: rest.append((path, kind, other, detail))
+    df.attrs['issues'] = tuple(rest)
     return df
 
 # %% ../nbs/12_boxes.ipynb #02a17d79
 def _beside(boxes, f): # A picture that lies beside the file of its boxes is meant, whatever others are called
-    here = {name:str(f.parent/name) for name in boxes.id.unique() if name and '\0' not in name}
-    here = {name:path for name,path in here.items() if os.path.isfile(path)}
-    return boxes.assign(id=[here.get(o, o) for o in boxes.id])
+    paths = {name: str(f.parent/name) for name in boxes.id.unique()}
+    there = {name: path for name,path in paths.items() if os.path.isfile(path)}
+    return boxes.assign(id=[there.get(name, name) for name in boxes.id])
 
-def _boxes_in_files(files): # File → its boxes; findings about those that are not read
+def _boxes_in_files(files):
+    "File → its boxes; findings about those that are not read"
     found,issues = {},[]
     for f in files:
-        boxes,why = (read_boxes(f) if is_box_file(f) else None, '') if _is_table(f) else read_annotation(f)
-        lost = columns_not_read(f) if _is_table(f) else ''
+        boxes,why,lost = None,'',''
+        if not _is_table(f): boxes,why = read_annotation(f)
+        elif is_box_file(f): boxes = read_boxes(f)
+        if _is_table(f): lost = columns_not_read(f)
         if boxes is not None: found[f] = _beside(boxes, f)
         if why: issues.append(issue(f, 'annotation_unreadable', '', why))
         if lost: issues.append(issue(f, 'columns_not_read', lost, 'beside folders; give this file instead of them'))
     return found,issues
 
 # %% ../nbs/12_boxes.ipynb #95bd0c65
-def _with_boxes(df, path): # The table with the boxes of every box file in `path`
+def _with_boxes(df, path):
+    "The table with the boxes of every box file in `path`"
     found,issues = _boxes_in_files(_drawn_files(path))
-    one_by_one = [boxes for f,boxes in found.items() if _is_table(f)]
+    lists = [boxes for f,boxes in found.items() if _is_table(f)]
     of_tools = [boxes for f,boxes in found.items() if not _is_table(f)]
-    if of_tools: one_by_one.append(pd.concat(of_tools, ignore_index=True))
-    for boxes in one_by_one: df = attach_boxes(df, boxes)
-    return add_issues(_without_read(df, {*found, *(Path(o[0]) for o in issues)}), issues)
+    if of_tools: lists.append(pd.concat(of_tools, ignore_index=True))
+    for boxes in lists: df = attach_boxes(df, boxes)
+    told = {Path(one[0]) for one in issues}
+    df = _without_read(df, told.union(found))
+    return add_issues(df, issues)

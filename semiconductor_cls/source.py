@@ -27,7 +27,7 @@ from .base.parts import *
 from .boxes import *
 from .base.parts import _named_for
 from .base.table import _ASIDE, _CONTAINERS, _NOBODY_KNOWS, _TYPE_WORDS, _is_plain_type, _is_sure_type
-from .boxes import _label_studio, _local, _rows, _with_boxes
+from .boxes import _label_studio, _local, _results, _rows, _with_boxes
 
 # %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
@@ -46,8 +46,10 @@ def folder_words(
     for name in names:
         first,*more = plain_word(name).split(' ')
         if says[name] or first not in _OPENS or not more: continue
-        if known[first] in plain or any(known.get(o, known[first])!=known[first] or o in _TURNS for o in more): continue
-        says[name] = known[first]
+        meaning = known[first]
+        others = {known.get(word, meaning) for word in more}
+        is_certain = others=={meaning} and _TURNS.isdisjoint(more)
+        if is_certain and meaning not in plain: says[name] = meaning
     return says
 
 # %% ../nbs/13_source.ipynb #1f3168ec
@@ -66,17 +68,19 @@ def place_of(
     says:dict # From `folder_words`
 )->Place:
     "Read the path of a folder"
-    words = [says[o] for o in parts]
-    labels,sets = ([o for o in some if o in words] for some in (CLASSES, _SETS))
+    words = [says[name] for name in parts]
+    labels = [label for label in CLASSES if label in words]
+    sets = [split for split in _SETS if split in words]
     for found,what in ((labels,'class'),(sets,'set')):
         if len(found)<2: continue
         raise UserError(f"{'/'.join(parts)}: one of these folders says {found[0]}, the other {found[1]}; "
                         f'no {what} may lie inside the other')
     start = words.index(labels[0])+1 if labels else 0    # a lot above the classes is no type of defect
-    rest = [name for name,word in zip(parts, words) if not word and plain_word(name) not in _CONTAINERS]
-    aside = [name for name in rest if plain_word(name) in _ASIDE]
-    kinds = aside + [name for name in parts[start:] if name in rest]
-    return Place(*(next(iter(o), None) for o in (sets, labels, kinds)))
+    silent = [name for name in parts if not says[name] and plain_word(name) not in _CONTAINERS]
+    aside = [name for name in silent if plain_word(name) in _ASIDE]
+    below = [name for name in parts[start:] if name in silent]
+    firsts = (next(iter(names), None) for names in (sets, labels, aside+below))
+    return Place(*firsts)
 
 # %% ../nbs/13_source.ipynb #79053bcb
 def _is_number(name): return re.search(r'\d', name) and not _is_sure_type(name) # Of a lot, a day
@@ -86,29 +90,44 @@ def _is_type(place, has_defects):
 
 def _row_of(path, place, has_defects):
     "The row of a picture, or None where its folder is left out"
-    if plain_word(place.kind or '') in _ASIDE: return None
-    kind = None if place.label=='good' or _is_number(place.kind or '') else place.kind
-    label = place.label or ('defect' if _is_type(place, has_defects) else None)
-    if label is None and not (place.split=='test' and place.kind is None): return None
+    name = place.kind or ''
+    if plain_word(name) in _ASIDE: return None
+    label = place.label
+    if not label and _is_type(place, has_defects): label = 'defect'
+    is_judged = place.split=='test' and not name
+    if label is None and not is_judged: return None
+    has_no_type = place.label=='good' or _is_number(name)
+    kind = None if has_no_type else place.kind
     return dict(path=str(path), label=label, split=place.split or 'train', defect_type=kind)
 
 # %% ../nbs/13_source.ipynb #9709e74a
-def _left_out(left, top=''): # Folder → pictures in it, as findings; those in `top` lie beside the folders
-    why = 'says neither good nor defect'
+def _left_out(left, top=''):
+    "Folder → pictures in it, as findings; those in `top` lie beside the folders"
     beside = {(folder,'beside the folders'):n for folder,n in left.items() if folder==str(top)}
-    return left_out_issues(beside) + [issue(folder, 'folder_left_out', detail=f'{why}; {counted(n, "picture")}')
-                                      for folder,n in left.items() if folder!=str(top)]
+    found = left_out_issues(beside)
+    for folder,n in left.items():
+        if folder==str(top): continue
+        detail = f'says neither good nor defect; {counted(n, "picture")}'
+        found.append(issue(folder, 'folder_left_out', detail=detail))
+    return found
 
 # %% ../nbs/13_source.ipynb #5d9a787e
-def _levels(folders): # The path of a folder → names of the folders in it
+def _levels(folders):
+    "The path of a folder → names of the folders in it"
     inside = {}
     for parts in folders:
         for i,name in enumerate(parts): inside.setdefault(parts[:i], set()).add(name)
     return {above:sorted(names) for above,names in inside.items()}
 
-def _holding(folders, says): # Folders with a class below them
-    return {parts[:i] for parts in folders for i in range(1, len(parts)) if any(says[o] in CLASSES for o in parts[i:])}
+def _holding(folders, says):
+    "Folders with a class below them"
+    holding = set()
+    for parts in folders:
+        is_class = [says[name] in CLASSES for name in parts]
+        holding.update(parts[:i] for i in range(1, len(parts)) if any(is_class[i:]))
+    return holding
 
+# %% ../nbs/13_source.ipynb #383a13e1
 def _check_sets(
     top, # Where the folders lie
     folders, # Each as its names below `top`
@@ -118,40 +137,51 @@ def _check_sets(
     "Refuse a folder that lies where a set would, and has a name that is none of a set"
     holding = _holding(folders, says)
     for above,names in _levels(folders).items():
-        a_set,a_class = (next((o for o in names if says[o] in some), None) for some in (_SETS, CLASSES))
-        inner = in_class or any(says[o] in CLASSES for o in above)
+        a_set = next((name for name in names if says[name] in _SETS), None)
+        a_class = next((name for name in names if says[name] in CLASSES), None)
+        is_inner = in_class or any(says[name] in CLASSES for name in above)
         for name in names:
-            is_like = (*above,name) in holding and (a_set or a_class) or inner and a_set
-            if says[name] or plain_word(name) in _ASIDE or not is_like: continue
-            raise UserError(f"{Path(top, *above, name)}: lies beside '{a_set or a_class}' as a set does, and its name "
+            if says[name] or plain_word(name) in _ASIDE: continue
+            neighbour = a_set or a_class
+            is_like = neighbour if (*above,name) in holding else is_inner and a_set
+            if not is_like: continue
+            raise UserError(f"{Path(top, *above, name)}: lies beside '{neighbour}' as a set does, and its name "
                             'is none of train, valid, test; rename it, or move it elsewhere')
 
 # %% ../nbs/13_source.ipynb #2339d063
 def _beside_sets(parts, levels, says):
     "Whether the first name in a path that says nothing lies where only sets do"
-    i = next((i for i,o in enumerate(parts) if not says[o] and plain_word(o) not in _CONTAINERS), None)
-    words = {says[o] for o in levels.get(parts[:i], ())}
-    return i is not None and bool(words & {*_SETS}) and not words & {*CLASSES}
+    silent = [i for i,name in enumerate(parts) if not says[name] and plain_word(name) not in _CONTAINERS]
+    if not silent: return False
+    above = parts[:silent[0]]
+    words = {says[name] for name in levels.get(above, ())}
+    return not words.isdisjoint(_SETS) and words.isdisjoint(CLASSES)
 
 # %% ../nbs/13_source.ipynb #2123e6eb
 def _placed(path, images, good, defect, has_defects=False):
     "A row for each picture, by what the names of its folders say; how many are left out of which folder"
-    folders = {p:p.relative_to(path).parts for p in dict.fromkeys(o.parent for o in images)}
-    says = folder_words(sorted({name for parts in folders.values() for name in parts}), good, defect)
+    folders = {p:p.relative_to(path).parts for p in dict.fromkeys(image.parent for image in images)}
+    names = {name for parts in folders.values() for name in parts}
+    says = folder_words(sorted(names), good, defect)
     places = {p:place_of(parts, says) for p,parts in folders.items()}
     _check_sets(path, folders.values(), says)
     levels = _levels(folders.values())
     no_types = {p for p,parts in folders.items() if _beside_sets(parts, levels, says)}
     has_defects = has_defects or any(place.label=='defect' for place in places.values())
-    rows = {p:_row_of(p, places[p.parent], has_defects or p.parent in no_types) for p in images}
-    left = Counter(str(p.parent) for p,row in rows.items() if row is None)
-    return [row for row in rows.values() if row],left
+    rows,left = [],Counter()
+    for image in images:
+        folder = image.parent
+        row = _row_of(image, places[folder], has_defects or folder in no_types)
+        if row: rows.append(row)
+        else: left[str(folder)] += 1
+    return rows,left
 
 # %% ../nbs/13_source.ipynb #74bff23d
 def _read_tree(path, good, defect):
     "The table of a tree of folders, by what their names say"
     issues = []
-    rows,left = _placed(path, list_images(path, issues), good, defect)
+    images = list_images(path, issues)
+    rows,left = _placed(path, images, good, defect)
     return add_issues(make_table(rows), issues+_left_out(left, path))
 
 # %% ../nbs/13_source.ipynb #49e597cf
@@ -172,14 +202,21 @@ def _check_apart(path, good, defect):
 # %% ../nbs/13_source.ipynb #287febc4
 def _check_inside(df, tops):
     "Refuse a folder inside a class that is called like the other; other folders name sets, or the type of a defect"
-    folders = pd.Series([Path(p).parent for p in df.path], dtype=object)
-    inside = {p: p.relative_to(tops[label]).parts for p,label in zip(folders, df.label)}
-    says = folder_words({*CLASSES, *(name for parts in inside.values() for name in parts)})
-    places = {p: place_of((label, *inside[p]), says) for p,label in zip(folders, df.label)}
-    for label,top in tops.items(): _check_sets(top, {inside[p] for p in inside if places[p].label==label}, says, True)
-    kinds = [places[p].kind if label=='defect' else None for p,label in zip(folders, df.label)]
-    kinds = [None if _is_number(o or '') else o for o in kinds]
-    sets = [places[p].split or 'train' for p in folders]
+    folders = [Path(p).parent for p in df.path]
+    label_of = dict(zip(folders, df.label))
+    inside = {p: p.relative_to(tops[label]).parts for p,label in label_of.items()}
+    names = {name for parts in inside.values() for name in parts}
+    says = folder_words({*CLASSES, *names})
+    places = {p: place_of((label, *inside[p]), says) for p,label in label_of.items()}
+    for label,top in tops.items():
+        own = {inside[p] for p,place in places.items() if place.label==label}
+        _check_sets(top, own, says, in_class=True)
+    sets,kinds = [],[]
+    for p,label in zip(folders, df.label):
+        place = places[p]
+        has_type = label=='defect' and not _is_number(place.kind or '')
+        kinds.append(place.kind if has_type else None)
+        sets.append(place.split or 'train')
     return df.assign(split=pd.Series(sets, dtype=object), defect_type=pd.Series(kinds, dtype=object))
 
 # %% ../nbs/13_source.ipynb #e6acb806
@@ -187,40 +224,54 @@ def _sets_beside(path, good, defect, issues):
     "Names of the folders beside the two that are called like sets, their rows, and what is left out of them"
     if len(Path(good).parts)>1 or len(Path(defect).parts)>1: return [],[],{}
     known = split_words()
-    named = sorted(o.name for o in path.iterdir() if o.is_dir() and o.name not in (good,defect))
-    named = [o for o in named if known.get(plain_word(o)) in _SETS and not o.isdigit()]
-    rows,left = _placed(path, [p for o in named for p in list_images(path/o, issues)], good, defect, has_defects=True)
+    others = sorted(o.name for o in path.iterdir() if o.is_dir() and o.name not in (good,defect))
+    named = [name for name in others if known.get(plain_word(name)) in _SETS and not name.isdigit()]
+    images = []
+    for name in named: images += list_images(path/name, issues)
+    rows,left = _placed(path, images, good, defect, has_defects=True)
     return named,rows,left
 
 # %% ../nbs/13_source.ipynb #7cb59c52
 def _left_beside(path, tops, why):
     "Findings about pictures, files and folders beside the folders that are read"
-    tops = {os.path.normpath(o) for o in tops}
-    levels = {str(o) for top in tops for o in Path(top).parents if o.is_relative_to(os.path.normpath(path))}
+    path = os.path.normpath(path)
+    tops = {os.path.normpath(top) for top in tops}
+    levels = {str(above) for top in tops for above in Path(top).parents if above.is_relative_to(path)}
     left,found = {},[]
     for level in sorted(levels):
-        dirs,files = [],[]
-        for o in sorted(Path(level).iterdir()): (dirs if o.is_dir() else files).append(o.name)
+        there = sorted(Path(level).iterdir())
+        dirs = [o.name for o in there if o.is_dir()]
+        files = [o.name for o in there if o.name not in dirs]
         entered,pictures = sift(level, dirs, [] if own_kind(files) else files, left)
         if pictures: left[level,'beside the folders'] = len(pictures)
-        others = [o for o in (os.path.join(level, name) for name in entered) if not {o} & (tops|levels)]
-        others = [o for o in others if plain_word(Path(o).name) not in _ASIDE or list_images(o)]
-        found += [issue(o, 'folder_left_out', detail=why) for o in others]
+        for name in entered:
+            folder = os.path.join(level, name)
+            if folder in tops|levels: continue
+            is_told = plain_word(name) not in _ASIDE or list_images(folder)
+            if is_told: found.append(issue(folder, 'folder_left_out', detail=why))
     return left_out_issues(left)+found
 
 # %% ../nbs/13_source.ipynb #7e8e1a0d
+def _no_images(path):
+    "The refusal of a folder"
+    return UserError(f"{path}: no images ({' '.join(sorted(IMAGE_EXTS))})")
+
 def _named_folders(path, good, defect):
     "The table of the two folders that the user names; other folders are findings"
     _check_apart(path, good, defect)
+    tops = dict(good=path/good, defect=path/defect)
     df = _table_of(path, [('good','train',good), ('defect','train',defect)])
-    for label,name in (('good',good),('defect',defect)):
-        if label in set(df.label): continue
-        raise UserError(f"{path/name}: no images ({' '.join(sorted(IMAGE_EXTS))})")
-    df,issues = _check_inside(df, dict(good=path/good, defect=path/defect)),[]
+    for label,top in tops.items():
+        if label not in set(df.label): raise _no_images(top)
+    df = _check_inside(df, tops)
+    issues = []
     named,rows,left = _sets_beside(path, good, defect, issues)
-    if rows: df = add_issues(make_table([*df.drop(columns='id').to_dict('records'), *rows]), df.attrs['issues'])
-    beside = _left_beside(path, [path/o for o in (good,defect,*named)], f"neither '{good}' nor '{defect}'")
-    return add_issues(df, [*issues, *_left_out(left, path), *beside])
+    own = df.drop(columns='id').to_dict('records')
+    if rows: df = add_issues(make_table(own+rows), df.attrs['issues'])
+    read = [path/name for name in (good,defect,*named)]
+    issues += _left_out(left, path)
+    issues += _left_beside(path, read, f"neither '{good}' nor '{defect}'")
+    return add_issues(df, issues)
 
 # %% ../nbs/13_source.ipynb #d029e5c9
 def read_folder(
@@ -233,12 +284,12 @@ def read_folder(
     is_there = {name: bool(Path(name).parts) and (path/name).is_dir() for name in (good,defect)}
     if all(is_there.values()): return _named_folders(path, good, defect)
     df = _read_tree(path, good, defect)
-    found = set(df.label)
-    for name,default in ((good,'good'),(defect,'defect')):
-        if is_there[name] and default not in found:
-            raise UserError(f"{path/name}: no images ({' '.join(sorted(IMAGE_EXTS))})")
-        if is_there[name] or name==default and default in found: continue
-        has = ', '.join(sorted(o.name for o in path.iterdir() if o.is_dir())) or 'no folders'
+    for name,label in ((good,'good'),(defect,'defect')):
+        is_found = label in set(df.label)
+        if is_there[name] and not is_found: raise _no_images(path/name)
+        if is_there[name] or name==label and is_found: continue
+        others = sorted(o.name for o in path.iterdir() if o.is_dir())
+        has = ', '.join(others) or 'no folders'
         raise UserError(f"{path}: no folder '{name}' in it (it has: {has}); name yours with --good and --defect")
     return df
 
@@ -255,9 +306,13 @@ def contest_of(path)->list: # (label, split, folder) triples, or None
         if all(o.is_dir() for o in labelled): return layout
 
 # %% ../nbs/13_source.ipynb #c0018
+def _column(values, df):
+    "Values of any kind as a column of a table"
+    return pd.Series(list(values), index=df.index, dtype=object)
+
 def add_lots(df:pd.DataFrame)->pd.DataFrame: # A table with the column `lot`
     "The lot: the table's own, or from file names that follow the contest's pattern"
-    stems = pd.Series([Path(p).stem for p in df.path], index=df.index, dtype=object)
+    stems = _column((Path(p).stem for p in df.path), df)
     lot = stems.str.extract(r'^([A-Z0-9]+)_\d+-.*ITIS', expand=False).astype(object)
     lot = lot.where(lot.notna(), None)
     if 'lot' in df: lot = df.lot.where(df.lot.notna(), lot)
@@ -285,45 +340,60 @@ def types_of_labels(
 )->list: # Sorted; empty where it is not certain that they are types of defects
     "Which types of defects stand where labels do"
     found = sorted(set(map(str, words)))
-    plain = [plain_word(o) for o in found]
-    certain = has_good and all(map(_is_plain_type, plain)) and any(set(o.split()) & _TYPE_WORDS for o in plain)
-    return found if certain else []
+    plain = [plain_word(word) for word in found]
+    are_types = has_good and all(map(_is_plain_type, plain))
+    has_known = any(_TYPE_WORDS.intersection(text.split()) for text in plain)
+    return found if are_types and has_known else []
 
 # %% ../nbs/13_source.ipynb #4f25f17c
-def _translated(raw, col, meaning, kind, src): # What the words of a column mean, and findings about other words
+def _line_issues(rows, col, kind, src):
+    "A finding for each row: its line, and what it has in a column"
+    texts = [f"line {line}: '{word}'" for line,word in rows[col].items()]
+    return [issue(path, kind, src, text) for path,text in zip(rows.path, texts)]
+
+def _translated(raw, col, meaning, kind, src):
+    "What the words of a column mean, and findings about other words"
     means = [None if pd.isna(word) else meaning.get(plain_word(word)) for word in raw[col]]
-    means = pd.Series(means, index=raw.index, dtype=object)
+    means = _column(means, raw)
     odd = raw[means.isna() & raw[col].notna()]
-    findings = [issue(p, kind, src, f"line {n}: '{word}'") for n,p,word in zip(odd.index, odd.path, odd[col])]
-    return means, findings
+    return means,_line_issues(odd, col, kind, src)
 
 # %% ../nbs/13_source.ipynb #d3d42b6d
-def _labels(raw, src, good, defect): # Our two words, and findings about other words
+def _labels(raw, src, good, defect):
+    "Our two words, and findings about other words; types of defects go to their own column"
     means,odd = _translated(raw, 'label', label_words(good, defect), 'unknown_label', src)
-    types = types_of_labels(raw.label[means.isna()].dropna(), (means=='good').any())
+    unknown = raw.label[means.isna()].dropna()
+    types = types_of_labels(unknown, (means=='good').any())
     if not types: return means,odd
     is_type = means.isna() & raw.label.notna()
     own = raw['defect_type'] if 'defect_type' in raw else pd.Series(None, raw.index, dtype=object)
-    raw['defect_type'] = own.where(own.notna() | ~is_type, raw.label)
-    return means.mask(is_type, 'defect'), [issue(src, 'label_is_type', word) for word in types]
+    stays = own.notna() | ~is_type
+    raw['defect_type'] = own.where(stays, raw.label)
+    findings = [issue(src, 'label_is_type', word) for word in types]
+    return means.mask(is_type, 'defect'),findings
 
 # %% ../nbs/13_source.ipynb #a103364e
 _NO_TYPE = {'','none','no','nan','null','na','n a','keine','kein','nothing'}
 
-def _types_on_good(raw, src, words): # Types without the words for none; a finding for each good row with a type
+def _types_on_good(raw, src, words):
+    "Types without the words for none; a finding for each good row with a type"
     if 'defect_type' not in raw: return []
-    plain = raw.defect_type.map(lambda o: plain_word(o) if isinstance(o, str) else '')
+    plain = raw.defect_type.map(lambda kind: plain_word(kind) if isinstance(kind, str) else '')
     says_none = plain.isin(_NO_TYPE) | plain.map(words).eq('good')
-    raw['defect_type'] = raw.defect_type.astype(object).mask(says_none & (raw.label!='defect'), None)
-    rows = raw[(raw.label=='good') & raw.defect_type.notna()]
-    return [issue(p, 'type_on_good', src, f"line {n}: '{o}'") for n,p,o in zip(rows.index, rows.path, rows.defect_type)]
+    is_none = says_none & (raw.label!='defect')
+    raw['defect_type'] = raw.defect_type.astype(object).mask(is_none, None)
+    has_type = raw.defect_type.notna()
+    return _line_issues(raw[has_type & (raw.label=='good')], 'defect_type', 'type_on_good', src)
 
 # %% ../nbs/13_source.ipynb #00cb905a
-def _sets(raw, src): # train, valid, test; a word that means none of them stays, so that no step takes it for one
+def _sets(raw, src):
+    "train, valid, test; a word that means none of them stays, so that no step takes it for one"
     means,findings = _translated(raw, 'split', split_words(), 'unknown_split', src)
-    means = means.where(means.notna() | raw.split.isna(), raw.split)
-    empty = raw[raw.split.isna()] if raw.split.notna().any() else raw[:0]
-    return means, findings + [issue(p, 'split_empty', src, f'line {n}') for n,p in zip(empty.index, empty.path)]
+    is_empty = raw.split.isna()
+    means = means.where(means.notna() | is_empty, raw.split)
+    if is_empty.all(): return means,findings
+    for line,path in raw.path[is_empty].items(): findings.append(issue(path, 'split_empty', src, f'line {line}'))
+    return means,findings
 
 # %% ../nbs/13_source.ipynb #40c1190d
 _MAY_BE_SETS = {'dataset','data set','partition','phase'} # Names of columns in which one word for a set is enough
@@ -334,18 +404,23 @@ def _tells_sets(name, words):
     known = {word:meaning for word,meaning in split_words().items() if not word.isdigit()}
     first,_,rest = plain_word(name).partition(' ')
     if first in ('is','in') and rest in known: return bool(words) and words <= _FLAGS
-    means = {known.get(o) for o in words}
-    return None not in means and (len(means)>1 or plain_word(name) in _MAY_BE_SETS and means!={'train'} and bool(means))
+    means = {known.get(word) for word in words}
+    if None in means: return False
+    if len(means)>1: return True
+    return plain_word(name) in _MAY_BE_SETS and bool(means-{'train'})
 
 def _unnamed_sets(raw, src):
     "Findings about columns that tell sets, where none is called so"
     if 'split' in raw and raw.split.notna().any(): return []
+    ours = (*COLS,'group','lot','mask',*XY)
     found = []
-    for col in [o for o in raw if o not in (*COLS,'group','lot','mask',*XY)]:
+    for col in raw:
+        if col in ours: continue
         some = raw[col].dropna().unique()
-        words = {plain_word(o) for o in some} if len(some)<=20 else set()
-        said = f"'{col}': {', '.join(map(str, some[:4]))}"
-        if words and _tells_sets(col, words): found.append(issue(src, 'set_not_called_split', src, said))
+        words = {plain_word(word) for word in some} if len(some)<=20 else set()
+        if not words or not _tells_sets(col, words): continue
+        said = ', '.join(map(str, some[:4]))
+        found.append(issue(src, 'set_not_called_split', src, f"'{col}': {said}"))
     return found
 
 # %% ../nbs/13_source.ipynb #1c561266
@@ -369,20 +444,26 @@ def _row_findings(raw, src):
     "What is lost where the rows of one file differ; two sets for one file are refused"
     again = raw[raw.path.duplicated(keep=False)]
     findings = []
-    for col in [o for o in raw if len(again) and o not in ('path','label','defect_type','boxes',*XY)]:
+    for col in again.columns if len(again) else []:
+        if col in ('path','label','defect_type','boxes',*XY): continue
         differing = _disagreeing(again, col)
         if col=='split' and len(differing):
-            sets = ' and in '.join(map(str, again[again.path==differing[0]].split.unique()))
+            words = again.split[again.path==differing[0]].unique()
+            sets = ' and in '.join(map(str, words))
             raise UserError(f'{src}: {differing[0]} is in {sets}; one file, one set')
-        findings += [issue(p, 'rows_differ', src, f"'{col}': the first row counts") for p in differing]
+        findings += [issue(path, 'rows_differ', src, f"'{col}': the first row counts") for path in differing]
     return findings
 
 # %% ../nbs/13_source.ipynb #2eb51d48
-def _boxes_of_rows(raw, src): # The boxes of a CSV, of its corners and of its lists alike, as `attach_boxes` wants them
-    rows = [] if 'boxes' not in raw else [(n,p,*box) for n,p,o in zip(raw.index, raw.path, raw.boxes) for box in o]
+def _boxes_of_rows(raw, src):
+    "The boxes of a CSV, of its corners and of its lists alike, as `attach_boxes` wants them"
+    rows = []
+    if 'boxes' in raw:
+        for line,path,boxes in zip(raw.index, raw.path, raw.boxes):
+            rows += [(line, path, *box) for box in boxes]
     if set(XY) <= set(raw):
         some = raw[raw[XY].notna().any(axis=1)]
-        rows += list(zip(some.index, some.path, *(some[o] for o in XY)))
+        rows += some[['path',*XY]].itertuples(name=None)
     boxes = pd.DataFrame(rows, columns=['line','id',*XY], dtype=object)
     return boxes.assign(file=str(src), id=boxes.id.astype(str), defect_type=None)
 
@@ -391,7 +472,7 @@ def _merge_rows(raw, src):
     "The table of a CSV whose files may have several rows, one a box"
     two = _disagreeing(raw, 'label')
     raw.loc[raw.path.isin(two), 'label'] = None
-    findings = [issue(p, 'two_labels', src, 'rows of one file disagree; it has no label now') for p in two]
+    findings = [issue(path, 'two_labels', src, 'rows of one file disagree; it has no label now') for path in two]
     findings += _row_findings(raw, src)
     files = raw.drop_duplicates('path')
     _check_ids(files, src)
@@ -399,8 +480,9 @@ def _merge_rows(raw, src):
         types = raw.groupby('path').defect_type.agg(join_types)
         files = files.assign(defect_type=files.path.map(types))
     boxes = _boxes_of_rows(raw, src)
-    df = add_issues(make_table(files.drop(columns=[*XY,'boxes'] if set(XY) <= set(raw) else 'boxes', errors='ignore')),
-                    findings)
+    read = [*XY,'boxes'] if set(XY) <= set(raw) else ['boxes']
+    df = make_table(files.drop(columns=read, errors='ignore'))
+    add_issues(df, findings)
     return attach_boxes(df, boxes, by_path=True) if len(boxes) else df
 
 # %% ../nbs/13_source.ipynb #77e09ccd
@@ -411,11 +493,12 @@ RESERVED = set('''hash pixel_hash width height mode brightness contrast sharpnes
 def _own(raw, src):
     "A table with our names for our columns, the user's own ones out of the way, and a finding for each of those"
     raw = raw.rename(columns=own_columns(raw.columns, src))
-    aside = {col:f'own_{col}' for col in raw if col in RESERVED-{'copy_group'}}
-    both = [o for o in aside.values() if o in raw]
-    if both: raise UserError(f"{src}: columns '{both[0][4:]}' and '{both[0]}' cannot both be kept; rename one")
+    reserved = RESERVED-{'copy_group'}
+    aside = {col:f'own_{col}' for col in raw if col in reserved}
+    for col,name in aside.items():
+        if name in raw: raise UserError(f"{src}: columns '{col}' and '{name}' cannot both be kept; rename one")
     findings = [issue(src, 'column_renamed', detail=f"'{col}' is called '{name}' here") for col,name in aside.items()]
-    return raw.rename(columns=aside), findings
+    return raw.rename(columns=aside),findings
 
 # %% ../nbs/13_source.ipynb #6b5ec6b6
 def given_back(columns)->dict: # The name here → the name in the user's table
@@ -433,18 +516,24 @@ def row_lines(
     return lines if len(lines)==n else list(range(2, n+2))
 
 # %% ../nbs/13_source.ipynb #d339a4e0
-def _mask_at(start, cell): # The file that a cell names as a mask; other cells are the user's own
-    is_name = isinstance(cell, str) and is_image_name(Path(cell).name)
-    return str(Path(on_disk(start, cell)[0])) if is_name else cell
+def _names_mask(cell): return isinstance(cell, str) and is_image_name(Path(cell).name)
+
+def _mask_at(start, cell):
+    "The file that a cell names as a mask; other cells are the user's own"
+    if not _names_mask(cell): return cell
+    file,_ = on_disk(start, cell)
+    return str(Path(file))
 
 # %% ../nbs/13_source.ipynb #cefec8c8
-def _mask_row(row): # Boxes of a row's mask; a finding, or None
-    if row.boxes or not isinstance(row.mask, str) or not is_image_name(Path(row.mask).name): return [],None
+def _mask_row(row):
+    "Boxes of a row's mask; a finding, or None"
+    if row.boxes or not _names_mask(row.mask): return [],None
     spots,kind = mask_spots(row.mask, image_size(row.path))
-    if row.label=='good': kind = 'box_on_good' if spots else kind.replace('mask_empty', '')
+    is_good = row.label=='good'
+    if is_good: kind = 'box_on_good' if spots else kind.replace('mask_empty', '')
     if spots and not kind: kind = 'boxes_from_mask'
     found = kind and issue(row.path, kind, row.mask, counted(len(spots), 'box', 'boxes'))
-    return ([] if row.label=='good' else spots), found
+    return [] if is_good else spots, found
 
 # %% ../nbs/13_source.ipynb #d57b5d10
 def with_masks(
@@ -460,43 +549,56 @@ def with_masks(
 # %% ../nbs/13_source.ipynb #aa9bd66a
 def _start_of(path, files):
     "The folder from which relative paths start: that of the CSV, or the one above"
-    some = [str(o) for o in files[:5]]
-    starts = path.parent, path.parent.parent
-    return next((o for o in starts if any(os.path.exists(o/f) for f in some)), path.parent)
+    some = [str(f) for f in files[:5]]
+    for start in (path.parent, path.parent.parent):
+        if any(os.path.exists(start/f) for f in some): return start
+    return path.parent
 
 # %% ../nbs/13_source.ipynb #e1d5589c
-def _plain_path(f): # Without `..` where that is the same file, so that one file has one path
+def _plain_path(f):
+    "Without `..` where that is the same file, so that one file has one path"
+    if '..' not in Path(f).parts: return str(Path(f))
     plain = os.path.normpath(f)
-    same = '..' in Path(f).parts and os.path.exists(f) and os.path.exists(plain) and os.path.samefile(f, plain)
-    return plain if same else str(Path(f))
+    are_there = os.path.exists(f) and os.path.exists(plain)
+    is_same = are_there and os.path.samefile(f, plain)
+    return plain if is_same else str(Path(f))
 
 # %% ../nbs/13_source.ipynb #c5962539
 def _with_paths(raw, path):
     "The rows that name a file, with its whole path; findings about the others"
     empty = raw.path.isna()
-    findings = [issue('', 'row_without_path', path, f'line {n}') for n in raw.index[empty]]
+    findings = [issue('', 'row_without_path', path, f'line {line}') for line in raw.index[empty]]
     raw = raw[~empty].copy()
     if not len(raw): raise UserError(f'{path}: no rows with a path')
     start = _start_of(path, raw.path)
     files,hows = zip(*(on_disk(start, str(p)) for p in raw.path))
-    raw['path'] = pd.Series([_plain_path(f) for f in files], index=raw.index, dtype=object)
-    if 'mask' in raw: raw['mask'] = pd.Series([_mask_at(start, o) for o in raw['mask']], index=raw.index, dtype=object)
-    return raw, findings+read_as_issues(path, hows)
+    raw['path'] = _column(map(_plain_path, files), raw)
+    if 'mask' in raw:
+        masks = [_mask_at(start, cell) for cell in raw['mask']]
+        raw['mask'] = _column(masks, raw)
+    return raw,findings+read_as_issues(path, hows)
 
 # %% ../nbs/13_source.ipynb #fc558850
+def _odd_lines(rows, words):
+    "Lines without a picture and its label; all of them where no label says good or defect"
+    odd = [n for n,row in rows.items() if row is None]
+    if odd: return odd
+    labels = {plain_word(label) for _,label in rows.values()}
+    return list(rows) if labels.isdisjoint(words) else []
+
 def _list_rows(path, words):
     "The rows of a list, by their lines"
-    with open_text(path) as f: lines = [(n,o.strip()) for n,o in enumerate(f, 1) if o.strip()]
-    rows = {n:label_of_line(line) for n,line in lines}
-    odd = [f"line {n}: '{line[:60]}'" for n,line in lines if rows[n] is None]
-    if not odd and not any(plain_word(label) in words for _,label in rows.values()):
-        odd = [f"line {lines[0][0]}: '{lines[0][1][:60]}'"]
-    if odd: raise UserError(f'{path}: not every line has a picture and its label ({odd[0]})')
+    with open_text(path) as f: texts = [line.strip() for line in f]
+    lines = {n:text for n,text in enumerate(texts, 1) if text}
+    rows = {n:label_of_line(text) for n,text in lines.items()}
+    for n in _odd_lines(rows, words):
+        raise UserError(f"{path}: not every line has a picture and its label (line {n}: '{lines[n][:60]}')")
     return pd.DataFrame(rows.values(), index=list(rows), columns=['path','label'], dtype=object)
 
 def _table_rows(path, good, defect):
     "The rows of a table or a list by their lines, with our names for our columns; findings"
-    if path.suffix.lower()!='.csv' and is_labelled_list(path): return _list_rows(path, label_words(good, defect)),[]
+    is_list = path.suffix.lower()!='.csv' and is_labelled_list(path)
+    if is_list: return _list_rows(path, label_words(good, defect)),[]
     raw,findings = _own(read_csv(path), path)
     raw.index = row_lines(path, len(raw))
     return raw,findings
@@ -517,13 +619,16 @@ def read_table(
         raise UserError(f"{path}: no column '{col}' (it has: {there})")
     raw,lost = _with_paths(raw, path)
     theirs = given_back(raw)
-    raw,unread = read_box_columns(raw, {theirs.get(o, o):o for o in raw}, path)
+    raw,unread = read_box_columns(raw, {theirs.get(col, col):col for col in raw}, path)
     raw['label'],odd = _labels(raw, path, good, defect)
-    odd += _types_on_good(raw, path, label_words(good, defect)) + _unnamed_sets(raw.rename(columns=theirs), path)
+    odd += _types_on_good(raw, path, label_words(good, defect))
+    odd += _unnamed_sets(raw.rename(columns=theirs), path)
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)
         odd += odd_sets
-    return add_lots(with_masks(add_issues(_merge_rows(raw, path), findings+lost+unread+odd), path))
+    df = _merge_rows(raw, path)
+    add_issues(df, findings+lost+unread+odd)
+    return add_lots(with_masks(df, path))
 
 # %% ../nbs/13_source.ipynb #3c7cd0b1
 _REFUSED = dict(
@@ -551,49 +656,63 @@ _STUDIO_COLS = {'annotation_id','lead_time'} # In the first line of its CSV
 
 def is_label_studio(path)->bool:
     "Whether a file is an export of Label Studio, by its ending and its first line"
-    if not path.is_file() or path.suffix.lower() not in ('.json','.csv'): return False
-    if path.suffix.lower()=='.json': return True
-    with open_text(path) as f: return _STUDIO_COLS <= {o.strip('" \n') for o in f.readline(65536).split(',')}
+    ending = path.suffix.lower()
+    if not path.is_file() or ending not in ('.json','.csv'): return False
+    if ending=='.json': return True
+    with open_text(path) as f: first = f.readline(65536)
+    return _STUDIO_COLS <= {col.strip('" \n') for col in first.split(',')}
 
 # %% ../nbs/13_source.ipynb #ca6ecc11
-def _cell_tasks(path): # The tasks of a CSV, as its small JSON has them
+def _cell_tasks(path):
+    "The tasks of a CSV, as its small JSON has them"
     for row in read_csv(path).to_dict('records'):
         text = row.get('label')
         is_json = isinstance(text, str) and text.startswith('[')
-        yield dict(image=row.get('image'), choice=row.get('choice') or (None if is_json else text),
-                   label=json.loads(text) if is_json else [])
+        word = None if is_json else text
+        choice = row.get('choice') or word
+        drawn = json.loads(text) if is_json else []
+        yield dict(image=row.get('image'), choice=choice, label=drawn)
 
 # %% ../nbs/13_source.ipynb #32ab5a12
 def _tasks(path):
     "The tasks of an export"
-    try: tasks = read_json(path) if path.suffix.lower()=='.json' else [*_cell_tasks(path)]
+    is_json = path.suffix.lower()=='.json'
+    try: tasks = read_json(path) if is_json else list(_cell_tasks(path))
     except ValueError as error: raise UserError(f'{path}: a cell is no JSON ({error})') from None
-    is_one = isinstance(tasks, list) and tasks and all(isinstance(o, dict) and {'image','data'} & set(o) for o in tasks)
-    if is_one: return tasks
+    has_some = isinstance(tasks, list) and tasks
+    if has_some and all(isinstance(task, dict) and {'image','data'} & set(task) for task in tasks): return tasks
     raise UserError(f'{path}: no list of tasks as Label Studio writes it; of another tool, give the folder of its '
                     'pictures, with this file in it')
 
 # %% ../nbs/13_source.ipynb #7bb90196
-def _choice(task): # The word that a person chose, or None
-    results = [o for a in task.get('annotations') or [] for o in a.get('result', [])]
-    chosen = [o['value']['choices'][0] for o in results if o.get('type')=='choices' and o['value'].get('choices')]
+def _choice(task):
+    "The word that a person chose, or None"
+    answers = [result['value'] for result in _results(task) if result.get('type')=='choices']
+    chosen = [value['choices'][0] for value in answers if value.get('choices')]
     said = task.get('choice')
     if isinstance(said, dict): said = next(iter(said.get('choices') or ()), None)
-    return next(iter(chosen), said if isinstance(said, str) else None)
+    if chosen: return chosen[0]
+    return said if isinstance(said, str) else None
 
-def _picture_of(task): return task.get('image') or next((o for o in task['data'].values() if isinstance(o, str)), None)
+def _picture_of(task):
+    "The name of the picture: its own field, or the first text among the data"
+    if task.get('image'): return task['image']
+    texts = (value for value in task['data'].values() if isinstance(value, str))
+    return next(texts, None)
 
 # %% ../nbs/13_source.ipynb #15d30426
-def _read_tasks(path): # Names of pictures, labels, boxes
+def _read_tasks(path):
+    "Names of pictures, labels, boxes"
     tasks = _tasks(path)
     try:
-        names,labels = map(_picture_of, tasks),map(_choice, tasks)
-        found = [*names],[*labels],pd.DataFrame([*_label_studio(tasks, path)], columns=BOX_COLS, dtype=object)
+        names = list(map(_picture_of, tasks))
+        labels = list(map(_choice, tasks))
+        boxes = pd.DataFrame(_label_studio(tasks, path), columns=BOX_COLS, dtype=object)
     except Exception as error: # A file of a tool that lacks what the tool writes
         raise UserError(f'{path}: tasks that cannot be read ({type(error).__name__}: {error})') from None
-    lost = [n for n,name in enumerate(found[0], 1) if not isinstance(name, str) or not name]
+    lost = [n for n,name in enumerate(names, 1) if not isinstance(name, str) or not name]
     if lost: raise UserError(f'{path}: task {lost[0]} names no picture')
-    return found
+    return names,labels,boxes
 
 # %% ../nbs/13_source.ipynb #1c24ed26
 def _found_below(top, names):
@@ -604,7 +723,9 @@ def _found_below(top, names):
         asked = unquote(name).split('?d=')[-1].replace('\\', '/')
         for end in (asked, _local(name)):
             named = below.get(end.split('/')[-1], [])
-            some = [p for p in named if f'/{p.as_posix()}'.endswith('/'+end.lstrip('/'))] or named
+            tail = '/'+end.lstrip('/')
+            exact = [p for p in named if f'/{p.as_posix()}'.endswith(tail)]
+            some = exact or named
             if len(some)==1: return str(some[0])
         return str(top/_local(name))
     return [find(name) for name in names]
@@ -633,11 +754,13 @@ def parts_of_names(
     "Which part each file shows, by its name"
     try: regex = re.compile(pattern)
     except re.error as error: raise UserError(f"--group '{pattern}': no regular expression ({error})") from None
-    found = [regex.search(Path(p).stem) for p in paths]
-    parts = [(o[1] if regex.groups else o[0]) if o else None for o in found]
-    if any(parts): return pd.Series([o or None for o in parts], dtype=object)
-    example = f", such as '{Path(paths[0]).stem}'" if len(found) else ''
-    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(found), 'name')}{example}")
+    stems = [Path(p).stem for p in paths]
+    group = min(regex.groups, 1)
+    found = [regex.search(stem) for stem in stems]
+    parts = [match[group] or None if match else None for match in found]
+    if any(parts): return pd.Series(parts, dtype=object)
+    example = f", such as '{stems[0]}'" if stems else ''
+    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(stems), 'name')}{example}")
 
 # %% ../nbs/13_source.ipynb #ff278a68
 _SIDES = 'top|bottom|left|right|front|back|upper|lower|bright|dark|oben|unten|links|rechts'
@@ -646,7 +769,8 @@ _ENDS = re.compile(rf'(?P<part>.*\w)(?P<sign>[ _.-])(?P<view>{_VIEW})', re.I)
 _BEGINS = re.compile(rf'(?P<view>[A-Za-z]+\d{{1,2}}|{_SIDES})(?P<sign>[ _.-])(?P<part>\w.*)', re.I)
 
 # %% ../nbs/13_source.ipynb #6a41fa10
-def _view_pattern(view): # 'cam2' → 'cam\d+'
+def _view_pattern(view):
+    "For 'cam2' that of 'cam' and any number"
     if re.fullmatch(_SIDES, view, re.I): return f'(?:{_SIDES})'
     return re.sub(r'\d+$', r'\\d+', re.escape(view))
 
@@ -668,28 +792,42 @@ def propose_group(
         parts = stems.str.extract(f'(?i){pattern}', expand=False)
         sizes = parts.value_counts()
         several = sizes[sizes.between(2, 12)]
-        if several.sum()<.5*len(stems) or len(several)<max(3, .8*len(sizes)): continue
-        examples = [f"{part}: {', '.join(stems[parts==part][:3])}" for part in sorted(several.index)[:3]]
+        has_most_images = several.sum()>=.5*len(stems)
+        has_most_parts = len(several)>=max(3, .8*len(sizes))
+        if not has_most_images or not has_most_parts: continue
+        firsts = sorted(several.index)[:3]
+        examples = [f"{part}: {', '.join(stems[parts==part][:3])}" for part in firsts]
         return dict(pattern=pattern, parts=len(several), images=int(several.sum()), examples=examples)
 
 # %% ../nbs/13_source.ipynb #46128ede
+def _say_proposed(found):
+    "Which pattern the names suggest"
+    parts = counted(found['parts'], 'part')
+    images = counted(found['images'], 'photograph')
+    examples = '; '.join(found['examples'])
+    return (f"names suggest {parts} in {images}: --group '{found['pattern']}' would keep those of a part together "
+            f'(now it is not done), such as {examples}')
+
+def _say_joined(df, pattern):
+    "What a pattern keeps together"
+    parts = parts_of_names(df.path, pattern)
+    n_none = int(parts.isna().sum())
+    example = parts.value_counts().index[0]
+    stems = [Path(p).stem for p in df.path[(parts==example).to_numpy()]]
+    files = ', '.join(stems[:3])
+    images = counted(len(parts)-n_none, 'photograph')
+    rest = f'; {counted(n_none, "name")} without a part, each a part of its own' if n_none else ''
+    return f"--group '{pattern}': {counted(parts.nunique(), 'part')} in {images}, such as {example}: {files}{rest}"
+
+# %% ../nbs/13_source.ipynb #5cda840c
 def say_groups(
     df:pd.DataFrame, # From `read_source`
     by:str='' # A column, a pattern for the names, or nothing
 )->str: # '' where there is nothing to say
     "What a pattern keeps together, or which one the names suggest, in one line"
-    found = None if by else propose_group(df)
-    if found:
-        what = f"names suggest {counted(found['parts'], 'part')} in {counted(found['images'], 'photograph')}"
-        return (f"{what}: --group '{found['pattern']}' would keep those of a part together (now it is not done), "
-                f"such as {'; '.join(found['examples'])}")
-    if not by or by in df or by.isidentifier(): return ''
-    parts = parts_of_names(df.path, by)
-    n_none,example = int(parts.isna().sum()),parts.value_counts().index[0]
-    files = ', '.join(Path(p).stem for p in df.path[(parts==example).to_numpy()][:3])
-    rest = f'; {counted(n_none, "name")} without a part, each a part of its own' if n_none else ''
-    what = f"--group '{by}': {counted(parts.nunique(), 'part')} in {counted(len(parts)-n_none, 'photograph')}"
-    return f'{what}, such as {example}: {files}{rest}'
+    if by: return '' if by in df or by.isidentifier() else _say_joined(df, by)
+    found = propose_group(df)
+    return _say_proposed(found) if found else ''
 
 # %% ../nbs/13_source.ipynb #c0036
 def _elpv_folder():
@@ -725,9 +863,11 @@ class Layout:
     to_judge:Callable|None = None # `to_judge(path)` names its folders of test images, where it has any
 
 # %% ../nbs/13_source.ipynb #c0046
-def _is_csv(path): # A table, or a text that is surely a list with labels
-    if not path.is_file() or path.suffix.lower() not in ('.csv','.tsv','.txt'): return False
-    return path.suffix.lower()!='.txt' or is_labelled_list(path) or has_header(path)
+def _is_csv(path):
+    "A table, or a text that is surely a list with labels"
+    ending = path.suffix.lower()
+    if not path.is_file() or ending not in ('.csv','.tsv','.txt'): return False
+    return ending!='.txt' or is_labelled_list(path) or has_header(path)
 
 def _has_labels(path): return (path/'labels.csv').exists() and (path/'images').is_dir()
 
@@ -738,19 +878,23 @@ _SAY_NOTHING = _ASIDE | _CONTAINERS | set(split_words())
 
 def _mask_folders(top, named):
     "Folders below `top` that are called like masks, but for those that the user has named"
-    found,named = [],{os.path.realpath(o) for o in named}
+    found = []
+    named = {os.path.realpath(folder) for folder in named}
     for place,dirs,_ in os.walk(top):
-        aside = [o for o in dirs if plain_word(o) in _ASIDE]
-        found += [o for o in (Path(place)/name for name in aside) if os.path.realpath(o) not in named]
-        dirs[:] = [o for o in dirs if not is_side_folder(o) and Path(place)/o not in found]
+        aside = [Path(place)/name for name in dirs if plain_word(name) in _ASIDE]
+        found += [folder for folder in aside if os.path.realpath(folder) not in named]
+        dirs[:] = [name for name in dirs if not is_side_folder(name) and Path(place)/name not in found]
     return found
 
 # %% ../nbs/13_source.ipynb #bf11feae
-def _mask_keys(path, top): # With the folders that say something, and without
+def _mask_keys(path, top):
+    "The name of a picture or of its mask, with the folders that say something, and without"
     path = Path(path)
-    folders = [plain_word(o) for o in os.path.relpath(path.parent, top).split(os.sep)]
+    folders = os.path.relpath(path.parent, top).split(os.sep)
+    plain = [plain_word(name) for name in folders]
+    telling = [word for word in plain if word not in _SAY_NOTHING and word!='.']
     stem = _named_for(path.stem) or path.stem.lower()
-    return '/'.join([*(o for o in folders if o not in _SAY_NOTHING and o!='.'), stem]), stem
+    return '/'.join([*telling, stem]),stem
 
 # %% ../nbs/13_source.ipynb #1345d870
 def _pictures_of(masks, paths, top):
@@ -758,27 +902,37 @@ def _pictures_of(masks, paths, top):
     rows = {}
     for p in paths:
         for key in {*_mask_keys(p, top)}: rows.setdefault(key, []).append(p)
-    meant = {mask: next((rows[key] for key in _mask_keys(mask, top) if key in rows), []) for mask in masks}
-    return {pictures[0]:mask for mask,pictures in meant.items() if len(pictures)==1}
+    found = {}
+    for mask in masks:
+        known = [rows[key] for key in _mask_keys(mask, top) if key in rows]
+        pictures = known[0] if known else []
+        if len(pictures)==1: found[pictures[0]] = mask
+    return found
 
 # %% ../nbs/13_source.ipynb #0af361b3
-def _mask_counts(masks, found): # What became of them, a finding a folder
-    used,left = set(found.values()),Counter()
-    for mask in masks: left[os.path.dirname(mask), 'as mask' if mask in used else 'as mask of no picture'] += 1
+def _mask_counts(masks, found):
+    "What became of them, a finding a folder"
+    left = Counter()
+    used = set(found.values())
+    for mask in masks:
+        what = 'as mask' if mask in used else 'as mask of no picture'
+        left[os.path.dirname(mask),what] += 1
     return left_out_issues(left)
 
 # %% ../nbs/13_source.ipynb #19821989
 def _with_mask_folders(df, top, named=()):
     "A table with boxes from the masks in folders of their own, which are no parts and counted"
     folders = _mask_folders(top, named)
-    masks = [str(o) for folder in folders for o in list_images(folder)]
+    masks = [str(mask) for folder in folders for mask in list_images(folder)]
     if not masks: return df
-    inside = tuple(f'{o}{os.sep}' for o in folders)
-    kept = make_table(df[~df.path.str.startswith(inside)].drop(columns='id')) # ids as if they had never been there
+    inside = tuple(f'{folder}{os.sep}' for folder in folders)
+    parts = df[~df.path.str.startswith(inside)]
+    kept = make_table(parts.drop(columns='id')) # ids as if they had never been there
     found = _pictures_of(masks, kept.path, top)
-    others = [o for o in df.attrs.get('issues', ()) if not f'{o[0]}{os.sep}'.startswith(inside)]
+    others = [one for one in df.attrs.get('issues', ()) if not f'{one[0]}{os.sep}'.startswith(inside)]
     kept.attrs['issues'] = (*others, *_mask_counts(masks, found))
-    return with_masks(kept.assign(mask=[found.get(p) for p in kept.path]), top).drop(columns='mask')
+    kept = kept.assign(mask=[found.get(p) for p in kept.path])
+    return with_masks(kept, top).drop(columns='mask')
 
 # %% ../nbs/13_source.ipynb #35f0c27b
 def _read_folders(path, good, defect):
@@ -795,13 +949,19 @@ def _is_mvtec(path): return (path/'train/good').is_dir() and (path/'test').is_di
 
 def _read_mvtec(path, good, defect):
     "A tree of folders, with a box around each spot of a mask"
-    df = _with_boxes(_with_mask_folders(_read_tree(path, good, defect), path), path)
-    if not (path/'ground_truth').is_dir(): return df
-    without = df[(df.label=='defect') & (df.boxes.map(len)==0) & ~df.path.isin(issues_of(df).path)]
-    return add_issues(df, [issue(p, 'mask_missing', path/'ground_truth') for p in without.path])
+    df = _with_mask_folders(_read_tree(path, good, defect), path)
+    df = _with_boxes(df, path)
+    truth = path/'ground_truth'
+    if not truth.is_dir(): return df
+    is_bare = (df.label=='defect') & (df.boxes.map(len)==0)
+    is_told = df.path.isin(issues_of(df).path)
+    return add_issues(df, [issue(p, 'mask_missing', truth) for p in df.path[is_bare & ~is_told]])
 
 # %% ../nbs/13_source.ipynb #b85e1437
-def _visa_csv(path): return next((path/o for o in ('split_csv/1cls.csv','image_anno.csv') if (path/o).is_file()), None)
+def _visa_csv(path):
+    "Its table, under one of two names"
+    files = path/'split_csv/1cls.csv',path/'image_anno.csv'
+    return next((f for f in files if f.is_file()), None)
 
 # %% ../nbs/13_source.ipynb #2cfaf959
 LAYOUTS = [
@@ -856,31 +1016,47 @@ def _say_folders(df): # ' in ok', where one folder holds them all
     folders = {Path(p).parent.name for p in df.path}
     return f' in {folders.pop()}' if len(folders)==1 else ''
 
-def _say_types(df): # ' of 2 types (dent, scratch)'
-    types = sorted({kind for o in df.defect_type.dropna() for kind in o.split(', ')})
+def _say_types(df):
+    "Such as ' of 2 types (dent, scratch)'; '' where none is known"
+    types = sorted({kind for joined in df.defect_type.dropna() for kind in joined.split(', ')})
+    if not types: return ''
     names = f" ({', '.join(types)})" if len(types)<=6 else ''
-    return f" of {len(types)} type{'s'*(len(types)>1)}{names}" if types else ''
+    return f" of {counted(len(types), 'type')}{names}"
+
+def _say_labels(df):
+    "Such as '4 good in ok, 2 defects in ng'"
+    good = df[df.label=='good']
+    bad = df[df.label=='defect']
+    where = _say_types(bad) or _say_folders(bad)
+    return f"{len(good):,} good{_say_folders(good)}, {counted(len(bad), 'defect')}{where}"
 
 # %% ../nbs/13_source.ipynb #3cd33bdf
+def _other_counts(df, rest):
+    "What beside the labels of `rest`, the rows of no set that is given → how many"
+    test = df[df.split=='test']
+    n_judge = int(test.label.isna().sum())
+    n_empty = int((issues_of(df).kind=='split_empty').sum())
+    return {
+        'test set given':len(test)-n_judge,
+        'validation set given':int((df.split=='valid').sum()),
+        'to be judged':n_judge,
+        'without a label':int(rest.label.isna().sum()),
+        'rows whose set is empty, taken for training':n_empty}
+
 def read_as(
     df:pd.DataFrame # From `read_source`
 )->str: # 'read as folders: 4 good in ok, 2 defects in ng; test set given: 7'
     "What was understood of a source, in one line"
-    test,valid = df[df.split=='test'],df[df.split=='valid']
     rest = df[~df.split.isin(['test','valid'])]
-    good,bad = (rest[rest.label==label] for label in CLASSES)
-    defects = counted(len(bad), 'defect')
-    text = f'{len(good):,} good{_say_folders(good)}, {defects}{_say_types(bad) or _say_folders(bad)}'
-    boxed = int((df.boxes.map(len)>0).sum())
-    if boxed: text += f'; boxes on {counted(boxed, "image")}'
-    n_judge,n_without = int(test.label.isna().sum()),int(rest.label.isna().sum())
-    n_empty = int((issues_of(df).kind=='split_empty').sum())
-    more = {'test set given':len(test)-n_judge, 'validation set given':len(valid), 'to be judged':n_judge,
-            'without a label':n_without, 'rows whose set is empty, taken for training':n_empty}
-    text += ''.join(f'; {what}: {n:,}' for what,n in more.items() if n)
-    words = issues_of(df).query("kind=='label_is_type'").other.tolist()
-    if words: text += f"; labels taken for types of defects: {', '.join(words)}"
-    return one_line(f"read as {df.attrs.get('layout', 'table')}: {text}")
+    said = [_say_labels(rest)]
+    n_boxed = int((df.boxes.map(len)>0).sum())
+    if n_boxed: said.append(f"boxes on {counted(n_boxed, 'image')}")
+    said += [f'{what}: {n:,}' for what,n in _other_counts(df, rest).items() if n]
+    found = issues_of(df)
+    words = found.other[found.kind=='label_is_type']
+    if len(words): said.append(f"labels taken for types of defects: {', '.join(words)}")
+    layout = df.attrs.get('layout', 'table')
+    return one_line(f"read as {layout}: {'; '.join(said)}")
 
 # %% ../nbs/13_source.ipynb #180b0530
 def say_findings(
@@ -890,11 +1066,13 @@ def say_findings(
     "How many findings of which kind there are, in one line"
     found = issues_of(df)
     found = found[~found.kind.isin(without)]
+    if not len(found): return ''
     said = []
     for kind,some in found.groupby('kind', sort=True):
-        names = ', '.join(dict.fromkeys(Path(p).name or p for p in some.path.head(3)))
-        said.append(f"{len(some):,} {kind} ({names}{', …' if len(some)>3 else ''})")
-    return one_line(f"did not fit: {'; '.join(said)}; semicls eda lists them") if said else ''
+        names = dict.fromkeys(Path(p).name or p for p in some.path.head(3))
+        more = ', …' if len(some)>3 else ''
+        said.append(f"{len(some):,} {kind} ({', '.join(names)}{more})")
+    return one_line(f"did not fit: {'; '.join(said)}; semicls eda lists them")
 
 # %% ../nbs/13_source.ipynb #d1c2cb83
 def _as_read(df, name): # With the lot, and the layout that it was read as

@@ -22,9 +22,12 @@ from .base.run import *
 def _smooth(a):
     "Weights 1 4 6 4 1 along both axes, mirrored at the rim"
     for axis in (1,2):
-        wide = np.pad(a, [(0,0), *[(2,2) if o==axis else (0,0) for o in (1,2)]], mode='reflect')
+        rim = [(0,0)]*3
+        rim[axis] = (2,2)
+        wide = np.pad(a, rim, mode='reflect')
         n = a.shape[axis]
-        far,near,middle,near2,far2 = (wide[:,o:o+n] if axis==1 else wide[:,:,o:o+n] for o in range(5))
+        shifted = (wide[:,o:o+n] if axis==1 else wide[:,:,o:o+n] for o in range(5))
+        far,near,middle,near2,far2 = shifted
         a = (far+far2 + 4*(near+near2) + 6*middle)*np.float32(1/16)
     return a
 
@@ -38,7 +41,8 @@ def _cells(a, n):
 def _squares(x, side=96):
     "A batch of bytes at one side, as floats"
     if x.shape[1:3]!=(side,side):
-        x = np.stack([np.asarray(Image.fromarray(o).resize((side,side), Image.Resampling.BILINEAR)) for o in x])
+        pictures = [Image.fromarray(o).resize((side,side), Image.Resampling.BILINEAR) for o in x]
+        x = np.stack([np.asarray(o) for o in pictures])
     return x.astype(np.float32)
 
 # %% ../nbs/38_unlike.ipynb #ab3457f8
@@ -48,10 +52,12 @@ def _details(gray, scales=4):
     for _ in range(scales):
         smooth = _smooth(gray)
         detail = gray-smooth
-        up,down = (_cells(np.maximum(o, 0), 4) for o in (detail,-detail))
+        up = _cells(np.maximum(detail, 0), 4)
+        down = _cells(np.maximum(-detail, 0), 4)
         strong.append(np.log(up+down+.3))
         up,down = (_cells(o.reshape(-1,4,4), 2) for o in (up,down))
-        bright.append(np.log((up+.3)/(down+.3)))
+        ratio = (up+.3)/(down+.3)
+        bright.append(np.log(ratio))
         gray = smooth[:,::2,::2]
     return np.stack(strong, 1), np.concatenate(bright, 1)
 
@@ -66,18 +72,26 @@ def describe(
 )->dict: # Part → (n,d)
     "Plain numbers of pictures, the same for any network"
     x = _squares(x)
-    gray,colour = x,np.zeros((len(x),32), np.float32)
+    gray = x
+    colour = np.zeros((len(x),32), np.float32)
     if x.ndim==4:
         gray = x@np.float32([.299,.587,.114])
-        colour = np.concatenate([_cells(x[...,o]-x[...,1], 4) for o in (0,2)], 1)
+        green = x[...,1]
+        colour = np.concatenate([_cells(x[...,o]-green, 4) for o in (0,2)], 1)
     levels = np.sort(gray.reshape(len(x), -1), 1)
     layout = _cells(gray, 8)
     layout = layout-layout.mean(1, keepdims=True)
     strong,bright = _details(gray)
     scales = np.log(np.exp(strong).mean(2))
-    return dict(gray=levels[:,[int(o*(levels.shape[1]-1)) for o in _LEVELS]],
-                layout=layout/(layout.std(1, keepdims=True)+4), texture=strong.reshape(len(x), -1),
-                edges=bright, fineness=scales[:,:-1]-scales[:,1:], colour=colour)
+    last = levels.shape[1]-1
+    at = [int(quantile*last) for quantile in _LEVELS]
+    return dict(
+        gray=levels[:,at],
+        layout=layout/(layout.std(1, keepdims=True)+4),
+        texture=strong.reshape(len(x), -1),
+        edges=bright,
+        fineness=scales[:,:-1]-scales[:,1:],
+        colour=colour)
 
 # %% ../nbs/38_unlike.ipynb #6f461c62
 UNLIKE = 'unlike training' # How such a note begins
@@ -87,7 +101,9 @@ class Likeness:
     def __init__(self,
         t:dict # Name → array, of `learn_likeness` or `read_likeness`
     ):
-        self.t,self.limit,self.side = t,float(t['limit'][0]),int(t['side'][0])
+        self.t = t
+        self.limit = float(t['limit'][0])
+        self.side = int(t['side'][0])
         self.n = len(t['gray.rows']) # Pictures
         self.rows = {k:t[f'{k}.rows'].astype(np.float32) for k in _WORDS}
         self.squares = {k:np.square(v).sum(1) for k,v in self.rows.items()}
@@ -102,8 +118,9 @@ class Likeness:
         v = (v-self.t[f'{k}.mean'])/self.t[f'{k}.scale']
         squared = self.squares[k]-2*v@self.rows[k].T
         nearest = squared.min(1)+np.square(v).sum(1)
+        distance = np.sqrt(np.maximum(nearest, 0))
         low,high = self.t[f'{k}.usual']
-        return (np.log(np.sqrt(np.maximum(nearest, 0))+.01)-low)/(high-low)
+        return (np.log(distance+.01)-low)/(high-low)
 
 # %% ../nbs/38_unlike.ipynb #4443e384
 _FLOOR = dict(gray=1., layout=.02, texture=.05, edges=.05, fineness=.02, colour=4.) # Spread that is none
@@ -113,12 +130,14 @@ def _others(rows, groups):
     norm = np.square(rows).sum(1)
     squared = norm[:,None]+norm-2*rows@rows.T
     squared[groups[:,None]==groups] = np.inf
-    return np.log(np.sqrt(np.maximum(squared.min(1), 0))+.01)
+    nearest = np.maximum(squared.min(1), 0)
+    return np.log(np.sqrt(nearest)+.01)
 
 # %% ../nbs/38_unlike.ipynb #69fd1b9c
 def _usual(k, v, groups):
     "One part of all descriptions: its arrays, and how far each picture lies from the others"
-    mean,scale = v.mean(0),v.std(0)+_FLOOR[k]
+    mean = v.mean(0)
+    scale = v.std(0)+_FLOOR[k]
     rows = ((v-mean)/scale).astype(np.float16)
     far = _others(rows.astype(np.float32), groups)
     low,high = np.quantile(far, [.5,.99])
@@ -140,10 +159,13 @@ def n_beyond(
 def _limit(far):
     "The limit of the distances of own pictures"
     from scipy import stats
-    n,far = len(far),np.sort(far)[::-1]
+    n = len(far)
+    far = np.sort(far)[::-1]
     if n>=N_SURE: return far[n_beyond(n)]
-    width = stats.nct.ppf(_SURE, n-1, stats.norm.ppf(1-_RATE)*n**.5)/n**.5
-    return max(far[0], far.mean()+width*far.std(ddof=1))
+    quantile = stats.norm.ppf(1-_RATE)
+    width = stats.nct.ppf(_SURE, n-1, quantile*n**.5)/n**.5
+    bound = far.mean()+width*far.std(ddof=1)
+    return max(far[0], bound)
 
 # %% ../nbs/38_unlike.ipynb #23d12f2b
 N_ROWS,N_LEAST,_SLACK = 2000,20,1.25 # Pictures that are kept, fewest that show anything, slack of a size
@@ -162,21 +184,29 @@ def learn_likeness(
 )->Likeness|None: # `None` where there are too few
     "What a product looks like, from pictures of it"
     if len(x)<N_LEAST: return None
-    parts = [describe(x[i:i+64]) for i in range(0, len(x), 64)]
-    groups = np.arange(len(x)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if groups is None: groups = np.arange(len(x))
+    _,groups = np.unique(groups, return_inverse=True)
     if groups.max()<1: return None
-    found = [_usual(k, np.concatenate([o[k] for o in parts]), groups) for k in _WORDS]
-    arrays = {name:o for own,_ in found for name,o in own.items()}
-    limit = _limit(np.max([far for _,far in found], 0))
-    return Likeness(arrays | dict(limit=np.float32([limit]), sizes=_ranges(sizes), side=np.int32([x.shape[1]])))
+    batches = [describe(x[i:i+64]) for i in range(0, len(x), 64)]
+    arrays,distances = {},[]
+    for part in _WORDS:
+        values = np.concatenate([batch[part] for batch in batches])
+        own,far = _usual(part, values, groups)
+        arrays |= own
+        distances.append(far)
+    limit = _limit(np.max(distances, 0))
+    side = x.shape[1]
+    return Likeness(dict(arrays, limit=np.float32([limit]), sizes=_ranges(sizes), side=np.int32([side])))
 
 # %% ../nbs/38_unlike.ipynb #1747b509
 def _odd_size(size, ranges): # '' if it is none
     wide,high = size
-    within = all(low/_SLACK<=o<=most*_SLACK for o,(low,most) in zip((wide, high, wide/high), ranges))
+    seen = zip((wide, high, wide/high), ranges)
+    within = all(low/_SLACK<=o<=most*_SLACK for o,(low,most) in seen)
     if within: return ''
-    seen = ' x '.join(f'{low:.0f}' if low==most else f'{low:.0f} to {most:.0f}' for low,most in ranges[:2])
-    return f'{UNLIKE} ({wide} x {high} pixels, training has {seen})'
+    sides = [f'{low:.0f}' if low==most else f'{low:.0f} to {most:.0f}' for low,most in ranges[:2]]
+    usual = ' x '.join(sides)
+    return f'{UNLIKE} ({wide} x {high} pixels, training has {usual})'
 
 # %% ../nbs/38_unlike.ipynb #c98ba8ab
 def unlike_notes(
@@ -186,17 +216,20 @@ def unlike_notes(
 )->list: # Texts, '' for a picture that is like training
     "What is strange about pictures, in words"
     if likeness is None: return ['']*len(x)
-    notes,words = [],[*_WORDS.values()]
+    notes = []
+    words = list(_WORDS.values())
     for far,size in zip(likeness.far(x), sizes):
         worst = far.argmax()
-        strange = far[worst]>likeness.limit
-        note = f'{UNLIKE} ({words[worst]}: {far[worst]:.1f}, limit {likeness.limit:.1f})' if strange else ''
-        notes.append(note or _odd_size(size, likeness.t['sizes']))
+        is_strange = far[worst]>likeness.limit
+        if is_strange: note = f'{UNLIKE} ({words[worst]}: {far[worst]:.1f}, limit {likeness.limit:.1f})'
+        else: note = _odd_size(size, likeness.t['sizes'])
+        notes.append(note)
     return notes
 
 # %% ../nbs/38_unlike.ipynb #826f859e
 UNLIKE_FILE = 'unlike.safetensors'
-_NAMES = {f'{k}.{name}' for k in _WORDS for name in ('rows','mean','scale','usual')} | {'limit','sizes','side'}
+_ARRAYS = 'rows','mean','scale','usual' # Of each part
+_NAMES = {'limit','sizes','side'} | {f'{part}.{name}' for part in _WORDS for name in _ARRAYS}
 
 def likeness_bytes(
     likeness:Likeness # Of the product
@@ -247,6 +280,8 @@ def unlike_source()->str: # Python
     "The functions that look at pictures, as a module that needs numpy and Pillow alone"
     names = '_WORDS','_LEVELS','_SLACK','UNLIKE'
     constants = [f'{name} = {globals()[name]!r}' for name in names]
-    code = _smooth,_cells,_squares,_details,describe,Likeness,_odd_size,unlike_notes
     head = '"Is a picture like those of training?"\nimport numpy as np\nfrom PIL import Image\n'
-    return '\n\n'.join([head+'\n'.join(constants), *[inspect.getsource(o).rstrip() for o in code]])+'\n'
+    head += '\n'.join(constants)
+    code = _smooth,_cells,_squares,_details,describe,Likeness,_odd_size,unlike_notes
+    pieces = [inspect.getsource(o).rstrip() for o in code]
+    return '\n\n'.join([head, *pieces])+'\n'
