@@ -657,15 +657,15 @@ def _with_sizes(four, paths):
     sizes = [image_size(p) for p in paths[four.index]]
     is_known = [size is not None for size in sizes]
     known = [size for size in sizes if size]
-    return four[is_known],np.array(known).reshape(-1, 2)
+    return four.loc[is_known],np.array(known).reshape(-1, 2)
 
 def _readable(raw, four, used, readings):
     "How the numbers are to be read; else '' and why not"
     is_whole = four.notna().all(axis=1)
     has_box = is_whole & (four!=0).any(axis=1)
     four,sizes = _with_sizes(four[has_box], raw.path)
-    tells_size = plain_column(used[-1])=='height' and (four.iloc[:,2:].to_numpy()==sizes).all()
-    if tells_size and len(four): return '','' # of the picture: no boxes at all
+    ends_in_height = plain_column(used[-1])=='height' and len(four)
+    if ends_in_height and (four.iloc[:,2:].to_numpy()==sizes).all(): return '','' # of the picture: no boxes at all
     if len(readings)==1: return readings[0],''
     if not len(four): return '',f'no picture to try them on; {_SAY_WHICH}'
     reading,why = _certain(four, readings, sizes)

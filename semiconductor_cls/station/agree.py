@@ -34,9 +34,11 @@ def fleiss_of(
 )->np.ndarray: # (…,); nan where only one word was ever said
     "Fleiss' kappa"
     weights = np.ones(len(said)) if weights is None else weights
-    m,n = said[0].sum(),weights.sum(-1)
+    m = said[0].sum()
+    n = weights.sum(-1)
     each = ((said**2).sum(1)-m)/(m*(m-1))
-    chance = (((weights@said)/(m*n[...,None]))**2).sum(-1)
+    shares = (weights@said)/(m*n[...,None])
+    chance = (shares**2).sum(-1)
     with np.errstate(all='ignore'): return ((weights@each)/n-chance)/(1-chance)
 
 # %% ../../nbs/88_station.agree.ipynb #2716034d
@@ -65,16 +67,19 @@ def check_answers(
     where='the table' # What to call it in a refusal
 )->pd.DataFrame: # The same, words as numbers: 0 pass, 1 look, 2 reject, -1 none
     "Answers as numbers; what is not understood is refused"
-    lacks = [o for o in _NEEDS if o not in df]
+    lacks = [name for name in _NEEDS if name not in df]
     if lacks: raise UserError(f"{where}: has no column {', '.join(lacks)}; one row an answer: {' '.join(_NEEDS)}")
     df = df.copy()
     for name in ('verdict','label','machine'):
         if name not in df: df[name] = None
-        number = df[name].map(_WORD)
-        odd = df[name][number.isna() & df[name].notna() & (df[name]!='')]
+        said = df[name]
+        number = said.map(_WORD)
+        is_said = said.notna() & (said!='')
+        odd = said[number.isna() & is_said]
         if len(odd): raise UserError(f"{where}: {name} {odd.iloc[0]!r} is none of {', '.join(_WORD)}")
         df[name] = number.fillna(-1).astype(int)
-    if (df.verdict<0).any(): raise UserError(f'{where}: {counted((df.verdict<0).sum(), "row")} without a verdict')
+    n_without = (df.verdict<0).sum()
+    if n_without: raise UserError(f'{where}: {counted(n_without, "row")} without a verdict')
     twice = df[df.duplicated(['part','who','round'])]
     for o in twice.head(1).itertuples():
         raise UserError(f'{where}: {o.who} has two answers about {o.part} in one round')
@@ -83,21 +88,26 @@ def check_answers(
 # %% ../../nbs/88_station.agree.ipynb #5bb5d549
 def _crossed(pairs, what):
     "Kappa of pairs of words: a frame `part a b`"
-    parts,i = np.unique(pairs.part.to_numpy(dtype=str), return_inverse=True)
+    names = pairs.part.to_numpy(dtype=str)
+    parts,i = np.unique(names, return_inverse=True)
     each = np.zeros((len(parts),3,3))
     np.add.at(each, (i,pairs.a.to_numpy(),pairs.b.to_numpy()), 1)
-    draws = kappa_of(np.tensordot(drawn_parts(len(parts)), each, 1))
+    drawn = np.tensordot(drawn_parts(len(parts)), each, 1)
+    draws = kappa_of(drawn)
     same = float((pairs.a==pairs.b).mean())
     return _row(what, kappa_of(each.sum(0)), draws, same, len(pairs))
 
 # %% ../../nbs/88_station.agree.ipynb #19dba912
 def _repeated(df, who):
     "Kappa of the rounds of one person, on the parts that they saw in every round"
-    wide = df[df.who==who].pivot(index='part', columns='round', values='verdict').dropna()
-    if wide.shape[1]<2 or not len(wide): return None
+    own = df[df.who==who]
+    wide = own.pivot(index='part', columns='round', values='verdict').dropna()
+    n_rounds = wide.shape[1]
+    if n_rounds<2 or not len(wide): return None
     said = np.stack([(wide==k).sum(axis=1) for k in range(3)], 1)
     draws = fleiss_of(said, drawn_parts(len(said)))
-    return _row(who, fleiss_of(said), draws, float((said.max(1)==wide.shape[1]).mean()), wide.size)
+    same = float((said.max(1)==n_rounds).mean())
+    return _row(who, fleiss_of(said), draws, same, wide.size)
 
 # %% ../../nbs/88_station.agree.ipynb #3aa865d1
 def kappas(
@@ -105,22 +115,26 @@ def kappas(
 )->dict: # 'within', 'between', 'label', 'machine': tables `between kappa lo hi same answers`
     "Every kappa that the answers allow"
     people = sorted(df.who.unique())
-    found = dict(within=[_repeated(df, o) for o in people], between=[], label=[], machine=[])
+    found = dict(within=[], between=[], label=[], machine=[])
+    found['within'] = [_repeated(df, who) for who in people]
     for a,b in combinations(people, 2):
         both = df[df.who==a].merge(df[df.who==b], on=['part','round'])
         both = both.rename(columns=dict(verdict_x='a', verdict_y='b'))
         if len(both): found['between'].append(_crossed(both, f'{a} and {b}'))
     for other in ('label','machine'):
         known = df[df[other]>=0].rename(columns={'verdict':'a', other:'b'})
-        found[other] = [_crossed(known[known.who==o], o) for o in people if (known.who==o).any()]
+        found[other] = [_crossed(own, who) for who,own in known.groupby('who')]
     machine = df[(df.machine>=0) & (df.label>=0)].drop_duplicates('part')
-    if len(machine): found['label'].append(_crossed(machine.rename(columns=dict(machine='a', label='b')), 'the model'))
-    return {k:pd.DataFrame([o for o in rows if o]) for k,rows in found.items()}
+    machine = machine.rename(columns=dict(machine='a', label='b'))
+    if len(machine): found['label'].append(_crossed(machine, 'the model'))
+    return {kind: pd.DataFrame([row for row in rows if row]) for kind,rows in found.items()}
 
 # %% ../../nbs/88_station.agree.ipynb #220e97de
 def _share(wrong, of, parts):
     "A rate in words, with the parts as groups"
-    return rate_text(int(wrong.sum()), int(of.sum()), parts[of].value_counts().to_numpy()) if of.any() else ''
+    if not of.any(): return ''
+    sizes = parts[of].value_counts().to_numpy()
+    return rate_text(int(wrong.sum()), int(of.sum()), sizes)
 
 # %% ../../nbs/88_station.agree.ipynb #d4c1129c
 def person_rates(
@@ -128,13 +142,17 @@ def person_rates(
 )->pd.DataFrame: # `who misses false_alarms looks`, in words
     "Misses, false alarms and looks of each person, and of the model"
     known = df[df.label>=0]
-    machine = known[known.machine>=0].drop_duplicates('part').assign(who='the model', verdict=lambda d: d.machine)
+    machine = known[known.machine>=0].drop_duplicates('part')
+    machine = machine.assign(who='the model', verdict=machine.machine)
     rows = []
     for who,said in pd.concat([known, machine]).groupby('who', sort=False):
-        bad,good,either = said.label==2,said.label==0,said.label>=0
-        rows.append(dict(who=who, misses=_share(bad & (said.verdict==0), bad, said.part),
-                         false_alarms=_share(good & (said.verdict==2), good, said.part),
-                         looks=_share(said.verdict==1, either, said.part)))
+        bad = said.label==2
+        good = said.label==0
+        either = said.label>=0
+        misses = _share(bad & (said.verdict==0), bad, said.part)
+        false_alarms = _share(good & (said.verdict==2), good, said.part)
+        looks = _share(said.verdict==1, either, said.part)
+        rows.append(dict(who=who, misses=misses, false_alarms=false_alarms, looks=looks))
     return pd.DataFrame(rows)
 
 # %% ../../nbs/88_station.agree.ipynb #c6adc073
@@ -175,8 +193,9 @@ _GUESSED = 'of an earlier version without that word: reject from the threshold o
 
 def _about_machine(df):
     "How the page counts what the model says"
-    n = int(df.get('guessed', pd.Series(dtype=bool)).sum())
-    return _MACHINE+(f' {counted(n, "answer")} {_GUESSED}' if n else '')
+    n = int(df['guessed'].sum()) if 'guessed' in df else 0
+    if not n: return _MACHINE
+    return f'{_MACHINE} {counted(n, "answer")} {_GUESSED}'
 
 # %% ../../nbs/88_station.agree.ipynb #eeae438d
 _TITLES = dict(within='Each person with themselves', between='Each person with the others',
@@ -202,10 +221,12 @@ def agreement(
 )->pd.DataFrame: # All kappas: `kind between kappa lo hi same answers`
     "Write the page of an agreement study"
     df = check_answers(df, where)
-    found,out = kappas(df),Path(out)
+    found = kappas(df)
+    out = Path(out)
     check_own(out, page_kind(_TITLE), kind='page of agree')
     check_own(out.with_suffix('.csv'), 'kind,between,kappa')
-    parts = [_HOW]+[_about_machine(df)]*bool((df.machine>=0).any())
+    parts = [_HOW]
+    if (df.machine>=0).any(): parts.append(_about_machine(df))
     for name,table in found.items():
         if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
     if (df.label>=0).any(): parts += ['## Misses and false alarms', _shown(person_rates(df))]
