@@ -27,7 +27,7 @@ from .base.parts import *
 from .boxes import *
 from .base.parts import _named_for
 from .base.table import _ASIDE, _CONTAINERS, _NOBODY_KNOWS, _TYPE_WORDS, _is_plain_type, _is_sure_type
-from .boxes import _label_studio, _local, _results, _rows, _with_boxes
+from .boxes import _label_studio, _local, _results, _rows, _with_boxes, _without_read
 
 # %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
@@ -319,6 +319,8 @@ def add_lots(df:pd.DataFrame)->pd.DataFrame: # A table with the column `lot`
     return df.assign(lot=lot)
 
 # %% ../nbs/13_source.ipynb #c0023
+_ASIDE_FILES = 'submission_sample.csv','truth.csv'
+
 def read_contest(
     path # The folder that holds `train` and `test`
 )->pd.DataFrame: # The table, with `lot`
@@ -329,7 +331,8 @@ def read_contest(
                         '(train/train_contest/good_all or train/good_0)')
     df = _table_of(path, folders)
     beside = _left_beside(path, [path/folder for *_,folder in folders], "none of the contest's")
-    df = add_issues(df, beside)
+    aside = [path/name for name in _ASIDE_FILES]
+    df = _without_read(add_issues(df, beside), [f for f in aside if f.is_file()])
     if not len(df): raise UserError(f'{path}: the folders of the contest are there, but no images in them')
     return add_lots(_with_boxes(df, path))
 
