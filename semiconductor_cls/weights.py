@@ -112,8 +112,9 @@ def _from_hub(name):
     "A network with the ImageNet weights of torchvision or timm, without classifier"
     if name=='alexnet': return torchvision.models.alexnet(weights='IMAGENET1K_V1').features
     cfg = timm.get_pretrained_cfg(name)
-    file = None if cfg.hf_hub_filename else _cached(cfg.hf_hub_id or '-')
-    if not file: _ask(constants.ENDPOINT)
+    is_of_hub = bool(cfg.hf_hub_id) # others have an address of their own, and torch's cache
+    file = _cached(cfg.hf_hub_id) if is_of_hub and not cfg.hf_hub_filename else None
+    if is_of_hub and not file: _ask(constants.ENDPOINT)
     overlay = dict(file=file) if file else None
     return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, global_pool='')
 
