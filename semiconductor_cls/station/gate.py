@@ -183,6 +183,7 @@ class Gate:
         self.uploads,self.sessions,self.attempts = Uploads(),Sessions(),Attempts()
         self.cookie,self.boot,self.ticket = 'station-'+secrets.token_hex(4),secrets.token_hex(8),''
         self.pages,self.uploading = Counter(),0 # Open pages of each owner; uploads that the page reads
+        self.streams = set() # Requests that last as long as a page is open
         self.one,self.log = asyncio.Lock(),logging.getLogger('semicls.station')
         self.key,self.right,self.nobody = secrets.token_bytes(),{},hash_password(secrets.token_hex())
 
@@ -459,6 +460,20 @@ async def admitted(self:Gate,
     heads = [(k,v) for k,v in scope['headers'] if k.lower() in passed]
     return {**scope, 'headers':heads+add, 'query_string':known_query(scope.get('query_string', b''))}, receive
 
+# %% ../../nbs/81_station.gate.ipynb #2d8a113c
+@patch
+async def answered(self:Gate, scope, receive, send)->None:
+    "The page answers; what lasts as long as a page is open can be ended by `close`"
+    task = asyncio.current_task()
+    if scope['path'].startswith(HEARTBEAT): self.streams.add(task)
+    try: await self.app(scope, receive, send)
+    finally: self.streams.discard(task)
+
+@patch
+def close(self:Gate)->None:
+    "End the requests of open pages, so that the station can stop at once"
+    for task in self.streams: task.cancel()
+
 # %% ../../nbs/81_station.gate.ipynb #450635cb
 def _why_not(e)->tuple: # Of an error; status and words
     if isinstance(e, PermissionError): return 403, f'this request {e}'
@@ -477,7 +492,7 @@ async def passed(self:Gate, scope, heads, receive, send, who)->Answer|None:
     cookie = '' if known else self.cookie_for(scope, SESSION, session)
     send = sealed(send, scope['path'], cookie, {'x-station':self.boot})
     if scope['path']==UPLOAD: send = noted(send, lambda paths: self.uploads.add(owner, paths))
-    with self.visited(scope, owner): await self.app(scope, receive, send)
+    with self.visited(scope, owner): await self.answered(scope, receive, send)
 
 # %% ../../nbs/81_station.gate.ipynb #a2523a9d
 @patch

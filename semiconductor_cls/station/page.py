@@ -591,12 +591,24 @@ def check_proxy(addresses)->dict: # Of proxies, or of their networks; for the se
     return dict(proxy_headers=bool(addresses), forwarded_allow_ips=','.join(addresses or ()))
 
 # %% ../../nbs/87_station.page.ipynb #ced38c32
-def _serve(app, host, port, **more):
+_LAST = 2 # Seconds for what is being answered when the station is stopped
+
+async def _finish(gate, tasks): # The requests that a server is answering
+    "Wait for what is being answered, then let go of open pages"
+    others = tasks-gate.streams
+    if others: await asyncio.wait(others, timeout=_LAST)
+    gate.close()
+
+def _serve(gate, host, port, **more):
     "Answer until it is stopped"
     import uvicorn
-    config = uvicorn.Config(app, host=host, port=port, log_level='warning', access_log=False, server_header=False,
-                            timeout_graceful_shutdown=2, **more)
-    server = uvicorn.Server(config)
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets=None):
+            await _finish(gate, self.server_state.tasks)
+            await super().shutdown(sockets)
+    config = uvicorn.Config(gate, host=host, port=port, log_level='warning', access_log=False, server_header=False,
+                            timeout_graceful_shutdown=_LAST, **more)
+    server = Server(config)
     def matters(record): return not server.should_exit
     logging.getLogger('uvicorn.error').addFilter(matters)
     server.run()

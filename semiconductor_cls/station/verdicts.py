@@ -149,6 +149,8 @@ def _make_store(path):
     return path
 
 # %% ../../nbs/82_station.verdicts.ipynb #42105b52
+_BUSY = 5 # Seconds to wait for another program that writes
+
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
     def __init__(self, path): # A folder; made where there is none
@@ -163,7 +165,7 @@ class Verdicts:
 
     @contextmanager
     def _connected(self):
-        db = sqlite3.connect(self.path/'verdicts.db', timeout=30, isolation_level=None)
+        db = sqlite3.connect(self.path/'verdicts.db', timeout=_BUSY, isolation_level=None)
         db.row_factory = sqlite3.Row
         try:
             db.execute('pragma synchronous=full')
