@@ -2,7 +2,7 @@
 import sys, warnings
 from importlib import import_module
 from importlib.machinery import ModuleSpec
-__version__ = "0.2.1"
+__version__ = "0.3.0.dev0"
 
 # Modules of 0.2.1 that are somewhere else now. An import of one gives its names, and says where they are.
 _MOVED = dict(

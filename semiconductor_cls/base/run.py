@@ -15,6 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 import pandas as pd
+import semiconductor_cls
 from fastcore.basics import patch
 from .errors import *
 from .files import *
@@ -31,8 +32,9 @@ def _version(package):
 
 def versions()->dict: # Package → version
     "Versions of Python and of the packages that influence a result"
-    names = 'semiconductor_cls torch torchvision fastai timm albumentations scikit-learn numpy pandas pillow'.split()
-    return dict(python=platform.python_version(), **{n:_version(n) for n in names})
+    names = 'torch torchvision fastai timm albumentations scikit-learn numpy pandas pillow'.split()
+    own = dict(python=platform.python_version(), semiconductor_cls=semiconductor_cls.__version__)
+    return own | {n:_version(n) for n in names}
 
 # %% ../../nbs/04_base.run.ipynb #c0007
 def _git(path, *args): # What git prints about the checkout at `path`
