@@ -4,11 +4,12 @@
 
 One line a kill, and a table at the end; the exit code is 1 if one result differs,
 or something of ours is left behind."""
-import argparse, collections, hashlib, json, os, random, re, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse, collections, hashlib, json, os, random, re, shutil, socket, subprocess, sys, tempfile, time
 from pathlib import Path
 from typing import NamedTuple
+sys.path.insert(0, str(Path(__file__).parent))
+from warm import Command
 
-MAIN = 'from semiconductor_cls.cli import main; main()'
 SMALL = '--set sizes=32 --set epochs=1 --set bs=8 --set tta=off --arch resnet18 --weights none'.split()
 GRID = '--set sizes=32 --set epochs=1 --set bs=8 --set tta=off --weights none'.split()
 
@@ -44,11 +45,10 @@ def free_port():
         return s.getsockname()[1]
 
 def start(folder, text):
-    "A command in a process of its own"
+    "A command in a process of its own, which has the libraries already: what is killed is our code at work"
     words = text.format(small=' '.join(SMALL), grid=' '.join(GRID), port=free_port()).split()
     env = {**os.environ, 'SEMICLS_CACHE':str(folder/'cache'), 'OMP_NUM_THREADS':'1', 'CUDA_VISIBLE_DEVICES':''}
-    pipes = dict(stdout=subprocess.DEVNULL, stderr=open(folder/'said.txt', 'w'))
-    return subprocess.Popen([sys.executable, '-c', MAIN, *words], cwd=folder, env=env, **pipes)
+    return Command(words, folder, env, subprocess.STDOUT)
 
 def finish(folder, job, text):
     "Run a command to its end; seconds, and what went wrong"
@@ -56,10 +56,10 @@ def finish(folder, job, text):
     p = start(folder, text)
     if job.until:
         while p.poll() is None and not (folder/job.until).exists(): time.sleep(.1)
-        p.send_signal(signal.SIGTERM)
-    code = p.wait()
-    bad = code!=0 and not (job.until and (folder/job.until).exists())
-    return time.monotonic()-begun, (folder/'said.txt').read_text()[-300:] if bad else ''
+        p.terminate()
+    said,_ = p.communicate()
+    bad = p.returncode!=0 and not (job.until and (folder/job.until).exists())
+    return time.monotonic()-begun, said[-300:] if bad else ''
 
 def decision_ids(folder):
     "The id of each decision, which hashes its time, and what stands for it: whose it is, and its place in the history"
