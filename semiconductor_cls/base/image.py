@@ -312,8 +312,9 @@ def _decode(content, levels):
         warnings.simplefilter('ignore')
         with _open(content) as im:
             head = head_of(im)
-            eight,turn = to_8bit(im, levels, content),im.getexif().get(274) # Pillow turns a TIFF while decoding it
-            if turn and 'seen' in eight.info: eight.getexif()[274] = turn
+            eight = to_8bit(im, levels, content)
+            turn = im.getexif().get(274) # A TIFF has none any more: Pillow turned it while decoding
+            if turn and eight is not im: eight.getexif()[274] = turn
             upright = ImageOps.exif_transpose(eight)
     upright.info['seen'] = upright.info.get('seen', {}) | head
     return upright

@@ -14,24 +14,29 @@ def check(name, data, digest):
 def read_manifest():
     "The manifest, once every file of the bundle has been compared with its hash"
     manifest = json.loads((HERE/'manifest.json').read_text(encoding='utf-8'))
+    files = manifest['files']
     rest = {k:v for k,v in manifest.items() if k!='seal'}
     text = json.dumps(rest, sort_keys=True, separators=(',',':'))
     check('manifest.json', text.encode(), manifest.get('seal'))
-    for name,facts in manifest['files'].items():
+    for name,facts in files.items():
         if Path(name).name!=name: sys.exit(f'{name}: differs from what was exported')
-        check(name, (HERE/name).read_bytes(), facts['sha256'])
-    if manifest['graph'] not in manifest['files']: sys.exit('manifest.json: graph is not one of its files')
+        data = (HERE/name).read_bytes()
+        check(name, data, facts['sha256'])
+    if manifest['graph'] not in files: sys.exit('manifest.json: graph is not one of its files')
     return manifest
 
 def open_onnxruntime(path):
     import onnxruntime
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
-    return lambda inputs: session.run(None, inputs)[0]
+    def run(inputs): return session.run(None, inputs)[0]
+    return run
 
 def open_openvino(path):
     import openvino
-    net = openvino.Core().compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
-    return lambda inputs: net(inputs)[0]
+    core = openvino.Core()
+    net = core.compile_model(path, 'CPU', {'INFERENCE_PRECISION_HINT': 'f32'})
+    def run(inputs): return net(inputs)[0]
+    return run
 
 RUNTIMES = dict(onnxruntime=open_onnxruntime, openvino=open_openvino)
 
@@ -46,62 +51,83 @@ FORMATS = ('PNG','JPEG','BMP','TIFF','WEBP','JPEG2000','PPM')
 def read_arrays(data):
     "The arrays of a .safetensors file"
     end = 8+int.from_bytes(data[:8], 'little')
+    heads = json.loads(data[8:end])
     kinds = dict(F16=np.float16, F32=np.float32, I32=np.int32)
     arrays = {}
-    for name,head in json.loads(data[8:end]).items():
+    for name,head in heads.items():
         if name=='__metadata__': continue
         first,last = head['data_offsets']
-        arrays[name] = np.frombuffer(data[end+first:end+last], kinds[head['dtype']]).reshape(head['shape'])
+        numbers = np.frombuffer(data[end+first:end+last], kinds[head['dtype']])
+        arrays[name] = numbers.reshape(head['shape'])
     return arrays
 
 def load_notes(manifest):
     "A function that says in words what is strange about a picture; nothing of a bundle that does not know its product"
-    if not {'unlike.safetensors','unlike.py'}<=set(manifest['files']):
+    data,code = HERE/'unlike.safetensors',HERE/'unlike.py'
+    if not {data.name,code.name}<=set(manifest['files']):
         print('This bundle does not know what its product looks like: pictures unlike training are not found; '
               'export again', file=sys.stderr)
         return lambda im: ''
-    unlike = runpy.run_path(str(HERE/'unlike.py')) # Compared with its hash
-    likeness = unlike['Likeness'](read_arrays((HERE/'unlike.safetensors').read_bytes()))
+    unlike = runpy.run_path(str(code)) # Compared with its hash
+    arrays = read_arrays(data.read_bytes())
+    likeness = unlike['Likeness'](arrays)
     fit = fit_of(manifest)
-    return lambda im: unlike['unlike_notes'](likeness, as_square(im, likeness.side, fit), [im.size])[0]
+    def strange_of(im):
+        batch = as_square(im, likeness.side, fit)
+        return unlike['unlike_notes'](likeness, batch, [im.size])[0]
+    return strange_of
 
 def tag_of(im, number, default=None):
     "A tag of a TIFF; else the default"
     value = getattr(im, 'tag_v2', {}).get(number, default)
     return value[0] if isinstance(value, tuple) else value
 
+BITS,WHITE_FIRST,KIND = 258,262,339 # Tags of a TIFF; white first where it is 0; whole, signed or real numbers
+
+def stored_as(im):
+    "How a file holds its pixels, such as 'RGB;16B'"
+    return str(im.tile[0].args) if im.tile else ''
+
 def numbers_of(im, levels):
     "The numbers of a picture of more than 8 bits, black the least; None of any other"
-    stored = str(im.tile[0].args) if im.tile else ''
-    signed = im.mode=='L' and tag_of(im, 258)==8 and tag_of(im, 339)==2
+    stored = stored_as(im)
+    signed = im.mode=='L' and tag_of(im, BITS)==8 and tag_of(im, KIND)==2
     if not signed and not im.mode.startswith(('I','F')):
         if ';16' in stored and levels: raise ValueError('16-bit colours: not read here; score it with semicls predict')
         return None
-    unsigned,bits = 'I;32' in stored and tag_of(im, 339, 1)==1,tag_of(im, 258, 16)
+    unsigned = 'I;32' in stored and tag_of(im, KIND, 1)==1
+    bits = tag_of(im, BITS, 16)
     numbers = np.asarray(im)
     if signed: numbers = numbers.view(np.int8)
     if unsigned: numbers = numbers.view(np.uint32)
-    if tag_of(im, 262)!=0: return numbers
+    if tag_of(im, WHITE_FIRST)!=0: return numbers
     if im.mode=='F': return -numbers
     black_first = 2**bits-1-numbers.astype(np.int64)
-    return black_first.astype(numbers.dtype) if numbers.dtype.kind=='u' else black_first
+    if numbers.dtype.kind=='u': return black_first.astype(numbers.dtype)
+    return black_first
 
 def to_levels(numbers, levels):
     "8 bits by the levels of the training pictures"
     low,high = levels
-    numbers = np.asarray(numbers, np.float64 if numbers.dtype.itemsize>2 else np.float32)
+    kind = np.float64 if numbers.dtype.itemsize>2 else np.float32
+    numbers = np.asarray(numbers, kind)
     gray = (numbers-low)*(255/(high-low))
-    return np.nan_to_num(gray, nan=0.).clip(0, 255).round().astype(np.uint8)
+    gray = np.nan_to_num(gray, nan=0.).clip(0, 255)
+    return gray.round().astype(np.uint8)
 
 def lone(numbers):
     "8 bits without levels: sixteen lose their low byte, floats and large integers are stretched"
     if numbers.dtype==np.uint16: return (numbers>>8).astype(np.uint8)
+    low,high = 0.,1.
     finite = numbers[np.isfinite(numbers)]
-    low,high = (float(finite.min()),float(finite.max())) if finite.size else (0.,1.)
+    if finite.size: low,high = float(finite.min()),float(finite.max())
     if numbers.dtype.kind in 'iu' and low>=0 and high<65536:
-        return (numbers//256 if high>255 else numbers).astype(np.uint8)
+        if high>255: numbers = numbers//256
+        return numbers.astype(np.uint8)
     numbers = np.nan_to_num(numbers.astype(np.float32), nan=low, posinf=high, neginf=low)
-    return ((numbers-low)*np.float32(255/max(high-low, 1e-9))).clip(0, 255).astype(np.uint8)
+    scale = np.float32(255/max(high-low, 1e-9))
+    gray = (numbers-low)*scale
+    return gray.clip(0, 255).astype(np.uint8)
 
 def on_black(im):
     "A picture in front of black, where it is transparent"
@@ -113,37 +139,49 @@ def on_black(im):
 def doubts_of(numbers, levels):
     "What may be doubted about the numbers of a deep picture"
     finite = np.isfinite(numbers)
-    if 1-finite.mean()>.01: yield f'{1-finite.mean():.0%} of the pixels are no numbers (NaN, infinite)'
+    missing = 1-finite.mean()
+    if missing>.01: yield f'{missing:.0%} of the pixels are no numbers (NaN, infinite)'
     if levels:
-        far = np.mean(finite & ((numbers<levels[0])|(numbers>levels[1])))
-        if far>.01: yield f'{far:.0%} of the pixels lie outside levels {levels[0]:,.6g} to {levels[1]:,.6g}'
+        low,high = levels
+        outside = (numbers<low)|(numbers>high)
+        far = np.mean(finite & outside)
+        if far>.01: yield f'{far:.0%} of the pixels lie outside levels {low:,.6g} to {high:,.6g}'
     if levels==[]: yield 'more than 8 bits, and no such picture was in training'
 
 def blank_share(a):
     "Share of a picture that a band of one value along an edge takes"
     largest = 0
-    for a in (a, a[::-1], a.swapaxes(0, 1), a.swapaxes(0, 1)[::-1]):
-        if not (a[0]==a[0,0]).all(): continue
-        lines = (a==a[0,0]).reshape(len(a), -1).all(1)
-        largest = max(largest, (len(a) if lines.all() else int(lines.argmin()))/len(a))
+    turned = a.swapaxes(0, 1)
+    for side in (a, a[::-1], turned, turned[::-1]):
+        value,n = side[0,0],len(side)
+        if not (side[0]==value).all(): continue
+        lines = (side==value).reshape(n, -1).all(1)
+        band = n if lines.all() else int(lines.argmin())
+        largest = max(largest, band/n)
     return largest
+
+def in_8_bits(file, levels):
+    "An open picture in 8 bits, and what may be doubted about its numbers"
+    stored,numbers = stored_as(file),numbers_of(file, levels)
+    if numbers is not None:
+        gray = to_levels(numbers, levels) if levels else lone(numbers)
+        return Image.fromarray(gray), list(doubts_of(numbers, levels))
+    is_deep = ';16' in stored and levels==[]
+    doubts = list(doubts_of(np.zeros(1), levels)) if is_deep else []
+    return on_black(file) if file.has_transparency_data else file, doubts
 
 def open_picture(path, channels, levels=None):
     "A picture, upright, in 8 bits and three channels; its `info` has `doubts` and `several` pages"
-    content = io.BytesIO(Path(path).read_bytes()) # by its path, Pillow scrambles a TIFF that was turned
-    with Image.open(content, formats=FORMATS) as file:
-        several,stored = getattr(file, 'is_animated', False),str(file.tile[0].args) if file.tile else ''
-        numbers = numbers_of(file, levels)
-        doubts = [] if numbers is None else list(doubts_of(numbers, levels))
-        if numbers is None and ';16' in stored and levels==[]: doubts = list(doubts_of(np.zeros(1), []))
+    content = Path(path).read_bytes() # by its path, Pillow scrambles a TIFF that was turned
+    with Image.open(io.BytesIO(content), formats=FORMATS) as file:
+        several = getattr(file, 'is_animated', False)
+        im,doubts = in_8_bits(file, levels)
         turn = file.getexif().get(274)
-        if numbers is None: im = on_black(file) if file.has_transparency_data else file
-        else:
-            im = Image.fromarray(to_levels(numbers, levels) if levels else lone(numbers))
-            if turn: im.getexif()[274] = turn
+        if turn and im is not file: im.getexif()[274] = turn # it was made of the file's, and does not know
         im = ImageOps.exif_transpose(im)
     if im.mode=='LAB': im = im.convert('RGB')
-    im = im.convert('L' if channels==1 else 'RGB').convert('RGB')
+    if channels==1: im = im.convert('L')
+    im = im.convert('RGB')
     im.info.update(doubts=doubts, several=several)
     return im
 
@@ -155,10 +193,12 @@ def fit_of(manifest):
 
 def inside(size, side, fit):
     "Where in its square a picture lies: left, top, right, bottom"
-    if fit=='squeeze': return 0,0,side,side
-    wide,high = (max(1, round(o*side/max(size))) for o in size)
-    left,top = (side-wide)//2,(side-high)//2
-    return left,top,left+wide,top+high
+    if fit=='squeeze': return 0, 0, side, side
+    scale = max(size)
+    wide,high = (max(1, round(o*side/scale)) for o in size)
+    left = (side-wide)//2
+    top = (side-high)//2
+    return left, top, left+wide, top+high
 
 def as_square(im, side, fit):
     "A batch of one picture, made a square; a margin has the median of the outermost pixels"
@@ -167,33 +207,47 @@ def as_square(im, side, fit):
     if im.size!=size: im = im.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.)
     a = np.asarray(im)
     if size==(side,side): return a[None]
-    border = np.median(np.concatenate([a[0], a[-1], a[:,0], a[:,-1]]), 0)
-    square = np.full((side,side,3), border.astype(np.uint8))
+    rim = np.concatenate([a[0], a[-1], a[:,0], a[:,-1]])
+    border = np.median(rim, 0).astype(np.uint8)
+    square = np.full((side,side,3), border)
     square[top:bottom,left:right] = a
     return square[None]
 
 def doubt_of(im, pixels, blank):
     "What may be doubted about a picture; it begins with look: if a person should look"
-    doubts,share = list(im.info['doubts']),blank_share(pixels)
+    doubts = list(im.info['doubts'])
+    share = blank_share(pixels)
     if share>blank: doubts.append(f'{share:.0%} of the picture is one value, as if its end were missing')
-    pages = ['the first of several pages'] if im.info['several'] else []
-    return ('look: ' if doubts else '')+'; '.join(doubts+pages)
+    look = 'look: ' if doubts else ''
+    if im.info['several']: doubts.append('the first of several pages')
+    return look+'; '.join(doubts)
+
+def committee(members, manifest):
+    "The mean of the members, of their probabilities or of their logits"
+    weights = np.array([o['weight'] for o in manifest['members']])
+    total = weights.sum()
+    if manifest['how']=='prob': return members@weights/total
+    members = members.clip(1e-9, 1-1e-9)
+    logits = np.log(members/(1-members))
+    logit = logits@weights/total
+    return 1/(1+np.exp(-logit))
 
 def score(graph, manifest, strange_of, path):
     "Probability of defect of a picture, and what may be doubted"
-    rule,fit = manifest.get('pixels') or dict(levels=None, blank=1.),fit_of(manifest) # of an older bundle: none
+    rule = manifest.get('pixels') or dict(levels=None, blank=1.) # of an older bundle: none
+    fit = fit_of(manifest)
     im = open_picture(path, manifest['channels'], rule['levels'])
-    sides = [o['side'] for o in manifest['inputs']]
-    squares = {side:as_square(im, side, fit) for side in sides}
-    left,top,right,bottom = inside(im.size, min(sides), fit)
-    strange,doubt = strange_of(im),doubt_of(im, squares[min(sides)][0,top:bottom,left:right], rule['blank'])
-    note = '; '.join(o for o in (strange, doubt.removeprefix('look: ') if strange else doubt) if o)
-    members = graph({f'x{side}':square for side,square in squares.items()})[0].astype(float)
-    weights = np.array([o['weight'] for o in manifest['members']])
-    if manifest['how']=='prob': return members@weights/weights.sum(), note
-    members = members.clip(1e-9, 1-1e-9)
-    logit = np.log(members/(1-members))@weights/weights.sum()
-    return 1/(1+np.exp(-logit)), note
+    squares = {o['side']:as_square(im, o['side'], fit) for o in manifest['inputs']}
+    smallest = min(squares)
+    left,top,right,bottom = inside(im.size, smallest, fit)
+    pixels = squares[smallest][0,top:bottom,left:right]
+    strange = strange_of(im)
+    doubt = doubt_of(im, pixels, rule['blank'])
+    if strange: doubt = doubt.removeprefix('look: ')
+    note = '; '.join(filter(None, (strange, doubt)))
+    batch = {f'x{side}':square for side,square in squares.items()}
+    members = graph(batch)[0].astype(float)
+    return committee(members, manifest), note
 
 def decide(p, low, high, note=''):
     "pass, look or reject; people look at a picture unlike training, and at a doubtful one before it passes"
@@ -207,25 +261,34 @@ def row(graph, manifest, strange_of, path):
     name = "'"+path if formula else path
     try: p,note = score(graph, manifest, strange_of, path)
     except MemoryError: raise
-    except Exception as e: return [name, '', '', ' '.join(str(e).split()) or type(e).__name__]
-    return [name, f'{p:.9g}', decide(p, *manifest['cuts'], note), note]
+    except Exception as e:
+        why = ' '.join(str(e).split())
+        return [name, '', '', why or type(e).__name__]
+    word = decide(p, *manifest['cuts'], note)
+    return [name, f'{p:.9g}', word, note]
 
 def trace(manifest):
     "What every row says of its origin: threshold, model with the digits of its weights, engine, time, decision"
+    model,engine = manifest['name'],manifest['runtime']
     digits = manifest.get('weights_id')
-    model = f"{manifest['name']}@{digits}" if digits else manifest['name']
-    engine = manifest['runtime']+(' int8' if manifest['precision']=='int8' else '')
+    if digits: model = f'{model}@{digits}'
+    if manifest['precision']=='int8': engine += ' int8'
     now = datetime.now(timezone.utc).isoformat(timespec='seconds')
-    return [manifest['threshold'], model, engine, now, manifest.get('decision_id') or '']
+    decision = manifest.get('decision_id') or ''
+    return [manifest['threshold'], model, engine, now, decision]
+
+COLUMNS = 'path p_defect decision note threshold model engine scored_at decision_id'.split()
 
 def main():
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
     manifest = read_manifest()
     graph,strange_of = load_graph(manifest),load_notes(manifest)
+    origin = trace(manifest)
     sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', newline='')
     table = csv.writer(sys.stdout)
-    table.writerow(['path','p_defect','decision','note','threshold','model','engine','scored_at','decision_id'])
-    origin = trace(manifest)
-    for path in sys.argv[1:]: table.writerow(row(graph, manifest, strange_of, path)+origin)
+    table.writerow(COLUMNS)
+    for path in sys.argv[1:]:
+        found = row(graph, manifest, strange_of, path)
+        table.writerow(found+origin)
 
 if __name__=='__main__': main()
