@@ -633,21 +633,22 @@ def synth(
     answer(said, {**n, 'out':path}, json)
 
 # %% ../nbs/99_cli.ipynb #c0036
-def _plan_evaluate(run, as_json):
+def _plan_evaluate(run, what_for, as_json):
     "Say what `evaluate` would do"
     there = [name for name in ('preds_valid.csv','preds_test.csv') if run.has(name)]
     counts = ', '.join(f"{counted(len(read_csv(run.file(name))), 'row')} of {name}" for name in there)
     writes = [run/name for name in ('metrics.json','operating.json','figures','report.html')]
-    plan(f'{run.path}: {counts or "no predictions"}', 'measure, and choose the threshold', writes, as_json)
+    plan(f'{run.path}: {counts or "no predictions"}', f'measure, and choose the threshold: {what_for}', writes, as_json)
 
 # %% ../nbs/99_cli.ipynb #f6df3058
-def _decide(run, line, *limits, **assumed): # Metrics, and the operating point
+def _decide(run, asked): # Metrics, and the operating point
     "Decide, and let the bundle and the page of the run say so"
     from semiconductor_cls.line.export import restate_bundle
-    from semiconductor_cls.review import operate_run
+    from semiconductor_cls.review import asked_text, operate_run
     from semiconductor_cls.jobs.committee import renew_report
     with run.writes():
-        point = operate_run(run, line, *limits, **assumed, tell=say, command=_called())
+        point = operate_run(run, asked.line, **asked.limits, tell=say, command=_called(), assumed=asked.assumed)
+        say(asked_text(asked))
         restate_bundle(run, say)
         renew_report(run)
     return run.read('metrics.json'), point
@@ -656,16 +657,17 @@ def _decide(run, line, *limits, **assumed): # Metrics, and the operating point
 @command('run', who='Train and judge')
 def evaluate(
     run:Path, # A run directory
-    escape_cost:float=100., # Price of an escape
-    overkill_cost:float=1., # Price of a good part rejected
-    defect_rate:float=.01, # Share of defects on the line, 0..1
+    escape_cost:Optional[float]=None, # Price of an escape (100 if it was never given)
+    overkill_cost:Optional[float]=None, # Price of a good part rejected (1)
+    defect_rate:Optional[float]=None, # Share of defects on the line, 0..1 (0.01)
     max_escape:Optional[float]=None, # Limit of the escape rate instead of costs
     max_overkill:Optional[float]=None, # Limit of overkill instead of costs
-    looks:Optional[float]=None, # Share of parts that people may look at: adds a review band
-    look_cost:float=.1, # Price of a person's look at one part
-    human_miss:float=.1, # Share of the defects that a person waves through, 0..1
-    currency:str='€', # Name of the money
-    parts_a_month:float=0., # Parts that the line makes in a month: the first sentence says the cost of a month then
+    looks:Optional[float]=None, # Share of parts that people may look at: adds a review band; 0 takes it away
+    look_cost:Optional[float]=None, # Price of a person's look at one part (0.1)
+    human_miss:Optional[float]=None, # Share of the defects that a person waves through, 0..1 (0.1)
+    currency:Optional[str]=None, # Name of the money (€)
+    # Parts that the line makes in a month: the first sentence says the cost of a month then
+    parts_a_month:Optional[float]=None,
     root:_ROOT_OPT=None,
     dry_run:DRY_OPT=False,
     json:JSON_OPT=False,
@@ -673,13 +675,16 @@ def evaluate(
     """Choose the threshold for your costs, and measure.
 
     Metrics with intervals and the operating point: metrics.json, operating.json, figures, report.
+    What is not given stays as in the decision that stands; what was never given is assumed, and said.
     """
-    from semiconductor_cls.operate import Line
+    from semiconductor_cls.review import asked_for, asked_text
     from semiconductor_cls.jobs.report import headline
     run = open_run(run, root)
-    if dry_run: return _plan_evaluate(run, json)
-    line = Line(defect_rate, escape_cost, overkill_cost, look_cost, currency, parts_a_month)
-    m,point = _decide(run, line, max_escape, max_overkill, looks, human_miss=human_miss)
+    asked = asked_for(run, escape_price=escape_cost, overkill_price=overkill_cost, defect_rate=defect_rate,
+                      look_price=look_cost, currency=currency, parts_a_month=parts_a_month,
+                      escape=max_escape, overkill=max_overkill, looks=looks, human_miss=human_miss)
+    if dry_run: return _plan_evaluate(run, asked_text(asked), json)
+    m,point = _decide(run, asked)
     said = f"{headline(m, point)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
     answer(said, {**m, 'operating':read_json(run/'operating.json'), 'run':run.path}, json)
 

@@ -159,16 +159,18 @@ def rates(
 def calibration(
     y, # True for a defect
     p, # Scores
-    bins:int=10 # Of about equal size; fewer where scores are tied
+    bins:int=10, # Of about equal size; fewer where scores are tied
+    groups=None # Which parts belong together
 )->pd.DataFrame: # One row a bin: `score` (mean), `rate` (share of defects) with `lo` and `hi`, `n`
-    "Calibration curve with exact intervals"
+    "Calibration curve with exact intervals, over groups where they are given"
     y,p = _as_arrays(y, p)
     inner = np.linspace(0, 1, bins+1)[1:-1]
     cuts = np.unique(np.quantile(p, inner))
     which = np.searchsorted(cuts, p, side='right')
     parts = pd.DataFrame(dict(bin=which, y=y, score=p))
     table = parts.groupby('bin').agg(score=('score','mean'), k=('y','sum'), n=('y','size'))
-    ends = [rate_ci(k, n) for k,n in zip(table.k, table.n)]
+    sizes = [group_sizes(groups, which==o) for o in table.index]
+    ends = [rate_ci(k, n, sizes=of_bin) for k,n,of_bin in zip(table.k, table.n, sizes)]
     lo,hi = zip(*ends)
     res = dict(score=table.score, rate=table.k/table.n, lo=lo, hi=hi, n=table.n)
     return pd.DataFrame(res).reset_index(drop=True)
@@ -180,11 +182,12 @@ def plot_calibration(
     bins:int=10, # Of about equal size
     ax=None, # Where to draw
     color='#333', # Of the curve
-    label=None # Name in a legend
+    label=None, # Name in a legend
+    groups=None # Which parts belong together
 ): # The axes
     "Calibration curve; the dotted line is perfect"
     ax = ax or plt.subplots(figsize=(4.2,4))[1]
-    curve = calibration(y, p, bins)
+    curve = calibration(y, p, bins, groups)
     down = curve.rate-curve.lo
     up = curve.hi-curve.rate
     ax.plot([0,1], [0,1], color='#bbb', lw=1, ls=':')
@@ -460,7 +463,7 @@ def _run_figures(run, df, y, p, cuts, groups, tell):
     figs = dict(roc=plot_roc(y, p, t, groups=groups, lo=lo).figure,
                 pr=plot_pr(y, p, t, lo=lo).figure,
                 confusion=plot_confusion(y, p, t, groups=groups, lo=lo).figure,
-                calibration=plot_calibration(y, p).figure,
+                calibration=plot_calibration(y, p, groups=groups).figure,
                 mistakes=plot_mistakes(_worst_of(run, df, t, lo, tell), t, levels=run.shown_levels, lo=lo))
     for name,fig in figs.items(): save_fig(fig, run/f'figures/{name}.png')
 
@@ -513,7 +516,7 @@ def evaluate_run(
     res = dict(reported_on=on, n_test=len(y), auc=auc, auc_lo=lo, auc_hi=hi)
     res |= dict(auc_valid=auc_ci(y_valid, p_valid)[0], n_valid=len(y_valid))
     res |= dict(threshold=cuts.hi, look_from=cuts.lo, threshold_rule=run.decisions[-1]['rule'])
-    res |= dict(threshold_from='preds_valid.csv') | _point_entries(y, p, cuts, groups)
+    res |= dict(threshold_from='preds_valid.csv', decision_id=cuts.id) | _point_entries(y, p, cuts, groups)
     res |= _more_metrics(y, p, groups, n_boot, lo, hi)
     res |= _kept_seconds(run)
     run.write('metrics.json', res)

@@ -70,16 +70,22 @@ def baselines(self:Line,
 def against_baselines(
     cost:float, # Of a model, in a million parts
     line:Line, # Prices and defect rate
-    human_miss:float=.1 # Share of defects that a person waves through
+    human_miss:float=.1, # Share of defects that a person waves through
+    most:float=None # What it may cost: at the upper bounds of its rates; `cost` if `None`
 )->str: # Such as 'saves 780,600 € per million parts against the cheapest way without it (look at all: …)'
     "A cost beside that of the cheapest way without a model"
     without = line.baselines(human_miss)
     best = min(without, key=without.get)
-    gap,unit = without[best]-cost,line.currency
+    cheapest,unit = without[best],line.currency
+    gap,surely = cheapest-cost,cheapest-(cost if most is None else most)
     assumed = f', {line.look_price:g} {unit} a look, {100*human_miss:g} % missed' if best=='look at all' else ''
-    other = f'the cheapest way without it ({best}: {without[best]:,.0f} {unit}{assumed})'
-    if gap>=0: return f'saves {gap:,.0f} {unit} per million parts against {other}'
-    return f'costs {-gap:,.0f} {unit} more per million parts than {other}'
+    other = f'the cheapest way without it ({best}: {cheapest:,.0f} {unit}{assumed})'
+    if gap<0: return f'costs {-gap:,.0f} {unit} more per million parts than {other}'
+    if surely<0:
+        return (f'is not shown to pay: at the upper bounds of its rates it costs {-surely:,.0f} {unit} more '
+                f'per million parts than {other}')
+    least = '' if most is None else f', and at least {surely:,.0f}'
+    return f'saves {gap:,.0f} {unit} per million parts{least}, against {other}'
 
 # %% ../nbs/35_operate.ipynb #c0013
 def trade(
@@ -297,7 +303,7 @@ def report_point(
     overkill = rate_text(seen['n_overkills'], seen['n_good'], group_sizes(groups, ~y))
     names = dict(escapes='shipped', scrapped='scrapped', cost=line.currency)
     ppm = {f'{name} per million': below(measured[k], bound[k], none[k]) for k,name in names.items()}
-    return dict(threshold=round(t, 4), escape_rate=escape, overkill=overkill, **ppm)
+    return dict(threshold=f'{t:.4g}', escape_rate=escape, overkill=overkill, **ppm)
 
 # %% ../nbs/35_operate.ipynb #c0048
 def _pick(values, at): return np.take_along_axis(values, at[...,None], -1)[...,0]

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['calibrate', 'fit_temperature', 'escape_bound', 'band_rates', 'review_band', 'band_saves', 'report_band',
-           'train_share', 'calibration_text', 'cost_table', 'operating', 'odd_prices', 'operate_run']
+           'train_share', 'calibration_text', 'cost_table', 'operating', 'odd_prices', 'operating_point', 'Asked',
+           'asked_for', 'asked_text', 'operate_run']
 
 # %% ../nbs/36_review.ipynb #c0002
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from fastcore.basics import noop
@@ -25,8 +27,8 @@ from .auc import *
 from .evaluate import *
 from .operate import *
 from .auc import _as_arrays
-from .evaluate import _named_cuts
-from .operate import _per_million, _worst
+from .evaluate import _named_cuts, _over_groups
+from .operate import _per_million
 
 # %% ../nbs/36_review.ipynb #c0005
 def calibrate(
@@ -52,10 +54,12 @@ def fit_temperature(
     return float(np.exp(best.x))
 
 # %% ../nbs/36_review.ipynb #c0015
-def _bound_below(t, scores, level):
-    "Upper bound of the share of defects below `t`, from their sorted scores"
+def _bound_below(t, scores, level, sizes=None):
+    "Upper bound of the share of defects below `t`, from their sorted scores and the sizes of their groups"
     n,k = len(scores),np.searchsorted(scores, t)
-    return np.where(k<n, stats.beta.ppf(level, k+1, np.maximum(n-k, 1)), 1.)
+    if sizes is not None: k,n = _over_groups(k, n, sizes)
+    others = np.where(k<n, n-k, 1)
+    return np.where(k<n, stats.beta.ppf(level, k+1, others), 1.)
 
 # %% ../nbs/36_review.ipynb #0b55e708
 def escape_bound(
@@ -64,15 +68,16 @@ def escape_bound(
     lo, # Pass below it, a number or an array
     hi, # Reject at or above it; a person looks in between
     human_miss:float=.1, # Share of defects that a person waves through
-    groups=None, # Which parts belong together: a group counts once, by its worst part
+    groups=None, # Which parts belong together: the bound is wider for them, as in `rate_ci`
     level:float=.95 # Confidence
 ): # Upper bound of the escape rate, in 0..1
     "What a band lets escape at most: passed defects and those that people miss"
     y,p = _as_arrays(y, p)
-    scores = np.sort(_worst(p[y], groups, y))
+    scores,sizes = np.sort(p[y]),group_sizes(groups, y)
     each = .5+level/2
-    both = (1-human_miss)*_bound_below(lo, scores, each) + human_miss*_bound_below(hi, scores, each)
-    return np.minimum(both, _bound_below(hi, scores, level))
+    passed,below = (_bound_below(cut, scores, each, sizes) for cut in (lo, hi))
+    both = (1-human_miss)*passed + human_miss*below
+    return np.minimum(both, _bound_below(hi, scores, level, sizes))
 
 # %% ../nbs/36_review.ipynb #c0018
 _PPM = dict(escapes='escapes_ppm', scrapped='scrapped_ppm', looks='looks_ppm', cost='cost') # Names in tables
@@ -121,12 +126,13 @@ def _thin(table, n):
     return table.iloc[np.unique(keep)]
 
 # %% ../nbs/36_review.ipynb #a8585e0b
-def _candidates(y, p, highest, n):
-    "At most `n` lower and `n` upper thresholds, the lower ones not above `highest`"
+def _candidates(y, p, n, highest=None, lowest=None):
+    "At most `n` lower and `n` upper thresholds, the lower ones not above `highest`, the upper ones not below `lowest`"
     table = trade(y, p)
     low = table.n_escapes.diff(-1)!=0
     if highest is not None: low &= table.threshold<=highest
     high = (table.n_overkills.diff()!=0) | low
+    if lowest is not None: high = (high | (table.threshold==lowest)) & (table.threshold>=lowest)
     return _thin(table[low], n), _thin(table[high], n)
 
 # %% ../nbs/36_review.ipynb #b1c3df76
@@ -155,12 +161,14 @@ def review_band(
     escape:float=None, # Limit of the escape rate, people's misses included, kept with 95 % confidence
     human_miss:float=.1, # Share of defects that a person waves through
     max_cuts:int=2000, # Thresholds tried on either side
-    groups=None # Which parts belong together, as for `threshold_by_rate`
+    groups=None, # Which parts belong together, as for `threshold_by_rate`
+    overkill:float=None # Limit of overkill, kept with 95 % confidence
 )->dict: # As `band_rates`
     "The cheapest pair of thresholds (pass below, look between, reject above) for a share of looks or an escape rate"
     y,p = _as_arrays(y, p)
-    highest = None if escape is None else threshold_by_rate(y, p, escape=escape, groups=groups)
-    los,his = _candidates(y, p, highest, max_cuts)
+    limits = dict(escape=escape), dict(overkill=overkill)
+    highest,lowest = (None if None in o.values() else threshold_by_rate(y, p, **o, groups=groups) for o in limits)
+    los,his = _candidates(y, p, max_cuts, highest, lowest)
     lo,hi = _grid(los, his, 'threshold')
     cost = _pair_costs(los, his, line, looks, human_miss)
     if escape is not None:
@@ -168,7 +176,8 @@ def review_band(
         cost[bound>escape+1e-9] = np.inf
     i,k = np.unravel_index(cost.argmin(), cost.shape)
     if not np.isfinite(cost[i,k]):
-        raise UserError(f'review band: no pair of thresholds keeps the looks within {100*looks:g} %; allow more')
+        raise UserError(f'review band: no pair of thresholds keeps the looks within {100*looks:g} % and the limits; '
+                        'allow more')
     return band_rates(y, p, lo[i,0], max(hi[0,k], lo[i,0]), line, human_miss, groups)
 
 # %% ../nbs/36_review.ipynb #c0038
@@ -299,8 +308,9 @@ def _draw_operating(run, y, p, calibrated, cuts, line, groups):
     plot_trade(y, p, line, marks, axs[0], groups)
     plot_cost(y, p, line, marks, axs[1], groups)
     save_fig(fig, run/'figures/trade.png')
-    ax = plot_calibration(y, p, color=DEFECT, label='as trained')
-    plot_calibration(y, calibrated, ax=ax, label='calibrated').legend(frameon=False, loc='upper left')
+    ax = plot_calibration(y, p, color=DEFECT, label='as trained', groups=groups)
+    plot_calibration(y, calibrated, ax=ax, label='calibrated', groups=groups)
+    ax.legend(frameon=False, loc='upper left')
     save_fig(ax.figure, run/'figures/reliability.png')
 
 # %% ../nbs/36_review.ipynb #c0053
@@ -315,11 +325,11 @@ def _calibration(valid, test, trained_rate):
     return calibrated, dict(temperature=temperature, trained_rate=trained_rate, log_loss=log_loss)
 
 # %% ../nbs/36_review.ipynb #24be1e9e
-def _review(valid, test, t, line, looks, escape, human_miss):
+def _review(valid, test, t, line, looks, escape, overkill, human_miss):
     "Choose a band on validation and report it on test, as entries of `operating.json`; nothing without `looks`"
     if looks is None: return {}
     y,p,groups = valid
-    band = review_band(y, p, line, looks, escape, human_miss, groups=groups)
+    band = review_band(y, p, line, looks, escape, human_miss, groups=groups, overkill=overkill)
     lo,hi = band['lo'],band['hi']
     y,p,groups = test
     does = band_rates(y, p, lo, hi, line, human_miss, groups)
@@ -340,10 +350,12 @@ def calibration_text(
 # %% ../nbs/36_review.ipynb #65a056cb
 def _cost_entries(found, line, human_miss):
     "The cost of the decision beside the ways without a model, as entries of `operating.json`"
-    cost = found.get('review', found['per_million'])['cost']
+    does = found.get('review', found['per_million'])
+    cost,most = does['cost'],does['cost_hi']
     without = line.baselines(human_miss)
-    return dict(cost=cost, baselines=without, worth=against_baselines(cost, line, human_miss),
-                pays=bool(cost<=min(without.values())))
+    best = min(without.values())
+    return dict(cost=cost, cost_hi=most, baselines=without, worth=against_baselines(cost, line, human_miss, most),
+                pays=bool(cost<=best), surely_pays=bool(most<=best))
 
 # %% ../nbs/36_review.ipynb #ac65c884
 def cost_table(
@@ -352,6 +364,7 @@ def cost_table(
     "The cost of the decision, and of the ways without a model"
     ways = {'with this model': found['cost']} | found['baselines']
     ways = {name:f'{cost:,.0f}' for name,cost in ways.items()}
+    if 'cost_hi' in found: ways['with this model'] += f", at most {found['cost_hi']:,.0f}"
     return pair_table(ways, ['way', f"{found['line']['currency']} per million parts"])
 
 # %% ../nbs/36_review.ipynb #c0055
@@ -415,13 +428,85 @@ def odd_prices(
             f'({line.overkill_price:g} {unit}); were the two prices swapped?')
 
 # %% ../nbs/36_review.ipynb #f0b4fc0c
+_OF_BEFORE = ('This page may be of an earlier decision: semicls evaluate was stopped before it had made the page anew. '
+              'Give it once more: semicls evaluate {}')
+
+def _cuts_text(cuts):
+    "A decision in a few words"
+    lo,hi = cuts
+    return f'rejected from {hi:.4g}' if lo==hi else f'looked at from {lo:.4g}, rejected from {hi:.4g}'
+
 def _keep_decision(run, res, why, command, tell):
     "Make what was chosen the decision of the run, and write all that states it"
     lo,hi = (res['review'][end] for end in ('lo','hi')) if 'review' in res else (res['threshold'],)*2
+    withdraw_page(run/'report.html', _OF_BEFORE.format(run.path.name))
+    before = run.decision
     made = run.decide(lo, hi, res['rule'], why, command)
+    if before and before!=made: tell(f'the decision changes: {_cuts_text(before)} before, {_cuts_text(made)} now')
     res['decision'] = dict(id=made.id, lo=lo, hi=hi)
     run.write('operating.json', res)
     evaluate_run(run, tell=tell)
+
+# %% ../nbs/36_review.ipynb #cc6fb36b
+def operating_point(
+    run:Run # Trained
+)->dict|None: # What `operating.json` holds
+    "What a run does at the prices that it was given; `None` without prices, or if it has decided anew since"
+    if not run.has('operating.json'): return None
+    point = run.read('operating.json')
+    made = point.get('decision') or {}
+    return point if made.get('id')==getattr(run.decision, 'id', None) else None
+
+# %% ../nbs/36_review.ipynb #208b0f64
+_ASSUMED = dict(escape_price=100., overkill_price=1., defect_rate=.01, look_price=.1, currency='€', parts_a_month=0.,
+                escape=None, overkill=None, looks=None, human_miss=.1)
+_PRICES = ('escape_price','overkill_price','defect_rate') # What a reader takes for given
+_LIMITS = ('escape','overkill')
+
+def _made_for(run):
+    "What the decision that stands was made for; empty where it was made without prices"
+    point = operating_point(run)
+    if not point: return {}
+    if 'asked' in point: return point['line'] | point['asked']
+    if point['rule']=='cost' and 'review' not in point: return point['line']
+    raise UserError(f"{run.path}: the decision that stands was made by an earlier release, for {point['rule']}; "
+                    'give its limits, its share of looks and its prices again')
+
+# %% ../nbs/36_review.ipynb #50b4f439
+class Asked(NamedTuple):
+    "What a decision is to be made for"
+    line:Line
+    limits:dict # `escape overkill looks human_miss` of `operate_run`
+    assumed:tuple # Names of prices that nobody has given
+    kept:tuple # Names of what is as in the decision that stands
+
+def asked_for(
+    run:Run, # Perhaps decided before
+    **given # Fields of `Line`, and `escape overkill looks human_miss`; `None` where nothing was given
+)->Asked:
+    "What is given, else what the decision that stands was made for, else assumptions"
+    given = {name:o for name,o in given.items() if o is not None}
+    before = _made_for(run)
+    assumed = before.pop('assumed', [] if before else _PRICES)
+    if given.keys() & {*_LIMITS,*_PRICES}: before |= dict.fromkeys(_LIMITS)
+    asked = _ASSUMED | before | given
+    asked['looks'] = asked['looks'] or None # 0: nobody looks
+    limits = {name:asked.pop(name) for name in (*_LIMITS,'looks','human_miss')}
+    kept = tuple(name for name,o in before.items() if name not in given and o!=_ASSUMED[name])
+    return Asked(Line(**asked), limits, tuple(o for o in assumed if o not in given), kept)
+
+# %% ../nbs/36_review.ipynb #90a0d5df
+_OPTIONS = dict( # Name → option of `semicls evaluate`
+    escape_price='--escape-cost', overkill_price='--overkill-cost', defect_rate='--defect-rate',
+    look_price='--look-cost', currency='--currency', parts_a_month='--parts-a-month', escape='--max-escape',
+    overkill='--max-overkill', looks='--looks', human_miss='--human-miss')
+
+def asked_text(asked:Asked)->str:
+    "What a decision is made for, and what of it was not given"
+    kept,assumed = (', '.join(_OPTIONS[o] for o in names) for names in (asked.kept, asked.assumed))
+    text = f'decided for {_line_words(asked.line)}'
+    if kept: text += f'; as in the decision that stands: {kept}'
+    return text + (f'; assumed, because not given: {assumed}' if assumed else '')
 
 # %% ../nbs/36_review.ipynb #c0061
 def operate_run(
@@ -433,7 +518,8 @@ def operate_run(
     trained_rate:float=None, # Share of defects in the training batches; what the run says if `None`
     human_miss:float=.1, # Share of defects that a person waves through, an assumption
     tell=noop, # Called with each line a person should see
-    command:str='' # How it was called, kept in the history of decisions
+    command:str='', # How it was called, kept in the history of decisions
+    assumed=() # Which prices of the line nobody has given; the page says so
 )->dict: # What `operating.json` holds
     "Decide on validation, freeze it, report on test: this becomes the decision of the run, and all its figures"
     if trained_rate is None: trained_rate = train_share(run)
@@ -443,11 +529,12 @@ def operate_run(
     test,valid = _parts(test),_parts(valid)
     calibrated,facts = _calibration(valid, test, trained_rate)
     on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
-    res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule)
+    asked = dict(escape=escape, overkill=overkill, looks=looks, human_miss=human_miss, assumed=list(assumed))
+    res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule, asked=asked)
     y,p,groups = test
     res |= _point_facts(y, p, groups, t, line, on_line) | facts
     res['points'] = operating_points(y, p, groups).to_dict('records')
-    res |= _review(valid, test, t, line, looks, escape, human_miss)
+    res |= _review(valid, test, t, line, looks, escape, overkill, human_miss)
     res |= _cost_entries(res, line, human_miss)
     _keep_decision(run, res, _why(line, rule, looks), command, tell)
     _draw_operating(run, y, p, calibrated, run.decision, line, groups)

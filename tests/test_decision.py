@@ -16,7 +16,7 @@ from semiconductor_cls.review import operate_run
 EVALUATIONS = [['--escape-cost','1','--overkill-cost','1','--defect-rate','.4'],
                ['--escape-cost','3','--overkill-cost','1','--defect-rate','.3','--looks','.3'],
                ['--escape-cost','200','--overkill-cost','.5','--defect-rate','.02']]
-PRINTED = r'at threshold ([\d.]+)|rejected from ([\d.]+), looked at from ([\d.]+)'
+PRINTED = r'at threshold ([\d.e-]+)|rejected from ([\d.e-]+), looked at from ([\d.e-]+)'
 
 def printed(text):
     "The decision in a headline, (look from, reject from), as it is rounded there"
@@ -63,7 +63,7 @@ def test_everything_states_the_last_decision(runs, trained, told, tmp_path):
         out = told('evaluate', runs/'a', *options)
         cuts = run.decision
         seen.append(cuts.id)
-        rounded = tuple(f'{o:.3f}' for o in cuts)
+        rounded = tuple(f'{o:.4g}' for o in cuts)
         page,card = ((run/name).read_text() for name in ('report.html','export/MODEL_CARD.md'))
         assert printed(out)==printed(page)==rounded
         # the numbers of the decision, counted once more from the scores
@@ -239,3 +239,45 @@ def test_prices_that_look_swapped_are_said(tmp_path):
     for prices in ((100,1), (1,100)): operate_run(run, Line(.01, *prices), tell=said.append)
     warned, = [o for o in said if o.endswith('swapped?')]
     assert 'an escape (1 €)' in warned and '(100 €)' in warned
+
+# ---- an evaluation that was stopped, and prices that are not given again
+
+def test_an_evaluation_that_was_stopped_is_named_and_its_figures_go_nowhere(runs, told, monkeypatch):
+    pytest.importorskip('onnx')
+    from semiconductor_cls import review
+    from semiconductor_cls.line.export import export_run
+    from semiconductor_cls.line.score import open_scorer
+    run,said = open_run(runs/'a'),[]
+    told('evaluate', run.path, *EVALUATIONS[0])
+    assert 'may be of an earlier decision' not in (run/'report.html').read_text()
+    def stop(*_, **kw): raise KeyboardInterrupt
+    with monkeypatch.context() as mp:
+        mp.setattr(review, 'evaluate_run', stop)
+        with pytest.raises(KeyboardInterrupt): operate_run(run, Line(.02, 200, .5))
+    assert not run.is_measured and 'may be of an earlier decision' in (run/'report.html').read_text()
+    with pytest.raises(UserError, match='stopped before it had measured'): export_run(run, overwrite=True)
+    assert open_scorer(run.path, 'torch', said.append).cuts==run.decision
+    assert [o for o in said if 'stopped before it had measured' in o]
+    told('evaluate', run.path)
+    assert run.is_measured and 'may be of an earlier decision' not in (run/'report.html').read_text()
+    export_run(run, overwrite=True)
+
+def test_prices_are_given_once(runs, told):
+    run = open_run(runs/'a')
+    told('evaluate', run.path, *EVALUATIONS[2])
+    first,line = run.decision,run.read('operating.json')['line']
+    told('evaluate', run.path, '--parts-a-month', '50000')
+    again = run.read('operating.json')
+    assert tuple(run.decision)==tuple(first)
+    assert again['line']==line | dict(parts_a_month=50_000.) and again['asked']['assumed']==[]
+    page = (run/'report.html').read_text()
+    assert 'At your prices' in page and 'a month, at most' in page
+    told('evaluate', run.path, '--escape-cost', '1')
+    assert run.read('operating.json')['line']==line | dict(parts_a_month=50_000., escape_price=1.)
+
+def test_prices_that_nobody_gave_are_said(runs, told):
+    run = open_run(runs/'a')
+    told('evaluate', run.path, '--defect-rate', '.3')
+    assert run.read('operating.json')['asked']['assumed']==['escape_price','overkill_price']
+    page = (run/'report.html').read_text()
+    assert '100 € an escape, 1 € a good part scrapped: assumed' in page and 'At your prices' not in page

@@ -40,6 +40,17 @@ def test_a_band_that_cannot_be_promised_is_refused():
     b = review_band(*bells(149, 400), LINE, escape=.02) # just enough for one threshold
     assert b['escape_hi']<=.02+1e-9
 
+@pytest.mark.parametrize('overkill,looks', [(.01,.02), (.05,.2)])
+def test_a_band_keeps_the_limit_of_overkill(overkill, looks):
+    "True rates are known; 200 sets, so 5 % ± 4.6 % (three standard errors)"
+    cheap = Line(.05, 1000, 1)
+    broken = 0
+    for i in range(200):
+        b = review_band(*bells(150, 1500, seed=i), cheap, looks, overkill=overkill, max_cuts=200)
+        broken += 1-stats.norm.cdf(logit(b['hi'])+1.5) > overkill
+    assert broken/200<=.096
+    assert review_band(*bells(150, 1500), cheap, looks)['overkill_rate']>overkill # what it would do without
+
 def test_copies_prove_no_more_than_one():
     y,p = bells(60, 200)
     i = np.repeat(np.arange(260), 10)

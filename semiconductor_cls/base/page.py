@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['GOOD', 'DEFECT', 'CAPTIONS', 'save_fig', 'Lead', 'Light', 'Link', 'file_link', 'time_text', 'pair_table',
-           'write_report', 'Section', 'in_order', 'write_section', 'read_sections']
+           'write_report', 'withdraw_page', 'Section', 'in_order', 'write_section', 'read_sections']
 
 # %% ../../nbs/06_base.page.ipynb #c0002
 import base64, io, os, re
+from html import escape
 from importlib.resources import files
 from operator import attrgetter, index
 from pathlib import Path
@@ -174,6 +175,19 @@ def write_report(
     shown = [_part(o) for o in parts if o is not None]
     write_text(path, _PAGES.get_template('page.html').render(title=title, subtitle=subtitle, parts=shown))
     return Path(path)
+
+# %% ../../nbs/06_base.page.ipynb #b3ff1cc5
+def withdraw_page(
+    path, # A page of `write_report`; nothing is done where there is none
+    text:str # Why it no longer holds, and how to make it anew
+):
+    "Say at the top of a page that it no longer holds"
+    path = Path(path)
+    if path.is_symlink() or not path.is_file(): return
+    page = path.read_text(encoding='utf-8', errors='surrogateescape')
+    head,body,rest = page.partition('<body>\n')
+    said = f'<p class="light red">{escape(text)}</p>\n'
+    if body and not rest.startswith(said): write_text(path, head+body+said+rest)
 
 # %% ../../nbs/06_base.page.ipynb #c0024
 class Section(NamedTuple):

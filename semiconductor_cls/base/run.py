@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['UNDECIDED', 'LICENCES', 'now', 'versions', 'git_commit', 'plain_stat', 'read_plain', 'Run', 'is_number', 'check_info',
-           'open_run', 'resume_run', 'check_free', 'create_run', 'Decision', 'weights_or_none']
+           'open_run', 'resume_run', 'check_free', 'create_run', 'Decision', 'weights_or_none', 'unmeasured_text',
+           'check_measured']
 
 # %% ../../nbs/04_base.run.ipynb #c0002
 import getpass, hashlib, itertools, json, math, os, platform, re, stat, subprocess
@@ -496,6 +497,30 @@ def decide(self:Run,
             known.append(who|made)
         if is_new or _lacks_hash(self, 'decisions.jsonl'): _write_history(self, known)
         return _standing(self.decisions[-1])
+
+# %% ../../nbs/04_base.run.ipynb #bc4e5765
+@patch(as_prop=True)
+def is_measured(self:Run)->bool:
+    "Whether `metrics.json` is of the decision that stands; not after an evaluation that was stopped"
+    standing = self.decision
+    if not standing or not standing.id or not self.has('metrics.json'): return True
+    m = self.read('metrics.json')
+    if 'decision_id' in m: return m['decision_id']==standing.id
+    return m.get('threshold')==standing.hi and m.get('look_from', standing.lo)==standing.lo # of 0.3.0.dev0 and before
+
+_UNMEASURED = '{}: semicls evaluate was stopped before it had measured the decision that stands; give it once more'
+
+def unmeasured_text(
+    run:Run # Perhaps evaluated
+)->str: # '' where all is well
+    "That the figures of a run are not of its decision"
+    return '' if run.is_measured else _UNMEASURED.format(run.path)
+
+def check_measured(
+    run:Run # Evaluated
+):
+    "A `UserError` if the figures of a run are not of its decision"
+    if not run.is_measured: raise UserError(unmeasured_text(run))
 
 # %% ../../nbs/04_base.run.ipynb #c0032
 LICENCES = dict(elpv='Photographs: ELPV data set (Deitsch et al., Solar Energy 185, 2019), CC BY-NC-SA 4.0; '

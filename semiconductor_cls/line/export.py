@@ -69,6 +69,7 @@ def decision_facts(
     run:Run # Finished
 )->dict: # `cuts threshold decision_id decision temperature metrics`
     "The part of the manifest that states what a run has decided, and what that does"
+    check_measured(run)
     cuts,known = run.decision or UNDECIDED,run.decisions
     names = ('metrics.json','operating.json')
     metrics,operating = (run.read(name) if run.has(name) else {} for name in names)

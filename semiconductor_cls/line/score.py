@@ -111,7 +111,7 @@ def open_scorer(
     if not scorer: scorer = _open_torch(path, device, tell)
     scorer.cuts = Run(path).decision or getattr(scorer, 'cuts', UNDECIDED)
     doubt = _doubt(path, scorer.unlike) if hasattr(scorer, 'unlike') else ''
-    if doubt: tell(doubt)
+    for said in filter(None, (unmeasured_text(Run(path)), doubt)): tell(said)
     return scorer
 
 # %% ../../nbs/68_line.score.ipynb #c0015
