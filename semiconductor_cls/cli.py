@@ -666,11 +666,8 @@ def evaluate(
     look_cost:Optional[float]=None, # Price of a person's look at one part (0.1)
     human_miss:Optional[float]=None, # Share of the defects that a person waves through, 0..1 (0.1)
     currency:Optional[str]=None, # Name of the money (€)
-    # Parts that the line makes in a month: the first sentence says the cost of a month then
-    parts_a_month:Optional[float]=None,
-    root:_ROOT_OPT=None,
-    dry_run:DRY_OPT=False,
-    json:JSON_OPT=False,
+    parts_a_month:Optional[float]=None, # Parts that the line makes in a month: the report says the cost of a month
+    root:_ROOT_OPT=None, dry_run:DRY_OPT=False, json:JSON_OPT=False,
 ):
     """Choose the threshold for your costs, and measure.
 

@@ -301,8 +301,9 @@ def _why(line, rule, looks):
     return f'{by} on validation, for {_line_words(line)}{people}'
 
 # %% ../nbs/36_review.ipynb #c0052
-def _draw_operating(run, y, p, calibrated, cuts, line, groups):
+def _draw_operating(run, test, calibrated, cuts, line):
     "Write `trade.png` and `reliability.png`"
+    y,p,groups = test
     fig,axs = plt.subplots(1, 2, figsize=(10.5,4), layout='constrained')
     marks = {f'{name} {cut:.3g}': cut for name,_,cut in _named_cuts(*cuts[::-1])}
     plot_trade(y, p, line, marks, axs[0], groups)
@@ -323,6 +324,15 @@ def _calibration(valid, test, trained_rate):
     before,after = (float(metrics(y, o)['log_loss']) for o in (p,calibrated))
     log_loss = dict(before=before, after=after)
     return calibrated, dict(temperature=temperature, trained_rate=trained_rate, log_loss=log_loss)
+
+# %% ../nbs/36_review.ipynb #90a70528
+def _test_facts(valid, test, t, line, trained_rate):
+    "Calibrated scores of the test; what a threshold does on it, as entries of `operating.json`"
+    calibrated,facts = _calibration(valid, test, trained_rate)
+    on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
+    y,p,groups = test
+    point = _point_facts(y, p, groups, t, line, on_line)
+    return calibrated, facts | point | dict(points=operating_points(y, p, groups).to_dict('records'))
 
 # %% ../nbs/36_review.ipynb #24be1e9e
 def _review(valid, test, t, line, looks, escape, overkill, human_miss):
@@ -527,16 +537,12 @@ def operate_run(
     reported_on,test,valid = run_preds(run)
     rule,t = _choose(_parts(valid), line, escape, overkill)
     test,valid = _parts(test),_parts(valid)
-    calibrated,facts = _calibration(valid, test, trained_rate)
-    on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
+    calibrated,facts = _test_facts(valid, test, t, line, trained_rate)
     asked = dict(escape=escape, overkill=overkill, looks=looks, human_miss=human_miss, assumed=list(assumed))
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule, asked=asked)
-    y,p,groups = test
-    res |= _point_facts(y, p, groups, t, line, on_line) | facts
-    res['points'] = operating_points(y, p, groups).to_dict('records')
-    res |= _review(valid, test, t, line, looks, escape, overkill, human_miss)
+    res |= facts | _review(valid, test, t, line, looks, escape, overkill, human_miss)
     res |= _cost_entries(res, line, human_miss)
     _keep_decision(run, res, _why(line, rule, looks), command, tell)
-    _draw_operating(run, y, p, calibrated, run.decision, line, groups)
+    _draw_operating(run, test, calibrated, run.decision, line)
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
     return res

@@ -136,7 +136,7 @@ def price_light(
     "Whether another way costs less than the model"
     if not point or 'worth' not in point or point.get('surely_pays', point['pays']): return None
     if point['pays']:
-        return Light('amber', 'Not shown to pay', 'At the upper bounds another way costs less, as the sentence above says.')
+        return Light('amber', 'Not shown to pay', 'At the upper bounds another way costs less, as said above.')
     return Light('red', 'Do not use it at these prices', 'Another way costs less, as the sentence above says.')
 
 # %% ../../nbs/50_jobs.report.ipynb #c0009
