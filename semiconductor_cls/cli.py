@@ -641,17 +641,19 @@ def _plan_evaluate(run, what_for, as_json):
     plan(f'{run.path}: {counts or "no predictions"}', f'measure, and choose the threshold: {what_for}', writes, as_json)
 
 # %% ../nbs/99_cli.ipynb #f6df3058
-def _decide(run, asked): # Metrics, and the operating point
+def _decide(run, asked): # Metrics, and the headline
     "Decide, and let the bundle and the page of the run say so"
     from semiconductor_cls.line.export import restate_bundle
     from semiconductor_cls.review import asked_text, operate_run
     from semiconductor_cls.jobs.committee import renew_report
+    from semiconductor_cls.jobs.report import headline
     with run.writes():
         point = operate_run(run, asked.line, **asked.limits, tell=say, command=_called(), assumed=asked.assumed)
         say(asked_text(asked))
         restate_bundle(run, say)
         renew_report(run)
-    return run.read('metrics.json'), point
+    m = run.read('metrics.json')
+    return m, headline(m, point)
 
 # %% ../nbs/99_cli.ipynb #509f5ca4
 @command('run', who='Train and judge')
@@ -675,14 +677,13 @@ def evaluate(
     What is not given stays as in the decision that stands; what was never given is assumed, and said.
     """
     from semiconductor_cls.review import asked_for, asked_text
-    from semiconductor_cls.jobs.report import headline
     run = open_run(run, root)
     asked = asked_for(run, escape_price=escape_cost, overkill_price=overkill_cost, defect_rate=defect_rate,
                       look_price=look_cost, currency=currency, parts_a_month=parts_a_month,
                       escape=max_escape, overkill=max_overkill, looks=looks, human_miss=human_miss)
     if dry_run: return _plan_evaluate(run, asked_text(asked), json)
-    m,point = _decide(run, asked)
-    said = f"{headline(m, point)}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
+    m,first = _decide(run, asked)
+    said = f"{first}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
     answer(said, {**m, 'operating':read_json(run/'operating.json'), 'run':run.path}, json)
 
 # %% ../nbs/99_cli.ipynb #c0038
