@@ -54,6 +54,7 @@ def arch_cfg(
     cfg = timm.get_pretrained_cfg(full)
     return dict(stats=(list(cfg.mean), list(cfg.std)), size=cfg.input_size[-1])
 
+# %% ../nbs/24_backbones.ipynb #2cac2365
 def fixed_size(
     name:str, # A backbone
 ): # Picture side in pixels; `None` where any size will do

@@ -39,6 +39,7 @@ def _leaks(df, train):
     leaked = train.group[train.group.isin(test.index)]
     return {i:('leak',test[group]) for i,group in leaked.items()}
 
+# %% ../nbs/18_clean.ipynb #9cb5d106
 def _copies(df, train):
     has_copy = train.group.duplicated(keep=False).to_numpy()
     rows = pd.Series(np.flatnonzero(has_copy))

@@ -95,6 +95,7 @@ def _keys(bits, columns):
     weights = 1<<np.arange(len(columns), dtype=np.int64)
     return bits[:,columns] @ weights
 
+# %% ../nbs/16_duplicates.ipynb #4a3748ce
 def _neighbours(keys, reach):
     "Rows `i` and `j` with equal keys, at most `reach` places apart in the sorted table"
     order = np.argsort(keys, kind='stable')

@@ -36,6 +36,7 @@ def has_boxes(df:pd.DataFrame)->pd.Series:
     "Which rows have at least one box"
     return df.boxes.map(len)>0
 
+# %% ../nbs/15_eda.ipynb #a2eb97d0
 def count_classes(df:pd.DataFrame)->dict: # n_images, n_train, … as in the summary
     "How many images of each kind there are"
     is_test,boxed = df.split=='test',has_boxes(df)
@@ -187,6 +188,7 @@ def _by_value(name, values, is_defect):
     return [f'The {name} alone gives the label away: {shares.loc[value,True]:.0%} of the defects are {value}, '
             f'and {shares.loc[value,False]:.0%} of the good parts.']
 
+# %% ../nbs/15_eda.ipynb #9431bf13
 def _by_number(stat, values, is_defect):
     "A sentence on a number that nearly tells the classes, or nothing"
     auc = roc_auc_score(is_defect, values)

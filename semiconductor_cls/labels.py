@@ -100,6 +100,7 @@ def _spot(row, pixels, spots):
     boxes = list(getattr(row, 'boxes', ()))
     return ((boxes[0][0]+boxes[0][2])/2, (boxes[0][1]+boxes[0][3])/2) if boxes else None
 
+# %% ../nbs/37_labels.ipynb #700c76e6
 def _window(spot, size, share=1/3):
     "Left, right, bottom and top of a square around a spot that lies in the picture"
     side = share*max(size)

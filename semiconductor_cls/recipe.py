@@ -92,6 +92,7 @@ def _check_augs(r):
     for name in r.augs: _need(name in AUGS, f"augs={name}: one of {', '.join(AUGS)}.{nearest(name, AUGS)}")
     _need(r.augs and len(set(r.augs))==len(r.augs), f"augs={','.join(r.augs)}: some, each once; aug_p=0 turns all off")
 
+# %% ../nbs/28_recipe.ipynb #15996a13
 def _check_sizes(r):
     "Picture sides that the backbone can take"
     fits = r.sizes and all(16<=size<=1024 for size in r.sizes)

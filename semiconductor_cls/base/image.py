@@ -57,6 +57,7 @@ class Levels(NamedTuple):
 
     def __str__(self): return f'levels {self.low:,.6g} to {self.high:,.6g}'
 
+# %% ../../nbs/05_base.image.ipynb #17e8d06d
 def to_levels(
     numbers:np.ndarray, # Of any kind
     levels # `Levels`, or a pair of numbers

@@ -110,6 +110,7 @@ def threads_each(
     "Threads of one of several jobs"
     return threads_told('OMP_NUM_THREADS') or max(1, n_cpus()//jobs)
 
+# %% ../../nbs/02_base.parallel.ipynb #5e8a06e9
 @contextmanager
 def _share(threads):
     "What a process that is started here finds in its environment: its share of the cores"

@@ -27,6 +27,7 @@ def now()->str:
     "UTC time to the second, ISO 8601"
     return datetime.now(timezone.utc).isoformat(timespec='seconds')
 
+# %% ../../nbs/04_base.run.ipynb #2ae8a5ab
 def _version(package):
     try: return metadata.version(package)
     except metadata.PackageNotFoundError: return None

@@ -116,6 +116,7 @@ def _gain_row(y, A, B, groups, which):
     res = dict(auc=auc, diff=gain['diff'], lo=gain['lo'], hi=gain['hi'], p=gain['p_value'])
     return {f'{name}_{which}':value for name,value in res.items()}
 
+# %% ../../nbs/56_jobs.ablate.ipynb #3bff6196
 def _verdict(row):
     if row['seeds']<2: return 'one seed'
     if row['lo_valid']>0: return 'better'

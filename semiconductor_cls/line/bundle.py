@@ -27,6 +27,7 @@ def sha256(
     "Hash of bytes"
     return hashlib.sha256(b).hexdigest()
 
+# %% ../../nbs/63_line.bundle.ipynb #a514d20d
 def seal(
     m:dict # A manifest
 )->str: # 64 hex digits
@@ -282,6 +283,7 @@ def _graph_runner(manifest, files, threads, device=None):
     names = runtime.files(Path(manifest['graph']).stem)
     return runtime.open(*[files[name] for name in names], threads=threads, device=device)
 
+# %% ../../nbs/63_line.bundle.ipynb #1bcaceec
 def _check_scores(path, manifest, scores):
     "Refuse a machine that scores the drawn pictures otherwise than the one that exported"
     limit = 1e-3 if manifest['precision']=='float32' else .03

@@ -85,6 +85,7 @@ def _member_scores(member, x):
     xb = normalise(torch.from_numpy(x), member['stats'])
     return predict_batch(member['model'], xb, member['tta']).double().numpy()
 
+# %% ../../nbs/65_line.graph.ipynb #bf1bfd86
 @torch.no_grad()
 def torch_scores(
     members:list, # Of `run_members`
