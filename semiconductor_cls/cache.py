@@ -16,7 +16,7 @@ from PIL import Image
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
-from .base.image import FORMATS, ImageError, blank_share, inside, load_image
+from .base.image import ImageError, blank_share, inside, load_image, open_header
 from .boxes import image_size
 
 # %% ../nbs/20_cache.ipynb #c0005
@@ -35,7 +35,7 @@ def cache_gb()->float: # `SEMICLS_CACHE_GB`, or 20
 # %% ../nbs/20_cache.ipynb #c0008
 def _is_gray(path):
     try:
-        with Image.open(path, formats=FORMATS) as im: return im.mode in ('1','L','LA') or im.mode.startswith('I')
+        with open_header(path) as im: return im.mode in ('1','L','LA') or im.mode.startswith('I')
     except MemoryError: raise
     except Exception: return True
 

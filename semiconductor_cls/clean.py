@@ -137,5 +137,6 @@ def run_clean(
         n_near = _list_near(kept, out/'near.csv')
     counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), n_near=n_near)
     counts |= dict(reasons=_count_reasons(removed))
-    left = say_left_out(source.attrs.get('issues', ()))
-    return counts | dict(left_out=left, seconds=round(time.perf_counter()-start, 1))
+    told = [o for o in (read_as(source), say_findings(source)) if o]
+    counts |= dict(told=told, left_out=say_left_out(source.attrs.get('issues', ())))
+    return counts | dict(seconds=round(time.perf_counter()-start, 1))

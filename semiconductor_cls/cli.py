@@ -359,6 +359,17 @@ def _pairs(recipe):
     def text(value): return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
     return [f'{name}={text(value)}' for name,value in values.items()]
 
+# %% ../nbs/99_cli.ipynb #03fc8019
+def _planned(data, classes, group='', refuses=True):
+    "What a command would read; what it would refuse is refused, and what did not fit is said"
+    from semiconductor_cls.base.parts import say_left_out
+    from semiconductor_cls.source import check_words, read_as, read_source, say_findings, say_groups
+    df = read_source(data, *classes)
+    if refuses: check_words(df, data)
+    told = say_findings(df), say_groups(df, group), say_left_out(df.attrs.get('issues', ()))
+    for line in filter(None, told): say(line)
+    return f"{counted(len(df), 'image')}, {read_as(df)}"
+
 # %% ../nbs/99_cli.ipynb #9231b5f9
 def _keep_config(path, options, recipe):
     "Write the options that train this run once more"
@@ -366,15 +377,20 @@ def _keep_config(path, options, recipe):
     given = {name:value for name,value in options.items() if value not in (None,0,'')}
     write_text(path/'config.yaml', yaml.safe_dump({**given, 'set':_pairs(recipe)}, sort_keys=False, allow_unicode=True))
 
-def _plan_train(data, recipe, folds, path, classes, overwrite, resume, as_json):
+def _plan_train(data, recipe, folds, path, classes, where, overwrite, resume, as_json):
     "Say what `train` would do"
     from semiconductor_cls.recipe import stages
-    from semiconductor_cls.source import read_as, read_source
+    device,engine = where
+    _check_engine(engine)
+    if folds==1: raise UserError('--folds 1: at least two')
     if not resume: check_free(path, overwrite)
-    df = read_source(data, *classes)
+    reads = _planned(data, classes, recipe.group_by)
+    if device:
+        from semiconductor_cls.views import check_device
+        check_device(device)
     passes = [f"{counted(n, 'epoch')} {stage} at {size} px" for size,stage,n,_ in stages(recipe)]
     does = f"train {recipe.arch} {counted(folds or 1, 'time')}: {', '.join(passes)}"
-    plan(f"{counted(len(df), 'image')}, {read_as(df)}", does, [path], as_json)
+    plan(reads, does, [path], as_json)
 
 # %% ../nbs/99_cli.ipynb #3c20d6ff
 def _check_alone(**asked):
@@ -438,7 +454,7 @@ def train(
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
     _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     if add: data,chosen = _renewed(data, add, path, overwrite, resume)
-    if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), overwrite, resume, json)
+    if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), (device, engine), overwrite, resume, json)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
     options['asked'] = _asked(chosen, recipe, arch, group, set_, seed, folds)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
@@ -447,14 +463,13 @@ def train(
     _say_trained(m, path, data, json, None if resume else (keep,chosen))
 
 # %% ../nbs/99_cli.ipynb #c0024
-def _check_watch(images, watch, settle, submission, dry_run, **only):
+def _check_watch(images, watch, submission, dry_run, **only):
     "Refuse options that exclude each other"
     if watch and images: raise UserError('--watch takes no further images')
     if not (watch or images): raise UserError('give the images to score, or --watch FOLDER')
-    if settle<=0: raise UserError(f'--settle {settle:g}: a number of seconds above 0')
     if watch and submission: raise UserError('--watch and --submission exclude each other')
     if watch and dry_run: raise UserError('--dry-run and --watch exclude each other')
-    for name in [name for name,given in only.items() if given and not watch]:
+    for name in [name for name,given in only.items() if given not in (None,'') and not watch]:
         raise UserError(f'--{name} belongs to --watch FOLDER')
 
 def _check_ray(out, watch, submission, device=None):
@@ -507,7 +522,7 @@ def predict(
     submission:bool=False, # The contest's form: id,defect_score
     engine:str='auto', # torch, export, or auto: the exported graph where there is one; ray: auto on a cluster
     watch:Optional[Path]=None, # Score files as they arrive in this folder, until Ctrl-C
-    settle:float=2., # With --watch: seconds that a file must not change before it is scored
+    settle:Optional[float]=None, # With --watch: seconds that a file must not change before it is scored (2)
     results:Optional[Path]=None, # With --watch: a folder that gets a JSON file of each part
     # With --watch: http(s) address that each row is posted to; what could not be posted is due at the next start
     webhook:str='',
@@ -519,7 +534,8 @@ def predict(
     where a row could not be posted).
     Killed and started again, the same command goes on where it was.
     """
-    _check_watch(images, watch, settle, submission, dry_run, results=results, webhook=webhook)
+    _check_watch(images, watch, submission, dry_run, settle=settle, results=results, webhook=webhook)
+    settle = 2. if settle is None else settle
     if engine=='ray': _check_ray(out, watch, submission, device)
     if dry_run: return _plan_predict(run, images, out, engine, submission, json)
     if watch: broken,found,said = _watched(run, watch, out, engine, settle, results, webhook, device)
@@ -534,11 +550,9 @@ _FOUND = dict(
     n_unboxed_defects=('defect without a box','defects without a box'), n_broken=('broken','broken'),
     n_not_compared=2*('too small or blank to be searched for near copies',))
 
-def _plan_data(data, good, defect, does, writes, as_json):
-    "Say what `eda` or `clean` would do"
-    from semiconductor_cls.source import read_as, read_source
-    df = read_source(data, good, defect)
-    plan(f"{counted(len(df), 'image')}, {read_as(df)}", does, writes, as_json)
+def _plan_data(data, good, defect, does, writes, as_json, group='', refuses=True):
+    "Say what a command would do with data"
+    plan(_planned(data, (good, defect), group or '', refuses), does, writes, as_json)
 
 def _eda_engine(engine, out):
     "What inspects a source"
@@ -570,7 +584,7 @@ def eda(
     check_fit(fit)
     look = _eda_engine(engine, out)
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
-    if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json)
+    if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json, group, False)
     s = look(data, out, good, defect, group=group or '', fit=fit)
     risks = *s['shortcuts'],s['small_defects'],s['odd_shapes']
     for line in filter(None, [*s['told'], s['left_out'], *risks]): say(line)
@@ -604,7 +618,7 @@ def clean(
     from semiconductor_cls.clean import run_clean
     kinds = dict(broken=broken, conflicts=conflicts, leaks=leaks, copies=copies, unboxed=unboxed)
     s = run_clean(data, out, good, defect, near=near, **kinds)
-    if s['left_out']: say(s['left_out'])
+    for line in filter(None, [*s['told'], s['left_out']]): say(line)
     kept = f"{s['n_kept']:,} of {counted(s['n_images'], 'image')} kept, {s['n_removed']:,} removed"
     near = counted(s['n_near'], 'near copy', 'near copies')
     listed = f"; left: {near}, --near removes what is listed in {out/'near.csv'}" if s['n_near'] else ''
@@ -761,7 +775,7 @@ def committee(
     from semiconductor_cls.jobs.report import headline
     archs = named_archs([o.strip() for o in arch.split(',') if o.strip()])
     numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
-    if dry_run: return _plan_data(data, good, defect, _does_committee(archs, numbers), [out], json)
+    if dry_run: return _plan_data(data, good, defect, _does_committee(archs, numbers), [out], json, group)
     options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out))
     m = committee_job(data, archs, numbers, chosen, out, *options)
     answer(f"{headline(m)}. Report: {out/'report.html'}", {**m, 'run':out}, json)
@@ -790,7 +804,7 @@ def ablate(
     from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary, variants
     chosen,fields,numbers = _recipe('--recipe', recipe, set_, group),parse_vary(vary),_ints('--seeds', seeds)
     does = f"train {counted(len(variants(chosen, fields, grid)), 'recipe')}, each with {counted(len(numbers), 'seed')}"
-    if dry_run: return _plan_data(data, good, defect, does, [out], json)
+    if dry_run: return _plan_data(data, good, defect, does, [out], json, group)
     options = (folds, grid, good, defect, weights, device, say, _called(), jobs, _apart(engine, jobs, out))
     df = run_ablation(data, chosen, fields, numbers, out, *options)
     shown = df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']]
@@ -798,7 +812,10 @@ def ablate(
     say(f"{out/'ablation.csv'}, {out/'report.html'}")
 
 # %% ../nbs/99_cli.ipynb #029aab7a
-def _good_parts(text): return int(text) if text.isdecimal() else text # `share`, `all`, or a number
+def _good_parts(text): # `share`, `all`, or a number
+    if text in ('share','all'): return text
+    if text.isdecimal(): return int(text)
+    raise UserError(f'--good-parts {text}: share, all, or a number')
 
 # %% ../nbs/99_cli.ipynb #1a8415d4
 @command('data', who='Research')
@@ -824,7 +841,7 @@ def curve(
     from semiconductor_cls.jobs.curve import defect_curve
     chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
     does = f"train with {points} numbers of defects, in {counted(draws, 'order')} each"
-    if dry_run: return _plan_data(data, good, defect, does, [out], json)
+    if dry_run: return _plan_data(data, good, defect, does, [out], json, group)
     options = (goods, more, good, defect, weights, device, overwrite, say, _called())
     table,said = defect_curve(data, chosen, out, points, draws, seed, *options)
     shown = _table_text(table[['defects','goods','draw','auc','lo','hi']])

@@ -6,7 +6,7 @@
 __all__ = ['PATIENCE', 'PEOPLE', 'say', 'answer', 'plan', 'sign_of_life', 'read_config', 'with_config', 'Command', 'Help']
 
 # %% ../nbs/98_shell.ipynb #fddd478b
-import threading
+import re, threading
 from contextlib import contextmanager
 from pathlib import Path
 import typer, yaml
@@ -78,35 +78,65 @@ def _names(command): # Name in the file → parameter of the command
         found |= {key:o for key in keys if key not in ('config','help','h')}
     return found
 
+# %% ../nbs/98_shell.ipynb #f8b9362b
+class _Texts(yaml.BaseLoader):
+    "YAML whose values are texts or lists of them; an empty one is `None`, and a name that comes twice is an error"
+    def construct_mapping(self, node, deep=False):
+        names = [key.value for key,_ in node.value]
+        again = next((name for name in names if names.count(name)>1), None)
+        if again: raise ValueError(f'{again}: given twice')
+        return super().construct_mapping(node, deep)
+
+_Texts.add_implicit_resolver('tag:yaml.org,2002:null', re.compile('(~|null|Null|NULL|)$'), ['~','n','N',''])
+_Texts.add_constructor('tag:yaml.org,2002:null', lambda loader,node: None)
+
 # %% ../nbs/98_shell.ipynb #bbe1a26b
+def _config_names(path, found, command):
+    "The names of a file as they are typed; one that is not known, or comes twice, is refused"
+    known,named = _names(command),{}
+    for name,value in found.items():
+        name = str(name).replace('_', '-')
+        if name in named: raise UserError(f'--config {path}: {name}: given twice')
+        if name not in known:
+            raise UserError(f'--config {path}: {command.name} has no option {name}.{nearest(name, known)}')
+        named[name] = value
+    return named
+
 def read_config(
     path, # A YAML file
     command # A command of the app
-)->dict: # Name → value; names as they are typed, without dashes
+)->dict: # Name → text, or list of texts; names as they are typed, without dashes
     "Options from a file; what the command does not have is refused by name"
-    try: found = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    try: found = yaml.load(Path(path).read_text(encoding='utf-8'), _Texts)
     except FileNotFoundError: raise UserError(f'--config {path}: no such file') from None
     except (yaml.YAMLError, ValueError) as e:
         why = ' '.join(str(e).split())[:100]
         raise UserError(f'--config {path}: not readable as YAML ({why})') from None
     if not isinstance(found, dict): raise UserError(f'--config {path}: holds no names with values')
-    known = _names(command)
-    found = {str(name).replace('_', '-'):value for name,value in found.items()}
-    for name in found:
-        if name not in known:
-            raise UserError(f'--config {path}: {command.name} has no option {name}.{nearest(name, known)}')
-    return {name:value for name,value in found.items() if value is not None}
+    return {name:value for name,value in _config_names(path, found, command).items() if value is not None}
 
 # %% ../nbs/98_shell.ipynb #b64d492b
+_SWITCH = dict(true=True, yes=True, on=True, false=False, no=False, off=False)
+
+def _check_value(path, name, param, value):
+    "Refuse a value that an option cannot have"
+    texts,many = value if isinstance(value, list) else [value],param.multiple or param.nargs==-1
+    plain = all(isinstance(o, str) for o in texts) and (many or not isinstance(value, list))
+    if not plain: raise UserError(f"--config {path}: {name}: write {'texts' if many else 'one text'}")
+    if getattr(param, 'is_flag', False) and value.lower() not in _SWITCH:
+        raise UserError(f'--config {path}: {name}: write true or false')
+
 def _field(text): return str(text).partition('=')[0]
 
+# %% ../nbs/98_shell.ipynb #5ccd1b7e
 def _typed(param, value, args):
     "One option of a file as if it were typed"
     word = param.opts[0]
-    if isinstance(value, bool): return [word] if value else param.secondary_opts[:1]
-    if not isinstance(value, list): return [f'{word}={value}']
+    if getattr(param, 'is_flag', False): return [word] if _SWITCH[value.lower()] else param.secondary_opts[:1]
+    if not param.multiple: return [f'{word}={value}']
     taken = {_field(args[i+1]) for i,o in enumerate(args[:-1]) if o==word}
-    return [f'{word}={o}' for o in value if _field(o) not in taken]
+    each = value if isinstance(value, list) else [value]
+    return [f'{word}={o}' for o in each if _field(o) not in taken]
 
 # %% ../nbs/98_shell.ipynb #87e00f10
 def with_config(
@@ -116,9 +146,11 @@ def with_config(
     "The arguments of a command, with those of its `--config`"
     places = [i for i,o in enumerate(args) if o=='--config' or o.startswith('--config=')]
     if not places: return args, {}
+    if len(places)>1: raise UserError('--config: given twice; one file holds all options')
     i = places[0]
     path = args[i].partition('=')[2] or (args[i+1] if i+1<len(args) else '')
     found,known = read_config(path, command),_names(command)
+    for name,value in found.items(): _check_value(path, name, known[name], value)
     by_place = {name:value for name,value in found.items() if known[name].param_type_name=='argument'}
     options = [_typed(known[name], value, args) for name,value in found.items() if name not in by_place]
     return [*sum(options, []), *args], {name.replace('-', '_'):value for name,value in by_place.items()}
@@ -137,7 +169,16 @@ class Command(TyperCommand):
             return self.old[word]+equals+value
         args,by_place = with_config(self, [new(arg) for arg in args])
         ctx.default_map = {**(ctx.default_map or {}), **by_place}
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        for name,value in ctx.params.items(): self.check_given(ctx, name, value)
+        return rest
+
+    def check_given(self, ctx, name, value):
+        "Refuse an option that was given as an empty text: mostly a variable of the shell that is not set"
+        is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
+        if not is_empty or ctx.get_parameter_source(name).name!='COMMANDLINE': return
+        word = next(o.opts[0] for o in self.params if o.name==name)
+        raise UserError(f'{word}: is empty, as a variable is that was not set; give it a value, or leave it out')
 
     def invoke(self, ctx):
         "Do the job"

@@ -1,5 +1,5 @@
 "The command line from end to end, in processes of its own"
-import json, re, signal, subprocess, sys
+import json, os, re, signal, subprocess, sys
 import pytest
 from conftest import part, struck, tree
 from semiconductor_cls.base.page import time_text
@@ -287,3 +287,42 @@ def test_a_file_of_options_is_checked_like_typed_ones(semicls, few, text, why):
     p = semicls('train', 'photos', '--config', 'o.yaml', '--name', 'n')
     assert p.returncode in (1,2) and why in p.err and p.err.count('\n')==1, p.err
     assert not (few/'runs').exists()
+
+def test_a_plan_refuses_what_the_command_would(semicls, parts, tmp_path):
+    rows = ''.join(f'parts/{o.parent.name}/{o.name},{"NG" if o.parent.name=="ng" else "perhaps"}\n'
+                   for o in parts.rglob('0*.png'))
+    (tmp_path/'t.csv').write_text('path,label\n'+rows)
+    wrong = {'t.csv':'neither good nor defect', 'parts --group (':'no regular expression', 'parts --engine Ray':'--engine',
+             'parts --device nowhere':'--device nowhere', 'parts --folds 1':'--folds 1'}
+    for words,why in wrong.items():
+        p = semicls('train', *words.split(), '--dry-run', '--name', 'b', *TINY)
+        assert p.returncode==1 and why in p.err.splitlines()[-1] and not p.out, p.err
+
+@pytest.mark.parametrize('text,why', [('name: [a, b]','write one text'), ('overwrite: 3','write true or false'),
+    ('set: epochs=3\nset: sizes=64','given twice'), ('dry_run: no\ndry-run: yes','given twice')])
+def test_a_file_of_options_means_what_it_says(semicls, parts, tmp_path, text, why):
+    (tmp_path/'c.yaml').write_text(text)
+    p = semicls('train', 'parts', '--config', 'c.yaml', '--dry-run')
+    assert p.returncode==1 and p.err.count('\n')==1 and why in p.err, p.err
+
+def test_words_of_a_file_of_options_are_texts(semicls, parts, tmp_path):
+    (tmp_path/'c.yaml').write_text('data: parts\nname: 0123\ndefect: ng\ngood: ok\noverwrite: no\nweights:\n')
+    p = semicls('train', '--config', 'c.yaml', '--dry-run', *TINY)
+    assert p.returncode==0 and 'runs/0123' in p.out, p.err
+
+def test_an_empty_option_is_a_variable_that_was_not_set(semicls, parts):
+    for option in ('--group','--arch'):
+        p = semicls('train', 'parts', option, '', '--dry-run')
+        assert p.returncode==1 and p.err.startswith(f'semicls: {option}: is empty'), p.err
+
+def test_a_pipe_among_the_parts_keeps_nobody_waiting(semicls, parts, tmp_path):
+    os.mkfifo(parts/'ok/pipe.png')
+    p = semicls('train', 'parts', '--name', 'b', *TINY)
+    assert p.returncode==0 and 'neither a file nor a folder' in (tmp_path/'runs/b/removed.csv').read_text(), p.err
+
+def test_clean_says_what_it_understood(semicls, parts, tmp_path):
+    rows = [f'parts/{o.parent.name}/{o.name},{o.parent.name}' for o in sorted(parts.rglob('0*.png'))]
+    (tmp_path/'t.csv').write_text('\n'.join(['path,label', *rows, ',ng', rows[0].split(',')[0]+',ng']))
+    p = semicls('clean', 't.csv', '--no-unboxed', '--out', 'c')
+    assert p.returncode==0 and 'read as table' in p.err, p.err
+    assert '1 row_without_path' in p.err and '1 two_labels' in p.err

@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'MAX_BYTES', 'N_LEVELS', 'BLANK', 'DOUBTED', 'FITS', 'ImageError',
            'read_image_bytes', 'Levels', 'to_levels', 'is_deep', 'deep_numbers', 'own_levels', 'common_levels',
-           'read_levels', 'parse_levels', 'levels_of', 'to_8bit', 'head_of', 'open_image', 'blank_share', 'blank_limit',
-           'note_of', 'check_fit', 'pixel_rule', 'fit_of', 'check_rule', 'inside', 'as_square', 'load_image']
+           'open_header', 'read_levels', 'parse_levels', 'levels_of', 'to_8bit', 'head_of', 'open_image', 'blank_share',
+           'blank_limit', 'note_of', 'check_fit', 'pixel_rule', 'fit_of', 'check_rule', 'inside', 'as_square',
+           'load_image']
 
 # %% ../../nbs/05_base.image.ipynb #98dabcc8
 import io, os, warnings
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 import cv2
@@ -32,10 +34,15 @@ class ImageError(Exception): "Why a file cannot be used as an image, in a few wo
 # %% ../../nbs/05_base.image.ipynb #9d537d12
 MAX_BYTES = 4*MAX_PIXELS # A file larger than this is no photograph of one part
 
+def _check_plain(path): # a pipe would keep its reader waiting
+    if os.path.isfile(path): return
+    if os.path.isdir(path): raise ImageError('directory')
+    if os.path.exists(path): raise ImageError('neither a file nor a folder')
+    raise ImageError('dangling link' if os.path.islink(path) else 'no such file')
+
 def _read(path):
     "All bytes of a plain file that is not too large"
-    if os.path.isdir(path): raise ImageError('directory')
-    if not os.path.isfile(path): raise ImageError('dangling link' if os.path.islink(path) else 'no such file')
+    _check_plain(path)
     size = os.path.getsize(path)
     if size>MAX_BYTES: raise ImageError(f'{size/1e6:,.0f} MB, over the limit of {MAX_BYTES/1e6:,.0f} MB')
     with open(path, 'rb', buffering=0) as f: return f.read()
@@ -133,19 +140,28 @@ def common_levels(
     low,high = lows[lows>=low-far].min(),highs[highs<=high+far].max()
     return Levels(float(low), float(max(high, low+1e-6*max(abs(low), 1))))
 
+# %% ../../nbs/05_base.image.ipynb #2ae55b96
+@contextmanager
+def open_header(
+    path # Of an image file; what is no plain file is an `ImageError`
+):
+    "A picture of which the header alone is read"
+    _check_plain(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        with Image.open(path, formats=FORMATS) as im: yield im
+
 # %% ../../nbs/05_base.image.ipynb #28f4429c
 _NEVER_DEEP = (b'BM', b'\xff\xd8', b'RIFF')
 
 def _is_deep_file(path):
     "Whether a file holds a deep picture; one that cannot be opened counts as none"
-    if not os.path.isfile(path): return False # a pipe would keep us waiting
     try:
+        _check_plain(path)
         with open(path, 'rb', buffering=0) as f: head = f.read(32)
         if head.startswith(_NEVER_DEEP): return False
         if head.startswith(b'\x89PNG'): return head[24:25]==b'\x10'
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            with Image.open(path, formats=FORMATS) as im: return is_deep(im)
+        with open_header(path) as im: return is_deep(im)
     except MemoryError: raise
     except Exception: return False # decoding says why
 

@@ -114,7 +114,8 @@ def _check_tree(path):
 # %% ../../nbs/04_base.run.ipynb #2a59ee82
 _STATUSES = ('running','finished','interrupted','failed')
 _KINDS = dict(recipe=dict, files=dict, summary=str, source=str, command=str, fingerprint=str, split_fingerprint=str,
-              kind=str, how=str, started=str, seed=int, size=int, folds=int, world=int, threads=int, pictures=dict)
+              kind=str, how=str, started=str, seed=int, size=int, folds=int, world=int, threads=int, pictures=dict,
+              versions=dict, finished=str, commit=str)
 
 def is_number(
     value, # From a JSON file

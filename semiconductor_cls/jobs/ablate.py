@@ -39,6 +39,8 @@ def parse_vary(
         if not equals or not values:
             raise UserError(f'--vary {text}: write field=value,value,… '
                             '(lists are parted by semicolons: sizes=128;128,224)')
+        if field in res: raise UserError(f'--vary {field}: given twice; write all its values at once')
+        if len(set(values))<len(values): raise UserError(f'--vary {text}: each value once')
         res[field] = values
     if not res: raise UserError('nothing to vary: give at least one --vary field=value,value')
     return res

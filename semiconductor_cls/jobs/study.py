@@ -42,6 +42,8 @@ def named_archs(
     archs # Names of backbones; the word 'study' stands for those of the study
 )->list: # Names of backbones, each once
     "Backbones as they were asked for"
+    again = [arch for i,arch in enumerate(archs) if arch in archs[:i]]
+    if again: raise UserError(f'--arch {again[0]}: given twice; --seeds 0,1 trains it with two seeds')
     found = [name for arch in archs for name in (STUDY_ARCHS if arch=='study' else [arch])]
     for name in found: arch_name(name)
     return list(dict.fromkeys(found))

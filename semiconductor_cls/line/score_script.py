@@ -1,4 +1,5 @@
-"Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest."
+"""Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest.
+Ends with 3 if a picture has no score."""
 import csv, hashlib, io, json, os, runpy, sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -280,6 +281,8 @@ def trace(manifest):
 COLUMNS = 'path p_defect decision note threshold model engine scored_at decision_id'.split()
 
 def main():
+    pictures = sys.argv[1:]
+    if not pictures or pictures[0] in ('-h','--help'): sys.exit(__doc__)
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
     manifest = read_manifest()
     graph,strange_of = load_graph(manifest),load_notes(manifest)
@@ -287,8 +290,11 @@ def main():
     sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', newline='')
     table = csv.writer(sys.stdout)
     table.writerow(COLUMNS)
-    for path in sys.argv[1:]:
+    unscored = 0
+    for path in pictures:
         found = row(graph, manifest, strange_of, path)
         table.writerow(found+origin)
+        unscored += not found[1]
+    if unscored: sys.exit(3)
 
 if __name__=='__main__': main()
