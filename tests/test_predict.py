@@ -73,6 +73,16 @@ def test_what_is_left_out_is_one_line_of_predict(beside, want, tmp_path, monkeyp
     assert [o for o in said.err.splitlines() if o.startswith('left out')]==[want]*bool(want), said.err
     assert len(read_csv(tmp_path/'o.csv'))==2
 
+def test_rows_of_a_list_that_are_not_scored_are_counted(tmp_path, monkeypatch):
+    stub_scorer(monkeypatch)
+    for name in 'ab': picture(tmp_path/f'{name}.png')
+    (tmp_path/'l.csv').write_text('n,path\n1,a.png\n2,\n3,./a.png\n\n4\n5,b.png\n')
+    said = []
+    n = predict_table('stub', [tmp_path/'l.csv'], tmp_path/'o.csv', tell=said.append)
+    assert n['files']==2
+    assert said[0].endswith('l.csv: read as a list of 3 paths, 1 of them named again and scored once, '
+                            '2 rows without a path left out')
+
 # ---- killed and gone on with
 
 def many(folder, n):
