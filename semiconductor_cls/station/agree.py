@@ -62,7 +62,7 @@ def _row(what, kappa, draws, same, n):
 _WORD = dict(zip(['pass','look','reject'], range(3))) | dict(good=0, defect=2)
 _NEEDS = ['part','who','round','verdict']
 
-# %% ../../nbs/88_station.agree.ipynb #6a2f702b
+# %% ../../nbs/88_station.agree.ipynb #52ed3ede
 def _as_numbers(said, where):
     "Words as numbers, -1 where there is none"
     number = said.map(_WORD)
@@ -71,7 +71,7 @@ def _as_numbers(said, where):
     if len(odd): raise UserError(f"{where}: {said.name} {odd.iloc[0]!r} is none of {', '.join(_WORD)}")
     return number.fillna(-1).astype(int)
 
-# %% ../../nbs/88_station.agree.ipynb #d8545c95
+# %% ../../nbs/88_station.agree.ipynb #195407ec
 def _named(df, where):
     "Parts and people as text; a row without a part, a person or a round is refused"
     for name in _NEEDS[:3]:
@@ -130,7 +130,7 @@ def _repeated(df, who):
     same = float((said.max(1)==n_rounds).mean())
     return _row(who, fleiss_of(said), draws, same, wide.size)
 
-# %% ../../nbs/88_station.agree.ipynb #23029fe1
+# %% ../../nbs/88_station.agree.ipynb #7f0a2c60
 def _model_row(df):
     "What the row of the model is called; never as a person is"
     name = 'the model'
@@ -189,13 +189,15 @@ _ROUNDS = """select hash part, who, cast(substr(round, 7) as int) round, verdict
 
 def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine guessed`
     "What was said in the rounds of a station, the last answer of each"
-    said = v.read(_ROUNDS).drop_duplicates(['part','who','round'], keep='last', ignore_index=True)
+    each = v.read(_ROUNDS)
+    said = each.drop_duplicates(['part','who','round'], keep='last', ignore_index=True)
+    said.attrs['again'] = len(each)-len(said)
     if not len(said): raise UserError(f'{v.path}: no round was judged yet; semicls serve RUN --round 30 begins one')
     by_score = np.where(said.score>=said.threshold, 'reject', 'pass')
     guessed = said.machine==''
     return said.assign(machine=said.machine.where(~guessed, by_score), guessed=guessed)
 
-# %% ../../nbs/88_station.agree.ipynb #09b81c95
+# %% ../../nbs/88_station.agree.ipynb #3c14aa90
 def _gold_labels(gold):
     "Label of each part, by a table; and how many of its rows have no part or no label"
     right = read_csv(gold)
@@ -228,6 +230,8 @@ def read_answers(
     if path.is_dir() and not (path/'verdicts.db').exists():
         raise UserError(f'{path}: no folder of verdicts (there is no verdicts.db in it)')
     df = round_answers(Verdicts(path)) if path.is_dir() else read_csv(path)
+    n_again = df.attrs.get('again', 0)
+    if n_again: tell(f'{counted(n_again, "answer")} left out: given again in the same round, the last counts')
     if gold is None or 'part' not in df: return df
     if 'label' in df and df.label.notna().any():
         raise UserError(f'{path}: has labels of its own, and --gold {gold} gives others; leave one of them out')
