@@ -1043,7 +1043,7 @@ def agree(
     """How well inspectors agree: with themselves, with each other, with gold labels and with the model.
     """
     from semiconductor_cls.station.agree import agreement, read_answers
-    table = agreement(read_answers(answers, gold), out, answers)
+    table = agreement(read_answers(answers, gold, say), out, answers)
     lines = [f'{o.kind}: {o.between}: kappa {o.kappa:.2f} ({o.lo:.2f} to {o.hi:.2f}), {counted(o.answers, "answer")}'
              for o in table.itertuples()]
     answer('\n'.join(lines), _rows(table, out), json)

@@ -6,6 +6,7 @@ pytest.importorskip('pytorch_grad_cam')
 from sklearn.metrics import cohen_kappa_score
 from browser import *
 from conftest import Server, get
+from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.base.table import read_csv, write_csv
 from semiconductor_cls.station.agree import agreement, read_answers
@@ -127,3 +128,46 @@ def test_a_blind_round_of_two_people_and_its_kappas(place, chrome, tmp_path, sem
         page.screenshot(path=tmp_path/f'agree_{width}.png', full_page=True)
     assert f'{N} parts, 2 people, 2 rounds, {4*N} answers' in page.inner_text('body')
     assert f"{found['between','Ann and Bob']:.2f}" in page.inner_text('body')
+
+def table_of(path, rows, columns='part who round verdict'):
+    "A table as people write one"
+    path.write_text('\n'.join([columns.replace(' ', ','), *(','.join(map(str, o)) for o in rows)])+'\n')
+    return path
+
+def test_labels_of_parts_with_leading_zeros_are_found(tmp_path, semicls):
+    "Also where one table holds numbers only, and the other does not"
+    parts = [f'{i:03d}' for i in range(1, 31)]
+    right = {part:('good','defect')[i%2] for i,part in enumerate(parts)}
+    said = [(o,who,1,'reject' if right.get(o)=='defect' else 'pass') for o in [*parts,'A1'] for who in ('Ann','12')]
+    answers = table_of(tmp_path/'a.csv', said)
+    gold = table_of(tmp_path/'g.csv', [*right.items(), ('099','good'), ('098',''), ('','good')], 'part label')
+    made = semicls('agree', answers, '--gold', gold, '--out', 'p.html')
+    assert made.returncode==0, made.err
+    assert ('gold labels of 30 of 31 parts; left out: 1 part without one, such as A1, 1 label of parts that nobody '
+            'judged, such as 099, 2 rows without a part or a label') in made.err
+    kept = read_csv(tmp_path/'p.csv').set_index(['kind','between'])
+    for who in ('12','Ann'): assert tuple(kept.loc[('label',who), ['kappa','answers']])==(1,30)
+
+@pytest.mark.parametrize('rows,labels,want', [
+    ([('001','Ann',1,'pass')], [('001','good'), ('001','defect')], 'g.csv: 001 has two labels that contradict'),
+    ([('001','Ann',1,'pass')], [('1','good')], 'g.csv: names none of the parts of a.csv'),
+    ([('001','Ann',1,'pass')], [('001','NG')], "g.csv: label 'NG' is none of"),
+    ([('001','Ann',1,'pass'), ('002','',1,'pass')], [('001','good')], 'a.csv: 1 row without who'),
+    ([('001','Ann',1,'pass'), ('','Ann',1,'pass')], [('001','good')], 'a.csv: 1 row without part'),
+    ([('001','Ann',1,'pass'), ('001','Ann ',1,'reject')], [('001','good')], 'Ann has two answers about 001'),
+    ([('001','Ann',1,'pass')], None, 'a.csv: nothing to compare')])
+def test_what_a_study_cannot_count_is_refused_by_name(rows, labels, want, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    gold = labels and table_of(Path('g.csv'), labels, 'part label')
+    answers = table_of(Path('a.csv'), rows)
+    with pytest.raises(UserError, match=want): agreement(read_answers(answers, gold), 'p.html', 'a.csv')
+    assert not Path('p.html').exists()
+
+def test_a_person_called_as_the_model_is_has_a_row_of_their_own(tmp_path):
+    said = [(f'{i}',who,1,('pass','reject')[i%2],('pass','reject')[i%3>0],('good','defect')[i%2])
+            for i in range(12) for who in ('Ann','the model')]
+    answers = table_of(tmp_path/'a.csv', said, 'part who round verdict machine label')
+    flat = agreement(read_answers(answers), tmp_path/'p.html')
+    found = flat[flat.kind=='label'].set_index('between').kappa
+    assert found.index.tolist()==['Ann','the model','the model (the machine)']
+    assert found['the model']==1 and found['the model (the machine)']<1

@@ -73,6 +73,16 @@ def test_what_is_left_out_is_one_line_of_predict(beside, want, tmp_path, monkeyp
     assert [o for o in said.err.splitlines() if o.startswith('left out')]==[want]*bool(want), said.err
     assert len(read_csv(tmp_path/'o.csv'))==2
 
+def test_rows_of_a_list_that_are_not_scored_are_counted(tmp_path, monkeypatch):
+    stub_scorer(monkeypatch)
+    for name in 'ab': picture(tmp_path/f'{name}.png')
+    (tmp_path/'l.csv').write_text('n,path\n1,a.png\n2,\n3,./a.png\n\n4\n5,b.png\n')
+    said = []
+    n = predict_table('stub', [tmp_path/'l.csv'], tmp_path/'o.csv', tell=said.append)
+    assert n['files']==2
+    assert said[0].endswith('l.csv: read as a list of 3 paths, 1 of them named again and scored once, '
+                            '2 rows without a path left out')
+
 # ---- killed and gone on with
 
 def many(folder, n):
@@ -157,6 +167,41 @@ def test_what_changed_while_it_was_dead_is_scored_anew(tmp_path, monkeypatch):
     assert '64 of 201 files' in said[-1]
     predict_table('stub', [images], fresh)
     assert timeless(out)==timeless(fresh)
+
+def test_no_row_has_a_time_from_before_its_decision(tmp_path, monkeypatch):
+    "A new decision between two starts: the scores stay, the time starts anew, and then stays too"
+    run,images,out,fresh = random_run(tmp_path/'run', 48),tmp_path/'in',tmp_path/'o.csv',tmp_path/'new.csv'
+    many(images, 120)
+    def at(hour): monkeypatch.setattr('semiconductor_cls.line.predict.now', lambda: f'2036-01-01T{hour}:00:00+00:00')
+    def stops(line):
+        said.append(line)
+        if 'no score' in line: raise KeyboardInterrupt
+    said = []
+    at('08')
+    with pytest.raises(KeyboardInterrupt): predict_table(run.path, [images], out, tell=stops)
+    monkeypatch.setattr('semiconductor_cls.base.run.now', lambda: '2036-01-01T09:00:00+00:00')
+    run.decide(.2, .4, 'by hand')
+    at('10')
+    monkeypatch.setattr('semiconductor_cls.line.predict.write_rows', lambda *_: 1/0) # it dies once more, at the end
+    with pytest.raises(ZeroDivisionError): predict_table(run.path, [images], out, tell=said.append)
+    assert sum('another decision' in o for o in said)==1 and '64 of 121 files had been scored before' in said[-1]
+    monkeypatch.undo()
+    at('11')
+    predict_table(run.path, [images], out, tell=said.append)
+    assert sum('another decision' in o for o in said)==1 and '121 of 121 files' in said[-1]
+    df,decision = read_csv(out),run.decisions[-1]
+    assert set(df.scored_at)=={'2036-01-01T10:00:00+00:00'}
+    assert set(df.decision_id)=={decision['id']} and decision['time']<='2036-01-01T10:00:00+00:00'
+    predict_table(run.path, [images], fresh)
+    assert timeless(out)==timeless(fresh)
+
+def test_a_journal_of_before_does_not_say_which_decision_it_was(tmp_path, monkeypatch):
+    part(tmp_path/'in/a.png', 0, 0)
+    stub_scorer(monkeypatch)
+    with Journal(tmp_path/'.o.csv.journal') as journal: journal.add('started', '2026-01-01T00:00:00+00:00')
+    said = []
+    predict_table('stub', [tmp_path/'in'], tmp_path/'o.csv', tell=said.append)
+    assert 'another decision' in said[0] and read_csv(tmp_path/'o.csv').scored_at[0]>'2026-01-01T00:00:00+00:00'
 
 def test_a_torn_journal_and_a_torn_header(tmp_path):
     path,table,header = tmp_path/'j',tmp_path/'w.csv',','.join(PRED_COLS)

@@ -228,7 +228,7 @@ def write_csv(
 
 # %% ../../nbs/03_base.table.ipynb #c0017
 TEXT_COLS = ('path id label split defect_type stratum hash reason kind other detail note plus members '
-             'model engine decision_id lot serial remark why_look').split()
+             'model engine decision_id lot serial remark why_look part who name sha256').split()
 _AS_TEXT = dict(encoding_errors='surrogateescape', keep_default_na=False, na_values=[''])
 
 def _text_column(col):

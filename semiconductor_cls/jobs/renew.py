@@ -13,17 +13,48 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
+from ..base.issues import *
 from ..source import *
+from ..split import *
+from ..split import _by_values
+from .job import ADDED
+
+# %% ../../nbs/59_jobs.renew.ipynb #f302ebbe
+def _once(said, path):
+    "Each picture once, with a label if one of its rows has one"
+    labels = said[said.label.notna()].drop_duplicates(['hash','label'])
+    for digits in labels.hash[labels.hash.duplicated()].head(1):
+        one,other = labels[labels.hash==digits].head(2).itertuples()
+        raise UserError(f'--add {path}: {one.path} is {one.label} and {other.path}, with the same bytes, is '
+                        f'{other.label}; leave the right one')
+    first = said.label.isna().sort_values(kind='stable').index
+    return said.loc[said.loc[first].drop_duplicates('hash').index.sort_values()]
 
 # %% ../../nbs/59_jobs.renew.ipynb #a4f96d78
 def _hashed(path):
     "The verdicts with the hash of each file; a file that is gone is refused, because its verdict would be lost"
     said = read_source(path)
+    check_words(said, path)
     said = said.assign(hash=[file_md5(o) for o in said.path])
     gone = said.path[said.hash=='']
     if len(gone): raise UserError(f'--add {path}: {counted(len(gone), "picture")} not read, first {gone.iloc[0]}; '
                                   'the table belongs beside the folder store/ of the verdicts')
-    return said.drop_duplicates('hash')
+    once = _once(said, path)
+    n_empty = int((issues_of(said).kind=='row_without_path').sum())
+    return once, dict(again=len(said)-len(once), empty=n_empty)
+
+# %% ../../nbs/59_jobs.renew.ipynb #83c355e7
+def _names(said, path):
+    "What each picture was called at the station; the name of its file where nothing tells it"
+    names = pd.Series([Path(o).name for o in said.path], said.index, dtype=object)
+    if 'name' in said: return said.name.where(said.name.notna(), names)
+    beside = Path(path).with_name('journal.csv')
+    if 'sha256' not in said or not beside.is_file(): return names
+    journal = read_csv(beside)
+    if not {'sha256','name'}<=set(journal): return names
+    known = journal[journal.name.notna()].drop_duplicates('sha256', keep='last').set_index('sha256').name
+    told = said.sha256.map(known)
+    return told.where(told.notna(), names)
 
 # %% ../../nbs/59_jobs.renew.ipynb #1e119d50
 def _sorted_out(known, said):
@@ -35,13 +66,37 @@ def _sorted_out(known, said):
     return dict(new=said[has_label & ~is_known], known=said[has_label & is_known & ~differs],
                 contradicting=said[differs].assign(label_of_run=label[differs]), unlabelled=said[~has_label])
 
+# %% ../../nbs/59_jobs.renew.ipynb #4e32be9e
+def _grouped(table, new, names, by):
+    "Numbers that are equal for what the run keeps together: of the table, of new pictures; how many say nothing"
+    group = table.group.astype(str) if 'group' in table else None
+    old = table.assign(group=group)
+    more = add_lots(new.assign(path=names)).assign(group=None)
+    columns = ['path','hash','group', *([by] if by in old and by not in ('path','hash','group') else [])]
+    both = pd.concat([o.reindex(columns=columns).astype(object) for o in (old,more)], ignore_index=True)
+    both = both.where(both.notna(), None)
+    numbers = group_ids(both, by or None)
+    alone = int(_by_values(both, by)[len(table):].isna().sum()) if by else 0
+    return numbers[:len(table)], numbers[len(table):], alone
+
+def _held(table, groups, of_new, *_):
+    "Which new pictures belong with one of the validation or test set"
+    words = split_words()
+    sets = table.split.map(lambda o: words.get(plain_word(o)))
+    is_held = sets.isin(['valid','test']) & table.label.notna()
+    return pd.Series(of_new).isin(groups[is_held.to_numpy()]).to_numpy()
+
 # %% ../../nbs/59_jobs.renew.ipynb #c38dea48
-def _say(parts, tell):
+_MORE = dict(held='of parts in its validation or test set', again='with the bytes of another one',
+             empty='without a path')
+
+def _say(parts, more, tell):
     "What became of the verdicts, in a line, and the contradictions by name"
-    n = {k:len(o) for k,o in parts.items()}
-    new = counted(n['new'], 'new training picture')
-    tell(f"verdicts: {new}; left out: {n['known']:,} that the run has, "
-         f"{n['contradicting']:,} against its label, {n['unlabelled']:,} without a label")
+    n = {k:len(o) for k,o in parts.items()} | more
+    words = dict(known='that the run has', contradicting='against its label', unlabelled='without a label')
+    left = [f'{n[k]:,} {word}' for k,word in words.items()]
+    left += [f'{n[k]:,} {word}' for k,word in _MORE.items() if n.get(k)]
+    tell(f"verdicts: {counted(n['new'], 'new picture')}; left out: {', '.join(left)}")
     for o in parts['contradicting'].head(10).itertuples():
         tell(f'contradiction: {o.path} is {o.label} by verdict and {o.label_of_run} in the run; its label stays')
     if n['contradicting']>10: tell(f"… and {counted(n['contradicting']-10, 'more contradiction')}")
@@ -55,6 +110,19 @@ def _new_ids(hashes, used):
         used.add(ids[-1])
     return ids
 
+# %% ../../nbs/59_jobs.renew.ipynb #9f0af645
+def _joined(table, new, groups, of_new):
+    "The table of a run with new rows in 'train'"
+    table = table.rename(columns=dict(group_given='own_group')) if 'own_group' not in table else table
+    own = [o for o in table if o not in RESERVED]
+    rows = new.reindex(columns=own).assign(id=_new_ids(new.hash, table.id), split='train', stratum=None)
+    if 'boxes' in own: rows['boxes'] = [[] for _ in of_new]
+    before = table[ADDED].notna() if ADDED in table else [False]*len(table)
+    marks = pd.Series(['before' if o else None for o in before], table.index, dtype=object)
+    old = table[own].assign(**{'group':groups.astype(str), ADDED:marks})
+    rows = rows.assign(**{'group':of_new.astype(str), ADDED:'new'})
+    return pd.concat([old.astype(object), rows.astype(object)], ignore_index=True)
+
 # %% ../../nbs/59_jobs.renew.ipynb #82957912
 def add_to_table(
     run, # A finished run, or its directory
@@ -65,16 +133,17 @@ def add_to_table(
     run = run if isinstance(run, Run) else open_run(run)
     table = read_csv(run.file('table.csv'))
     if 'hash' not in table: table = table.assign(hash=[file_md5(o) for o in table.path])
-    parts = _sorted_out(table, _hashed(path))
-    _say(parts, tell)
+    said,more = _hashed(path)
+    parts = _sorted_out(table, said)
     new = parts['new']
+    by = (run.info.get('recipe') or {}).get('group_by', '')
+    groups,of_new,alone = _grouped(table, new, _names(new, path), by)
+    held = _held(table, groups, of_new)
+    parts['new'] = new = new[~held]
+    _say(parts, more|dict(held=held.sum()), tell)
+    if alone: tell(f"{counted(alone, 'new picture')} without a part by --group '{by}', each a part of its own")
     if not len(new): raise UserError(f'--add {path}: no new picture with a label; the run would learn nothing new')
-    ids = _new_ids(new.hash, table.id)
-    rows = pd.DataFrame(dict(path=new.path.to_numpy(), id=ids, label=new.label.to_numpy(), split='train'))
-    own = [o for o in ('path','id','label','split','boxes','defect_type','group') if o in table]
-    if 'boxes' in own: rows['boxes'] = [[] for _ in ids]
-    if 'group' in own: table,rows['group'] = table.assign(group=table.group.astype(str)),ids
-    return pd.concat([table[own], rows], ignore_index=True)
+    return _joined(table, new, groups, of_new[~held])
 
 # %% ../../nbs/59_jobs.renew.ipynb #92ff7304
 def renewed_table(

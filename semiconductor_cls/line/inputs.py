@@ -171,13 +171,13 @@ def list_store(
 
 # %% ../../nbs/61_line.inputs.ipynb #c0008
 def _csv_paths(path, f):
-    "The paths in an open table, without empty cells"
+    "The paths in an open table, '' of a row without one"
     rows = csv.reader(f, delimiter=csv_format(path)[1])
     head = [o.strip() for o in next(rows, [])]
     column = path_column(head, path)
     if not column: raise UserError(f"{path}: no column 'path' (it has: {', '.join(head)[:200]})")
     i = head.index(column)
-    return [_cell_in(row[i]) for row in rows if len(row)>i and row[i]]
+    return [_cell_in(row[i]) if len(row)>i else '' for row in rows if any(row)]
 
 def _txt_paths(f): # Without the labels, if each line has one that is known
     lines,words = [o for o in (line.rstrip('\r\n') for line in f) if o],label_words()
@@ -195,11 +195,14 @@ def _from(list_path, path):
     return (here,how) if os.path.lexists(here) else (there,'')
 
 # %% ../../nbs/61_line.inputs.ipynb #e124bcb3
-def _is_list(path, found):
+def _is_list(path, found, n_empty=0):
     "The finding that a file was read as a list"
     gone = sum(not is_url(o) and not os.path.lexists(o) for o,_ in found)
-    missing = f', {gone:,} of them not there' if gone else ''
-    return issue(path, 'list', '', f"read as a list of {counted(len(found), 'path')}{missing}")
+    again = len(found)-len({o if is_url(o) else os.path.abspath(o) for o,_ in found})
+    words = {'of them not there':gone, 'of them named again and scored once':again}
+    more = [f'{n:,} {what}' for what,n in words.items() if n]
+    if n_empty: more.append(f"{counted(n_empty, 'row')} without a path left out")
+    return issue(path, 'list', '', ', '.join([f"read as a list of {counted(len(found), 'path')}", *more]))
 
 # %% ../../nbs/61_line.inputs.ipynb #c0010
 def read_list(
@@ -214,8 +217,9 @@ def read_list(
         with open_text(path, '' if is_csv else '\n') as f: paths = _csv_paths(path, f) if is_csv else _txt_paths(f)
     except (OSError, UnicodeError, csv.Error) as e:
         raise UserError(f'{path}: not readable as a list ({_short(e)})') from None
-    found = [_from(path, o) for o in paths]
-    if issues is not None: issues += [_is_list(path, found), *read_as_issues(path, [how for _,how in found])]
+    found = [_from(path, o) for o in paths if o]
+    n_empty = len(paths)-len(found)
+    if issues is not None: issues += [_is_list(path, found, n_empty), *read_as_issues(path, [how for _,how in found])]
     return [as_stored(o) for o,_ in found]
 
 # %% ../../nbs/61_line.inputs.ipynb #c0013

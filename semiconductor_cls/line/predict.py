@@ -260,10 +260,20 @@ def _score_rest(out, journal, scorer, todo, bar, tell):
     return new
 
 # %% ../../nbs/69_line.predict.ipynb #566942f0
-def _started(journal):
-    "When the table was begun, by the journal; now, if it is new"
-    if 'started' not in journal.at: journal.add('started', now())
-    return journal.rows('started')
+def _says(scorer):
+    "What the rows of a table say of their origin, but the time"
+    model,trace = traced(scorer, '')
+    return [scorer.key, model, *trace]
+
+def _started(journal, scorer, tell):
+    "When the table was begun, by the journal; now, if it is new, or if its rows are to say something else"
+    says = _says(scorer)
+    began = journal.rows('started') if 'started' in journal.at else None
+    if began and began[1:]==[says]: return began[0]
+    if began: tell('another decision, model or engine than when this table was begun: '
+                   'the time of its rows is that of this command')
+    journal.add('started', [now(), says])
+    return journal.rows('started')[0]
 
 # %% ../../nbs/69_line.predict.ipynb #639e963b
 def _totals(counts, files, rate):
@@ -298,12 +308,12 @@ def predict_table(
     items,keys,start = _listed(inputs, submission, tell),[],time.perf_counter()
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
-        _started(journal)
+        began = _started(journal, scorer, tell)
         todo = _todo(items, bs, scorer, journal, keys, bar)
         new = _score_rest(out, journal, scorer, todo, bar, tell)
         if new<len(items): tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
         rate = new/(time.perf_counter()-start)
         scored = (row for k in keys for row in journal.rows(k))
-        counts = write_rows(table_rows(items, scored, scorer, _started(journal)), out, submission)
+        counts = write_rows(table_rows(items, scored, scorer, began), out, submission)
         journal.path.unlink()
     return _totals(counts, len(items), rate)

@@ -10,6 +10,7 @@ __all__ = ['kappa_of', 'fleiss_of', 'drawn_parts', 'check_answers', 'kappas', 'p
 from itertools import combinations
 from pathlib import Path
 import numpy as np, pandas as pd
+from fastcore.basics import noop
 from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
@@ -61,6 +62,30 @@ def _row(what, kappa, draws, same, n):
 _WORD = dict(zip(['pass','look','reject'], range(3))) | dict(good=0, defect=2)
 _NEEDS = ['part','who','round','verdict']
 
+# %% ../../nbs/88_station.agree.ipynb #52ed3ede
+def _as_numbers(said, where):
+    "Words as numbers, -1 where there is none"
+    number = said.map(_WORD)
+    is_said = said.notna() & (said!='')
+    odd = said[number.isna() & is_said]
+    if len(odd): raise UserError(f"{where}: {said.name} {odd.iloc[0]!r} is none of {', '.join(_WORD)}")
+    return number.fillna(-1).astype(int)
+
+# %% ../../nbs/88_station.agree.ipynb #195407ec
+def _named(df, where):
+    "Parts and people as text; a row without a part, a person or a round is refused"
+    for name in _NEEDS[:3]:
+        gone = df[name].isna() | (df[name].astype(str).str.strip()=='')
+        if gone.any(): raise UserError(f'{where}: {counted(int(gone.sum()), "row")} without {name}')
+    return df.assign(part=df.part.astype(str).str.strip(), who=df.who.astype(str).str.strip())
+
+def _check_one_label(parts, labels, where):
+    "Refuse two labels of one part; labels as numbers"
+    pairs = pd.DataFrame(dict(part=parts, label=labels))
+    pairs = pairs[pairs.label>=0].drop_duplicates()
+    for part in pairs.part[pairs.part.duplicated()].head(1):
+        raise UserError(f'{where}: {part} has two labels that contradict each other; leave the right one')
+
 # %% ../../nbs/88_station.agree.ipynb #6c3e0b6f
 def check_answers(
     df:pd.DataFrame, # `part who round verdict`, perhaps `label machine`
@@ -69,15 +94,11 @@ def check_answers(
     "Answers as numbers; what is not understood is refused"
     lacks = [name for name in _NEEDS if name not in df]
     if lacks: raise UserError(f"{where}: has no column {', '.join(lacks)}; one row an answer: {' '.join(_NEEDS)}")
-    df = df.copy()
+    df = _named(df, where)
     for name in ('verdict','label','machine'):
         if name not in df: df[name] = None
-        said = df[name]
-        number = said.map(_WORD)
-        is_said = said.notna() & (said!='')
-        odd = said[number.isna() & is_said]
-        if len(odd): raise UserError(f"{where}: {name} {odd.iloc[0]!r} is none of {', '.join(_WORD)}")
-        df[name] = number.fillna(-1).astype(int)
+        df[name] = _as_numbers(df[name], where)
+    _check_one_label(df.part, df.label, where)
     n_without = (df.verdict<0).sum()
     if n_without: raise UserError(f'{where}: {counted(n_without, "row")} without a verdict')
     twice = df[df.duplicated(['part','who','round'])]
@@ -109,6 +130,13 @@ def _repeated(df, who):
     same = float((said.max(1)==n_rounds).mean())
     return _row(who, fleiss_of(said), draws, same, wide.size)
 
+# %% ../../nbs/88_station.agree.ipynb #7f0a2c60
+def _model_row(df):
+    "What the row of the model is called; never as a person is"
+    name = 'the model'
+    while (df.who==name).any(): name += ' (the machine)'
+    return name
+
 # %% ../../nbs/88_station.agree.ipynb #3aa865d1
 def kappas(
     df:pd.DataFrame # From `check_answers`
@@ -126,7 +154,7 @@ def kappas(
         found[other] = [_crossed(own, who) for who,own in known.groupby('who')]
     machine = df[(df.machine>=0) & (df.label>=0)].drop_duplicates('part')
     machine = machine.rename(columns=dict(machine='a', label='b'))
-    if len(machine): found['label'].append(_crossed(machine, 'the model'))
+    if len(machine): found['label'].append(_crossed(machine, _model_row(df)))
     return {kind: pd.DataFrame([row for row in rows if row]) for kind,rows in found.items()}
 
 # %% ../../nbs/88_station.agree.ipynb #220e97de
@@ -143,7 +171,7 @@ def person_rates(
     "Misses, false alarms and looks of each person, and of the model"
     known = df[df.label>=0]
     machine = known[known.machine>=0].drop_duplicates('part')
-    machine = machine.assign(who='the model', verdict=machine.machine)
+    machine = machine.assign(who=_model_row(df), verdict=machine.machine)
     rows = []
     for who,said in pd.concat([known, machine]).groupby('who', sort=False):
         bad = said.label==2
@@ -161,41 +189,75 @@ _ROUNDS = """select hash part, who, cast(substr(round, 7) as int) round, verdict
 
 def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine guessed`
     "What was said in the rounds of a station, the last answer of each"
-    said = v.read(_ROUNDS).drop_duplicates(['part','who','round'], keep='last', ignore_index=True)
+    each = v.read(_ROUNDS)
+    said = each.drop_duplicates(['part','who','round'], keep='last', ignore_index=True)
+    said.attrs['again'] = len(each)-len(said)
     if not len(said): raise UserError(f'{v.path}: no round was judged yet; semicls serve RUN --round 30 begins one')
     by_score = np.where(said.score>=said.threshold, 'reject', 'pass')
     guessed = said.machine==''
     return said.assign(machine=said.machine.where(~guessed, by_score), guessed=guessed)
 
+# %% ../../nbs/88_station.agree.ipynb #3c14aa90
+def _gold_labels(gold):
+    "Label of each part, by a table; and how many of its rows have no part or no label"
+    right = read_csv(gold)
+    names = [o for o in ('part','sha256') if o in right]
+    if len(names)!=1 or 'label' not in right:
+        raise UserError(f'{gold}: needs the columns part (or sha256, not both) and label')
+    right = right.rename(columns={names[0]:'part'})
+    whole = right[right.part.notna() & right.label.notna()]
+    parts = whole.part.str.strip()
+    _check_one_label(parts, _as_numbers(whole.label, gold), gold)
+    return dict(zip(parts, whole.label)), len(right)-len(whole)
+
+def _say_gold(parts, known, n_empty, tell):
+    "How many parts have a label, and what is left out"
+    without,unused = [o for o in parts if o not in known], [o for o in known if o not in set(parts)]
+    left = [f'{counted(len(without), "part")} without one, such as {without[0]}'] if without else []
+    if unused: left.append(f'{counted(len(unused), "label")} of parts that nobody judged, such as {unused[0]}')
+    if n_empty: left.append(f'{counted(n_empty, "row")} without a part or a label')
+    said = f"gold labels of {len(parts)-len(without):,} of {counted(len(parts), 'part')}"
+    tell('; left out: '.join([said, ', '.join(left)] if left else [said]))
+
 # %% ../../nbs/88_station.agree.ipynb #70723649
 def read_answers(
     path, # Folder of the verdicts of a station, or a table
-    gold=None # Table with `part` (or `sha256`) and `label`
+    gold=None, # Table with `part` (or `sha256`) and `label`
+    tell=noop # Called with a line about the labels
 )->pd.DataFrame: # See `check_answers`
     "The answers of a study, with the labels that are known to be right"
     path = Path(path)
     if path.is_dir() and not (path/'verdicts.db').exists():
         raise UserError(f'{path}: no folder of verdicts (there is no verdicts.db in it)')
     df = round_answers(Verdicts(path)) if path.is_dir() else read_csv(path)
-    if gold is None: return df
-    right = read_csv(gold).rename(columns=dict(sha256='part'))
-    if not {'part','label'}<=set(right): raise UserError(f'{gold}: needs the columns part (or sha256) and label')
-    known = dict(zip(right.part.astype(str), right.label))
-    label = df.part.astype(str).map(known)
+    n_again = df.attrs.get('again', 0)
+    if n_again: tell(f'{counted(n_again, "answer")} left out: given again in the same round, the last counts')
+    if gold is None or 'part' not in df: return df
+    if 'label' in df and df.label.notna().any():
+        raise UserError(f'{path}: has labels of its own, and --gold {gold} gives others; leave one of them out')
+    known,n_empty = _gold_labels(gold)
+    parts = df.part.dropna().astype(str).str.strip()
+    label = parts.map(known).reindex(df.index)
     if not label.notna().any(): raise UserError(f'{gold}: names none of the parts of {path}')
+    _say_gold(parts.unique(), known, n_empty, tell)
     return df.assign(label=label)
 
 # %% ../../nbs/88_station.agree.ipynb #90d99af9
 _MACHINE = ("The model's word is the station's at that moment: with its review band, and look where a picture is "
             'unlike training. Look is a word of its own: beside a pass or a reject it is a disagreement, and it is '
             'neither a miss nor a false alarm.')
+_CHANGED = 'had another word of it later; the first counts in its own row.'
 _GUESSED = 'of an earlier version without that word: reject from the threshold on, else pass, never look.'
 
 def _about_machine(df):
     "How the page counts what the model says"
+    said = [_MACHINE]
     n = int(df['guessed'].sum()) if 'guessed' in df else 0
-    if not n: return _MACHINE
-    return f'{_MACHINE} {counted(n, "answer")} {_GUESSED}'
+    if n: said.append(f'{counted(n, "answer")} {_GUESSED}')
+    words = df[df.machine>=0].groupby('part').machine.nunique()
+    n_changed = int((words>1).sum())
+    if n_changed: said.append(f'{counted(n_changed, "part")} {_CHANGED}')
+    return ' '.join(said)
 
 # %% ../../nbs/88_station.agree.ipynb #eeae438d
 _TITLES = dict(within='Each person with themselves', between='Each person with the others',
@@ -213,6 +275,7 @@ def _shown(table):
 
 # %% ../../nbs/88_station.agree.ipynb #4e01c582
 _TITLE = 'Agreement of inspectors'
+_NOTHING = 'nothing to compare; it takes two people, two rounds, or labels that are known to be right (--gold)'
 
 def agreement(
     df:pd.DataFrame, # Answers; see `check_answers`
@@ -222,6 +285,7 @@ def agreement(
     "Write the page of an agreement study"
     df = check_answers(df, where)
     found = kappas(df)
+    if not any(map(len, found.values())): raise UserError(f'{where}: {_NOTHING}')
     out = Path(out)
     check_own(out, page_kind(_TITLE), kind='page of agree')
     check_own(out.with_suffix('.csv'), 'kind,between,kappa')
