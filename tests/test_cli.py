@@ -290,12 +290,13 @@ def test_a_file_of_options_is_checked_like_typed_ones(semicls, few, text, why):
 
 def test_a_plan_refuses_what_the_command_would(semicls, parts, tmp_path):
     rows = ''.join(f'parts/{o.parent.name}/{o.name},{"NG" if o.parent.name=="ng" else "perhaps"}\n'
-                   for o in parts.rglob('0*.png'))
+                   for o in parts.rglob('0*.*'))
     (tmp_path/'t.csv').write_text('path,label\n'+rows)
-    wrong = {'t.csv':'neither good nor defect', 'parts --group (':'no regular expression', 'parts --engine Ray':'--engine',
-             'parts --device nowhere':'--device nowhere', 'parts --folds 1':'--folds 1'}
+    wrong = {'t.csv':'neither good nor defect', 'parts --group (':'no regular expression',
+             'parts --engine Ray':'--engine Ray', 'parts --device nowhere':'--device nowhere',
+             'parts --folds 1':'--folds 1'}
     for words,why in wrong.items():
-        p = semicls('train', *words.split(), '--dry-run', '--name', 'b', *TINY)
+        p = semicls('train', *words.split(), *PARTS[1:], '--dry-run', '--name', 'b', *TINY)
         assert p.returncode==1 and why in p.err.splitlines()[-1] and not p.out, p.err
 
 @pytest.mark.parametrize('text,why', [('name: [a, b]','write one text'), ('overwrite: 3','write true or false'),
@@ -321,8 +322,8 @@ def test_a_pipe_among_the_parts_keeps_nobody_waiting(semicls, parts, tmp_path):
     assert p.returncode==0 and 'neither a file nor a folder' in (tmp_path/'runs/b/removed.csv').read_text(), p.err
 
 def test_clean_says_what_it_understood(semicls, parts, tmp_path):
-    rows = [f'parts/{o.parent.name}/{o.name},{o.parent.name}' for o in sorted(parts.rglob('0*.png'))]
-    (tmp_path/'t.csv').write_text('\n'.join(['path,label', *rows, ',ng', rows[0].split(',')[0]+',ng']))
+    rows = [f'parts/{o.parent.name}/{o.name},{o.parent.name}' for o in sorted(parts.rglob('0*.*'))]
+    (tmp_path/'t.csv').write_text('\n'.join(['path,label', *rows, ',ng', rows[0].split(',')[0]+',ok']))
     p = semicls('clean', 't.csv', '--no-unboxed', '--out', 'c')
     assert p.returncode==0 and 'read as table' in p.err, p.err
     assert '1 row_without_path' in p.err and '1 two_labels' in p.err

@@ -257,10 +257,19 @@ def _boxes_in(cell):
     raise ValueError(f"boxes '{str(cell)[:40]}' are none such as '[[1, 2, 30, 40]]'; "
                      'a column of anything else needs another name')
 
+# %% ../../nbs/03_base.table.ipynb #01f665b2
+def _check_twice(path, how):
+    "Refuse two columns of one name"
+    first = pd.read_csv(path, nrows=1, header=None, **how | dict(dtype=object))
+    names = first.iloc[0].dropna().astype(str).str.strip() if len(first) else pd.Series(dtype=object)
+    again = names[names.duplicated() & (names!='')]
+    if len(again): raise UserError(f"{path}: two columns are called '{again.iloc[0]}'; rename one, or delete it")
+
 # %% ../../nbs/03_base.table.ipynb #9a33bb51
 def _names_here(path, **how):
     "What each column of a CSV is called here: `ID` is read as `id` is, and `Boxes` as `boxes`"
     head = pd.read_csv(path, nrows=0, **how).columns
+    _check_twice(path, how)
     return dict(zip(head, head)) | {col:name for name,cols in _called_otherwise(head).items() for col in cols}
 
 def _read_column(col, name, sep):

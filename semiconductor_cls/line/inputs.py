@@ -176,6 +176,7 @@ def _csv_paths(path, f):
     head = [o.strip() for o in next(rows, [])]
     column = path_column(head, path)
     if not column: raise UserError(f"{path}: no column 'path' (it has: {', '.join(head)[:200]})")
+    if head.count(column)>1: raise UserError(f"{path}: two columns are called '{column}'; rename one, or delete it")
     i = head.index(column)
     return [_cell_in(row[i]) if len(row)>i else '' for row in rows if any(row)]
 
