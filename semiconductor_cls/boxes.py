@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['XY', 'BOX_COLS', 'plain_column', 'corner_columns', 'is_box_file', 'join_types', 'said_type', 'read_boxes',
-           'columns_not_read', 'read_annotation', 'read_tool', 'image_frame', 'image_size', 'turn_box', 'corners_wrong',
-           'check_box', 'images_called', 'attach_boxes', 'read_box_columns', 'box_files']
+           'columns_not_read', 'studio_answers', 'read_annotation', 'read_tool', 'image_frame', 'image_size',
+           'turn_box', 'corners_wrong', 'check_box', 'images_called', 'attach_boxes', 'read_box_columns', 'box_files']
 
 # %% ../nbs/12_boxes.ipynb #c0002
 import csv, json, math, os, re, unicodedata
@@ -248,26 +248,122 @@ def _labelme(d, path):
         yield _row(path, d['imagePath'], shape['label'], corners, 'edges', size, f'shape {n}')
 
 # %% ../nbs/12_boxes.ipynb #5b409592
-def _results(task): # All that people said of a picture
-    annotations = task.get('annotations') or []
-    return [result for one in annotations for result in one.get('result', [])]
+def _annotations(task): # The results of each person, but of those who cancelled
+    told = task.get('annotations') or task.get('completions') or []
+    return [one.get('result', []) for one in told if not one.get('was_cancelled')]
 
-def _percent_corners(value): # In shares of the picture
-    x,y,w,h = (value[name]/100 for name in ('x','y','width','height'))
+def _results(task): # All that people said of a picture
+    return [result for results in _annotations(task) for result in results]
+
+def _percent_corners(value): # Of an outline, an ellipse, a rectangle; `None` of another thing
+    if 'points' in value: corners = _around(value['points'])
+    elif {'radiusX','radiusY'} <= set(value):
+        x,y,across,down = (value[name] for name in ('x','y','radiusX','radiusY'))
+        corners = x-across,y-down,x+across,y+down
+    elif {'width','height'} <= set(value):
+        x,y,w,h = (value[name] for name in ('x','y','width','height'))
+        corners = x,y,x+w,y+h
+    else: return None
     turned = value.get('rotation')
-    return [f'rotated {turned}']*4 if turned else (x,y,x+w,y+h)
+    return [f'rotated {turned}']*4 if turned else [percent/100 for percent in corners]
+
+# %% ../nbs/12_boxes.ipynb #b62fbd4b
+def _studio_shape(drawn):
+    "The corners and the labels of a result; `None` where nothing was drawn"
+    value = drawn.get('value', drawn)
+    if drawn.get('type') in ('choices','relation'): return None
+    corners = _percent_corners(value)
+    named = [key for key in value if key.endswith('labels')]
+    kind = 'brush' if 'rle' in value else named[0].removesuffix('labels') if named else 'point' if 'x' in value else ''
+    if not corners and not named and not kind: return None
+    labels = value.get(named[0]) if named else None
+    return corners or [f'{kind or "region"} is no box']*4, join_types(labels or [])
 
 def _label_studio(d, path):
     "What was drawn stands in the results of each annotation; in the small JSON and the CSV, in the label"
     for n,task in enumerate(d, 1):
         name = task.get('image') or next(iter(task.get('data', {}).values()))
         for drawn in _results(task) or task.get('label') or []:
-            value = drawn.get('value', drawn)
-            if 'width' not in value: continue
-            corners = _percent_corners(value)
-            kinds = value.get('rectanglelabels') or value.get('brushlabels') or [None]
+            shape = _studio_shape(drawn)
+            if not shape: continue
             size = drawn.get('original_width'),drawn.get('original_height')
-            yield _row(path, name, join_types(kinds), corners, 'share', size, f'task {n}')
+            yield _row(path, name, shape[1], shape[0], 'share', size, f'task {n}')
+
+# %% ../nbs/12_boxes.ipynb #285afb03
+def _words_of(said): # A word, a list, a dict with choices, or the same as JSON in a cell
+    if isinstance(said, str) and said.startswith(('{','[')): said = json.loads(said)
+    if isinstance(said, dict): said = said.get('choices')
+    if said is None or said=='' or said!=said: return []
+    return [str(word) for word in (said if isinstance(said, list) else [said])]
+
+def _chosen(results):
+    "The words that one person chose, by the name of the question"
+    chosen = {}
+    for result in results:
+        if result.get('type')!='choices': continue
+        question = result.get('from_name') or 'choice'
+        chosen.setdefault(question, []).extend(_words_of(result['value'].get('choices')))
+    return chosen
+
+# %% ../nbs/12_boxes.ipynb #3880bd7a
+def _question(
+    answers, # From `_chosen`, all of them
+    path, # The export
+    good, # The user's word for good …
+    defect # … and for defective parts
+): # `None` where nothing was asked
+    "The question about good and defective parts; else the first one"
+    known,asked = label_words(good, defect),{}
+    for answer in answers:
+        for question,words in answer.items(): asked.setdefault(question, set()).update(words)
+    about = {question:{word for word in words if plain_word(word) in known} for question,words in asked.items()}
+    plain = [question for question,words in about.items() if any(not o.isdigit() or o in (good,defect) for o in words)]
+    found = plain or [question for question,words in about.items() if words] # numbers may tell how bad it is
+    if len(found)<2: return next(iter(found or asked), None)
+    raise UserError(f"{path}: '{found[0]}' and '{found[1]}' are both answered with words for good or defect; "
+                    'leave one of the two questions out of the export')
+
+# %% ../nbs/12_boxes.ipynb #6ba8515a
+def _persons(task):
+    "What each person chose, and whether this person drew a defect"
+    if 'annotations' in task or 'completions' in task: given = [(_chosen(o), o) for o in _annotations(task)]
+    else: given = []
+    small = _words_of(task.get('choice'))
+    if not given: given = [(dict(choice=small) if small else {}, task.get('label') or [])]
+    for chosen,results in given:
+        shapes = filter(None, map(_studio_shape, results))
+        yield chosen, any(said_type(kind)[1] is None for _,kind in shapes)
+
+def _task_words(persons, question, defect): # The words for one picture, `[None]` where nobody says one
+    words = [word for chosen,drew in persons for word in chosen.get(question) or [defect if drew else None]]
+    said = [word for word in dict.fromkeys(words) if word]
+    return said or [None]
+
+# %% ../nbs/12_boxes.ipynb #0f3003d6
+def _not_read(tasks, question, path):
+    "Findings about answers that do not count"
+    counts = Counter()
+    for task in tasks:
+        told = task.get('annotations') or task.get('completions') or []
+        counts['annotation_cancelled',''] += sum(bool(one.get('was_cancelled')) for one in told)
+        for result in _results(task):
+            is_choice = result.get('type')=='choices'
+            asked = (result.get('from_name') or 'choice') if is_choice else result.get('type', '')
+            is_read = asked==question if is_choice else asked in ('','relation') or _studio_shape(result)
+            if not is_read: counts['answers_not_read',asked] += 1
+    return [issue(path, kind, asked, counted(n, 'answer')) for (kind,asked),n in counts.items() if n]
+
+def studio_answers(
+    tasks:list, # Of an export of Label Studio
+    path, # The export, for what is said
+    good:str='good', # What a good part was called
+    defect:str='defect' # What a defective part was called
+)->tuple: # (number of the task, a word or `None`), one for each word; findings
+    "The words that people chose for each picture"
+    persons = [list(_persons(task)) for task in tasks]
+    question = _question([chosen for some in persons for chosen,_ in some], path, good, defect)
+    words = [(n,word) for n,some in enumerate(persons, 1) for word in _task_words(some, question, defect)]
+    return words,_not_read(tasks, question, path)
 
 # %% ../nbs/12_boxes.ipynb #50b909c1
 def _bndbox(drawn):
