@@ -27,7 +27,7 @@ from .base.parts import *
 from .boxes import *
 from .base.parts import _named_for
 from .base.table import _ASIDE, _CONTAINERS, _NOBODY_KNOWS, _TYPE_WORDS, _is_plain_type, _is_sure_type
-from .boxes import _label_studio, _local, _results, _rows, _with_boxes, _without_read
+from .boxes import _label_studio, _local, _rows, _with_boxes, _without_read
 
 # %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
@@ -475,7 +475,7 @@ def _merge_rows(raw, src):
     "The table of a CSV whose files may have several rows, one a box"
     two = _disagreeing(raw, 'label')
     raw.loc[raw.path.isin(two), 'label'] = None
-    findings = [issue(path, 'two_labels', src, 'rows of one file disagree; it has no label now') for path in two]
+    findings = [issue(path, 'two_labels', src, 'its labels disagree; it has no label now') for path in two]
     findings += _row_findings(raw, src)
     files = raw.drop_duplicates('path')
     _check_ids(files, src)
@@ -687,35 +687,26 @@ def _tasks(path):
     raise UserError(f'{path}: no list of tasks as Label Studio writes it; of another tool, give the folder of its '
                     'pictures, with this file in it')
 
-# %% ../nbs/13_source.ipynb #7bb90196
-def _choice(task):
-    "The word that a person chose, or None"
-    answers = [result['value'] for result in _results(task) if result.get('type')=='choices']
-    chosen = [value['choices'][0] for value in answers if value.get('choices')]
-    said = task.get('choice')
-    if isinstance(said, dict): said = next(iter(said.get('choices') or ()), None)
-    if chosen: return chosen[0]
-    return said if isinstance(said, str) else None
-
+# %% ../nbs/13_source.ipynb #15d30426
 def _picture_of(task):
     "The name of the picture: its own field, or the first text among the data"
     if task.get('image'): return task['image']
     texts = (value for value in task['data'].values() if isinstance(value, str))
     return next(texts, None)
 
-# %% ../nbs/13_source.ipynb #15d30426
-def _read_tasks(path):
-    "Names of pictures, labels, boxes"
+def _read_tasks(path, good, defect):
+    "Names of pictures, (number of the task, word), boxes, findings"
     tasks = _tasks(path)
     try:
         names = list(map(_picture_of, tasks))
-        labels = list(map(_choice, tasks))
+        words,odd = studio_answers(tasks, path, good, defect)
         boxes = pd.DataFrame(_label_studio(tasks, path), columns=BOX_COLS, dtype=object)
+    except UserError: raise
     except Exception as error: # A file of a tool that lacks what the tool writes
         raise UserError(f'{path}: tasks that cannot be read ({type(error).__name__}: {error})') from None
     lost = [n for n,name in enumerate(names, 1) if not isinstance(name, str) or not name]
     if lost: raise UserError(f'{path}: task {lost[0]} names no picture')
-    return names,labels,boxes
+    return names,words,boxes,odd
 
 # %% ../nbs/13_source.ipynb #1c24ed26
 def _found_below(top, names):
@@ -740,14 +731,17 @@ def read_label_studio(
     defect:str='defect' # What a defective part was called
 )->pd.DataFrame: # The table
     "Labels and boxes from an export of Label Studio"
-    names,labels,boxes = _read_tasks(path)
-    raw = dict(path=_found_below(path.parent, names), label=labels)
-    raw = pd.DataFrame(raw, index=range(1, len(names)+1), dtype=object)
+    names,words,boxes,left = _read_tasks(path, good, defect)
+    places = _found_below(path.parent, names)
+    raw = dict(path=[places[n-1] for n,_ in words], label=[word for _,word in words])
+    raw = pd.DataFrame(raw, index=[n for n,_ in words], dtype=object)
     raw['label'],odd = _labels(raw, path, good, defect)
-    at = dict(zip(map(_local, names), raw.path))
+    at = dict(zip(map(_local, names), places))
     boxes['id'] = [at.get(o, o) for o in boxes.id]
-    raw.loc[raw.label.isna() & raw.path.isin(boxes.id), 'label'] = 'defect'
-    return attach_boxes(add_issues(_merge_rows(raw, path), odd), boxes, by_path=True)
+    drawn = boxes.id[boxes.odd.isna()]
+    raw.loc[raw.label.isna() & raw.path.isin(drawn), 'label'] = 'defect'
+    says_nothing = raw.label.isna() & raw.path.isin(raw.path[raw.label.notna()])
+    return attach_boxes(add_issues(_merge_rows(raw[~says_nothing], path), left+odd), boxes, by_path=True)
 
 # %% ../nbs/13_source.ipynb #ac4c9ee7
 def parts_of_names(

@@ -86,6 +86,66 @@ def test_boxes_of_another_picture_and_shares_are_left_out_and_said(tmp_path):
     assert found['box_not_numbers'].startswith('line 4: ')
     assert 'box_other_size' in found
 
+SHARES,TURNED,FLAT = (.1,.2,.5,.5),(30,26,20,10),(10,12,10,12)
+NO_BOX = {'shares':(SHARES,'box_not_pixels'), 'turned':(TURNED,'box_inverted'), 'flat':(FLAT,'box_inverted')}
+
+def drawn_by(root, tool, box, kind='dent'):
+    left,top,right,bottom = box
+    if tool=='coco':
+        drawn = dict(image_id=3, category_id=1, bbox=[left,top,right-left,bottom-top])
+        (root/'c.json').write_text(json.dumps(dict(images=[dict(id=3, file_name='7.png', width=40, height=30)],
+                                                   annotations=[drawn], categories=[dict(id=1, name=kind)])))
+    elif tool=='labelme':
+        shape = dict(label=kind, points=[[left,top],[right,bottom]], shape_type='rectangle')
+        (root/'l.json').write_text(json.dumps(dict(imagePath='7.png', shapes=[shape])))
+    elif tool=='cvat':
+        (root/'a.xml').write_text('<annotations><image id="0" name="7.png" width="40" height="30"><box '
+            f'label="{kind}" xtl="{left}" ytl="{top}" xbr="{right}" ybr="{bottom}"/></image></annotations>')
+    else:
+        (root/'labels').mkdir()
+        x,y,w,h = (left+right)/80,(top+bottom)/60,(right-left)/40,(bottom-top)/30
+        (root/'labels/7.txt').write_text(f'0 {x} {y} {w} {h}\n')
+
+TOLD_BY = dict(shares=['coco','labelme','cvat'], turned=['coco','cvat','yolo'], flat=['coco','labelme','cvat','yolo'])
+
+@pytest.mark.parametrize('kind,tool', [(kind,tool) for kind,tools in TOLD_BY.items() for tool in tools])
+def test_what_is_no_box_in_pixels_is_a_finding_and_no_single_pixel(tmp_path, tool, kind):
+    box,finding = NO_BOX[kind]
+    drawn_by(tree(tmp_path), tool, box)
+    df = read_source(tmp_path)
+    assert not any(df.boxes) and issues_of(df).kind.tolist()==[finding]
+
+@pytest.mark.parametrize('shape,box', [('line',(5,9,14,9)), ('polygon',(5,6,14,19))])
+def test_a_line_is_one_pixel_thick_and_a_point_is_no_box(tmp_path, shape, box):
+    points = [[5,9],[15,9]] if shape=='line' else [[5,6],[15,6],[9,20]]
+    drawn = {shape:points, 'point':[[3,3]]}
+    shapes = [dict(label='dent', points=points, shape_type=shape) for shape,points in drawn.items()]
+    (tree(tmp_path)/'l.json').write_text(json.dumps(dict(imagePath='7.png', shapes=shapes)))
+    df = read_source(tmp_path)
+    assert df.set_index('id').boxes['7']==[box]
+    found = issues_of(df)
+    assert found.kind.tolist()==['box_not_numbers'] and 'point is no box' in found.detail[0]
+
+@pytest.mark.parametrize('tool', ['coco','labelme','cvat','csv'])
+@pytest.mark.parametrize('word,odd', [('OK','box_says_good'), ('good','box_says_good'), ('NG',None)])
+def test_a_box_that_says_good_is_left_out_and_one_that_says_defect_has_no_type(tmp_path, tool, word, odd):
+    if tool=='csv': (tree(tmp_path)/'b.csv').write_text(f'file,class,x1,y1,x2,y2\n7.png,{word},5,6,14,19\n')
+    else: drawn_by(tree(tmp_path), tool, (5,6,15,20), word)
+    df = read_source(tmp_path)
+    assert df.set_index('id').boxes['7']==([] if odd else [BOX])
+    assert df.defect_type.isna().all() and issues_of(df).kind.tolist()==[o for o in [odd] if o]
+
+def test_numbers_that_coco_does_not_explain_are_said(tmp_path):
+    file = dict(images=[dict(id=3, file_name='7.png')], categories=[dict(id=1, name='dent')],
+                annotations=[dict(image_id=3, category_id=8, bbox=[5,6,10,14]), dict(image_id=9, bbox=[1,1,5,5])])
+    (tree(tmp_path)/'c.json').write_text(json.dumps(file))
+    df = read_source(tmp_path)
+    assert df.set_index('id').boxes['7']==[BOX]
+    assert issues_of(df).kind.tolist()==['box_type_unknown','box_unknown_id']
+    file['images'].append(dict(id=3, file_name='g0.png'))
+    (tmp_path/'c.json').write_text(json.dumps(file))
+    with pytest.raises(UserError, match='c.json: 7.png and g0.png are both the'): read_source(tmp_path)
+
 def test_a_shared_name_needs_its_folder(tmp_path):
     for kind in ('scratch','crack'): picture(tmp_path/f'defect/{kind}/000.png')
     picture(tmp_path/'good/1.png')

@@ -6,7 +6,7 @@ from PIL import Image
 from semiconductor_cls.base.issues import issues_of
 from semiconductor_cls.base.parts import list_images, say_left_out
 from semiconductor_cls.line.inputs import list_inputs
-from semiconductor_cls.source import read_source
+from semiconductor_cls.source import read_source, say_findings
 
 def picture(path, seed=0, size=(40,30)):
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,49 @@ def test_what_is_only_named_like_a_mask_stays(tmp_path):
         picture(tmp_path/f'defect/{i}.png', i+9)
         mask(tmp_path/f'defect/{i}_gt.png', size=(9,9)) # of another size
     df = read_source(tmp_path)
-    assert len(df)==16 and not len(issues_of(df))
+    found = issues_of(df)
+    assert len(df)==16 and found.kind.tolist()==['mask_not_confirmed']*8
+    assert found.detail.value_counts().to_dict()=={'more than two values':4, 'of another size':4}
+    listed = list_inputs(tmp_path/'good') # and scored, which is said
+    assert len(listed)==8 and say_left_out(listed.findings)=='read: 4 as a part, though called a mask'
+
+def dark(path, seed, spot=None):
+    "A picture on a dark ground, with a bright spot: nearly all of its pixels are near two levels"
+    levels = np.random.default_rng(seed).normal(25, 5, (60,60)).clip(0, 255).astype(np.uint8)
+    if spot: levels[spot] = 220
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(levels).save(path)
+
+SPOT = slice(20,30),slice(20,32)
+
+@pytest.mark.parametrize('name,picture_name', [('{}_mask.png','{}.png'), ('GT {}.bmp','{}.png'), ('{}.png','{}.jpg')])
+@pytest.mark.parametrize('level', [255,1])
+def test_masks_of_dark_pictures_with_one_bright_spot_are_masks(tmp_path, name, picture_name, level):
+    for i in range(4):
+        dark(tmp_path/'good'/picture_name.format(i), i)
+        dark(tmp_path/'defect'/picture_name.format(i), i+9, SPOT)
+        marks = np.zeros((60,60), np.uint8)
+        marks[SPOT] = level
+        Image.fromarray(marks).save(tmp_path/'defect'/name.format(i))
+    df = read_source(tmp_path)
+    assert df.label.value_counts().to_dict()==dict(good=4, defect=4)
+    assert df.boxes[df.label=='defect'].tolist()==[[(20,20,31,29)]]*4
+    assert 'mask_not_confirmed' not in set(issues_of(df).kind)
+    assert len(list_inputs(tmp_path/'defect'))==4
+
+@pytest.mark.parametrize('kind', ['a blurred mask','a copy','damaged'])
+def test_what_is_called_a_mask_and_cannot_be_told_is_a_finding(tmp_path, kind):
+    dark(tmp_path/'good/0.png', 0)
+    dark(tmp_path/'defect/1.png', 1, SPOT)
+    called = tmp_path/'defect/1_mask.jpg'
+    if kind=='a copy': dark(called, 1, SPOT)
+    elif kind=='damaged': called.write_bytes(b'no picture')
+    else:
+        marks = np.zeros((60,60), np.uint8)
+        marks[SPOT] = 255
+        Image.fromarray(marks).save(called, quality=50)
+    df = read_source(tmp_path)
+    assert len(df)==3 and '1 mask_not_confirmed (1_mask.jpg)' in say_findings(df)
 
 def test_boxes_that_people_have_drawn_stay(tmp_path):
     picture(tmp_path/'good/0.png')

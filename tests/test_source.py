@@ -281,6 +281,73 @@ def test_label_studio_is_read_with_its_boxes(tmp_path, kind, place):
     assert [Path(p) for p in df.path]==[tmp_path/place.format(i) for i in range(3)]
     assert 'read as Label Studio: 1 good' in read_as(df) and 'without a label: 1' in read_as(df)
 
+def answer(words, question='verdict'):
+    return dict(type='choices', from_name=question, value=dict(choices=words.split()))
+
+def shape(kind, **value): return dict(type=f'{kind}labels', value={**value, f'{kind}labels':['dent']}, **SIZE)
+
+def answered(root, *persons):
+    "An export of two tasks: what these persons said of 0.png, and 1.png, which is good"
+    for i in range(2): picture(root/f'{i}.png', i)
+    tasks = [persons, [dict(result=[answer('OK')])]]
+    tasks = [dict(data=dict(image=f'{i}.png'), annotations=list(o)) for i,o in enumerate(tasks)]
+    (root/'e.json').write_text(json.dumps(tasks))
+    return root/'e.json'
+
+OUTLINE = shape('polygon', points=[[10,20],[60,20],[60,50]])
+DISAGREE = {'two persons':[[answer('OK')], [answer('NG')]], 'the other order':[[answer('NG')], [answer('OK')]],
+    'two words':[[answer('OK NG')]], 'a type':[[answer('OK')], [answer('scratch')]],
+    'a word and a drawing':[[answer('good')], [OUTLINE]]}
+
+@pytest.mark.parametrize('kind', DISAGREE)
+def test_people_who_disagree_in_label_studio_leave_no_label(tmp_path, kind):
+    df = read_source(answered(tmp_path, *[dict(result=o) for o in DISAGREE[kind]]))
+    assert df.label.tolist()==[None,'good']
+    assert 'two_labels' in set(issues_of(df).kind) and 'without a label: 1' in read_as(df)
+    assert '1 two_labels (0.png)' in say_findings(df)
+
+@pytest.mark.parametrize('small', [[('OK',0),('NG',0)], [('{"choices": ["OK", "NG"]}',0)]], ids=['two rows','one cell'])
+def test_rows_of_label_studio_that_disagree_leave_no_label(tmp_path, small):
+    for i in range(2): picture(tmp_path/f'{i}.png', i)
+    tasks = [dict(image=f'{i}.png', choice=word) for word,i in [*small, ('OK',1)]]
+    (tmp_path/'e.json').write_text(json.dumps(tasks))
+    df = read_source(tmp_path/'e.json')
+    assert df.label.tolist()==[None,'good'] and issues_of(df).kind.tolist()==['two_labels']
+
+def test_what_was_cancelled_and_who_says_nothing_do_not_count(tmp_path):
+    cancelled = dict(was_cancelled=True, result=[answer('OK'), OUTLINE])
+    others = [[], [answer('NG')], [answer('ng')]]
+    df = read_source(answered(tmp_path, cancelled, *[dict(result=o) for o in others]))
+    assert df.label.tolist()==['defect','good'] and not any(df.boxes)
+    assert issues_of(df)[['kind','detail']].values.tolist()==[['annotation_cancelled','1 answer']]
+
+@pytest.mark.parametrize('word,is_refused', [('good',True), ('fail',True), ('sharp',False), ('2',False), ('1',False)])
+def test_a_second_question_is_refused_where_it_is_about_good_too_and_counted_else(tmp_path, word, is_refused):
+    path = answered(tmp_path, dict(result=[answer(word, 'focus'), answer('NG')]))
+    if is_refused:
+        with pytest.raises(UserError, match="e.json: 'focus' and 'verdict' are both answered"): read_source(path)
+        return
+    df = read_source(path)
+    assert df.label.tolist()==['defect','good']
+    assert issues_of(df)[['kind','other','detail']].values.tolist()==[['answers_not_read','focus','1 answer']]
+
+SHAPES = {'polygon':(OUTLINE, [(4,6,23,14)]),
+    'ellipse':(shape('ellipse', x=50, y=50, radiusX=25, radiusY=10), [(10,12,29,17)]),
+    'turned ellipse':(shape('ellipse', x=50, y=50, radiusX=25, radiusY=10, rotation=30), []),
+    'brush':(shape('brush', format='rle', rle=[0,1]), []), 'keypoint':(shape('keypoint', x=5, y=5, width=.4), []),
+    'vector':(shape('vector', vertices=[dict(x=1, y=2)]), []),
+    'turned':(shape('rectangle', x=60, y=9, width=-5, height=9), [])}
+
+@pytest.mark.parametrize('kind', SHAPES)
+@pytest.mark.parametrize('is_alone', [True,False])
+def test_shapes_of_label_studio_have_a_box_around_them_or_are_a_finding(tmp_path, kind, is_alone):
+    drawn,boxes = SHAPES[kind]
+    df = read_source(answered(tmp_path, dict(result=[drawn] if is_alone else [drawn, answer('NG')])))
+    assert df.label.tolist()==['defect','good'] and df.defect_type.tolist()==['dent',None]
+    assert df.boxes.tolist()==[boxes,[]]
+    finding = 'box_inverted' if kind=='turned' else 'box_not_numbers'
+    assert issues_of(df).kind.tolist()==([] if boxes else [finding])
+
 NO_STUDIO = ['{}', '[]', '[1]', '[{"data": {}}]', '[{"image": 7}]', '[{"image": "a.png", "label": 3}]', 'no json',
     '[{"image": "a.png", "annotations": [{"result": [{"type": "choices", "value": 3}]}]}]', '['*100_000]
 
