@@ -143,6 +143,45 @@ def test_what_was_not_posted_is_said_and_comes_at_the_next_start(tmp_path, monke
     assert '1 of the rows in the table are still to be posted' in said
     assert (r.ids(),counts['unposted'])==(['a','b'],0)
 
+def test_rows_of_a_new_table_under_the_old_name_are_posted(tmp_path, monkeypatch):
+    "What was posted was known by its name once, and names come again"
+    picture(tmp_path/'in/a.png')
+    r = Receiver()
+    try: watched(tmp_path, monkeypatch, 1, lambda: len(r.got)==1, webhook=r.url)
+    finally: r.close()
+    old = tmp_path/'may.csv'
+    (tmp_path/'o.csv').rename(old)
+    times = iter(f'2031-01-01T00:00:{i:02}+00:00' for i in range(60))
+    monkeypatch.setattr(watch, 'now', lambda: next(times))
+    counts,_ = watched(tmp_path, monkeypatch, 1, webhook=r.url)
+    assert counts['unposted']==1, 'a new table, and nobody listens'
+    r = Receiver(port=r.port)
+    try: counts,said = watched(tmp_path, monkeypatch, 1, lambda: len(r.got)==1, webhook=r.url)
+    finally: r.close()
+    assert (r.ids(),counts['unposted'])==(['a'],0) and '1 of the rows' in said
+    (tmp_path/'o.csv').unlink()
+    old.rename(tmp_path/'o.csv') # the old table comes back
+    counts,said = watched(tmp_path, monkeypatch, 1, webhook=r.url)
+    assert counts['unposted']==0 and 'of the rows' not in said
+
+@pytest.mark.parametrize('fault', [UnicodeError('label empty'), RuntimeError('anything'), 'journal'])
+def test_no_fault_of_a_post_ends_the_others(tmp_path, monkeypatch, fault):
+    for name in 'ab': picture(tmp_path/f'in/{name}.png')
+    monkeypatch.setattr(watch.Posts.__init__, '__defaults__', (watch.noop, (.01,.01), 5.))
+    asked,connection = [],watch._connection
+    def faulty(url, *args):
+        if threading.current_thread() is not threading.main_thread():
+            asked.append(url)
+            if len(asked)==1: raise fault
+        return connection(url, *args)
+    r = Receiver()
+    if fault=='journal': monkeypatch.setattr(watch.Notes, 'add', lambda *_: (_ for _ in ()).throw(OSError(28, 'full')))
+    else: monkeypatch.setattr(watch, '_connection', faulty)
+    try: counts,said = watched(tmp_path, monkeypatch, 2, lambda: len(r.got)==2, webhook=r.url)
+    finally: r.close()
+    assert (sorted(r.ids()),counts['unposted'])==(['a','b'],0)
+    assert ('cannot be written' if fault=='journal' else str(fault)) in said
+
 def test_what_a_watch_leaves_out_is_told_once(tmp_path, monkeypatch):
     "Another ending, hidden pictures, thumbnails of a storage box, a name that is never finished"
     d = tmp_path/'in'
@@ -203,7 +242,8 @@ def test_posts_go_on_after_a_kill(semicls, tmp_path):
 
 def test_results_and_webhook_belong_to_a_watch(semicls):
     for args,why in ((('--results','d'),'belongs to --watch'), (('--webhook','http://h/'),'belongs to --watch'),
-                     (('--watch','.','--webhook','ftp://h/'),'an address such as')):
+                     (('--watch','.','--webhook','ftp://h/'),'an address such as'),
+                     (('--watch','.','--webhook','http://plc..local:8080/x'),'plc..local is no name of a host')):
         images = () if '--watch' in args else ('x.png',)
         p = semicls('predict', 'run', *images, *args, '--out', 'o.csv')
         assert p.returncode==1 and why in p.err, p.err
