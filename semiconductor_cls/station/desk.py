@@ -20,6 +20,7 @@ from ..base.page import *
 from ..evaluate import *
 from ..line.heat import *
 from .book import *
+from .passwords import person_of
 from .verdicts import *
 from .station import *
 
@@ -288,9 +289,10 @@ def is_blind(
     who:str # The inspector
 )->bool:
     "Whether the machine keeps its word back, because this person has not said theirs"
-    return bool(st.round) or st.judge_first and who not in verdicts_of(st.v, h).who.tolist()
+    return bool(st.round) or st.judge_first and person_of(who) not in verdicts_of(st.v, h).who.map(person_of).tolist()
 
-_COMPARED = 'select hash, verdict, score, threshold, machine from standing where model=? and (who=? or ?=\'\')'
+_COMPARED = """select hash, verdict, score, threshold, machine from standing
+    where model=? and (person(who)=person(?) or ?='')"""
 
 def agreed(
     st:Station, # With its verdicts
@@ -314,7 +316,7 @@ def machine_html(
     if st.round: return ''
     part,said = find_seen(st, h),verdicts_of(st.v, h)
     machine = word_of(st, part['score'], t, strange_note(st, h))
-    own = said.verdict[said.who==who].iloc[-1]
+    own = said.verdict[said.who.map(person_of)==person_of(who)].iloc[-1]
     table = agreed(st, who)
     same,n = int(np.diag(table).sum()),int(table.to_numpy().sum())
     return piece('compared', hash=h, name=part['name'] or '', own=own, machine=machine, sign=WORDS[machine][1],
@@ -375,7 +377,7 @@ def check_look(
     "Refuse a second look by the person who asked for it"
     said = verdicts_of(st.v, h)
     last = said.iloc[-1] if len(said) else None
-    if last is not None and last.verdict=='look' and last.who.casefold()==who.casefold():
+    if last is not None and last.verdict=='look' and person_of(last.who)==person_of(who):
         raise UserError('you have asked for a second look at this part, which somebody else gives (U takes yours back)')
 
 # %% ../../nbs/85_station.desk.ipynb #8b81ace4

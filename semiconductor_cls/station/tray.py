@@ -117,11 +117,11 @@ def _scored_again(st, rows):
     return [(None,'') if o is None else next(scored) for o in pixels]
 
 def rescore(
-    st:Station, # With a model that is new to these verdicts
+    st:Station, # With a model that was put on, perhaps once more
     tell=print, # Called with a line if there was anything
     bs:int=16 # Pictures in a batch
 )->int: # Pictures that wait with a new score
-    "Score what waits, and was scored by another model only"
+    "Score what waits, and was scored by another model last"
     rows,n = outlived(st.v, st.model),0
     for i in range(0, len(rows), bs):
         part = rows.iloc[i:i+bs]
