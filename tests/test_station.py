@@ -5,10 +5,12 @@ import numpy as np, pytest
 from fastcore.basics import noop
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
+from starlette.testclient import TestClient
 from conftest import free_port
 from hostile import chip, saved
 from semiconductor_cls.station.station import Station
-from semiconductor_cls.station.tray import put_on, rescore, take_in
+from semiconductor_cls.station.page import make_app
+from semiconductor_cls.station.tray import put_on, rescore, score_one, take_in
 from semiconductor_cls.station.desk import desk_view, judge, new_desk, rates_at, rates_html, undo_last
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.run import open_run
@@ -134,3 +136,22 @@ def test_nobody_finds_a_second_look_that_they_may_not_give(judged):
         judge(a, new_desk(), DESK, asked, a.t, h, 'look')
         assert h not in waiting(a.v, a.model, None, a.t, who=finds).hash.tolist()
         assert h in waiting(a.v, a.model, None, a.t, who='Ben').hash.tolist()
+
+def test_every_score_after_a_move_leads_to_who_moved_it(place, tmp_path):
+    "It carried the id of the run's decision once, which has another threshold"
+    st = Station(place/'runs/a', tmp_path/'v')
+    files = sorted((place/'parts').rglob('*.bmp'))[:3]
+    hashes,_ = take_in(st, DESK, [(str(o), o.name) for o in files])
+    shown = st.t
+    for t in (.2, 1.5e-8): st.move('Eve', t)
+    said = score_one(st, files[0].read_bytes())
+    for h,t in zip(hashes, (st.t, .2, shown)): judge(st, new_desk(), DESK, 'Ann', t, h, 'pass')
+    table = read_csv(export_verdicts(st.v).with_name('moves.csv')).set_index('decision_id')
+    assert table.loc[said['decision_id'], 'new']==said['threshold']==1.5e-8
+    rows = read_csv(tmp_path/'v/journal.csv')
+    assert table.new[rows.decision_id[:2]].tolist()==rows.threshold[:2].tolist()==[1.5e-8,.2]
+    assert rows.decision_id[2]==st.ex.cuts.id, 'a verdict at the threshold of before has the decision of the run'
+    assert set(table.run_decision_id)=={st.ex.cuts.id} and table.who.tolist()==['Eve']*2
+    with TestClient(make_app(st, temp=tmp_path)) as c:
+        assert c.get('/moves.csv').content==(tmp_path/'v/moves.csv').read_bytes()
+        assert c.get('/others.csv').status_code==404

@@ -401,7 +401,7 @@ def judge(
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
     machine = word_of(st, part['score'], t, strange_note(st, shown))
     said = dict(about=about, round=st.round, machine=machine)
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, **said)
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, st.engine, st.decision_at(t), **said)
     return s | dict(hash=after if after!=shown else None)
 
 # %% ../../nbs/85_station.desk.ipynb #c0052

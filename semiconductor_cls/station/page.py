@@ -458,7 +458,7 @@ def build_ui(
 
 # %% ../../nbs/87_station.page.ipynb #c0041
 def _tables_app(page):
-    "An application with the pictures at full resolution and the two tables of verdicts"
+    "An application with the pictures at full resolution and the tables of verdicts and moves"
     from fastapi import FastAPI
     from starlette.responses import FileResponse, PlainTextResponse, Response
     app = FastAPI(**_CLOSED)
@@ -471,7 +471,7 @@ def _tables_app(page):
         if page.st.round: return PlainTextResponse(f'blind {page.st.round}: the tables come after it', 403)
         try: path = export_verdicts(page.st.v)
         except (UserError,OSError) as e: return PlainTextResponse(f'The tables cannot be written: {e}', 507)
-        if name!='verdicts': path = path.with_name('journal.csv')
+        if name!='verdicts': path = path.with_name('moves.csv' if name=='moves' else 'journal.csv')
         return FileResponse(path, filename=path.name, media_type='text/csv')
     _add_api(app, page)
     return app

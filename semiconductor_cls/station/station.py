@@ -255,7 +255,6 @@ def take(self:Station,
     self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
     self.lamp = None,('off','') # What it was judged on, and its colour and words
     self.lo,self.threshold = self.ex.cuts
-    self.origin = self.engine,self.ex.cuts.id # Engine, decision
 
 @patch
 def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is on is told
@@ -270,6 +269,18 @@ def t(self:Station)->float:
     "The threshold that everybody works by: the run's, or where an engineer has moved it"
     rows = moves(self.v, self.model, self.ex.cuts.id)
     return float(rows.new[0]) if len(rows) else self.threshold
+
+@patch
+def decision_at(self:Station, t:float)->str: # A threshold that holds or held; 'd0123456789', say
+    "The id of the decision with this threshold: of the last move to it, else the run's"
+    rows = moves(self.v, self.model, self.ex.cuts.id)
+    there = rows.move_id[rows.new==t]
+    return there.iloc[0] if len(there) else self.ex.cuts.id
+
+@patch(as_prop=True)
+def origin(self:Station)->tuple: # Engine, id of the decision
+    "Where a score comes from now"
+    return self.engine, self.decision_at(self.t)
 
 # %% ../../nbs/83_station.station.ipynb #2ac7c058
 @patch

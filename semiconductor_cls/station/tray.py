@@ -155,9 +155,10 @@ def score_one(
     im,_ = check_image(content, st.max_mb, st.ex.scorer.levels)
     with st.lock: (score,note), = score_pixels(st.ex.scorer, [prepared(st, im)])
     if score is None: raise ImageError(note)
-    t,(engine,decision_id) = st.t,st.origin
+    t = st.t
     return dict(sha256=hashlib.sha256(content).hexdigest(), p_defect=score, decision=word_of(st, score, t, note),
-                note=note, model=st.model, threshold=t, engine=engine, scored_at=now(), decision_id=decision_id)
+                note=note, model=st.model, threshold=t, engine=st.engine, scored_at=now(),
+                decision_id=st.decision_at(t))
 
 # %% ../../nbs/84_station.tray.ipynb #c0020
 def _inside(base, sub):

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
            'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note', 'kept_note',
-           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'move_threshold',
-           'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived', 'begin_round', 'journal',
-           'training_table', 'export_verdicts']
+           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'moves_table',
+           'move_threshold', 'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived', 'begin_round',
+           'journal', 'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -21,6 +21,7 @@ from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.image import *
+from ..base.run import _entry_id
 from .passwords import person_of
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0005
@@ -364,7 +365,7 @@ def _why_none(who, last, round): # `last`: their last verdict that stands, a row
     if last['round']!=round: return f'{about} was said {when}, and stays'
     return f"{about} was said with {last['model']}, and stays; drop the picture once more to judge it anew"
 
-# %% ../../nbs/82_station.verdicts.ipynb #3c312fd1
+# %% ../../nbs/82_station.verdicts.ipynb #f87a6956
 def take_back(
     v:Verdicts,
     who:str, # The inspector
@@ -393,9 +394,22 @@ def last_said(said:pd.DataFrame, *by)->pd.DataFrame: # Verdicts with `who`, the 
 # %% ../../nbs/82_station.verdicts.ipynb #e61d748a
 _MOVED = 'select * from moved where model=? and decision_id=? order by id desc'
 
-def moves(v:Verdicts, model:str, decision_id:str)->pd.DataFrame: # `id time who model decision_id old new`, newest first
+def _with_ids(rows): # Rows of `moved`; `move_id` is made as the id of a decision of a run is
+    return rows.assign(move_id=pd.Series([_entry_id(o) for o in rows.to_dict('records')], dtype=object))
+
+def moves(
+    v:Verdicts,
+    model:str, # Of the station
+    decision_id:str # Of its run
+)->pd.DataFrame: # `id time who model decision_id old new move_id`, newest first
     "How the threshold of a decision was moved"
-    return v.read(_MOVED, [model, decision_id])
+    return _with_ids(v.read(_MOVED, [model, decision_id]))
+
+def moves_table(v:Verdicts)->pd.DataFrame: # `decision_id time who old new model run_decision_id`
+    "Every move of the threshold, the oldest first; scores and verdicts after it carry its `decision_id`"
+    rows = _with_ids(v.read('select * from moved order by id'))
+    rows = rows.rename(columns=dict(decision_id='run_decision_id', move_id='decision_id'))
+    return rows['decision_id time who old new model run_decision_id'.split()]
 
 # %% ../../nbs/82_station.verdicts.ipynb #3087f489
 def move_threshold(
@@ -586,7 +600,8 @@ def training_table(v:Verdicts)->pd.DataFrame: # Columns as in `_ROW`
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0054
 def export_verdicts(v:Verdicts)->Path: # The training table
-    "Write `verdicts.csv`, to train on, and `journal.csv`, to look things up, beside the database"
+    "Write `verdicts.csv`, to train on, and `journal.csv` and `moves.csv`, to look things up, beside the database"
     write_csv(journal(v), v.path/'journal.csv')
+    write_csv(moves_table(v), v.path/'moves.csv')
     write_csv(training_table(v), v.path/'verdicts.csv')
     return v.path/'verdicts.csv'
