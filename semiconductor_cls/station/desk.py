@@ -35,6 +35,7 @@ def read_static(name:str)->str: # 'station.css', say
 def _pieces():
     "The macros of `desk.html`"
     env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    env.filters['digits'] = digits
     return env.from_string(read_static('desk.html')).module
 
 def piece(
@@ -183,7 +184,7 @@ def full_picture(
 def decision_html(
     st:Station, # With the band of its run
     score:float, # From 0 to 1
-    t:float, # The threshold on the slider
+    t:float, # The threshold that holds
     note:str='' # What is strange about the picture
 )->str: # HTML
     "The machine's word, large, and the score on its scale"
@@ -242,7 +243,7 @@ def queue_html(
     st:Station, # With the band of its run
     q:pd.DataFrame, # Of `waiting`
     h:str, # Hash of the part on the desk; `None` where there is none
-    t:float, # The threshold on the slider
+    t:float, # The threshold that holds
     n:int=60 # Rows at most
 )->str: # HTML
     "What waits, the most doubtful first"
@@ -252,7 +253,7 @@ def queue_html(
     rows = []
     for part in q.iloc[first:first+n].itertuples():
         decided = word_of(st, part.score, t, strange_note(st, part.hash))
-        said = _BLIND if st.judge_first else dict(decided=decided, score=f'{part.score:.3f}')
+        said = _BLIND if st.judge_first else dict(decided=decided, score=digits(part.score))
         word,sign = WORDS[said['decided']]
         rows.append(said | dict(hash=part.hash, known=part.known, here=part.hash==h, word=word, sign=sign,
                                 name=part.name or ''))
@@ -310,7 +311,7 @@ def machine_html(
     st:Station, # With its verdicts
     h:str, # Hash of the picture that was judged
     who:str, # The inspector
-    t:float # Threshold on the slider
+    t:float # Threshold that holds
 )->str: # HTML
     "What the machine says after the person, and how often the two agree"
     if st.round: return ''
@@ -340,7 +341,7 @@ def desk_view(
     st:Station, # With its verdicts
     s:dict, # State, of `new_desk`
     desk:str, # Key of the desk
-    t:float, # Threshold on the slider
+    t:float, # Threshold that holds
     who:str='' # The inspector
 )->tuple: # State, and the HTML of picture, decision, nearest, queue
     "The page for a state; where no picture is chosen, or it is gone, the first that waits"
@@ -358,7 +359,7 @@ def step_desk(
     st:Station, # With its verdicts
     s:dict, # State
     desk:str, # Key of the desk
-    t:float, # Threshold on the slider
+    t:float, # Threshold that holds
     d:int, # 1 or -1
     who:str='' # The inspector
 )->dict: # The new state
@@ -386,7 +387,7 @@ def judge(
     s:dict, # State
     desk:str, # Key of the desk
     who:str, # The inspector
-    t:float, # Threshold on the slider
+    t:float, # Threshold that holds
     shown:str, # Hash of the picture that the browser showed when the key was pressed
     verdict:str, # 'pass', 'look' or 'reject'
     known:int=0, # Number of the last verdict that it showed

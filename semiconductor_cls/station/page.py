@@ -125,6 +125,8 @@ def _part_column(gr, page):
         _html(gr, piece('keys', heat=page.st.heat, maps=page.st.whole and not page.st.round))
 
 # %% ../../nbs/87_station.page.ipynb #c0020
+def _from_on(st): return f'Reject from this score on (the run: {digits(st.threshold)})'
+
 def _decide_column(gr, page):
     "What to do with it"
     moves = dict(prev='← Back', undo='Take back (U)', next='Next →')
@@ -139,8 +141,7 @@ def _decide_column(gr, page):
             for move,label in moves.items(): page[move] = gr.Button(label, elem_id=move, size='sm', min_width=60)
         page.near = _html(gr, elem_id='near')
         free = not page.st.round    # the threshold is the machine's word too
-        page.t = gr.Slider(0, 1, page.st.threshold, step=.001, label='Reject from this score on',
-                           elem_id='slider', buttons=['reset'], visible=free)
+        page.t = gr.Number(page.st.threshold, step=.01, label=_from_on(page.st), elem_id='slider', visible=free)
         page.set = gr.Button('Use this threshold for everybody', elem_id='set', size='sm', visible=free)
         page.rates = _html(gr, rates_html(page.st, page.st.threshold), elem_id='rates', visible=free)
         page.drawn = _html(gr, elem_id='drawn')
@@ -230,8 +231,9 @@ def _wire_start(gr, ui, page):
         st,may = page.st,is_engineer(request)
         rescore(st, noop) # a tray that was on its way while another model was put on
         view = view_of(st, new_desk(), (desk,st.model), name)
-        slider,button = gr.update(value=st.t, interactive=may),gr.update(visible=may and not st.round)
-        return ((desk,st.model), dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), slider, button,
+        field_t = gr.update(value=st.t, interactive=may, label=_from_on(st))
+        button = gr.update(visible=may and not st.round)
+        return ((desk,st.model), dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
                 rates_html(st, st.t), piece('title', model=st.model, login=page.login), _lamp_of(st))
     def called(who, desk): return dict(desk=desk[0] if desk else '', who=printable(who or '', 60))
     ui.load(start, page.kept, [page.desk, page.kept, page.who, *_drawn_on(page), page.drawn, page.about, page.t,
@@ -379,15 +381,15 @@ def _wire_choices(gr, page):
     _then_draw(gr, page, page.list.input(turn, [page.state, page.list], gives, **_QUIET))
 
 def _wire_threshold(gr, page):
-    "The slider shows, and the button sets"
-    def slide(t): return rates_html(page.st, t)
+    "The field shows, and the button sets"
+    def typed(t): return rates_html(page.st, t) if type(t) in (int,float) else gr.skip() # an empty field
     @guarded
     def moved(state, desk, t, who, request:gr.Request):
         st = page.st
         if not is_engineer(request): raise UserError('not set: an engineer sets the threshold')
         known_desk(st, desk)
         return state, says_html(st.move(name_of(request, who), t))
-    page.t.change(slide, page.t, page.rates, trigger_mode='always_last', **_QUIET)
+    page.t.change(typed, page.t, page.rates, trigger_mode='always_last', **_QUIET)
     done = page.set.click(moved, [page.state, page.desk, page.t, page.who], [page.state, page.oops], **_QUIET)
     _then_draw(gr, page, done)
 
