@@ -1,9 +1,10 @@
 "Guards the station as a program asks it: one picture in, its score out; without a secret or a picture, neither"
+import asyncio, socket
 import httpx, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 from starlette.testclient import TestClient
-from conftest import tree
+from conftest import Server, get, tree
 from hostile import refused_files
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.station.gate import OPENAPI, SCORE, check_access
@@ -61,3 +62,41 @@ def test_a_program_needs_the_secret(opened, place):
         for auth,status in ((None,401), (wrong,401), (ann,200)):
             assert c.post(SCORE, content=picture, auth=auth).status_code==status
         assert c.post(SCORE, content=picture, headers=bearer).status_code==401, 'a token opens no station with names'
+
+# ---- clients that never finish, and a blind round
+
+def half_sent(s):
+    "A connection on which the first bytes of a picture have been sent"
+    k = socket.create_connection(('127.0.0.1', s.port))
+    k.sendall(f'POST {SCORE} HTTP/1.1\r\nhost: 127.0.0.1:{s.port}\r\ncontent-length: 1000000\r\n\r\nabc'.encode())
+    return k
+
+def test_clients_that_never_finish_keep_nobody_waiting(place):
+    "Two of them once held both places for good"
+    pictures = sorted((place/'parts/good').iterdir())[:3]
+    with Server(place, '--verdicts', 'slow', run='a') as s:
+        slow = [half_sent(s) for _ in range(5)]
+        for path in pictures: assert get(f'{s.url}api/score', path.read_bytes())[0]==200
+        for k in slow: k.close() # they leave in the middle
+        for path in pictures: assert get(f'{s.url}api/score', path.read_bytes())[0]==200
+        s.quiet()
+
+def test_what_is_not_sent_in_time_is_answered(opened, monkeypatch):
+    monkeypatch.setattr('semiconductor_cls.station.page.SEND_SECONDS', .05)
+    sent,got = [dict(type='http.request', body=b'abc', more_body=True)],[]
+    async def receive(): return sent.pop() if sent else await asyncio.Event().wait()
+    async def send(message): got.append(message)
+    heads = [(b'host',b'localhost'), (b'content-length',b'1000')]
+    scope = dict(type='http', method='POST', path=SCORE, raw_path=SCORE.encode(), headers=heads, query_string=b'',
+                 http_version='1.1', scheme='http', client=('127.0.0.1',9), server=('127.0.0.1',9), root_path='')
+    asyncio.run(opened[0]()(scope, receive, send))
+    assert got[0]['status']==408 and got[1]['body']==b'{"detail":"not sent within 0.05 seconds"}'
+    assert (b'connection',b'close') in got[0]['headers'], 'the connection is let go'
+
+def test_a_blind_round_gives_no_scores_to_programs(place, tmp_path):
+    station = Station(place/'runs/a', tmp_path/'v', max_mb=2)
+    station.round = 'round-1'
+    with TestClient(make_app(station, temp=tmp_path)) as c, open(next((place/'parts/good').iterdir()), 'rb') as f:
+        said = c.post(SCORE, content=f.read())
+        assert (said.status_code, said.json())==(403, dict(detail='blind round-1: scores come after it'))
+        assert c.get('/journal.csv').status_code==403

@@ -112,7 +112,7 @@ def table_below(page, heading):
     return table.split('<tbody>')[-1].count('<tr')
 
 def of_station(page):
-    "What the first page of a station states: where its slider stands, and the rates below it"
+    "What the first page of a station states: where its threshold stands, and the rates below it"
     page.wait_for_selector('#rates')
     return float(page.input_value('#slider input[type=number]')), page.locator('#rates').inner_text()
 
@@ -169,7 +169,7 @@ def test_page_and_station_state_the_numbers_of_the_last_decision(runs, trained, 
             said = judged_two(desk, s, files)
             squares = squares_of(desk)
             s.quiet()
-        assert abs(at-m['threshold'])<.0006, 'the slider has three digits'
+        assert at==m['threshold'], 'the field has all digits'
         for rate in (m['escapes'], m['overkill']): # '20 % (2 of 10; 2.5 to 56 %)' is two lines there
             assert all(o in rates_there for o in rate.removesuffix(')').split(' (')), (rate, rates_there)
         assert sorted(said.values())==['pass','reject'] and len(machine)==len(files)

@@ -187,6 +187,36 @@ def test_an_engineer_sets_the_threshold_and_an_operator_cannot(place, chrome):
     noted = (place/'roles/station.log').read_text()
     assert noted.count('moved the threshold')==1 and 'to 0.990' in noted
 
+def test_a_threshold_as_small_as_its_scores_is_shown_and_kept(place, chrome):
+    "It read 0.000, and touching its slider made it 0"
+    with Server(place, '--verdicts', 'small', '--role', 'engineer', run='a') as s:
+        page = Inspector(chrome, s.url, 'Eve').page
+        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
+        waits(page, 2)
+        set_threshold(page, '1.5e-8')
+        oops(page, 'to 1.5e-08')
+        page.wait_for_function('document.querySelector("#decision").innerText.includes("from 1.5e-08 on: reject")')
+        page.reload()
+        page.wait_for_selector('#decision .score')
+        field = '#slider input[type=number]'
+        assert float(page.input_value(field))==1.5e-8
+        page.click(field) # to touch it changes nothing
+        page.keyboard.press('Tab')
+        page.click('#set')
+        oops(page, 'from 1.5e-08 to 1.5e-08')
+        page.fill(field, '')
+        page.click('#set')
+        oops(page, 'a threshold is a number from 0 to 1')
+        for width,height in SIZES:
+            page.set_viewport_size(dict(width=width, height=height))
+            fits(page, width)
+        page.get_by_role('tab', name='Verdicts').click()
+        page.wait_for_selector('#moves')
+        assert '1.5e-08' in page.inner_text('#moves')
+        assert page.get_by_text('every move, as a table').get_attribute('href')=='moves.csv'
+        assert '1.5e-08' in get(s.url+'moves.csv')[1]
+        s.quiet()
+
 TOKEN = 'a-token-of-this-station'
 
 def may_set(page): return page.is_enabled('#slider input[type=number]') and page.is_visible('#set')

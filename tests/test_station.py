@@ -2,19 +2,22 @@
 import hashlib
 from pathlib import Path
 import numpy as np, pytest
+from fastcore.basics import noop
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
+from starlette.testclient import TestClient
 from conftest import free_port
 from hostile import chip, saved
 from semiconductor_cls.station.station import Station
-from semiconductor_cls.station.tray import take_in
-from semiconductor_cls.station.desk import desk_view, judge, new_desk, rates_at, rates_html
+from semiconductor_cls.station.page import make_app
+from semiconductor_cls.station.tray import put_on, rescore, score_one, take_in
+from semiconductor_cls.station.desk import desk_view, judge, new_desk, rates_at, rates_html, undo_last
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.base.table import read_csv, write_csv
 from semiconductor_cls.evaluate import evaluate_run
 from semiconductor_cls.source import read_source
-from semiconductor_cls.station.verdicts import export_verdicts
+from semiconductor_cls.station.verdicts import export_verdicts, waiting
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -92,3 +95,63 @@ def test_refusals_are_one_line(place, tmp_path, args, want, monkeypatch):
     e = CliRunner().invoke(app, [*serve, *args]).exception
     assert isinstance(e, UserError), e
     assert want in str(e) and '\n' not in str(e)
+
+# ---- a model goes and comes back, and people whose names are typed in two ways
+
+DESK = '0'*16
+
+@pytest.fixture
+def judged(place, runs, tmp_path):
+    "A station with six parts at a desk, and the same with another model"
+    st = Station(place/'runs/a', tmp_path/'v')
+    files = [(str(o), o.name) for o in sorted((place/'parts').rglob('*.bmp'))[:6]]
+    hashes,_ = take_in(st, DESK, files)
+    return st, put_on(st, runs/'b', 'Eve'), hashes
+
+def test_a_model_that_is_put_back_scores_once_what_waits(place, judged):
+    "The whole queue was once scored anew at each page load, for ever"
+    a,b,hashes = judged
+    assert rescore(b, noop)==0, 'put_on has done it'
+    judge(b, new_desk(), DESK, 'Ann', b.t, hashes[0], 'pass')
+    again = put_on(b, place/'runs/a', 'Eve')
+    assert [rescore(again, noop) for _ in range(3)]==[0,0,0]
+    assert set(waiting(again.v, again.model, DESK, again.t).hash)==set(hashes[1:])
+    for run in (b.run, a.run, b.run): # and so on
+        again = put_on(again, run, 'Eve')
+        assert rescore(again, noop)==0 and len(waiting(again.v, again.model, DESK, .5))==5
+
+def test_undo_says_what_stands_about_the_score_of_another_model(judged):
+    a,b,hashes = judged
+    judge(a, new_desk(), DESK, 'ada', a.t, hashes[0], 'reject')
+    with pytest.raises(UserError, match=f'^nothing to take back: reject of ada about .* was said with {a.model}, and'):
+        undo_last(b, new_desk(), 'ada')
+    assert undo_last(a, new_desk(), 'Ada')[0]['hash']==hashes[0], 'with its own model it is taken back'
+    with pytest.raises(UserError, match='no verdict of ada stands'): undo_last(b, new_desk(), 'ada')
+
+def test_nobody_finds_a_second_look_that_they_may_not_give(judged):
+    "ada found Ada's part among the second looks, and was refused there"
+    a,_,hashes = judged
+    for asked,finds in (('Ada','ada'), ('J\u00f6rg','jo\u0308RG')):
+        h = hashes.pop()
+        judge(a, new_desk(), DESK, asked, a.t, h, 'look')
+        assert h not in waiting(a.v, a.model, None, a.t, who=finds).hash.tolist()
+        assert h in waiting(a.v, a.model, None, a.t, who='Ben').hash.tolist()
+
+def test_every_score_after_a_move_leads_to_who_moved_it(place, tmp_path):
+    "It carried the id of the run's decision once, which has another threshold"
+    st = Station(place/'runs/a', tmp_path/'v')
+    files = sorted((place/'parts').rglob('*.bmp'))[:3]
+    hashes,_ = take_in(st, DESK, [(str(o), o.name) for o in files])
+    shown = st.t
+    for t in (.2, 1.5e-8): st.move('Eve', t)
+    said = score_one(st, files[0].read_bytes())
+    for h,t in zip(hashes, (st.t, .2, shown)): judge(st, new_desk(), DESK, 'Ann', t, h, 'pass')
+    table = read_csv(export_verdicts(st.v).with_name('moves.csv')).set_index('decision_id')
+    assert table.loc[said['decision_id'], 'new']==said['threshold']==1.5e-8
+    rows = read_csv(tmp_path/'v/journal.csv')
+    assert table.new[rows.decision_id[:2]].tolist()==rows.threshold[:2].tolist()==[1.5e-8,.2]
+    assert rows.decision_id[2]==st.ex.cuts.id, 'a verdict at the threshold of before has the decision of the run'
+    assert set(table.run_decision_id)=={st.ex.cuts.id} and table.who.tolist()==['Eve']*2
+    with TestClient(make_app(st, temp=tmp_path)) as c:
+        assert c.get('/moves.csv').content==(tmp_path/'v/moves.csv').read_bytes()
+        assert c.get('/others.csv').status_code==404

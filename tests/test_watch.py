@@ -77,6 +77,64 @@ def test_watch_scores_each_file_once_over_kills(semicls, tmp_path):
     assert set(df.id)=={'a','b','slow','sub/a','zero'} and df.path.is_unique
     assert df.note.notna().tolist()==[i=='zero' for i in df.id]
 
+# ---- names that come again, and one folder under two names
+
+def test_a_new_picture_under_an_old_name_is_scored(tmp_path, monkeypatch):
+    "It was left alone, and nobody was told"
+    for name in 'ab': picture(tmp_path/f'in/{name}.png')
+    watched(tmp_path, monkeypatch, 2)
+    picture(tmp_path/'in/a.png', 200)
+    counts,said = watched(tmp_path, monkeypatch, 3)
+    assert counts.total()==1 and 'a picture under an old name has a row of its own: a#2' in said
+    counts,said = watched(tmp_path, monkeypatch, 3)
+    assert counts.total()==0 and 'old name' not in said, 'each picture once'
+    table = read_csv(tmp_path/'o.csv')
+    assert table.id.tolist()==['a','b','a#2'] and table.path[2]==table.path[0]
+    assert table.p_defect[2]>table.p_defect[0]
+
+def test_a_picture_that_comes_while_the_watch_runs_under_an_old_name(tmp_path, monkeypatch):
+    picture(tmp_path/'in/a.png')
+    again = []
+    def camera():
+        if not again: again.append(picture(tmp_path/'in/a.png', 200))
+    add = watch.RowLog.add_scored
+    def then_again(log, rows):
+        add(log, rows)
+        camera()
+    monkeypatch.setattr(watch.RowLog, 'add_scored', then_again)
+    counts,_ = watched(tmp_path, monkeypatch, 2)
+    assert counts.total()==2 and read_csv(tmp_path/'o.csv').id.tolist()==['a','a#2']
+
+def test_one_folder_under_two_names_is_scored_once(tmp_path, monkeypatch):
+    for name in ('a.png','sub/b.png'): picture(tmp_path/'in'/name)
+    (tmp_path/'link').symlink_to('in')
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path/'o.csv'
+    stub_scorer(monkeypatch)
+    before,said = None,[]
+    for folder in ('in', tmp_path/'in', 'link', './in/../in'):
+        looks = iter(range(10**6))
+        def sleep(_):
+            if lines(out)>=3 and next(looks)>5: raise KeyboardInterrupt
+        clock = iter(range(10**6))
+        monkeypatch.setattr(watch, 'time', types.SimpleNamespace(monotonic=lambda: next(clock), sleep=sleep))
+        watch.watch_folder('stub', folder, out, settle=.1, tell=said.append)
+        before = before or out.read_bytes()
+        assert out.read_bytes()==before
+    assert read_csv(out).path.tolist()==['in/a.png','in/sub/b.png'] and said[-1].count('2 files scored before')
+
+def test_a_kill_between_a_note_and_its_row_loses_no_picture(tmp_path, monkeypatch):
+    picture(tmp_path/'in/a.png')
+    watched(tmp_path, monkeypatch, 1)
+    picture(tmp_path/'in/a.png', 200)
+    def killed(log, rows): raise MemoryError('killed')
+    with monkeypatch.context() as m, pytest.raises(MemoryError):
+        m.setattr(watch.RowLog, 'add', killed)
+        watched(tmp_path, m, 2)
+    with open(tmp_path/'o.csv.stamps', 'ab') as f: f.write(b'["a",') # and one in the middle of a note
+    counts,_ = watched(tmp_path, monkeypatch, 2)
+    assert counts.total()==1 and watched(tmp_path, monkeypatch, 2)[0].total()==0
+
 # ---- a results file a part, and a webhook
 
 class Receiver:
@@ -143,6 +201,49 @@ def test_what_was_not_posted_is_said_and_comes_at_the_next_start(tmp_path, monke
     assert '1 of the rows in the table are still to be posted' in said
     assert (r.ids(),counts['unposted'])==(['a','b'],0)
 
+def test_rows_of_a_new_table_under_the_old_name_are_posted(tmp_path, monkeypatch):
+    "What was posted was known by its name once, and names come again"
+    picture(tmp_path/'in/a.png')
+    r = Receiver()
+    try: watched(tmp_path, monkeypatch, 1, lambda: len(r.got)==1, webhook=r.url)
+    finally: r.close()
+    old = tmp_path/'may.csv'
+    (tmp_path/'o.csv').rename(old)
+    times = iter(f'2031-01-01T00:00:{i:02}+00:00' for i in range(60))
+    monkeypatch.setattr(watch, 'now', lambda: next(times))
+    counts,_ = watched(tmp_path, monkeypatch, 1, webhook=r.url)
+    assert counts['unposted']==1, 'a new table, and nobody listens'
+    r = Receiver(port=r.port)
+    try: counts,said = watched(tmp_path, monkeypatch, 1, lambda: len(r.got)==1, webhook=r.url)
+    finally: r.close()
+    assert (r.ids(),counts['unposted'])==(['a'],0) and '1 of the rows' in said
+    (tmp_path/'o.csv').unlink()
+    old.rename(tmp_path/'o.csv') # the old table comes back
+    counts,said = watched(tmp_path, monkeypatch, 1, webhook=r.url)
+    assert counts['unposted']==0 and 'of the rows' not in said
+
+@pytest.mark.parametrize('fault', [UnicodeError('label empty'), RuntimeError('anything'), 'journal'])
+def test_no_fault_of_a_post_ends_the_others(tmp_path, monkeypatch, fault):
+    for name in 'ab': picture(tmp_path/f'in/{name}.png')
+    monkeypatch.setattr(watch.Posts.__init__, '__defaults__', (watch.noop, (.01,.01), 5.))
+    asked,connection = [],watch._connection
+    def faulty(url, *args):
+        if threading.current_thread() is not threading.main_thread():
+            asked.append(url)
+            if len(asked)==1: raise fault
+        return connection(url, *args)
+    r = Receiver()
+    add = watch.Notes.add
+    def full(notes, more):
+        if notes.path.suffix=='.posted': raise OSError(28, 'full')
+        add(notes, more)
+    if fault=='journal': monkeypatch.setattr(watch.Notes, 'add', full)
+    else: monkeypatch.setattr(watch, '_connection', faulty)
+    try: counts,said = watched(tmp_path, monkeypatch, 2, lambda: len(r.got)==2, webhook=r.url)
+    finally: r.close()
+    assert (sorted(r.ids()),counts['unposted'])==(['a','b'],0)
+    assert ('cannot be written' if fault=='journal' else str(fault)) in said
+
 def test_what_a_watch_leaves_out_is_told_once(tmp_path, monkeypatch):
     "Another ending, hidden pictures, thumbnails of a storage box, a name that is never finished"
     d = tmp_path/'in'
@@ -153,14 +254,15 @@ def test_what_a_watch_leaves_out_is_told_once(tmp_path, monkeypatch):
     assert said.splitlines()[1:]==[f"{d}: left out: 2 in @eaDir, 2 '*.gif', 1 hidden, 1 '*.svg', 1 unfinished by name"]
     assert counts.total()==2 and len(read_csv(tmp_path/'o.csv'))==2
 
+@pytest.mark.parametrize('kind', ['posted','stamps'])
 @pytest.mark.parametrize('hurt', ['link','dangling','pipe'])
-def test_the_journal_of_posts_is_never_followed(tmp_path, monkeypatch, hurt):
+def test_the_journal_of_posts_is_never_followed(tmp_path, monkeypatch, hurt, kind):
     picture(tmp_path/'in/a.png')
-    journal,other = tmp_path/'o.csv.posted',tmp_path/'other'
+    journal,other = tmp_path/f'o.csv.{kind}',tmp_path/'other'
     if hurt=='link': other.write_text('mine\n')
     if hurt=='pipe': os.mkfifo(journal)
     else: journal.symlink_to(other)
-    with pytest.raises(UserError, match='o.csv.posted: is a link or no plain file'):
+    with pytest.raises(UserError, match=f'o.csv.{kind}: is a link or no plain file'):
         watched(tmp_path, monkeypatch, 1, webhook='http://127.0.0.1:9/')
     assert other.read_text()=='mine\n' if hurt=='link' else not other.exists()
 
@@ -203,7 +305,8 @@ def test_posts_go_on_after_a_kill(semicls, tmp_path):
 
 def test_results_and_webhook_belong_to_a_watch(semicls):
     for args,why in ((('--results','d'),'belongs to --watch'), (('--webhook','http://h/'),'belongs to --watch'),
-                     (('--watch','.','--webhook','ftp://h/'),'an address such as')):
+                     (('--watch','.','--webhook','ftp://h/'),'an address such as'),
+                     (('--watch','.','--webhook','http://plc..local:8080/x'),'plc..local is no name of a host')):
         images = () if '--watch' in args else ('x.png',)
         p = semicls('predict', 'run', *images, *args, '--out', 'o.csv')
         assert p.returncode==1 and why in p.err, p.err

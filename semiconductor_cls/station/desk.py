@@ -20,6 +20,7 @@ from ..base.page import *
 from ..evaluate import *
 from ..line.heat import *
 from .book import *
+from .passwords import person_of
 from .verdicts import *
 from .station import *
 
@@ -34,6 +35,7 @@ def read_static(name:str)->str: # 'station.css', say
 def _pieces():
     "The macros of `desk.html`"
     env = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    env.filters['digits'] = digits
     return env.from_string(read_static('desk.html')).module
 
 def piece(
@@ -182,7 +184,7 @@ def full_picture(
 def decision_html(
     st:Station, # With the band of its run
     score:float, # From 0 to 1
-    t:float, # The threshold on the slider
+    t:float, # The threshold that holds
     note:str='' # What is strange about the picture
 )->str: # HTML
     "The machine's word, large, and the score on its scale"
@@ -241,7 +243,7 @@ def queue_html(
     st:Station, # With the band of its run
     q:pd.DataFrame, # Of `waiting`
     h:str, # Hash of the part on the desk; `None` where there is none
-    t:float, # The threshold on the slider
+    t:float, # The threshold that holds
     n:int=60 # Rows at most
 )->str: # HTML
     "What waits, the most doubtful first"
@@ -251,7 +253,7 @@ def queue_html(
     rows = []
     for part in q.iloc[first:first+n].itertuples():
         decided = word_of(st, part.score, t, strange_note(st, part.hash))
-        said = _BLIND if st.judge_first else dict(decided=decided, score=f'{part.score:.3f}')
+        said = _BLIND if st.judge_first else dict(decided=decided, score=digits(part.score))
         word,sign = WORDS[said['decided']]
         rows.append(said | dict(hash=part.hash, known=part.known, here=part.hash==h, word=word, sign=sign,
                                 name=part.name or ''))
@@ -288,9 +290,10 @@ def is_blind(
     who:str # The inspector
 )->bool:
     "Whether the machine keeps its word back, because this person has not said theirs"
-    return bool(st.round) or st.judge_first and who not in verdicts_of(st.v, h).who.tolist()
+    return bool(st.round) or st.judge_first and person_of(who) not in verdicts_of(st.v, h).who.map(person_of).tolist()
 
-_COMPARED = 'select hash, verdict, score, threshold, machine from standing where model=? and (who=? or ?=\'\')'
+_COMPARED = """select hash, verdict, score, threshold, machine from standing
+    where model=? and (person(who)=person(?) or ?='')"""
 
 def agreed(
     st:Station, # With its verdicts
@@ -308,13 +311,13 @@ def machine_html(
     st:Station, # With its verdicts
     h:str, # Hash of the picture that was judged
     who:str, # The inspector
-    t:float # Threshold on the slider
+    t:float # Threshold that holds
 )->str: # HTML
     "What the machine says after the person, and how often the two agree"
     if st.round: return ''
     part,said = find_seen(st, h),verdicts_of(st.v, h)
     machine = word_of(st, part['score'], t, strange_note(st, h))
-    own = said.verdict[said.who==who].iloc[-1]
+    own = said.verdict[said.who.map(person_of)==person_of(who)].iloc[-1]
     table = agreed(st, who)
     same,n = int(np.diag(table).sum()),int(table.to_numpy().sum())
     return piece('compared', hash=h, name=part['name'] or '', own=own, machine=machine, sign=WORDS[machine][1],
@@ -338,7 +341,7 @@ def desk_view(
     st:Station, # With its verdicts
     s:dict, # State, of `new_desk`
     desk:str, # Key of the desk
-    t:float, # Threshold on the slider
+    t:float, # Threshold that holds
     who:str='' # The inspector
 )->tuple: # State, and the HTML of picture, decision, nearest, queue
     "The page for a state; where no picture is chosen, or it is gone, the first that waits"
@@ -356,7 +359,7 @@ def step_desk(
     st:Station, # With its verdicts
     s:dict, # State
     desk:str, # Key of the desk
-    t:float, # Threshold on the slider
+    t:float, # Threshold that holds
     d:int, # 1 or -1
     who:str='' # The inspector
 )->dict: # The new state
@@ -375,7 +378,7 @@ def check_look(
     "Refuse a second look by the person who asked for it"
     said = verdicts_of(st.v, h)
     last = said.iloc[-1] if len(said) else None
-    if last is not None and last.verdict=='look' and last.who.casefold()==who.casefold():
+    if last is not None and last.verdict=='look' and person_of(last.who)==person_of(who):
         raise UserError('you have asked for a second look at this part, which somebody else gives (U takes yours back)')
 
 # %% ../../nbs/85_station.desk.ipynb #8b81ace4
@@ -384,7 +387,7 @@ def judge(
     s:dict, # State
     desk:str, # Key of the desk
     who:str, # The inspector
-    t:float, # Threshold on the slider
+    t:float, # Threshold that holds
     shown:str, # Hash of the picture that the browser showed when the key was pressed
     verdict:str, # 'pass', 'look' or 'reject'
     known:int=0, # Number of the last verdict that it showed
@@ -399,7 +402,7 @@ def judge(
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
     machine = word_of(st, part['score'], t, strange_note(st, shown))
     said = dict(about=about, round=st.round, machine=machine)
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, *st.origin, **said)
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, st.engine, st.decision_at(t), **said)
     return s | dict(hash=after if after!=shown else None)
 
 # %% ../../nbs/85_station.desk.ipynb #c0052

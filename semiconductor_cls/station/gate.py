@@ -24,7 +24,7 @@ from .uploads import *
 JOIN,UPLOAD = '/gradio_api/queue/join','/gradio_api/upload' # An event of the page; a picture that was dropped on it
 HEARTBEAT = '/gradio_api/heartbeat/' # Open as long as a page is
 SCORE,OPENAPI = '/api/score','/api/openapi.json' # For programs: one picture in, its score out; and how to ask
-_PAGES = {'/', '/config', '/theme.css', '/favicon.ico', '/verdicts.csv', '/journal.csv',
+_PAGES = {'/', '/config', '/theme.css', '/favicon.ico', '/verdicts.csv', '/journal.csv', '/moves.csv',
          OPENAPI, '/gradio_api/app_id', '/gradio_api/queue/data', '/gradio_api/upload_progress'}
 _BELOW = re.compile(r'/(assets|static)(/[\w@-][\w@.-]*)+|/gradio_api/heartbeat/\w+|/picture/[0-9a-f]{64}\.png',
                     re.ASCII)

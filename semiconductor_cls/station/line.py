@@ -19,6 +19,7 @@ from ..base.errors import *
 from ..base.table import *
 from ..jobs.compare import *
 from ..line.drift import *
+from .passwords import person_of
 from .verdicts import *
 from .station import *
 from .desk import *
@@ -138,8 +139,8 @@ def verdicts_html(
     if st.round: raise UserError('nobody reads verdicts in a blind round; the tables come after it')
     table = journal(st.v)
     if not len(table): return piece('note', text='No verdicts yet.')
-    each = table.groupby('who').size().sort_values(ascending=False).head(8)
-    people = ', '.join(f'{who} {k:,}' for who,k in each.items())
+    each = table.groupby(table.who.map(person_of)).who.agg(['last','size']).nlargest(8, 'size')
+    people = ', '.join(f'{who} {k:,}' for who,k in each.itertuples(index=False))
     plural = 's' if len(table)>1 else ''
     return piece('verdicts', total=f'{len(table):,}', plural=plural, people=people, rows=_verdict_rows(table, n))
 

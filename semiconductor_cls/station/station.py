@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MOST_TRAINING', 'NOT_IN_BUNDLE', 'model_name', 'features', 'far_limit', 'make_index', 'read_index', 'open_index',
-           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'band_at', 'word_of', 'prepared',
+           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'digits', 'band_at', 'word_of', 'prepared',
            'strange_note']
 
 # %% ../../nbs/83_station.station.ipynb #c0002
@@ -255,7 +255,6 @@ def take(self:Station,
     self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
     self.lamp = None,('off','') # What it was judged on, and its colour and words
     self.lo,self.threshold = self.ex.cuts
-    self.origin = self.engine,self.ex.cuts.id # Engine, decision
 
 @patch
 def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is on is told
@@ -264,12 +263,33 @@ def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is 
     tell(f'{desk}: {counted(parts, "part")}, blind; semicls agree {self.v.path} reads the answers')
     return desk
 
+# %% ../../nbs/83_station.station.ipynb #08413204
+def digits(
+    number:float # A score or a threshold, from 0 to 1
+)->str: # '0.250', '0.5641', '1.5e-08'
+    "A number as people read it"
+    if .999<number<1: return f'{number:.{int(-np.log10(1-number))+2}f}'
+    few,four = f'{number:.3f}',f'{number:.4g}'
+    return few if float(few)==float(four) else four
+
 # %% ../../nbs/83_station.station.ipynb #91210bd3
 @patch(as_prop=True)
 def t(self:Station)->float:
     "The threshold that everybody works by: the run's, or where an engineer has moved it"
     rows = moves(self.v, self.model, self.ex.cuts.id)
     return float(rows.new[0]) if len(rows) else self.threshold
+
+@patch
+def decision_at(self:Station, t:float)->str: # A threshold that holds or held; 'd0123456789', say
+    "The id of the decision with this threshold: of the last move to it, else the run's"
+    rows = moves(self.v, self.model, self.ex.cuts.id)
+    there = rows.move_id[rows.new==t]
+    return there.iloc[0] if len(there) else self.ex.cuts.id
+
+@patch(as_prop=True)
+def origin(self:Station)->tuple: # Engine, id of the decision
+    "Where a score comes from now"
+    return self.engine, self.decision_at(self.t)
 
 # %% ../../nbs/83_station.station.ipynb #2ac7c058
 @patch
@@ -281,7 +301,7 @@ def move(self:Station,
     old = self.t
     if type(t) not in (int,float): raise UserError('a threshold is a number from 0 to 1')
     move_threshold(self.v, who, old, t, self.model, self.ex.cuts.id)
-    said = f'{printable(who, 60)} moved the threshold from {old:.3f} to {t:.3f}'
+    said = f'{printable(who, 60)} moved the threshold from {digits(old)} to {digits(t)}'
     logging.getLogger('semicls.station').info(said)
     return said
 

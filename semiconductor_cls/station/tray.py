@@ -117,11 +117,11 @@ def _scored_again(st, rows):
     return [(None,'') if o is None else next(scored) for o in pixels]
 
 def rescore(
-    st:Station, # With a model that is new to these verdicts
+    st:Station, # With a model that was put on, perhaps once more
     tell=print, # Called with a line if there was anything
     bs:int=16 # Pictures in a batch
 )->int: # Pictures that wait with a new score
-    "Score what waits, and was scored by another model only"
+    "Score what waits, and was scored by another model last"
     rows,n = outlived(st.v, st.model),0
     for i in range(0, len(rows), bs):
         part = rows.iloc[i:i+bs]
@@ -155,9 +155,10 @@ def score_one(
     im,_ = check_image(content, st.max_mb, st.ex.scorer.levels)
     with st.lock: (score,note), = score_pixels(st.ex.scorer, [prepared(st, im)])
     if score is None: raise ImageError(note)
-    t,(engine,decision_id) = st.t,st.origin
+    t = st.t
     return dict(sha256=hashlib.sha256(content).hexdigest(), p_defect=score, decision=word_of(st, score, t, note),
-                note=note, model=st.model, threshold=t, engine=engine, scored_at=now(), decision_id=decision_id)
+                note=note, model=st.model, threshold=t, engine=st.engine, scored_at=now(),
+                decision_id=st.decision_at(t))
 
 # %% ../../nbs/84_station.tray.ipynb #c0020
 def _inside(base, sub):

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
            'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note', 'kept_note',
-           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'moves', 'move_threshold',
-           'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived', 'begin_round', 'journal',
-           'training_table', 'export_verdicts']
+           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'moves_table',
+           'move_threshold', 'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived', 'begin_round',
+           'journal', 'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -21,6 +21,8 @@ from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.image import *
+from ..base.run import _entry_id
+from .passwords import person_of
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0005
 EXTS = dict( # Format → ending in the store
@@ -141,6 +143,8 @@ def _check_database(db, path):
                               f'(the first is rowid {first}); mend or delete them')
 
 # %% ../../nbs/82_station.verdicts.ipynb #67d6f90e
+_BUSY = 5 # Seconds to wait for another program that writes
+
 def _make_store(path):
     "The folder, with that of the pictures in it"
     try: (path/'store').mkdir(parents=True, exist_ok=True)
@@ -149,8 +153,6 @@ def _make_store(path):
     return path
 
 # %% ../../nbs/82_station.verdicts.ipynb #42105b52
-_BUSY = 5 # Seconds to wait for another program that writes
-
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
     def __init__(self, path): # A folder; made where there is none
@@ -167,6 +169,7 @@ class Verdicts:
     def _connected(self):
         db = sqlite3.connect(self.path/'verdicts.db', timeout=_BUSY, isolation_level=None)
         db.row_factory = sqlite3.Row
+        db.create_function('person', 1, person_of, deterministic=True)
         try:
             db.execute('pragma synchronous=full')
             yield db
@@ -261,8 +264,8 @@ def kept_note(v:Verdicts, h:str, model:str)->str|None: # `None` where nobody has
 # %% ../../nbs/82_station.verdicts.ipynb #c0032
 _ADD_SEEN = """insert into seen (hash, model, desk, time, name, score, since)
     values (?,?,?,?,?,?,coalesce(?,(select max(id) from verdict),0))
-    on conflict (hash, model, desk) do update
-    set time=excluded.time, name=excluded.name, score=excluded.score, since=excluded.since"""
+    on conflict (hash, model, desk) do update set id=(select max(id)+1 from seen),
+        time=excluded.time, name=excluded.name, score=excluded.score, since=excluded.since"""
 
 def add_seen(
     v:Verdicts,
@@ -304,7 +307,8 @@ _ADD_VERDICT = f"""insert into verdict
         :{', :'.join(CARRIED)},
         coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model), '')
     where not exists (select 1 from standing where hash=:hash and id>:known)
-    and (:round='' or not exists (select 1 from standing where hash=:hash and round=:round and who=:who))"""
+    and (:round='' or not exists
+        (select 1 from standing where hash=:hash and round=:round and person(who)=person(:who)))"""
 _LATEST = 'select who, verdict from standing where hash=? order by id desc limit 1'
 
 # %% ../../nbs/82_station.verdicts.ipynb #da1b5f5b
@@ -346,38 +350,66 @@ def add_verdict(
     raise UserError(f"not counted: {last['who']} has said {last['verdict']} by now. Look again, and decide again")
 
 # %% ../../nbs/82_station.verdicts.ipynb #aef5642c
-_TAKE_BACK = """insert into taken_back (verdict, who, time) select max(id), who, :time from standing
-    where who=:who and model=:model and round=:round group by who"""
-_TAKEN = """select r.hash, r.verdict,
+_TAKE_BACK = """insert into taken_back (verdict, who, time) select max(id), :who, :time from standing
+    where person(who)=person(:who) and model=:model and round=:round group by person(who)"""
+_TAKEN = """select r.hash, r.verdict, r.model, r.round,
     coalesce((select s.name from seen s where s.hash=r.hash order by s.id desc), '') name
-    from verdict r where r.id=?"""
+    from verdict r where r.id={}"""
+_LAST_OF = _TAKEN.format('(select max(id) from standing where person(who)=person(?))')
 
+def _why_none(who, last, round): # `last`: their last verdict that stands, a row of `_LAST_OF`
+    "Why nothing of a person can be taken back"
+    if last is None: return f'no verdict of {who or "nobody"} stands'
+    about = f"{last['verdict']} of {who} about {last['name'] or 'a part without a name'}"
+    when = f"in {last['round']}" if last['round'] else f'before {round}'
+    if last['round']!=round: return f'{about} was said {when}, and stays'
+    return f"{about} was said with {last['model']}, and stays; drop the picture once more to judge it anew"
+
+# %% ../../nbs/82_station.verdicts.ipynb #f87a6956
 def take_back(
     v:Verdicts,
     who:str, # The inspector
     model:str, # Of the station; verdicts about the scores of another one stay
     round:str='' # The blind round that is on; what was said in another one stays
-)->dict: # `hash verdict name` of what does not count any more
+)->dict: # `hash verdict model round name` of what does not count any more
     "The last verdict of a person counts no more"
     who = printable(who, 60)
     with v.db() as db:
         done = db.execute(_TAKE_BACK, dict(who=who, model=model, time=now(), round=round))
-        if not done.rowcount: raise UserError(f'nothing to take back: no verdict of {who or "nobody"} stands')
-        return dict(db.execute(_TAKEN, [done.lastrowid]).fetchone())
+        if done.rowcount: return dict(db.execute(_TAKEN.format('?'), [done.lastrowid]).fetchone())
+        last = db.execute(_LAST_OF, [who]).fetchone()
+    raise UserError(f'nothing to take back: {_why_none(who, last, round)}')
 
 # %% ../../nbs/82_station.verdicts.ipynb #def59854
 def verdicts_of(v:Verdicts, h:str)->pd.DataFrame: # `id time who verdict` and `CARRIED`, the oldest first
     "The verdicts about a picture that stand, the last of each person"
     columns = ', '.join(['id','time','who','verdict',*CARRIED])
-    said = v.read(f'select {columns} from standing where hash=? order by id', [str(h)])
-    return said.drop_duplicates('who', keep='last', ignore_index=True)
+    return last_said(v.read(f'select {columns} from standing where hash=? order by id', [str(h)]))
+
+def last_said(said:pd.DataFrame, *by)->pd.DataFrame: # Verdicts with `who`, the oldest first, and columns `by`
+    "The last verdict of each person, about each of `by`"
+    twice = said.assign(person=said.who.map(person_of)).duplicated([*by,'person'], keep='last')
+    return said[~twice].reset_index(drop=True)
 
 # %% ../../nbs/82_station.verdicts.ipynb #e61d748a
 _MOVED = 'select * from moved where model=? and decision_id=? order by id desc'
 
-def moves(v:Verdicts, model:str, decision_id:str)->pd.DataFrame: # `id time who model decision_id old new`, newest first
+def _with_ids(rows): # Rows of `moved`; `move_id` is made as the id of a decision of a run is
+    return rows.assign(move_id=pd.Series([_entry_id(o) for o in rows.to_dict('records')], dtype=object))
+
+def moves(
+    v:Verdicts,
+    model:str, # Of the station
+    decision_id:str # Of its run
+)->pd.DataFrame: # `id time who model decision_id old new move_id`, newest first
     "How the threshold of a decision was moved"
-    return v.read(_MOVED, [model, decision_id])
+    return _with_ids(v.read(_MOVED, [model, decision_id]))
+
+def moves_table(v:Verdicts)->pd.DataFrame: # `decision_id time who old new model run_decision_id`
+    "Every move of the threshold, the oldest first; scores and verdicts after it carry its `decision_id`"
+    rows = _with_ids(v.read('select * from moved order by id'))
+    rows = rows.rename(columns=dict(decision_id='run_decision_id', move_id='decision_id'))
+    return rows['decision_id time who old new model run_decision_id'.split()]
 
 # %% ../../nbs/82_station.verdicts.ipynb #3087f489
 def move_threshold(
@@ -416,7 +448,7 @@ def note_put_on(
 WAITS = """s.desk=:desk and not exists
     (select 1 from standing r where r.hash=s.hash and r.id>s.since)"""
 LOOKS = """s.id=(select max(id) from seen t where t.hash=s.hash and t.model=s.model)
-    and exists (select 1 from standing r where r.verdict='look' and r.who!=:who
+    and exists (select 1 from standing r where r.verdict='look' and person(r.who)!=person(:who)
                 and r.id=(select max(id) from standing q where q.hash=s.hash))"""
 LAST_SAID = '(select coalesce(max(r.id), 0) from standing r where r.hash=s.hash) known'
 
@@ -427,7 +459,7 @@ _QUEUE = f"""select s.hash, coalesce(s.name, '') name, s.score, count(*) over ()
     order by exists {_BACK} desc, abs(s.score-:t), s.id limit :n"""
 _ROUND = """select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total, 0 known from seen s
     where s.model=:model and s.desk=:desk and not exists
-        (select 1 from standing r where r.hash=s.hash and r.round=s.desk and r.who=:who)
+        (select 1 from standing r where r.hash=s.hash and r.round=s.desk and person(r.who)=person(:who))
     order by substr(s.hash, 1+cast(substr(:desk, 7) as int)%60) limit :n"""
 
 # %% ../../nbs/82_station.verdicts.ipynb #015d5899
@@ -450,7 +482,7 @@ _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.
     from seen s left join noted n on n.hash=s.hash and n.model=s.model
     left join standing r on r.id=(select max(id) from standing q where q.hash=s.hash)
     where s.id in (select max(id) from seen where model=:model group by hash)
-    and (:own='' or exists (select 1 from standing q where q.hash=s.hash and q.who=:own))
+    and (:own='' or exists (select 1 from standing q where q.hash=s.hash and person(q.who)=person(:own)))
     and s.score between :lo and :hi
     and (:verdict='' or ifnull(r.verdict, 'none')=:verdict)
     and (:lot='' or r.lot=:lot) and (:type='' or r.defect_type=:type)
@@ -480,13 +512,14 @@ def outlived(
     v:Verdicts,
     model:str # Of the station
 )->pd.DataFrame: # `hash desk name since`
-    "What waits, and was scored by another model only"
+    "What waits, and was scored by another model last"
     return v.read(_OUTLIVED, dict(model=model))
 
 # %% ../../nbs/82_station.verdicts.ipynb #ecb814ce
 _PARTS = 'select distinct hash, name, score from seen where model=:model and desk {} order by hash'
-_BEGUN = """select r.who, (select count(distinct hash) from seen where desk=:desk) - count(distinct r.hash) rest
-    from standing r where r.round=:desk group by r.who"""
+_BEGUN = """select min(r.who) who,
+    (select count(distinct hash) from seen where desk=:desk) - count(distinct r.hash) rest
+    from standing r where r.round=:desk group by person(r.who)"""
 
 _LAST_ROUND = "select coalesce(max(cast(substr(desk, 7) as int)), 0) k from seen where desk like 'round-%'"
 
@@ -557,7 +590,7 @@ def training_table(v:Verdicts)->pd.DataFrame: # Columns as in `_ROW`
     "Verdicts as a table of labelled images, one row a picture; paths start at the folder of verdicts"
     said = v.read('select r.*, i.ext from standing r join image i on i.hash=r.hash order by r.id')
     rows = []
-    for sha,words in said.drop_duplicates(['hash','who'], keep='last').groupby('hash', sort=False):
+    for sha,words in last_said(said, 'hash').groupby('hash', sort=False):
         label,note = _agreed(words)
         last = words.iloc[-1]
         path = image_path(v, sha, last.ext).relative_to(v.path).as_posix()
@@ -567,7 +600,8 @@ def training_table(v:Verdicts)->pd.DataFrame: # Columns as in `_ROW`
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0054
 def export_verdicts(v:Verdicts)->Path: # The training table
-    "Write `verdicts.csv`, to train on, and `journal.csv`, to look things up, beside the database"
+    "Write `verdicts.csv`, to train on, and `journal.csv` and `moves.csv`, to look things up, beside the database"
     write_csv(journal(v), v.path/'journal.csv')
+    write_csv(moves_table(v), v.path/'moves.csv')
     write_csv(training_table(v), v.path/'verdicts.csv')
     return v.path/'verdicts.csv'
