@@ -113,7 +113,7 @@ def odd_pictures(folder):
 def test_score_py_without_torch(bundles, tmp_path, which):
     files = odd_pictures(tmp_path/'odd')
     p = score_py(bundles/which, *[o.name for o in files], cwd=tmp_path/'odd')
-    assert p.returncode==0, p.stderr
+    assert p.returncode==3, p.stderr # two of them have no score
     got,b = pd.read_csv(io.StringIO(p.stdout)),open_bundle(bundles/which)
     assert got.path.str.lstrip("'").tolist()==[o.name for o in files]
     assert "'=1+1.png" in set(got.path)
