@@ -105,8 +105,9 @@
     const age = performance.now() - since;
     if (now !== drawn) {
       drawn = now;
-      // A click that was slow was sent twice: its second answer is not that of the key after it
-      if (current && answers && Number(answers) !== current.n) return;
+      // A click that was slow was sent twice: its second answer is not that of the key after it.
+      // Only a choice from a list is answered without a number
+      if (current && (answers ? Number(answers) !== current.n : !current.pick)) return;
       giveBack(current?.about);
       current = null;
     } else if (current && age > 60000) {
