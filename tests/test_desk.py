@@ -60,6 +60,7 @@ def test_two_tabs_and_two_people_do_not_overrule_each_other_in_silence(place, ch
         ann.get_by_label('Second looks').click()
         ann.wait_for_function('document.querySelector("#queue").innerText.includes("Nothing waits")')
         tab.keyboard.press('ArrowLeft')
+        answered(tab) # or it would come after the choice
         tab.evaluate('h => {window.stationPick = h; document.querySelector("#pick").click()}', look)
         on_desk(tab, look)
         tab.keyboard.press('p')
