@@ -9,7 +9,7 @@ from conftest import Server, get
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.base.table import read_csv, write_csv
-from semiconductor_cls.station.agree import agreement, read_answers
+from semiconductor_cls.station.agree import agreement, check_answers, kappas, read_answers
 from semiconductor_cls.station.desk import agreed, desk_view, judge, new_desk
 from semiconductor_cls.station.station import Station, model_name, strange_note, word_of
 from semiconductor_cls.station.verdicts import Verdicts, add_image, add_seen, journal, keep_note
@@ -171,3 +171,10 @@ def test_a_person_called_as_the_model_is_has_a_row_of_their_own(tmp_path):
     found = flat[flat.kind=='label'].set_index('between').kappa
     assert found.index.tolist()==['Ann','the model','the model (the machine)']
     assert found['the model']==1 and found['the model (the machine)']<1
+
+def test_a_person_has_one_spelling(tmp_path):
+    "Ada and ada are one person to the station, and to the study"
+    rows = [(part,who,k,'pass' if part<'c' else 'reject') for k,who in ((1,'Ada'),(2,'ada')) for part in 'abcd']
+    pd.DataFrame(rows, columns=['part','who','round','verdict']).to_csv(tmp_path/'a.csv', index=False)
+    found = kappas(check_answers(read_answers(tmp_path/'a.csv'), 'a.csv'))
+    assert found['between'].empty and found['within'].between.tolist()==['Ada']

@@ -522,7 +522,7 @@ def check_measured(
     run:Run # Evaluated
 ):
     "A `UserError` if the figures of a run are not of its decision"
-    if not run.is_measured: raise UserError(unmeasured_text(run))
+    if said := unmeasured_text(run): raise UserError(said)
 
 # %% ../../nbs/04_base.run.ipynb #c0032
 LICENCES = dict(elpv='Photographs: ELPV data set (Deitsch et al., Solar Energy 185, 2019), CC BY-NC-SA 4.0; '

@@ -282,7 +282,8 @@ COLUMNS = 'path p_defect decision note threshold model engine scored_at decision
 
 def main():
     pictures = sys.argv[1:]
-    if not pictures or pictures[0] in ('-h','--help'): sys.exit(__doc__)
+    if not pictures: sys.exit(__doc__)
+    if pictures[0] in ('-h','--help'): return print(__doc__)
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
     manifest = read_manifest()
     graph,strange_of = load_graph(manifest),load_notes(manifest)

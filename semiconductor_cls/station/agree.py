@@ -16,6 +16,7 @@ from ..base.files import *
 from ..base.table import *
 from ..base.page import *
 from ..evaluate import *
+from .passwords import person_of
 from .verdicts import *
 
 # %% ../../nbs/88_station.agree.ipynb #f66d07f2
@@ -73,11 +74,12 @@ def _as_numbers(said, where):
 
 # %% ../../nbs/88_station.agree.ipynb #195407ec
 def _named(df, where):
-    "Parts and people as text; a row without a part, a person or a round is refused"
+    "Parts and people as text, each person in one spelling; a row without a part, a person or a round is refused"
     for name in _NEEDS[:3]:
         gone = df[name].isna() | (df[name].astype(str).str.strip()=='')
         if gone.any(): raise UserError(f'{where}: {counted(int(gone.sum()), "row")} without {name}')
-    return df.assign(part=df.part.astype(str).str.strip(), who=df.who.astype(str).str.strip())
+    part,who = (df[name].astype(str).str.strip() for name in ('part','who'))
+    return df.assign(part=part, who=who.groupby(who.map(person_of)).transform('first'))
 
 def _check_one_label(parts, labels, where):
     "Refuse two labels of one part; labels as numbers"
@@ -190,7 +192,7 @@ _ROUNDS = """select hash part, who, cast(substr(round, 7) as int) round, verdict
 def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine guessed`
     "What was said in the rounds of a station, the last answer of each"
     each = v.read(_ROUNDS)
-    said = each.drop_duplicates(['part','who','round'], keep='last', ignore_index=True)
+    said = last_said(each, 'part', 'round')
     said.attrs['again'] = len(each)-len(said)
     if not len(said): raise UserError(f'{v.path}: no round was judged yet; semicls serve RUN --round 30 begins one')
     by_score = np.where(said.score>=said.threshold, 'reject', 'pass')
