@@ -6,7 +6,7 @@
 __all__ = ['cache_dir', 'cache_gb', 'n_channels', 'ImageCache', 'drop_broken']
 
 # %% ../nbs/20_cache.ipynb #c0002
-import errno, hashlib, math, os, re, time, zlib
+import errno, hashlib, math, os, re, tempfile, time, zlib
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
@@ -29,15 +29,17 @@ def cache_dir()->Path: # `SEMICLS_CACHE`, or ~/.cache/semiconductor_cls
 
 def cache_gb()->float: # `SEMICLS_CACHE_GB`, or 20
     "What the folder of decoded images may grow to, in GB"
-    try: return float(os.environ.get('SEMICLS_CACHE_GB') or 20)
-    except ValueError as e: raise UserError(f'SEMICLS_CACHE_GB: {e}') from None
+    given = os.environ.get('SEMICLS_CACHE_GB') or '20'
+    try: size = float(given)
+    except ValueError: size = math.nan
+    if 0<=size<math.inf: return size
+    raise UserError(f'SEMICLS_CACHE_GB: {given!r} is no number of GB; unset it, or give one such as 20')
 
 # %% ../nbs/20_cache.ipynb #c0008
 def _is_gray(path):
     try:
         with open_header(path) as im: return im.mode in ('1','L','LA') or im.mode.startswith('I')
-    except MemoryError: raise
-    except Exception: return True
+    except ImageError: return True # decoding says why
 
 def n_channels(
     paths, # Of image files
@@ -108,10 +110,21 @@ def _new_file(path, shape):
         with open(path, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, Path(path).stat().st_size)
     return data
 
+# %% ../nbs/20_cache.ipynb #0efb250b
+def _check_writable(folder):
+    "Refuse a folder where no file can be made; a full disk is another error, of which the command line tells the way out"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder): pass
+    except OSError as e:
+        if e.errno in NO_ROOM: raise
+        raise UserError(f'{folder}: decoded pictures cannot be kept there ({e.strerror}); '
+                        'set SEMICLS_CACHE to a folder that can be written') from None
+
 # %% ../nbs/20_cache.ipynb #c0022
 def _build(path, paths, sz, max_gb, levels=None, fit='squeeze'):
     "Decode all images into a file of our own, then rename it, unless a failure may pass"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _check_writable(path.parent)
     keys,channels = sorted(paths),n_channels(paths.values())
     rows = {key:i for i,key in enumerate(keys)}
     shape = (len(keys),sz,sz) if channels==1 else (len(keys),sz,sz,3)

@@ -9,7 +9,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OP
            'curve', 'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
-import shlex, signal, sys, warnings, yaml
+import shlex, signal, sys, threading, warnings, yaml
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
@@ -978,7 +978,7 @@ def serve(
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role)
     st = dict(max_mb=max_mb, max_files=max_files, window=window, judge_first=judge_first, heat=heat)
     st |= _rounds(round, next_round)
-    serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, say, **secure, **st)
+    serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, _say_or_stop, **secure, **st)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')
@@ -1055,9 +1055,19 @@ def _typed(error): # '' where the message quotes it already, as older versions o
     of_pydantic = getattr(error.__cause__, 'errors', list)()
     return f"; given: {of_pydantic[0]['input']!r}" if of_pydantic else ''
 
-# %% ../nbs/99_cli.ipynb #c0061
-def _sigterm(*_): raise KeyboardInterrupt
+# %% ../nbs/99_cli.ipynb #b7fe2283
+_ASKED = threading.Event() # Somebody asked this process to stop
 
+def _stop(*_):
+    _ASKED.set()
+    raise KeyboardInterrupt
+
+def _say_or_stop(line):
+    "Say a line, unless a stop was asked for and lost"
+    if _ASKED.is_set(): raise KeyboardInterrupt
+    say(line)
+
+# %% ../nbs/99_cli.ipynb #c0061
 def _fail(message, code):
     say('semicls: ' + one_line(message))
     return code
@@ -1065,7 +1075,8 @@ def _fail(message, code):
 def main():
     "Run the command line; errors a person can mend become one line"
     warnings.filterwarnings('ignore')
-    signal.signal(signal.SIGTERM, _sigterm)
+    for sig in (signal.SIGTERM,signal.SIGINT):
+        if signal.getsignal(sig)!=signal.SIG_IGN: signal.signal(sig, _stop) # nohup and the like ignore one
     try: code = app(prog_name='semicls', standalone_mode=False) or 0 # typer answers Ctrl-C with 130
     except UserError as e: code = _fail(str(e), 1)
     except (KeyboardInterrupt, typer.Abort): code = _fail('stopped', 130)

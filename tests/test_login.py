@@ -220,6 +220,26 @@ def test_wide_without_tls_is_warned_about_and_a_password_in_the_command_too(plac
     assert any('unencrypted' in o and '--tls-cert' in o for o in lines), lines
     assert any('--passwords FILE' in o for o in lines) and not any(WORDS in o for o in lines)
 
+LOST = """import os, signal
+from semiconductor_cls.station import page
+class Last:
+    def __del__(self): os.kill(os.getpid(), signal.SIG{name})
+opened = page.station_log
+def station_log(path):
+    Last()
+    return opened(path)
+page.station_log = station_log
+from semiconductor_cls.cli import main
+main()"""
+
+@pytest.mark.parametrize('name', ['TERM','INT'])
+def test_a_stop_that_python_drops_while_the_station_starts_still_stops_it(place, name):
+    cmd = [sys.executable, '-c', LOST.format(name=name), 'serve', 'runs/a', '--no-browser', '--port', str(free_port()),
+           '--verdicts', 'lost']
+    p = subprocess.run(cmd, cwd=place, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    assert p.returncode==130 and 'Exception ignored' in p.stderr, p.stderr
+    assert 'stop with Ctrl-C' not in p.stderr
+
 # ---- temporary files
 
 def left(place): return sorted(o.name for o in (place/'temp').glob('semicls-station-*'))

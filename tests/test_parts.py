@@ -72,6 +72,10 @@ def test_what_is_only_named_like_a_mask_stays(tmp_path):
     assert found.detail.value_counts().to_dict()=={'more than two values':4, 'of another size':4}
     listed = list_inputs(tmp_path/'good') # and scored, which is said
     assert len(listed)==8 and say_left_out(listed.findings)=='read: 4 as a part, though called a mask'
+    with zipfile.ZipFile(tmp_path/'good.zip', 'w') as z: # as in a folder
+        for o in sorted((tmp_path/'good').iterdir()): z.write(o, o.name)
+    packed = list_inputs(tmp_path/'good.zip')
+    assert len(packed)==8 and say_left_out(packed.findings)==say_left_out(listed.findings)
 
 def dark(path, seed, spot=None):
     "A picture on a dark ground, with a bright spot: nearly all of its pixels are near two levels"

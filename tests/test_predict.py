@@ -1,5 +1,5 @@
 "Files in, table out: mistakes cost one line, a killed run goes on and ends in the same bytes"
-import random, re, shutil, signal, time
+import random, re, shutil, signal, time, zipfile
 import numpy as np, pandas as pd, pytest
 from conftest import Brightness, lines, part, picture, random_run, stub_scorer, wait_for
 from hostile import png, tarred
@@ -82,6 +82,19 @@ def test_rows_of_a_list_that_are_not_scored_are_counted(tmp_path, monkeypatch):
     assert n['files']==2
     assert said[0].endswith('l.csv: read as a list of 3 paths, 1 of them named again and scored once, '
                             '2 rows without a path left out')
+
+def test_pictures_that_an_earlier_input_names_too_are_counted(tmp_path, monkeypatch):
+    stub_scorer(monkeypatch)
+    for name in 'abc': picture(tmp_path/f'lot/{name}.png')
+    with zipfile.ZipFile(tmp_path/'lot.zip', 'w') as z:
+        for name in 'ab': z.write(tmp_path/f'lot/{name}.png', f'{name}.png')
+    given = ['lot/a.png','lot','lot/../lot/[bc].png','lot.zip','lot.zip']
+    said = []
+    n = predict_table('stub', [tmp_path/o for o in given], tmp_path/'o.csv', tell=said.append)
+    assert n['files']==5
+    counts = [f'{tmp_path/name}: {what} named before and scored once'
+              for name,what in (('lot','1 picture'), (given[2],'2 pictures'), ('lot.zip','2 pictures'))]
+    assert said[0]=='; '.join(counts)
 
 # ---- killed and gone on with
 

@@ -143,13 +143,16 @@ def common_levels(
 # %% ../../nbs/05_base.image.ipynb #2ae55b96
 @contextmanager
 def open_header(
-    path # Of an image file; what is no plain file is an `ImageError`
+    path # Of an image file
 ):
-    "A picture of which the header alone is read"
+    "A picture of which the header alone is read; `ImageError` where that is impossible"
     _check_plain(path)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        with Image.open(path, formats=FORMATS) as im: yield im
+        try: im = Image.open(path, formats=FORMATS)
+        except MemoryError: raise
+        except Exception as error: raise ImageError(f'its header cannot be read ({error})') from error
+        with im: yield im
 
 # %% ../../nbs/05_base.image.ipynb #28f4429c
 _NEVER_DEEP = (b'BM', b'\xff\xd8', b'RIFF')

@@ -6,7 +6,7 @@
 __all__ = ['SIDE_FOLDER', 'OURS', 'CALLED_MASK', 'MASK_NAME', 'is_image_name', 'is_side_folder', 'own_kind', 'count_images',
            'left_out_issues', 'say_left_out', 'sift', 'names_left_out', 'on_disk', 'read_as_issues', 'label_of_line',
            'is_labelled_list', 'has_header', 'mask_pairs', 'mask_facts', 'why_no_mask', 'is_mask_of', 'mask_boxes',
-           'mask_spots', 'named_masks', 'judge_masks', 'find_masks', 'without_masks', 'masks_to_boxes', 'list_images']
+           'mask_spots', 'named_masks', 'judge_masks', 'mask_words', 'without_masks', 'masks_to_boxes', 'list_images']
 
 # %% ../../nbs/08_base.parts.ipynb #df4dec99
 import csv, os, re
@@ -311,12 +311,13 @@ def judge_masks(
         elif len(stems)==2: others[mask] = picture,why
     return masks,{mask:o for mask,o in others.items() if mask not in masks}
 
-def find_masks(
+def mask_words(
     paths, # Of pictures
     facts=_facts_of # Path → `mask_facts`
-)->dict: # Mask → its picture
-    "Masks among pictures: the names suggest them, the pixels decide"
-    return judge_masks(paths, facts)[0]
+)->dict: # Path → 'as mask', or `CALLED_MASK`
+    "What masks among pictures are counted as; the names suggest them, the pixels decide"
+    masks,others = judge_masks(paths, facts)
+    return dict.fromkeys(masks, 'as mask') | dict.fromkeys(others, CALLED_MASK)
 
 # %% ../../nbs/08_base.parts.ipynb #6d7e7926
 def without_masks(
@@ -324,10 +325,9 @@ def without_masks(
     left:dict # (folder, what) → how many; masks are counted in it
 )->list: # The others, in order
     "Pictures without the masks among them"
-    masks,others = judge_masks(paths)
-    for found,what in ((masks,'as mask'),(others,CALLED_MASK)):
-        for folder,n in Counter(map(os.path.dirname, found)).items(): left[folder, what] = n
-    return [o for o in paths if o not in masks] if masks else paths
+    words = mask_words(paths)
+    left |= Counter((os.path.dirname(path), what) for path,what in words.items())
+    return [o for o in paths if words.get(o)!='as mask']
 
 # %% ../../nbs/08_base.parts.ipynb #bf97f5ca
 def _offered(df, masks): # Picture → boxes; findings

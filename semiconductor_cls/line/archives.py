@@ -182,13 +182,13 @@ def _archive_masks(path, names):
         try: return mask_facts(io.BytesIO(read()))
         except Exception: return None # The row of this member will say why
     seen = {name:facts(read) for name,why,read in iter_members(path) if name in wanted and not why}
-    return find_masks(names, seen.get)
+    return mask_words(names, seen.get)
 
 def _sort_out(path, names, others):
-    "What of the names in an archive is left out, and as what"
+    "What of the names in an archive is no part, and as what; a part that is called a mask is told, too"
     left = names_left_out([*names, *others])
     parts = [o for o in names if o not in left]
-    return left | dict.fromkeys(_archive_masks(path, parts), 'as mask')
+    return left | _archive_masks(path, parts)
 
 # %% ../../nbs/60_line.archives.ipynb #c0029
 def _short(e): return ' '.join((str(e) or type(e).__name__).split())[:160]
@@ -209,4 +209,4 @@ def list_archive(
     left = _sort_out(path, [name for name,item in items.items() if not item.note], others)
     counts = {(path, what):n for what,n in Counter(left.values()).items() if what}
     if issues is not None: issues += left_out_issues(counts)
-    return [item for name,item in items.items() if name not in left] + damage
+    return [item for name,item in items.items() if left.get(name, CALLED_MASK)==CALLED_MASK] + damage

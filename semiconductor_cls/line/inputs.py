@@ -164,10 +164,10 @@ def list_store(
     if not top and found: return _named(*next(iter(found.items())))
     left = names_left_out(o.removeprefix(top) for o in found)
     items = {o:Stored(o, stamp=_stamp_in(info)) for o,info in found.items() if o.removeprefix(top) not in left}
-    masks = find_masks(list(items), lambda o: _stored_facts(items[o]))
-    counts = Counter(left.values()) + Counter({'as mask':len(masks)})
+    masks = mask_words(list(items), lambda o: _stored_facts(items[o]))
+    counts = Counter([*left.values(), *masks.values()])
     if issues is not None: issues += left_out_issues({(url,what):n for what,n in counts.items() if what})
-    return sorted((o for o in items.values() if o not in masks), key=lambda o: o.replace('/', '\0'))
+    return sorted((o for o in items.values() if masks.get(o)!='as mask'), key=lambda o: o.replace('/', '\0'))
 
 # %% ../../nbs/61_line.inputs.ipynb #c0008
 def _csv_paths(path, f):
@@ -291,6 +291,15 @@ def _files_of(given, issues):
     if isinstance(given, str) and given in SOURCES: return SOURCES[given]().path.tolist(),'no images in it'
     return _expand(str(given), issues)
 
+# %% ../../nbs/61_line.inputs.ipynb #5ed9ca8e
+def _same_for(path):
+    "What two names of one picture have in common"
+    return path if getattr(path, 'archive', None) or isinstance(path, Stored) else os.path.abspath(path)
+
+def _named_before(given, n): # A list of one finding, or of none
+    "The finding that pictures of an input belong to an earlier input, too"
+    return [issue(given, 'list', '', f"{counted(n, 'picture')} named before and scored once")] if n else []
+
 # %% ../../nbs/61_line.inputs.ipynb #e039518d
 def list_inputs(
     inputs, # Files, folders, patterns, lists (.txt, .csv, .tsv), archives, or the word 'elpv'
@@ -301,11 +310,9 @@ def list_inputs(
         left = []
         files,why = _files_of(o, left)
         if not files: raise UserError('; '.join(filter(None, [f'{o}: {why}', say_left_out(left)])))
-        issues += left
-        for path in files:
-            whole = getattr(path, 'archive', None) or isinstance(path, Stored)
-            key = path if whole else os.path.abspath(path)
-            found.setdefault(key, path)
+        keys = [_same_for(path) for path in files]
+        issues += left + _named_before(o, len(found.keys() & keys))
+        for key,path in zip(keys, files): found.setdefault(key, path)
     listed = Inputs(found.values())
     listed.findings = list(dict.fromkeys(issues))
     return listed
