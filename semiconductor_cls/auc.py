@@ -49,7 +49,8 @@ def labelled(
     _need_columns(df, ['label'], what)
     rows = df[df.label.notna() & (df.label!='')]
     odd = rows.label[~rows.label.isin(['good','defect'])]
-    if len(odd): raise UserError(f'{what}: {odd.iloc[0]} is no label; labels are good and defect')
+    if len(odd):
+        raise UserError(f'{what}: {odd.iloc[0]} is no label; labels are good and defect')
     if not len(rows):
         raise UserError(f'{what}: no label on any of {counted(len(df), "image")}; '
                         'without labels there is nothing to evaluate')

@@ -86,7 +86,8 @@ class ReLU6Me(nn.ReLU6):
 def _lean(net):
     "Give a network activations that keep one copy"
     for name,layer in list(net.named_modules()):
-        if isinstance(layer, nn.ReLU6) and layer.inplace: net.set_submodule(name, ReLU6Me())
+        if isinstance(layer, nn.ReLU6) and layer.inplace:
+            net.set_submodule(name, ReLU6Me())
 
 class Body(Module):
     "A timm or torchvision backbone without its classifier: (n,3,h,w) → (n,`num_features`,h',w')"
@@ -95,7 +96,8 @@ class Body(Module):
         sz:int=None, # Picture side in pixels, used where `fixed_size` gives one; the native one if `None`
     ):
         name = arch_name(arch)
-        if name=='alexnet': self.net,self.num_features = torchvision.models.alexnet().features,256
+        if name=='alexnet':
+            self.net,self.num_features = torchvision.models.alexnet().features,256
         else:
             size = dict(img_size=sz) if sz and fixed_size(name) else {}
             self.net = timm.create_model(name, num_classes=0, global_pool='', **size)
@@ -105,5 +107,6 @@ class Body(Module):
     def forward(self, x):
         "Features of normalised pictures, channels first"
         x = self.net(x) if isinstance(self.net, nn.Sequential) else self.net.forward_features(x)
-        if x.ndim==3: return x[:,self.net.num_prefix_tokens:].transpose(1,2).unsqueeze(-1)
+        if x.ndim==3:
+            return x[:,self.net.num_prefix_tokens:].transpose(1,2).unsqueeze(-1)
         return x if x.shape[1]==self.num_features else x.permute(0,3,1,2)

@@ -79,7 +79,8 @@ def _first_row(path):
         sep = csv_format(path)[1]
         with open_text(path) as f: first = f.readline(4096)
         return next(csv.reader([first], delimiter=sep), [])
-    except (OSError, csv.Error) as error: raise UserError(f'{path}: not readable as CSV ({error})') from None
+    except (OSError, csv.Error) as error:
+        raise UserError(f'{path}: not readable as CSV ({error})') from None
 
 def is_box_file(path)->bool:
     "Whether the first row of a CSV is a box file's: a name with corners, or seven fields with 'rectangle' third"
@@ -93,7 +94,8 @@ def _rows(path):
         with open_text(path, newline='') as f:
             rows = csv.reader(f, delimiter=sep)
             return [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
-    except (OSError, csv.Error) as error: raise UserError(f'{path}: not readable as CSV ({error})') from None
+    except (OSError, csv.Error) as error:
+        raise UserError(f'{path}: not readable as CSV ({error})') from None
 
 # %% ../nbs/12_boxes.ipynb #c27030cd
 def _stem(name):
@@ -210,7 +212,8 @@ def _corners_of(shape):
     "A circle is its centre and a point of its edge"
     kind = shape.get('shape_type')
     if kind in ('point','points'): return [f'{kind} is no box']*4
-    if kind!='circle': return _around(shape['points'], thick=kind in ('line','linestrip'))
+    if kind!='circle':
+        return _around(shape['points'], thick=kind in ('line','linestrip'))
     (x,y),edge = shape['points']
     r = math.dist((x,y), edge)
     return x-r,y-r,x+r,y+r
@@ -222,7 +225,8 @@ def _by_id(images, path):
     for image in images:
         key,name = image['id'],image.get('file_name')
         other = found.setdefault(key, image).get('file_name')
-        if other!=name: raise UserError(f'{path}: {other} and {name} are both the image with the id {key}')
+        if other!=name:
+            raise UserError(f'{path}: {other} and {name} are both the image with the id {key}')
     return found
 
 # %% ../nbs/12_boxes.ipynb #6189f79b
@@ -315,7 +319,8 @@ def _question(
     "The question about good and defective parts; else the first one"
     known,asked = label_words(good, defect),{}
     for answer in answers:
-        for question,words in answer.items(): asked.setdefault(question, set()).update(words)
+        for question,words in answer.items():
+            asked.setdefault(question, set()).update(words)
     about = {question:{word for word in words if plain_word(word) in known} for question,words in asked.items()}
     plain = [question for question,words in about.items() if any(not o.isdigit() or o in (good,defect) for o in words)]
     found = plain or [question for question,words in about.items() if words] # numbers may tell how bad it is
@@ -326,10 +331,13 @@ def _question(
 # %% ../nbs/12_boxes.ipynb #6ba8515a
 def _persons(task):
     "What each person chose, and whether this person drew a defect"
-    if 'annotations' in task or 'completions' in task: given = [(_chosen(o), o) for o in _annotations(task)]
-    else: given = []
+    if 'annotations' in task or 'completions' in task:
+        given = [(_chosen(o), o) for o in _annotations(task)]
+    else:
+        given = []
     small = _words_of(task.get('choice'))
-    if not given: given = [(dict(choice=small) if small else {}, task.get('label') or [])]
+    if not given:
+        given = [(dict(choice=small) if small else {}, task.get('label') or [])]
     for chosen,results in given:
         shapes = filter(None, map(_studio_shape, results))
         yield chosen, any(said_type(kind)[1] is None for _,kind in shapes)
@@ -392,13 +400,16 @@ def _points(text): # 'x,y;x,y' as pairs of numbers
 def _cvat_corners(drawn):
     "Of a box, or around an outline; any other shape is named four times"
     points = _points(drawn.get('points', ''))
-    if drawn.tag=='box': return [float(drawn.get(edge)) for edge in ('xtl','ytl','xbr','ybr')]
-    if drawn.tag in ('polygon','polyline') and points: return _around(points, thick=drawn.tag=='polyline')
+    if drawn.tag=='box':
+        return [float(drawn.get(edge)) for edge in ('xtl','ytl','xbr','ybr')]
+    if drawn.tag in ('polygon','polyline') and points:
+        return _around(points, thick=drawn.tag=='polyline')
     return [f'{drawn.tag} is no box']*4
 
 def _cvat(root, path):
     "An image holds its shapes; a tag says something of the whole picture, and is no shape"
-    if root.find('track') is not None: raise UserError(f'{path}: tracks of a video by CVAT; export "CVAT for images"')
+    if root.find('track') is not None:
+        raise UserError(f'{path}: tracks of a video by CVAT; export "CVAT for images"')
     for image in root.iter('image'):
         size = image.get('width'),image.get('height')
         where = f"image {image.get('id')}"
@@ -444,7 +455,8 @@ def _names_in(d):
 
 def _check_drawn(names, what): # Of no known tool
     found = sorted(_DRAWN & set(names))
-    if found: raise _Unread(f"{what} of no tool that is known here, with '{found[0]}' in it")
+    if found:
+        raise _Unread(f"{what} of no tool that is known here, with '{found[0]}' in it")
 
 # %% ../nbs/12_boxes.ipynb #5cd59f6d
 _NUMBER = r'[-+]?[\d.]+(?:[eE][-+]?\d+)?'
@@ -478,7 +490,8 @@ def _text_tool(text):
 def _xml_tool(text, path):
     "Pascal VOC's reader or CVAT's, by the outermost name"
     has_definitions = '<!' in text.replace('<!--', '')
-    if has_definitions: raise UserError(f'{path}: XML with definitions (DOCTYPE); not read')
+    if has_definitions:
+        raise UserError(f'{path}: XML with definitions (DOCTYPE); not read')
     root = ElementTree.fromstring(text)
     reader = dict(annotation=_voc, annotations=_cvat).get(root.tag)
     if reader: return reader,root
@@ -495,7 +508,8 @@ def _is_tasks(d):
 def _json_tool(d, path):
     "The reader of a JSON, by the names that only its tool writes together"
     names = set(d) if isinstance(d, dict) else set()
-    if '_via_img_metadata' in names: raise UserError(f'{path}: of the VGG Image Annotator; export as COCO')
+    if '_via_img_metadata' in names:
+        raise UserError(f'{path}: of the VGG Image Annotator; export as COCO')
     if _is_tasks(d): return _label_studio,d
     if {'images','annotations'} <= names: return _coco,d
     if {'shapes','imagePath'} <= names: return _labelme,d
@@ -550,7 +564,8 @@ def image_frame(path)->tuple: # (width, height) as shown, or None where the head
         with Image.open(path, formats=FORMATS) as im:
             turn = _orientation(im)
             size = im.size[::-1] if turn in _TURNED else im.size
-    except Exception: return None,1 # Pillow raises many kinds on a broken header; the pass that decodes says why
+    except Exception:
+        return None,1 # Pillow raises many kinds on a broken header; the pass that decodes says why
     return size,turn
 
 def image_size(path)->tuple|None: # (width, height), or None where the header cannot be read
@@ -581,7 +596,8 @@ def corners_wrong(
     except (TypeError, ValueError): return 'box_not_numbers'
     if not all(map(math.isfinite, exact)): return 'box_not_numbers'
     is_within_one = -.1<=min(exact) and max(exact)<=1.1 # shares may stick out a little
-    if unit!='share' and is_within_one and any(v%1 for v in exact): return 'box_not_pixels'
+    if unit!='share' and is_within_one and any(v%1 for v in exact):
+        return 'box_not_pixels'
     is_empty = unit!='pixels' and (left==right or top==bottom)
     return 'box_inverted' if is_empty or right<left or bottom<top else None
 
@@ -615,7 +631,8 @@ def _ends(df, by_path):
         is_judged = split=='test' and label is None
         if is_judged and not by_path: continue
         path,key = _name_of(path),_name_of(key)
-        for last in {_last(path), _last(key)}: rows.setdefault(last, []).append((i, path, key))
+        for last in {_last(path), _last(key)}:
+            rows.setdefault(last, []).append((i, path, key))
     return rows
 
 # %% ../nbs/12_boxes.ipynb #95bc601c
@@ -657,9 +674,11 @@ def _pixels(row, size, turn):
     corners = _xy(row)
     kind = corners_wrong(corners, row.unit)
     of = getattr(row, 'of', None) or size
-    if row.unit=='share' and not of: kind = kind or 'box_not_pixels' # of a picture without a size
+    if row.unit=='share' and not of:
+        kind = kind or 'box_not_pixels' # of a picture without a size
     if kind: return corners,kind
-    if row.unit=='share': corners = [share*side for share,side in zip(corners, (*of,*of))]
+    if row.unit=='share':
+        corners = [share*side for share,side in zip(corners, (*of,*of))]
     if row.unit in ('share','edges'): corners = _inclusive(corners)
     if not size or tuple(of)==size: return corners,None
     as_stored = size[::-1] if turn in _TURNED else size
@@ -691,8 +710,7 @@ def attach_boxes(
     called = {name: images_called(name, ends) for name in boxes.id.unique()}
     frames = _frames(df.path, [same[0] for same in called.values() if len(same)==1])
     found = [list(own) for own in df.boxes]
-    types = df.defect_type.tolist()
-    issues = []
+    types,issues = df.defect_type.tolist(),[]
     for row in boxes.itertuples(index=False):
         same = called[row.id]
         if len(same)!=1:
@@ -702,7 +720,8 @@ def attach_boxes(
         path = df.path.iat[i]
         box,kinds = _place(row, *frames[i])
         issues += [_row_issue(path, kind, row) for kind in kinds]
-        if df.label.iat[i]=='good' and row.odd!='box_says_good': issues.append(_row_issue(path, 'box_on_good', row))
+        if df.label.iat[i]=='good' and row.odd!='box_says_good':
+            issues.append(_row_issue(path, 'box_on_good', row))
         if box and box not in found[i]: found[i].append(box)
         types[i] = join_types([types[i], row.defect_type])
     df['boxes'] = found
@@ -762,7 +781,8 @@ def _box_columns(raw, names):
         if _signless(col) not in _IN_ONE: continue
         column = raw[names[col]]
         cells = pd.DataFrame([_four(cell) for cell in column], raw.index)
-        if cells.notna().any(axis=None): return [col],cells,['corners','corner_and_size']
+        if cells.notna().any(axis=None):
+            return [col],cells,['corners','corner_and_size']
         if not _has_none(column).all(): return [col],None,[]
     return None
 
@@ -802,12 +822,12 @@ def _readable(raw, four, used, readings):
     has_box = is_whole & (four!=0).any(axis=1)
     four,sizes = _with_sizes(four[has_box], raw.path)
     ends_in_height = plain_column(used[-1])=='height' and len(four)
-    if ends_in_height and (four.iloc[:,2:].to_numpy()==sizes).all(): return '','' # of the picture: no boxes at all
+    if ends_in_height and (four.iloc[:,2:].to_numpy()==sizes).all():
+        return '','' # of the picture: no boxes at all
     if len(readings)==1: return readings[0],''
     if not len(four): return '',f'no picture to try them on; {_SAY_WHICH}'
     reading,why = _certain(four, readings, sizes)
-    if why: why = f'{why}; {_SAY_WHICH}'
-    return reading,why
+    return reading, why and f'{why}; {_SAY_WHICH}'
 
 def _missing_one(names):
     "Three of the four corners"
@@ -839,7 +859,8 @@ def read_box_columns(
     "Boxes that stand in columns of a table, where it is certain how they are meant"
     found = _box_columns(raw, names)
     three = _missing_one(names)
-    if not found and three: return raw,[issue(src, 'boxes_not_read', ', '.join(three), 'three corners of four')]
+    if not found and three:
+        return raw,[issue(src, 'boxes_not_read', ', '.join(three), 'three corners of four')]
     if not found: return raw,[]
     used,cells,readings = found
     odd = [] if len(used)>1 else _odd_cells(raw, names[used[0]], cells, src)
@@ -850,7 +871,8 @@ def read_box_columns(
     reading,why = ('corners','') if is_plain else _readable(raw, four, used, readings)
     if why: return raw,[issue(src, 'boxes_not_read', ', '.join(used), why)]
     if not reading: return raw,[]
-    if reading!='corners': cells = np.where(four.notna(), _as_corners(four, reading), cells)
+    if reading!='corners':
+        cells = np.where(four.notna(), _as_corners(four, reading), cells)
     raw = raw.drop(columns=[names[col] for col in used])
     raw[XY] = np.asarray(cells, object)
     return raw,odd
@@ -913,7 +935,8 @@ def _boxes_in_files(files):
         if _is_table(f): lost = columns_not_read(f)
         if boxes is not None: found[f] = _beside(boxes, f)
         if why: issues.append(issue(f, 'annotation_unreadable', '', why))
-        if lost: issues.append(issue(f, 'columns_not_read', lost, 'beside folders; give this file instead of them'))
+        if lost:
+            issues.append(issue(f, 'columns_not_read', lost, 'beside folders; give this file instead of them'))
     return found,issues
 
 # %% ../nbs/12_boxes.ipynb #95bd0c65

@@ -38,7 +38,8 @@ def cache_gb()->float: # `SEMICLS_CACHE_GB`, or 20
 # %% ../nbs/20_cache.ipynb #c0008
 def _is_gray(path):
     try:
-        with open_header(path) as im: return im.mode in ('1','L','LA') or im.mode.startswith('I')
+        with open_header(path) as im:
+            return im.mode in ('1','L','LA') or im.mode.startswith('I')
     except ImageError: return True # decoding says why
 
 def n_channels(
@@ -73,8 +74,10 @@ def _decode(data, keys, paths, channels, levels=None, fit='squeeze'):
             where = luck if key and _may_pass(e, path, key) else bad
             where[key] = str(e)
             return
-        if not key: bad[key] = '' # it was unreadable a moment ago, and its row is shared
-        elif file_md5(path)!=key: luck[key] = 'the file is not the one whose hash was taken'
+        if not key:
+            bad[key] = '' # it was unreadable a moment ago, and its row is shared
+        elif file_md5(path)!=key:
+            luck[key] = 'the file is not the one whose hash was taken'
     parallel_map(put, range(len(keys)), desc=f'decode {sz} px', chunk=16)
     return bad, luck
 
@@ -107,12 +110,13 @@ def _new_file(path, shape):
     "A memory-mapped file of bytes that has its place on the disk"
     data = np.lib.format.open_memmap(path, mode='w+', dtype=np.uint8, shape=shape)
     if hasattr(os, 'posix_fallocate'): # a full disk is an error here, and not a crash when a page is written
-        with open(path, 'r+b') as f: os.posix_fallocate(f.fileno(), 0, Path(path).stat().st_size)
+        with open(path, 'r+b') as f:
+            os.posix_fallocate(f.fileno(), 0, Path(path).stat().st_size)
     return data
 
 # %% ../nbs/20_cache.ipynb #0efb250b
 def _check_writable(folder):
-    "Refuse a folder where no file can be made; a full disk is another error, of which the command line tells the way out"
+    "Refuse a folder where no file can be made; a full disk is another error"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder): pass
@@ -141,7 +145,8 @@ def _build(path, paths, sz, max_gb, levels=None, fit='squeeze'):
 # %% ../nbs/20_cache.ipynb #c0025
 def _is_whole(data, meta, keys, sz):
     "Whether a file holds these pictures at this size, byte for byte as they were written"
-    if not isinstance(meta, dict) or not isinstance(meta.get('broken'), dict): return False
+    if not isinstance(meta, dict) or not isinstance(meta.get('broken'), dict):
+        return False
     rows = {key:i for i,key in enumerate(sorted(keys))}
     shapes = [(len(rows),sz,sz), (len(rows),sz,sz,3)]
     fits = data.dtype==np.uint8 and data.shape in shapes and data.flags.c_contiguous
@@ -154,7 +159,8 @@ def _open(path, keys, sz):
         data = np.load(path, mmap_mode='r', allow_pickle=False)
         if not _is_whole(data, meta, keys, sz): return None
     except (OSError, ValueError, UserError): return None
-    with suppress(OSError): os.utime(path) # others' files may be used, and keep their time
+    with suppress(OSError):
+        os.utime(path) # others' files may be used, and keep their time
     return data, meta['rows'], meta['broken']
 
 # %% ../nbs/20_cache.ipynb #c886a616
@@ -189,7 +195,8 @@ class ImageCache:
         self.data,rows,bad = found
         self.row,self.broken,self.files = [rows[key] for key in self.hash],{},df.path.tolist()
         for i,key in enumerate(self.hash):
-            if key in bad: self.broken[i] = bad[key] if key else _why(df.path.iloc[i], sz) # no hash: a shared row
+            if key in bad:
+                self.broken[i] = bad[key] if key else _why(df.path.iloc[i], sz) # no hash: a shared row
 
     def __len__(self): return len(self.row)
     def __getitem__(self, i): return self.data[self.row[i]]
@@ -230,5 +237,6 @@ def of(self:ImageCache,
     part.hash,part.row,part.files = keys,[rows[key] for key in keys],df.path.tolist()
     part.broken = {i:bad[key] for i,key in enumerate(keys) if key in bad}
     is_less = len(set(keys))<len(rows)
-    if is_less and part.data.ndim==4 and n_channels(df.path)==1: part.data = part.data[...,0]
+    if is_less and part.data.ndim==4 and n_channels(df.path)==1:
+        part.data = part.data[...,0]
     return part

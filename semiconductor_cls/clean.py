@@ -98,7 +98,8 @@ _KINDS = {'clean.csv':_OWN, 'removed.csv':'reason,other', 'near.csv':'path,other
 
 def _check_clean(out, rules):
     "Refuse a place where somebody's tables would be written over, or a rule that does not exist"
-    for name,head in _KINDS.items(): check_own(check_results(out)/name, head, kind='table of clean')
+    for name,head in _KINDS.items():
+        check_own(check_results(out)/name, head, kind='table of clean')
     odd = [rule for rule in rules if rule not in RULES]
     if odd: raise UserError(f"{odd[0]}: no such rule (there are: {', '.join(RULES)})")
 

@@ -187,6 +187,7 @@ def _with_config(f):
     run.__annotations__ = f.__annotations__ | more
     return run
 
+# %% ../nbs/99_cli.ipynb #6e7afcfc
 def command(
     *places:str, # Parameters that are given by place; the others are options
     who:str='More', # Heading in the help, one of `PEOPLE`
@@ -196,10 +197,12 @@ def command(
     kind = type('Command', (Command,), dict(old=old or {}))
     def register(f):
         examples = [f'  {o}' for o in _examples(f.__name__)]
-        if examples: f.__doc__ = '\n\n'.join([cleandoc(f.__doc__), 'Examples:', *examples])
+        if examples:
+            f.__doc__ = '\n\n'.join([cleandoc(f.__doc__), 'Examples:', *examples])
         helps = docments(f)
         for name,parameter in signature(f).parameters.items():
-            if helps[name]: f.__annotations__[name] = _declared(parameter, helps[name], name in places)
+            if helps[name]:
+                f.__annotations__[name] = _declared(parameter, helps[name], name in places)
             _bounded(name, f.__annotations__[name])
         app.command(f.__name__, cls=kind, rich_help_panel=who)(_with_config(f))
         return f
@@ -207,15 +210,19 @@ def command(
 
 # %% ../nbs/99_cli.ipynb #c0012
 def _ints(option, text): # Such as '0,1,2'
-    try: numbers = [int(o) for o in text.split(',')]
-    except ValueError: raise UserError(f'{option} {text}: whole numbers separated by commas') from None
-    if len(set(numbers))<len(numbers): raise UserError(f'{option} {text}: each number once')
+    try:
+        numbers = [int(o) for o in text.split(',')]
+    except ValueError:
+        raise UserError(f'{option} {text}: whole numbers separated by commas') from None
+    if len(set(numbers))<len(numbers):
+        raise UserError(f'{option} {text}: each number once')
     for number in numbers: _check_number('--seed', number)
     return numbers
 
 def _recipe(option, name, pairs, group=None): # `pairs` such as 'epochs=8'
     from semiconductor_cls.recipe import RECIPES, set_fields
-    if name not in RECIPES: raise UserError(f"{option} {name}: no such recipe; one of {', '.join(RECIPES)}")
+    if name not in RECIPES:
+        raise UserError(f"{option} {name}: no such recipe; one of {', '.join(RECIPES)}")
     return set_fields(RECIPES[name], [*(pairs or []), *([f'group_by={group}'] if group else [])])
 
 def _called(): return ' '.join(['semicls', *sys.argv[1:]])
@@ -282,19 +289,23 @@ def _renewed(data, add, path, overwrite, resume): # Table to train on, and the r
 # %% ../nbs/99_cli.ipynb #c0017
 def _place(out, name, runs, usual=None):
     "The directory of a run: `--out`, or `--name` in `--runs`, or the usual one"
-    if out and name: raise UserError(f'--out {out}: names the run already, so leave --name {name} out')
+    if out and name:
+        raise UserError(f'--out {out}: names the run already, so leave --name {name} out')
     if out: return out
     name = usual if name is None else name
-    if name is None: raise UserError('name the run, with --name NAME or --out DIRECTORY')
+    if name is None:
+        raise UserError('name the run, with --name NAME or --out DIRECTORY')
     is_plain = Path(name).name==name and name not in ('','.','..')
     if is_plain: return runs/name
     raise UserError(f'--name {name}: a plain name without slashes; the folder is given by --runs')
 
 def _check_resume(resume, overwrite, path=None):
     "Refuse to go on where nothing was begun, where the job itself does not see to that"
-    if resume and overwrite: raise UserError('--overwrite and --resume exclude each other')
+    if resume and overwrite:
+        raise UserError('--overwrite and --resume exclude each other')
     begun = path is None or path.is_dir() or any(path.parent.glob(f'{path.name}*'))
-    if resume and not begun: raise UserError(f'{path}: nothing was begun here; leave --resume out')
+    if resume and not begun:
+        raise UserError(f'{path}: nothing was begun here; leave --resume out')
 
 # %% ../nbs/99_cli.ipynb #083157ce
 def _asked(chosen, recipe, arch, group, pairs, seed, folds): # (option, what it sets, value) of each
@@ -327,27 +338,32 @@ def _mark(path): # What changes when `run.json` is written
 def _say_how_to_go_on(e, path, again):
     "After an error that has left a run to go on with"
     what = f"; what there is lies in {path/'report.html'}" if (path/'report.html').exists() else ''
-    if isinstance(e, KeyboardInterrupt): return say(f'{path}: stopped{what}; go on with: {again}')
+    if isinstance(e, KeyboardInterrupt):
+        return say(f'{path}: stopped{what}; go on with: {again}')
     room = '; make room' if e.errno in NO_ROOM else ''
     said = f'{_os_words(e)}{room}{what}; go on with: {again}'
     raise UserError(said.replace('?; ', '? ')) from e
 
 # %% ../nbs/99_cli.ipynb #fed701f1
-def _train(data, recipe, seed, folds, path, again, jobs=1, apart=None, **options): # `metrics.json`
-    "One run, or one run for each fold; if it is stopped, `again` goes on"
+def _train(data, recipe, seed, folds, path, jobs=1, apart=None, **options): # `metrics.json`
+    "One run, or one run for each fold; if it is stopped, it says how to go on"
     from semiconductor_cls.jobs.folds import folds_job
     from semiconductor_cls.jobs.job import train_job
     from semiconductor_cls.scale.ranks import join_ranks
-    if options['resume'] and not launched()[0]: folds = open_run(path).info.get('folds', folds)
+    if options['resume'] and not launched()[0]:
+        folds = open_run(path).info.get('folds', folds)
     _check_alone(folds=folds)
     _check_shared(folds, jobs, apart)
     before = _mark(path)
+    options |= dict(tell=say, command=_called())
     try:
-        if folds: return folds_job(data, recipe, seed, folds, path, jobs=jobs, apart=apart, **options)
+        if folds:
+            return folds_job(data, recipe, seed, folds, path, jobs=jobs, apart=apart, **options)
         return train_job(data, recipe, seed, path, ranks=join_ranks(), **options)
     except (KeyboardInterrupt, OSError) as e:
         begun = options['resume'] or _mark(path)!=before
-        if begun and (path/'run.json').exists() and not launched()[0]: _say_how_to_go_on(e, path, again)
+        if begun and (path/'run.json').exists() and not launched()[0]:
+            _say_how_to_go_on(e, path, _go_on(data, path, options['good'], options['defect']))
         raise
 
 # %% ../nbs/99_cli.ipynb #ff1cfcaf
@@ -403,7 +419,8 @@ def _check_alone(**asked):
 def _check_shared(folds, jobs, apart):
     "Refuse to share out what is one training"
     asked = '--engine ray' if apart else f'--jobs {jobs}'
-    if not folds and (apart or jobs>1): raise UserError(f'{asked}: shares out folds; add --folds, or leave it out')
+    if not folds and (apart or jobs>1):
+        raise UserError(f'{asked}: shares out folds; add --folds, or leave it out')
 
 def _check_add(add, others):
     "Refuse to change the recipe of a run that gets verdicts"
@@ -412,13 +429,15 @@ def _check_add(add, others):
 
 # %% ../nbs/99_cli.ipynb #24ae9334
 def _check_engine(engine):
-    if engine not in ('local','ray'): raise UserError(f'--engine {engine}: one of local, ray')
+    if engine not in ('local','ray'):
+        raise UserError(f'--engine {engine}: one of local, ray')
 
 def _apart(engine, jobs, out): # `None` on this machine
     "What does trainings beside one another"
     _check_engine(engine)
     if engine=='local': return None
-    if jobs>1: raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
+    if jobs>1:
+        raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
     from semiconductor_cls.scale.trainings import trainings_on_cluster
     return trainings_on_cluster(out)
 
@@ -437,10 +456,10 @@ def train(
     data:str, # A folder of images, a table (clean.csv), or the word 'elpv'
     group:Annotated[Optional[str], _GROUP]=None, recipe:RECIPE_OPT='quick',
     arch:Annotated[Optional[str], _ARCH]=None, seed:Annotated[int, _SEED]=0,
-    name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'), out:OUT_OPT=None, weights:WEIGHTS_OPT=None,
-    good:GOOD_OPT='good', defect:DEFECT_OPT='defect', set_:_SET_OPT=None, folds:Annotated[int, _FOLDS]=0,
-    jobs:Annotated[int, _JOBS]=1, device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False,
-    track:Annotated[bool, _TRACK]=False, dry_run:DRY_OPT=False, json:JSON_OPT=False, engine:ENGINE_OPT='local',
+    name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'), out:OUT_OPT=None, weights:WEIGHTS_OPT=None, good:GOOD_OPT='good',
+    defect:DEFECT_OPT='defect', set_:_SET_OPT=None, folds:Annotated[int, _FOLDS]=0, jobs:Annotated[int, _JOBS]=1,
+    device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False, dry_run:DRY_OPT=False,
+    track:Annotated[bool, _TRACK]=False, json:JSON_OPT=False, engine:ENGINE_OPT='local',
     add:Annotated[Optional[Path], _ADD]=None,
 ):
     """Train on a folder of images, and report. One run directory holds everything.
@@ -454,20 +473,22 @@ def train(
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
     _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
     if add: data,chosen = _renewed(data, add, path, overwrite, resume)
-    if dry_run: return _plan_train(data, chosen, folds, path, (good, defect), (device, engine), overwrite, resume, json)
+    if dry_run:
+        return _plan_train(data, chosen, folds, path, (good, defect), (device, engine), overwrite, resume, json)
     options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
-    options['asked'] = _asked(chosen, recipe, arch, group, set_, seed, folds)
+    options |= dict(asked=_asked(chosen, recipe, arch, group, set_, seed, folds), track=track)
     keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
-    options |= dict(tell=say, track=track, command=_called(), jobs=jobs, apart=_apart(engine, jobs, path))
-    m = _train(data, chosen, seed, folds, path, _go_on(data, path, good, defect), **options)
+    m = _train(data, chosen, seed, folds, path, jobs, _apart(engine, jobs, path), **options)
     _say_trained(m, path, data, json, None if resume else (keep,chosen))
 
 # %% ../nbs/99_cli.ipynb #c0024
 def _check_watch(images, watch, submission, dry_run, **only):
     "Refuse options that exclude each other"
     if watch and images: raise UserError('--watch takes no further images')
-    if not (watch or images): raise UserError('give the images to score, or --watch FOLDER')
-    if watch and submission: raise UserError('--watch and --submission exclude each other')
+    if not (watch or images):
+        raise UserError('give the images to score, or --watch FOLDER')
+    if watch and submission:
+        raise UserError('--watch and --submission exclude each other')
     if watch and dry_run: raise UserError('--dry-run and --watch exclude each other')
     for name in [name for name,given in only.items() if given not in (None,'') and not watch]:
         raise UserError(f'--{name} belongs to --watch FOLDER')
@@ -498,7 +519,8 @@ def _watched(run, watch, out, engine, settle, results, webhook, device=None): # 
     n = watch_folder(run, watch, out, engine, settle, say, results=results, webhook=webhook, device=device)
     broken,due = n[''],n.pop('unposted', 0)
     said = f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
-    if due: said += f"; {counted(due, 'row')} not posted, which the same command does at its next start"
+    if due:
+        said += f"; {counted(due, 'row')} not posted, which the same command does at its next start"
     return broken or due, n | {'unposted':due} if webhook else n, said
 
 def _scored(run, images, out, engine, submission, device=None): # The same of a table that is made at once
@@ -532,13 +554,13 @@ def predict(
 
     A broken image has a note and no score, and the exit code is 3 then (of a watch, when it is stopped, and also
     where a row could not be posted).
-    Killed and started again, the same command goes on where it was.
     """
     _check_watch(images, watch, submission, dry_run, settle=settle, results=results, webhook=webhook)
     settle = 2. if settle is None else settle
     if engine=='ray': _check_ray(out, watch, submission, device)
     if dry_run: return _plan_predict(run, images, out, engine, submission, json)
-    if watch: broken,found,said = _watched(run, watch, out, engine, settle, results, webhook, device)
+    sent = settle,results,webhook
+    if watch: broken,found,said = _watched(run, watch, out, engine, *sent, device)
     else: broken,found,said = _scored(run, images, out, engine, submission, device)
     answer(said, {**found, 'out':out}, json)
     if broken: raise typer.Exit(3)
@@ -584,7 +606,8 @@ def eda(
     check_fit(fit)
     look = _eda_engine(engine, out)
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
-    if dry_run: return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json, group, False)
+    if dry_run:
+        return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json, group, False)
     s = look(data, out, good, defect, group=group or '', fit=fit)
     risks = *s['shortcuts'],s['small_defects'],s['odd_shapes']
     for line in filter(None, [*s['told'], s['left_out'], *risks]): say(line)
@@ -598,8 +621,7 @@ def eda(
 def clean(
     data:str, # A folder in any known layout, a table (.csv), or the word 'elpv'
     out:Path, # Folder for clean.csv, removed.csv, and near.csv (near copies that stay)
-    good:GOOD_OPT='good',
-    defect:DEFECT_OPT='defect',
+    good:GOOD_OPT='good', defect:DEFECT_OPT='defect',
     broken:bool=True, # Remove broken files
     conflicts:bool=True, # Remove copies with contradicting labels
     leaks:bool=True, # Remove training images that are copies of test images
@@ -614,7 +636,8 @@ def clean(
     Each removed row says why. The images themselves are never touched.
     """
     writes = [out/name for name in ('clean.csv','removed.csv','near.csv')]
-    if dry_run: return _plan_data(data, good, defect, 'list what to keep and what to remove', writes, json)
+    if dry_run:
+        return _plan_data(data, good, defect, 'list what to keep and what to remove', writes, json)
     from semiconductor_cls.clean import run_clean
     kinds = dict(broken=broken, conflicts=conflicts, leaks=leaks, copies=copies, unboxed=unboxed)
     s = run_clean(data, out, good, defect, near=near, **kinds)
@@ -638,7 +661,8 @@ def synth(
 
     A replica of the contest's data; the truth about it is written beside.
     """
-    if bool(path)==bool(out): raise UserError('synth: name the folder with --out FOLDER, once')
+    if bool(path)==bool(out):
+        raise UserError('synth: name the folder with --out FOLDER, once')
     if path: say(f'synth {path} is written synth --out {path} now')
     path = out or path
     from semiconductor_cls.synth import synth as make, truth_counts
@@ -775,7 +799,8 @@ def committee(
     from semiconductor_cls.jobs.report import headline
     archs = named_archs([o.strip() for o in arch.split(',') if o.strip()])
     numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
-    if dry_run: return _plan_data(data, good, defect, _does_committee(archs, numbers), [out], json, group)
+    if dry_run:
+        return _plan_data(data, good, defect, _does_committee(archs, numbers), [out], json, group)
     options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out))
     m = committee_job(data, archs, numbers, chosen, out, *options)
     answer(f"{headline(m)}. Report: {out/'report.html'}", {**m, 'run':out}, json)
@@ -900,7 +925,8 @@ def explain(
 
     Scoring against boxes is done by: semicls explain RUN (without IMAGES).
     """
-    if images and not out: raise UserError('explain: name the folder for the pictures with --out')
+    if images and not out:
+        raise UserError('explain: name the folder for the pictures with --out')
     if out and not images:
         raise UserError('explain: --out is for images that are named; without any, the pictures go into the run')
     from semiconductor_cls.line.explain import explain_files, explain_run
@@ -948,6 +974,18 @@ _ROLE = typer.Option(help='What people may do who have no role of their own, or 
 def _rounds(n, anew): # What a station is told about rounds
     if anew and not n: raise UserError('--next-round goes with --round N')
     return dict(round_of=n, next_round=anew)
+
+# %% ../nbs/99_cli.ipynb #b7fe2283
+_ASKED = threading.Event() # Somebody asked this process to stop
+
+def _stop(*_):
+    _ASKED.set()
+    raise KeyboardInterrupt
+
+def _say_or_stop(line):
+    "Say a line, unless a stop was asked for and lost"
+    if _ASKED.is_set(): raise KeyboardInterrupt
+    say(line)
 
 # %% ../nbs/99_cli.ipynb #c0057
 @command('run', who='On the line')
@@ -1011,7 +1049,8 @@ def archs(
     """
     from semiconductor_cls.line.machine import list_archs, measure_arch
     df = list_archs(names)
-    if measure: df['images_per_s'] = [round(measure_arch(name), 1) for name in df.backbone]
+    if measure:
+        df['images_per_s'] = [round(measure_arch(name), 1) for name in df.backbone]
     answer(df.to_string(index=False), dict(archs=df.to_dict('records')), json)
 
 # %% ../nbs/99_cli.ipynb #674b91a6
@@ -1030,7 +1069,8 @@ def bench(
     from semiconductor_cls.line.machine import bench_run, keep_speed
     df = bench_run(run, device=device)
     answer(df.to_string(index=False, float_format='{:,.1f}'.format), dict(run=run, engines=df.to_dict('records')), json)
-    if (run/'run.json').exists(): keep_speed(open_run(run), df) # last: what was measured is said first
+    if (run/'run.json').exists():
+        keep_speed(open_run(run), df) # last: what was measured is said first
 
 # %% ../nbs/99_cli.ipynb #fac381ed
 @command('answers', who='On the line')
@@ -1055,18 +1095,6 @@ def _typed(error): # '' where the message quotes it already, as older versions o
     of_pydantic = getattr(error.__cause__, 'errors', list)()
     return f"; given: {of_pydantic[0]['input']!r}" if of_pydantic else ''
 
-# %% ../nbs/99_cli.ipynb #b7fe2283
-_ASKED = threading.Event() # Somebody asked this process to stop
-
-def _stop(*_):
-    _ASKED.set()
-    raise KeyboardInterrupt
-
-def _say_or_stop(line):
-    "Say a line, unless a stop was asked for and lost"
-    if _ASKED.is_set(): raise KeyboardInterrupt
-    say(line)
-
 # %% ../nbs/99_cli.ipynb #c0061
 def _fail(message, code):
     say('semicls: ' + one_line(message))
@@ -1076,11 +1104,16 @@ def main():
     "Run the command line; errors a person can mend become one line"
     warnings.filterwarnings('ignore')
     for sig in (signal.SIGTERM,signal.SIGINT):
-        if signal.getsignal(sig)!=signal.SIG_IGN: signal.signal(sig, _stop) # nohup and the like ignore one
-    try: code = app(prog_name='semicls', standalone_mode=False) or 0 # typer answers Ctrl-C with 130
-    except UserError as e: code = _fail(str(e), 1)
-    except (KeyboardInterrupt, typer.Abort): code = _fail('stopped', 130)
-    except MemoryError as e: code = _fail(f'{e or "not enough memory"}; close other programs, and start again', 1)
+        if signal.getsignal(sig)!=signal.SIG_IGN:
+            signal.signal(sig, _stop) # nohup and the like ignore one
+    try:
+        code = app(prog_name='semicls', standalone_mode=False) or 0 # typer answers Ctrl-C with 130
+    except UserError as e:
+        code = _fail(str(e), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _fail('stopped', 130)
+    except MemoryError as e:
+        code = _fail(f'{e or "not enough memory"}; close other programs, and start again', 1)
     except OSError as e:
         mend = '; make room, and give the same command again' if e.errno in NO_ROOM else ''
         code = _fail(_os_words(e)+mend, 1)

@@ -138,7 +138,8 @@ class Pixels(Transform):
         self.cache,self.sz,self.channels = cache,cache.sz,1 if cache.data.ndim==3 else 3
         self.fit = cache.fit
         self.bytes = None if device is None else torch.tensor(np.asarray(cache.data)).to(device)
-        if self.bytes is not None: self.bytes = self.bytes[:,None] if self.channels==1 else self.bytes.permute(0,3,1,2)
+        if self.bytes is not None:
+            self.bytes = self.bytes[:,None] if self.channels==1 else self.bytes.permute(0,3,1,2)
 
     def encodes(self, o):
         "(h,w) or (h,w,3) uint8; of bytes on a device what `ToImage` makes of them, without a copy"
@@ -149,7 +150,8 @@ class Pixels(Transform):
         return load_image(_as_file(o) if isinstance(o, Image.Image) else o, self.sz, self.channels, fit=fit)
 
     def _row(self, i):
-        if self.cache is None: raise UserError(f'row {i}: a saved learner has no table; give a path or a picture')
+        if self.cache is None:
+            raise UserError(f'row {i}: a saved learner has no table; give a path or a picture')
         return self.cache[i] if self.bytes is None else TensorImage(self.bytes[self.cache.row[i]])
 
     def __getstate__(self): return {**self.__dict__, 'cache':None, 'bytes':None}
@@ -181,7 +183,8 @@ class Labels(Transform):
 # %% ../nbs/21_data.ipynb #ab02f7b1
 def _is_resident(cache, device, augs, num_workers):
     "Whether the bytes of all pictures go to a GPU"
-    if torch.device(device).type!='cuda' or num_workers or isinstance(augs, A.Compose): return False
+    if torch.device(device).type!='cuda' or num_workers or isinstance(augs, A.Compose):
+        return False
     free,_ = torch.cuda.mem_get_info(device)
     return 4*cache.data.nbytes<=free
 
@@ -204,7 +207,8 @@ def votes_of(
     name:str, # Of a column
 )->pd.Series: # NaN in rows that do not train, and where nobody voted
     "The share of experts who saw a defect in each training image"
-    if name not in df: raise UserError(f'votes={name}: the table has no such column.{nearest(name, df)}')
+    if name not in df:
+        raise UserError(f'votes={name}: the table has no such column.{nearest(name, df)}')
     votes = pd.to_numeric(df[name], errors='coerce')
     odd = df[name].notna() & ~votes.between(0, 1)
     if odd.any():

@@ -141,7 +141,8 @@ def plot_unboxed(
     has_box = has_boxes(defects)
     boxed,bare = defects[has_box].head(n),defects[~has_box].head(n)
     if not len(boxed) or not len(bare): return None
-    if len(boxed)<n: boxed = boxed.iloc[np.arange(n)%len(boxed)] # a full row, so that the other starts a new one
+    if len(boxed)<n:
+        boxed = boxed.iloc[np.arange(n)%len(boxed)] # a full row, so that the other starts a new one
     both = pd.concat([boxed, bare])
     titles = ['boxed']*n + ['no box']*len(bare)
     return grid(both.path.tolist(), titles, both.boxes.tolist(), n, levels=df.attrs.get('levels'))
@@ -171,7 +172,8 @@ def plot_stats(df:pd.DataFrame)->plt.Figure|None: # None where no file is readab
         bins = _log_bins(ok[stat]) if is_log else np.histogram_bin_edges(ok[stat], 40)
         for label,color in (('good',GOOD),('defect',DEFECT)):
             values = ok[stat][ok.label==label]
-            if len(values): ax.hist(values, bins, density=True, histtype='step', color=color, lw=1.5, label=label)
+            if len(values):
+                ax.hist(values, bins, density=True, histtype='step', color=color, lw=1.5, label=label)
         ax.set(xlabel=f'{stat} ({unit})', yticks=[])
     axs[0].set_ylabel('share of images')
     _tidy(*axs)

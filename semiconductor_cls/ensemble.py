@@ -158,7 +158,8 @@ def all_aucs(
 
 # %% ../nbs/33_ensemble.ipynb #c0035
 def _position(P, name):
-    if name not in P: raise UserError(f'{name}: no such member.{nearest(name, P.columns)}')
+    if name not in P:
+        raise UserError(f'{name}: no such member.{nearest(name, P.columns)}')
     return list(P.columns).index(name)
 
 def _baseline(aucs, P, name):

@@ -65,7 +65,8 @@ def rate_ci(
 )->tuple: # Lower and upper end; (0, 1) where nothing was tried
     "Exact binomial interval, over groups where they are given"
     k = np.asarray(k)
-    if np.any((k<0)|(k>n)): raise UserError(f'{k.max()} of {n}: no rate; give at most as many events as trials')
+    if np.any((k<0)|(k>n)):
+        raise UserError(f'{k.max()} of {n}: no rate; give at most as many events as trials')
     if not n: return 0., 1.
     some = (k>0)&(k<n)
     if sizes is not None: k,n = _over_groups(k, n, sizes)
@@ -103,7 +104,8 @@ def rate_text(
     if not n: return 'unknown (0 of 0)'
     lo,hi = rate_ci(k, n, sizes=sizes)
     counts = f'{k:,} of {n:,}'
-    if sizes is not None and len(sizes)<n: counts += f' in {counted(len(sizes), "group")}'
+    if sizes is not None and len(sizes)<n:
+        counts += f' in {counted(len(sizes), "group")}'
     if not k: return f'< {percent_text(hi, 2)} % ({counts}; {_ONE_SIDED})'
     if k==n: return f'> {percent_text(lo)} % ({counts}; {_ONE_SIDED})'
     return f'{percent_text(k/n)} % ({counts}; {percent_text(lo)} to {percent_text(hi)} %)'
@@ -355,7 +357,8 @@ def plot_mistakes(
     worst = worst_mistakes(df, t, k, lo)
     for row,(name,parts),color in zip(axs, worst.items(), (DEFECT,GOOD)):
         for ax in row[len(parts):]: ax.axis('off')
-        if parts.empty: row[0].text(0, .5, f'no {name}', transform=row[0].transAxes, color='#555')
+        if parts.empty:
+            row[0].text(0, .5, f'no {name}', transform=row[0].transAxes, color='#555')
         for ax,part in zip(row, parts.itertuples()):
             _show_file(ax, Path(root)/str(part.path), getattr(part, 'lacks', ''), levels)
             kind = name.rstrip('s')
@@ -373,7 +376,8 @@ def _auc_row(by, value, rows):
     y,p,groups = rows.label=='defect',rows.p_defect.to_numpy(float),rows.get('group')
     row = dict(by=by, value=value, defective=int(y.sum()), good=int((~y).sum()))
     for name,n in dict(good=row['good'], defective=row['defective']).items():
-        if not n: return row | dict(auc=np.nan, lo=np.nan, hi=np.nan, note=f'no {name} parts, so no AUC')
+        if not n:
+            return row | dict(auc=np.nan, lo=np.nan, hi=np.nan, note=f'no {name} parts, so no AUC')
     units = [n_units(groups, mask.to_numpy()) for mask in (y,~y)]
     note = 'few parts: read the interval, not the value' if min(units)<FEW_PARTS else ''
     return row | dict(zip(('auc','lo','hi'), auc_ci(y, p, groups=groups))) | dict(note=note)
@@ -388,9 +392,12 @@ def auc_by(
         if column not in df: continue
         known = df[df[column].notna() & (df[column]!='')]
         is_type = column=='defect_type'
-        if is_type: known = known[known.label=='defect']
-        elif (known.groupby(column).label.nunique()<2).all(): continue # it follows the label
-        for value,of in known.groupby(column): rows.append(_auc_row(by, value, pd.concat([of,good]) if is_type else of))
+        if is_type:
+            known = known[known.label=='defect']
+        elif (known.groupby(column).label.nunique()<2).all():
+            continue # it follows the label
+        for value,of in known.groupby(column):
+            rows.append(_auc_row(by, value, pd.concat([of,good]) if is_type else of))
     return pd.DataFrame(rows, columns='by value defective good auc lo hi note'.split())
 
 # %% ../nbs/32_evaluate.ipynb #c0046
@@ -483,7 +490,8 @@ def _standing(run):
 def _decide(run, y, p):
     "The decision that stands, or Youden's"
     standing = _standing(run)
-    if standing: return run.decide(*standing, run.decisions[-1]['rule'], run.decisions[-1]['why'])
+    if standing:
+        return run.decide(*standing, run.decisions[-1]['rule'], run.decisions[-1]['why'])
     t = choose_threshold(y, p)
     return run.decide(t, t, YOUDEN, _WHY_YOUDEN)
 

@@ -132,7 +132,8 @@ def inspect(
     df,copies = find(df, n_workers)
     found = _findings(df, copies)
     small = small_defects(df[df.reason.isna()], size, fit)
-    if small: found.loc[len(found)] = issue(df.path[has_boxes(df)].iloc[0], 'small_defects', detail=small)
+    if small:
+        found.loc[len(found)] = issue(df.path[has_boxes(df)].iloc[0], 'small_defects', detail=small)
     summary = _summary(df, found, small, told, fit)
     return df, summary | dict(source=str(src), seconds=round(time.perf_counter()-start, 1)), found
 
@@ -193,7 +194,8 @@ def _listing(found, kinds, top=20):
     some = found[found.kind.isin(kinds)]
     if not len(some): return []
     first,more = some.head(top),''
-    if len(some)>top: more = f' The first {top} of {len(some):,}; all are in issues.csv.'
+    if len(some)>top:
+        more = f' The first {top} of {len(some):,}; all are in issues.csv.'
     names = first[['path','other']].map(lambda o: Path(o).name)
     first = first.assign(**names)
     filled = [o for o in ISSUE_COLS if first[o].ne('').any()]
@@ -218,7 +220,8 @@ def _picture_sections(boxes, summary, found, fig):
     if odd: verdict = 'Odd pictures lie beyond three times the middle half (Tukey).'
     yield 'What gives the label away', summary['shortcuts']
     yield 'Image statistics', [summary['odd_shapes'], fig('statistics'), verdict, fig('odd'), *_listing(found, odd)]
-    if len(boxes): yield 'Boxes', [summary['small_defects'], fig('boxes'), box_summary(boxes)]
+    if len(boxes):
+        yield 'Boxes', [summary['small_defects'], fig('boxes'), box_summary(boxes)]
     rest = [k for k in summary['issues'] if k not in KNOWN+odd]
     yield 'What did not fit while reading', _listing(found, rest, 50)
 
@@ -230,7 +233,8 @@ def _sections(df, summary, found, fig):
     yield 'In short', [*summary.get('told', ()), pd.DataFrame(numbers.items(), columns=['what','number'])]
     yield 'What this source lacks', summary['lacks']
     yield 'Balance', [_say_balance(summary), fig('class_balance')]
-    if len(boxes): yield 'Defects without a box', [_BARE.format(**summary), fig('defects_without_boxes')]
+    if len(boxes):
+        yield 'Defects without a box', [_BARE.format(**summary), fig('defects_without_boxes')]
     yield from _copy_sections(df, summary, found, fig)
     yield from _picture_sections(boxes, summary, found, fig)
 

@@ -146,7 +146,8 @@ def plot_suspects(
     rows = -(-len(s)//cols)
     fig,axs = plt.subplots(rows, 2*cols, figsize=(3.8*cols,2.25*rows), squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
-    for pair,row in zip(axs.reshape(-1, 2), s.itertuples()): _plot_suspect(pair, row, levels, spots)
+    for pair,row in zip(axs.reshape(-1, 2), s.itertuples()):
+        _plot_suspect(pair, row, levels, spots)
     return fig
 
 # %% ../nbs/37_labels.ipynb #c0021
@@ -220,7 +221,8 @@ def labels_run(
     if not heard.may_speak: s['issue'] = False
     shown = run.located(s.head(24))
     if says := lacking(shown): tell(f'{run.path}: {says}')
-    for name in _OUT: check_own(out/name, 'rank,id,path' if name=='suspects.csv' else 'path,id,label')
+    for name in _OUT:
+        check_own(out/name, 'rank,id,path' if name=='suspects.csv' else 'path,id,label')
     spots = _find_spots(find_spots, shown, tell)
     with hold(out), run.writes(*_OUT):
         write_csv(s[[name for name in _COLUMNS if name in s]], out/'suspects.csv')

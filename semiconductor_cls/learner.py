@@ -43,14 +43,16 @@ def study_head(
     n_out:int=2, # Classes
 )->nn.Sequential:
     "AdaptiveConcatPool2d, Flatten, BatchNorm1d, Dropout .25, Linear(→512), ReLU, BatchNorm1d, Dropout .5, Linear(→2)"
-    if pool not in POOLS: raise UserError(f"{pool}: no such pooling; one of {', '.join(POOLS)}")
+    if pool not in POOLS:
+        raise UserError(f"{pool}: no such pooling; one of {', '.join(POOLS)}")
     if pool!='max': return create_head(nf, n_out, concat_pool=pool=='concat')
     return nn.Sequential(nn.AdaptiveMaxPool2d(1), Flatten(), *create_head(nf, n_out, pool=False))
 
 # %% ../nbs/27_learner.ipynb #c0010
 def _by_depth(net):
     "Parameters of a backbone, a list for each layer"
-    if isinstance(net, nn.Sequential): return [list(o.parameters()) for o in net if has_params(o)]
+    if isinstance(net, nn.Sequential):
+        return [list(o.parameters()) for o in net if has_params(o)]
     named,groups = dict(net.named_parameters()),group_parameters(net, net.group_matcher(coarse=False))
     return [[named[name] for name in names] for names in groups.values()]
 

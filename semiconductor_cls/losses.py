@@ -21,5 +21,6 @@ def make_loss(
     eps:float=.1, # Label smoothing, used by 'smooth'
 ):
     "A loss by name"
-    if name not in LOSSES: raise UserError(f"loss={name}: one of {', '.join(LOSSES)}.{nearest(name, LOSSES)}")
+    if name not in LOSSES:
+        raise UserError(f"loss={name}: one of {', '.join(LOSSES)}.{nearest(name, LOSSES)}")
     return LOSSES[name](eps)

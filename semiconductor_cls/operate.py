@@ -266,10 +266,12 @@ def threshold_by_rate(
     groups=None # Which parts belong together: a group counts once, by its worst part
 )->float: # Reject at or above it
     "Highest threshold that keeps the escape rate below a limit, or lowest that keeps overkill below one"
-    if (escape is None) == (overkill is None): raise UserError('give one limit, of the escape rate or of overkill')
+    if (escape is None) == (overkill is None):
+        raise UserError('give one limit, of the escape rate or of overkill')
     of_escapes = overkill is None
     rate,what,of = (escape,'escape rate','defects') if of_escapes else (overkill,'overkill','good parts')
-    if not 0<rate<1: raise UserError(f'{what} {rate}: give a share between 0 and 1, such as 0.001 for 0.1 %')
+    if not 0<rate<1:
+        raise UserError(f'{what} {rate}: give a share between 0 and 1, such as 0.001 for 0.1 %')
     y,p = _as_arrays(y, p)
     scores = _worst(p[y], groups, y) if of_escapes else _worst(-p[~y], groups, ~y)
     kth = np.sort(scores)[_kth_allowed(len(scores), rate, level, what, of)]
@@ -362,7 +364,8 @@ def _point(what, at, interval, y, groups, units, beyond):
     room = 1-at if by_recall else at
     value = interval.value
     row = dict(what=f'{what} at {given} {100*at:g} %', value=value, lo=interval.lo, hi=interval.hi)
-    if room==0 or beyond>=1-1e-9: return row | _at_an_end(by_recall, room, value, y, groups)
+    if room==0 or beyond>=1-1e-9:
+        return row | _at_an_end(by_recall, room, value, y, groups)
     parts = int((y if by_recall else ~y).sum())
     return row | dict(value=np.nan, lo=np.nan, hi=np.nan, note=_too_few(units, parts, of, room))
 

@@ -89,7 +89,8 @@ def _check_words(r):
 # %% ../nbs/28_recipe.ipynb #2840b507
 def _check_augs(r):
     "Augmentations of the study, each once"
-    for name in r.augs: _need(name in AUGS, f"augs={name}: one of {', '.join(AUGS)}.{nearest(name, AUGS)}")
+    for name in r.augs:
+        _need(name in AUGS, f"augs={name}: one of {', '.join(AUGS)}.{nearest(name, AUGS)}")
     _need(r.augs and len(set(r.augs))==len(r.augs), f"augs={','.join(r.augs)}: some, each once; aug_p=0 turns all off")
 
 # %% ../nbs/28_recipe.ipynb #15996a13
@@ -117,14 +118,16 @@ def in_range(
 ):
     "The value, if it is a number of this range; a `UserError` that names it otherwise"
     kind = 'a whole number' if isinstance(lo, int) and isinstance(value, int) else 'a number'
-    if not isinstance(value, bool) and isinstance(value, (int,float)) and lo<=value<=hi: return value
+    if not isinstance(value, bool) and isinstance(value, (int,float)) and lo<=value<=hi:
+        return value
     raise UserError(f'{name}={value:g}: {kind} from {lo:.12g} to {hi:.12g}')
 
 def _check_numbers(r):
     "Refuse a number out of its range"
     for name,(lo,hi) in RANGES.items():
         value = getattr(r, name)
-        for number in value if isinstance(value, (tuple,list)) else [value]: in_range(f'recipe: {name}', number, lo, hi)
+        for number in value if isinstance(value, (tuple,list)) else [value]:
+            in_range(f'recipe: {name}', number, lo, hi)
 
 # %% ../nbs/28_recipe.ipynb #c0013
 def check_recipe(
@@ -146,7 +149,8 @@ _TTA_WORDS = dict(true='flips', on='flips', false='', off='', none='')
 
 def _parse(text, old):
     "A value of the same type as `old`"
-    if isinstance(old, tuple): return tuple(type(old[0])(o) for o in text.strip('()').split(',') if o)
+    if isinstance(old, tuple):
+        return tuple(type(old[0])(o) for o in text.strip('()').split(',') if o)
     if not isinstance(old, bool): return type(old)(text)
     return _BOOLS[text.lower()]
 
@@ -159,14 +163,15 @@ def set_fields(
     for pair in pairs:
         name,eq,text = pair.partition('=')
         if not eq: raise UserError(f'--set {pair}: write field=value')
-        if name in values: raise UserError(f'--set {pair}: {name} is given twice; which one is meant?')
+        if name in values: raise UserError(f'--set {pair}: {name} is given twice')
         if name not in fields:
             hint = nearest(name, fields) or f" Fields: {', '.join(fields)}"
             raise UserError(f'--set {pair}: a recipe has no field {name}.{hint}')
         if name=='tta': text = _TTA_WORDS.get(text.lower(), text)
         old = getattr(recipe, name)
         try: values[name] = _parse(text, old)
-        except (KeyError, ValueError): raise UserError(f'--set {pair}: {name} is of the kind {old!r}') from None
+        except (KeyError, ValueError):
+            raise UserError(f'--set {pair}: {name} is of the kind {old!r}') from None
     return check_recipe(dataclasses.replace(recipe, **values))
 
 # %% ../nbs/28_recipe.ipynb #75b5d592

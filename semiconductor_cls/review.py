@@ -132,7 +132,8 @@ def _candidates(y, p, n, highest=None, lowest=None):
     low = table.n_escapes.diff(-1)!=0
     if highest is not None: low &= table.threshold<=highest
     high = (table.n_overkills.diff()!=0) | low
-    if lowest is not None: high = (high | (table.threshold==lowest)) & (table.threshold>=lowest)
+    if lowest is not None:
+        high = (high | (table.threshold==lowest)) & (table.threshold>=lowest)
     return _thin(table[low], n), _thin(table[high], n)
 
 # %% ../nbs/36_review.ipynb #b1c3df76
@@ -353,7 +354,8 @@ def calibration_text(
     "Whether calibration made probabilities better, in a sentence"
     before,after = log_loss['before'],log_loss['after']
     numbers = f'log loss {before:.4f} as trained, {after:.4f} calibrated (lower is better)'
-    if after<=before: return f'Calibration makes the scores better probabilities: {numbers}.'
+    if after<=before:
+        return f'Calibration makes the scores better probabilities: {numbers}.'
     return (f'Calibration makes the probabilities worse here: {numbers}. '
             'Do not rely on probabilities of this run; the decision, which only needs the order, is not touched.')
 
@@ -374,7 +376,8 @@ def cost_table(
     "The cost of the decision, and of the ways without a model"
     ways = {'with this model': found['cost']} | found['baselines']
     ways = {name:f'{cost:,.0f}' for name,cost in ways.items()}
-    if 'cost_hi' in found: ways['with this model'] += f", at most {found['cost_hi']:,.0f}"
+    if 'cost_hi' in found:
+        ways['with this model'] += f", at most {found['cost_hi']:,.0f}"
     return pair_table(ways, ['way', f"{found['line']['currency']} per million parts"])
 
 # %% ../nbs/36_review.ipynb #c0055
@@ -408,7 +411,8 @@ def _percent(share): return '' if pd.isna(share) else f'{100*share:.4g} %'
 def _points_table(points):
     "The points that a customer may ask for, in percent"
     df = pd.DataFrame(points)
-    if 'value' not in df: return df.drop(columns='key', errors='ignore') # of an early release
+    if 'value' not in df:
+        return df.drop(columns='key', errors='ignore') # of an early release
     ends = [(_percent(o.lo), _percent(o.hi)) for o in df.itertuples()]
     interval = [f'{lo} to {hi}' if lo and hi else lo or hi for lo,hi in ends]
     table = dict(what=df['what'], measured=df.value.map(_percent))
@@ -452,7 +456,8 @@ def _keep_decision(run, res, why, command, tell):
     withdraw_page(run/'report.html', _OF_BEFORE.format(run.path.name))
     before = run.decision
     made = run.decide(lo, hi, res['rule'], why, command)
-    if before and before!=made: tell(f'the decision changes: {_cuts_text(before)} before, {_cuts_text(made)} now')
+    if before and before!=made:
+        tell(f'the decision changes: {_cuts_text(before)} before, {_cuts_text(made)} now')
     res['decision'] = dict(id=made.id, lo=lo, hi=hi)
     run.write('operating.json', res)
     evaluate_run(run, tell=tell)

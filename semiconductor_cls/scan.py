@@ -124,9 +124,12 @@ def find_broken(df:pd.DataFrame)->list: # Findings of kind `broken`
 def _picture_words(row, limit): # Yields kind, details
     "The doubts about one row of a scanned table"
     if row.several: yield 'several_pages', 'the first page is taken'
-    if row.blank>limit: yield 'half_picture', f'{row.blank:.0%} of it is one value, as if its end were missing'
-    if row.no_number>0: yield 'no_numbers', f'{row.no_number:.2g} of its pixels are no numbers (NaN, infinite)'
-    if row.outside>DOUBTED: yield 'outside_levels', f'{row.outside:.0%} of its pixels lie outside those levels'
+    if row.blank>limit:
+        yield 'half_picture', f'{row.blank:.0%} of it is one value, as if its end were missing'
+    if row.no_number>0:
+        yield 'no_numbers', f'{row.no_number:.2g} of its pixels are no numbers (NaN, infinite)'
+    if row.outside>DOUBTED:
+        yield 'outside_levels', f'{row.outside:.0%} of its pixels lie outside those levels'
 
 SATURATED = .02 # Share of white pixels from which on a picture is called saturated
 
@@ -146,7 +149,8 @@ def _few_levels(ok, levels):
     "One finding where deep pictures, or those of 8 bits, use little of the range that their files could hold"
     deep,plain = ok[ok.top>0],ok[~ok.deep]
     spans = [(deep, *levels, deep.top.max())] if levels and len(deep) else []
-    if len(plain): spans.append((plain, plain.darkest.min(), plain.brightest.max(), 255))
+    if len(plain):
+        spans.append((plain, plain.darkest.min(), plain.brightest.max(), 255))
     found = []
     for rows,low,high,top in spans:
         share = (high-low)/top
@@ -178,8 +182,7 @@ def _unlike_most(ok, kind, values):
     top = values.value_counts().index[0]
     odd = values!=top
     if odd.mean()>.1: return []    # they vary; none is unlike most
-    words = [f'{v}, most are {top}' for v in values[odd]]
-    return [issue(p, f'odd_{kind}', detail=o) for p,o in zip(ok.path[odd], words)]
+    return [issue(p, f'odd_{kind}', detail=f'{v}, most are {top}') for p,v in zip(ok.path[odd], values[odd])]
 
 def _odd_sizes(ok):
     "Pictures of another size than most, or where sizes vary, of one beyond the fences and rare"
@@ -187,7 +190,8 @@ def _odd_sizes(ok):
     found = _unlike_most(ok, 'size', sizes)
     if found or sizes.nunique()==1: return found
     far = pd.Series(False, ok.index)
-    for side in ('width','height'): far |= ~np.log(ok[side]).between(*fences(np.log(ok[side])))
+    for side in ('width','height'):
+        far |= ~np.log(ok[side]).between(*fences(np.log(ok[side])))
     far &= sizes.map(sizes.value_counts())<=.1*len(ok)
     if far.mean()>.1: return []
     usual = f'usual {ok.width.median():.0f} x {ok.height.median():.0f}, sizes vary'

@@ -107,12 +107,15 @@ def read_config(
     command # A command of the app
 )->dict: # Name → text, or list of texts; names as they are typed, without dashes
     "Options from a file; what the command does not have is refused by name"
-    try: found = yaml.load(Path(path).read_text(encoding='utf-8'), _Texts)
-    except FileNotFoundError: raise UserError(f'--config {path}: no such file') from None
+    try:
+        found = yaml.load(Path(path).read_text(encoding='utf-8'), _Texts)
+    except FileNotFoundError:
+        raise UserError(f'--config {path}: no such file') from None
     except (yaml.YAMLError, ValueError) as e:
         why = ' '.join(str(e).split())[:100]
         raise UserError(f'--config {path}: not readable as YAML ({why})') from None
-    if not isinstance(found, dict): raise UserError(f'--config {path}: holds no names with values')
+    if not isinstance(found, dict):
+        raise UserError(f'--config {path}: holds no names with values')
     return {name:value for name,value in _config_names(path, found, command).items() if value is not None}
 
 # %% ../nbs/98_shell.ipynb #b64d492b
@@ -122,7 +125,8 @@ def _check_value(path, name, param, value):
     "Refuse a value that an option cannot have"
     texts,many = value if isinstance(value, list) else [value],param.multiple or param.nargs==-1
     plain = all(isinstance(o, str) for o in texts) and (many or not isinstance(value, list))
-    if not plain: raise UserError(f"--config {path}: {name}: write {'texts' if many else 'one text'}")
+    if not plain:
+        raise UserError(f"--config {path}: {name}: write {'texts' if many else 'one text'}")
     if getattr(param, 'is_flag', False) and value.lower() not in _SWITCH:
         raise UserError(f'--config {path}: {name}: write true or false')
 
@@ -132,7 +136,8 @@ def _field(text): return str(text).partition('=')[0]
 def _typed(param, value, args):
     "One option of a file as if it were typed"
     word = param.opts[0]
-    if getattr(param, 'is_flag', False): return [word] if _SWITCH[value.lower()] else param.secondary_opts[:1]
+    if getattr(param, 'is_flag', False):
+        return [word] if _SWITCH[value.lower()] else param.secondary_opts[:1]
     if not param.multiple: return [f'{word}={value}']
     taken = {_field(args[i+1]) for i,o in enumerate(args[:-1]) if o==word}
     each = value if isinstance(value, list) else [value]
@@ -146,7 +151,8 @@ def with_config(
     "The arguments of a command, with those of its `--config`"
     places = [i for i,o in enumerate(args) if o=='--config' or o.startswith('--config=')]
     if not places: return args, {}
-    if len(places)>1: raise UserError('--config: given twice; one file holds all options')
+    if len(places)>1:
+        raise UserError('--config: given twice; one file holds all options')
     i = places[0]
     path = args[i].partition('=')[2] or (args[i+1] if i+1<len(args) else '')
     found,known = read_config(path, command),_names(command)
@@ -199,7 +205,8 @@ class Help(TyperGroup):
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)
             title = getattr(command, 'rich_help_panel', None)
-            if not command.hidden: groups[title if title in groups else 'More'].append((name, _line_of(command)))
+            if not command.hidden:
+                groups[title if title in groups else 'More'].append((name, _line_of(command)))
         return {title:rows for title,rows in groups.items() if rows}
 
     def format_commands(self, ctx, formatter):
@@ -207,4 +214,5 @@ class Help(TyperGroup):
         groups = self.by_people(ctx)
         wide = max(len(name) for rows in groups.values() for name,_ in rows)
         for title,rows in groups.items():
-            with formatter.section(title): formatter.write_dl([(name.ljust(wide), line) for name,line in rows])
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(wide), line) for name,line in rows])

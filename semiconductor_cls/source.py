@@ -333,7 +333,8 @@ def read_contest(
     beside = _left_beside(path, [path/folder for *_,folder in folders], "none of the contest's")
     aside = [path/name for name in _ASIDE_FILES]
     df = _without_read(add_issues(df, beside), [f for f in aside if f.is_file()])
-    if not len(df): raise UserError(f'{path}: the folders of the contest are there, but no images in them')
+    if not len(df):
+        raise UserError(f'{path}: the folders of the contest are there, but no images in them')
     return add_lots(_with_boxes(df, path))
 
 # %% ../nbs/13_source.ipynb #4f5da461
@@ -395,7 +396,8 @@ def _sets(raw, src):
     is_empty = raw.split.isna()
     means = means.where(means.notna() | is_empty, raw.split)
     if is_empty.all(): return means,findings
-    for line,path in raw.path[is_empty].items(): findings.append(issue(path, 'split_empty', src, f'line {line}'))
+    for line,path in raw.path[is_empty].items():
+        findings.append(issue(path, 'split_empty', src, f'line {line}'))
     return means,findings
 
 # %% ../nbs/13_source.ipynb #40c1190d
@@ -499,7 +501,8 @@ def _own(raw, src):
     reserved = RESERVED-{'copy_group'}
     aside = {col:f'own_{col}' for col in raw if col in reserved}
     for col,name in aside.items():
-        if name in raw: raise UserError(f"{src}: columns '{col}' and '{name}' cannot both be kept; rename one")
+        if name in raw:
+            raise UserError(f"{src}: columns '{col}' and '{name}' cannot both be kept; rename one")
     findings = [issue(src, 'column_renamed', detail=f"'{col}' is called '{name}' here") for col,name in aside.items()]
     return raw.rename(columns=aside),findings
 
@@ -615,7 +618,8 @@ def read_table(
     "The table from a CSV; relative paths start at the CSV's folder"
     path = Path(path)
     raw,findings = _table_rows(path, good, defect)
-    if 'label' not in raw and 'defect_type' in raw: raw = raw.rename(columns=dict(defect_type='label'))
+    if 'label' not in raw and 'defect_type' in raw:
+        raw = raw.rename(columns=dict(defect_type='label'))
     for col in ('path','label'):
         if col in raw: continue
         there = ', '.join(map(str, raw.columns))
@@ -680,10 +684,13 @@ def _cell_tasks(path):
 def _tasks(path):
     "The tasks of an export"
     is_json = path.suffix.lower()=='.json'
-    try: tasks = read_json(path) if is_json else list(_cell_tasks(path))
-    except ValueError as error: raise UserError(f'{path}: a cell is no JSON ({error})') from None
+    try:
+        tasks = read_json(path) if is_json else list(_cell_tasks(path))
+    except ValueError as error:
+        raise UserError(f'{path}: a cell is no JSON ({error})') from None
     has_some = isinstance(tasks, list) and tasks
-    if has_some and all(isinstance(task, dict) and {'image','data'} & set(task) for task in tasks): return tasks
+    if has_some and all(isinstance(task, dict) and {'image','data'} & set(task) for task in tasks):
+        return tasks
     raise UserError(f'{path}: no list of tasks as Label Studio writes it; of another tool, give the folder of its '
                     'pictures, with this file in it')
 
@@ -749,8 +756,10 @@ def parts_of_names(
     pattern:str # A regular expression, sought in the name; its first group (or all it finds) is the part
 )->pd.Series: # The part of each, `None` where the pattern finds nothing
     "Which part each file shows, by its name"
-    try: regex = re.compile(pattern)
-    except re.error as error: raise UserError(f"--group '{pattern}': no regular expression ({error})") from None
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"--group '{pattern}': no regular expression ({error})") from None
     stems = [Path(p).stem for p in paths]
     group = min(regex.groups, 1)
     found = [regex.search(stem) for stem in stems]
@@ -846,7 +855,8 @@ def read_elpv(
 # %% ../nbs/13_source.ipynb #c0040
 def is_elpv(path)->bool:
     "Whether the first line of a file is one of ELPV's: a name, a probability, a type"
-    with open(path, encoding='utf-8', errors='replace') as f: fields = f.readline(4096).split()
+    with open(path, encoding='utf-8', errors='replace') as f:
+        fields = f.readline(4096).split()
     try: return len(fields)==3 and 0<=float(fields[1])<=1
     except ValueError: return False
 
@@ -1004,8 +1014,10 @@ def check_source(
         hint = nearest(path.name, there)
         raise UserError(f'{path}: no such folder{hint} (or the word {words} for the photographs of the demo)')
     if path.is_file(): return
-    try: is_empty = not any(path.iterdir())
-    except OSError as error: raise UserError(f'{path}: cannot be opened ({error.strerror})') from None
+    try:
+        is_empty = not any(path.iterdir())
+    except OSError as error:
+        raise UserError(f'{path}: cannot be opened ({error.strerror})') from None
     if is_empty: raise UserError(f'{path}: the folder is empty')
 
 # %% ../nbs/13_source.ipynb #1351df86
@@ -1088,6 +1100,7 @@ def read_source(
     if str(src) in SOURCES: return _as_read(SOURCES[str(src)](), str(src))
     path = Path(src)
     layout = layout_of(path)
-    if layout is None: raise UserError(f'{path}: neither a folder nor a CSV, nor a list with a picture and its label '
-                                       'on each line')
+    if layout is None:
+        raise UserError(f'{path}: neither a folder nor a CSV, nor a list with a picture and its label '
+                        'on each line')
     return _as_read(masks_to_boxes(layout.read(path, good, defect)), layout.name)

@@ -29,7 +29,8 @@ TOGETHER = ('hash','group','copy_group') # Columns whose equal values stay toget
 # %% ../nbs/19_split.ipynb #b0f40857
 def _by_values(df, by):
     "The values of a column, or the parts that a pattern finds in the names"
-    if by not in df and not by.isidentifier(): return parts_of_names(df.path, by).set_axis(df.index)
+    if by not in df and not by.isidentifier():
+        return parts_of_names(df.path, by).set_axis(df.index)
     if by not in df:
         hint = f"{nearest(by, df.columns)} For the names of files give a pattern, such as --group '^(.+)_cam'"
         raise UserError(f'{by}: the table has no such column to group by.{hint}')
@@ -100,7 +101,8 @@ def _n_folds(frac): return max(2, round(1/frac)) # Of which one is about the sha
 def _holdout(strata, groups, frac, seed):
     "Mask of a stratified share `frac` of the groups"
     strata,groups = _codes(strata, groups)
-    if not _is_pure(strata, groups): return fold_ids(strata, groups, _n_folds(frac), seed)==0
+    if not _is_pure(strata, groups):
+        return fold_ids(strata, groups, _n_folds(frac), seed)==0
     _,first,member = np.unique(groups, return_index=True, return_inverse=True)
     dealer = StratifiedShuffleSplit(1, test_size=frac, random_state=seed)
     _,held = next(dealer.split(first, strata[first]))
@@ -117,7 +119,8 @@ def _check_counts(df, given=()):
     counts = df.groupby('label').group.nunique().reindex(CLASSES).fillna(0).astype(int)
     for label in counts.index[counts==0]:
         n = list(given).count(label)
-        if not n: raise UserError(f'no {label} images: both classes are needed, good and defect')
+        if not n:
+            raise UserError(f'no {label} images: both classes are needed, good and defect')
         raise UserError(f'no {label} images to train on: all {n:,} are in the sets that the source names; to deal them '
                         'anew, empty the column split of the table that `semicls clean` writes')
     for label,n in counts[counts<MIN_PER_CLASS].items():
@@ -177,7 +180,8 @@ def split_table(
     df['group'] = groups
     split = given_sets(df)
     to_deal = [(share,name) for share,name in ((test,'test'),(valid,'valid')) if not (split==name).any()]
-    if to_deal: _check_counts(df[split=='train'], df.label[np.isin(split, ['test','valid'])])
+    if to_deal:
+        _check_counts(df[split=='train'], df.label[np.isin(split, ['test','valid'])])
     strata = df.stratum.fillna(df.label).astype(str).to_numpy(dtype=object)
     for share,name in to_deal: _deal(split, strata, df, share, seed, name)
     df['split'] = split

@@ -177,7 +177,8 @@ class _Pool:
     def take(self, part, apg=False):
         "A row; one with an APG_ITIS name if `apg` and there is one"
         rows = self.rows[part]
-        if not rows: raise UserError('scale: too small to hold one of each planted kind; 0.001 is enough')
+        if not rows:
+            raise UserError('scale: too small to hold one of each planted kind; 0.001 is enough')
         at = len(rows)-1
         if apg:
             while at>=0 and not self.apg[rows[at]]: at -= 1
@@ -345,10 +346,12 @@ def _write_tables(root, seed, df):
 # %% ../nbs/11_synth.ipynb #c0056
 def _check_synth(path, scale, seed, wrong_labels):
     full = path.exists() and (not path.is_dir() or any(path.iterdir()))
-    if full: raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
+    if full:
+        raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
     if not 1e-3 <= scale <= 10:
         raise UserError(f'scale {scale}: must be from 0.001 to 10 (1 is the contest, 38,289 images)')
-    if not 0 <= wrong_labels <= .5: raise UserError(f'wrong_labels {wrong_labels}: must be a share from 0 to 0.5')
+    if not 0 <= wrong_labels <= .5:
+        raise UserError(f'wrong_labels {wrong_labels}: must be a share from 0 to 0.5')
     if seed < 0: raise UserError(f'seed {seed}: must not be negative')
     home = next(o for o in path.absolute().parents if o.exists())
     need = 75e-6*scale*sum(FILES.values())
@@ -394,7 +397,8 @@ def synth(
             _clear(path)
             _check_synth(path, scale, seed, wrong_labels)
             return _write_replica(path, _plan(scale, seed, wrong_labels), seed, n_workers)
-    except OSError as e: raise UserError(f'{path}: cannot be written ({e.strerror or e})') from None
+    except OSError as e:
+        raise UserError(f'{path}: cannot be written ({e.strerror or e})') from None
 
 # %% ../nbs/11_synth.ipynb #c0062
 def truth_counts(

@@ -148,7 +148,8 @@ def before_fit(self:Diary):
 def read(self:Diary):
     "Read what was computed since the last time, and stop if it diverges"
     rows,self.unread = _fetched(self.unread),[]
-    for row in rows: check_loss(row['loss'], f'{self.size} px, {self.stage}, epoch {self.epoch+1}')
+    for row in rows:
+        check_loss(row['loss'], f'{self.size} px, {self.stage}, epoch {self.epoch+1}')
     if self.training: self.steps += rows
 
 # %% ../nbs/29_train.ipynb #2db5b2ac
@@ -196,7 +197,8 @@ def save_checkpoint(
     "Write model, optimizer, moving average, scale and position, atomically"
     kept = {name:cb.state_dict() if cb else {} for name,cb in dict(ema=learn.ema, amp=learn.amp).items()}
     state = dict(model=learn.model.state_dict(), opt=_plain(learn.opt.state_dict()), **kept)
-    with atomic_tensors(path) as part: torch.save(dict(**state, stage=stage, epoch=epoch), part)
+    with atomic_tensors(path) as part:
+        torch.save(dict(**state, stage=stage, epoch=epoch), part)
 
 # %% ../nbs/29_train.ipynb #333dc31b
 def load_checkpoint(
@@ -215,7 +217,8 @@ def _pixels(df, sz, folder, caches, levels=None, fit='squeeze'):
     known = caches.get(sz)
     same = known is not None and (known.levels,known.fit)==(levels,fit)
     cache = known.of(df) if same else None
-    if cache is None: cache = caches[sz] = ImageCache(df, sz, folder, levels=levels, fit=fit)
+    if cache is None:
+        cache = caches[sz] = ImageCache(df, sz, folder, levels=levels, fit=fit)
     return cache
 
 # %% ../nbs/29_train.ipynb #c0024
@@ -230,7 +233,8 @@ def recipe_dls(
     "The loaders of a recipe at one size"
     augs = None
     on_bytes = r.augment=='albumentations'
-    if r.aug_p: augs = study_augs(r.aug_p, augs=r.augs) if on_bytes else batch_augs(r.aug_p, r.augs)
+    if r.aug_p:
+        augs = study_augs(r.aug_p, augs=r.augs) if on_bytes else batch_augs(r.aug_p, r.augs)
     cache = _pixels(df, sz, folder, {} if caches is None else caches, levels_of(df, r.levels), r.fit)
     for i,why in cache.broken.items():
         raise UserError(f'{df.path.iloc[i]}: {why}; the images of this table have to stay where they are')
@@ -239,7 +243,8 @@ def recipe_dls(
 
 # %% ../nbs/29_train.ipynb #c0027
 def _place_grads(model):
-    for p in model.parameters(): p.grad = torch.zeros_like(p) if p.requires_grad else None
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p) if p.requires_grad else None
 
 # %% ../nbs/29_train.ipynb #1a7469dd
 def _new_learner(dls, r, weights, cbs):
@@ -279,7 +284,8 @@ def _fit_stage(learn, r, seed, number, log, ckpt=None):
     start = _go_on(learn, ckpt) if ckpt else 0
     if start==n: return
     cbs = [make_sched(r.anneal, lrs, r.pct_start), Diary(seed, stage, size, partial(_log, log, number))]
-    with learn.no_bar(), learn.no_logging(): learn.fit(n, wd=r.wd, cbs=cbs, start_epoch=start)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(n, wd=r.wd, cbs=cbs, start_epoch=start)
 
 # %% ../nbs/29_train.ipynb #a0045e3f
 def fit_recipe(
@@ -304,7 +310,8 @@ def fit_recipe(
             if learn is None: learn = _new_learner(dls, r, weights, cbs)
             learn.dls,learn.size = dls,size
         if number<at: continue
-        with same_each_time(dls.device): _fit_stage(learn, r, seed, number, log, resume if number==at else None)
+        with same_each_time(dls.device):
+            _fit_stage(learn, r, seed, number, log, resume if number==at else None)
     if learn.ema: learn.ema.finish(learn.model)
     return learn
 
@@ -451,10 +458,12 @@ def _is_stats(stats):
 
 def _check_made(info, path):
     "The recipe of a run, if `run.json` says all that its model needs"
-    if lacks := _lacks(info): raise UserError(f"{path}: {', '.join(lacks)} missing or no text; copy the run once more")
+    if lacks := _lacks(info):
+        raise UserError(f"{path}: {', '.join(lacks)} missing or no text; copy the run once more")
     check_fields(info['recipe'], path)
     recipe,fine = info['recipe'],_is_stats(info['stats'])
-    if not fine or recipe['tta'] not in TTAS: raise UserError(f'{path}: stats or tta are none that a model can have')
+    if not fine or recipe['tta'] not in TTAS:
+        raise UserError(f'{path}: stats or tta are none that a model can have')
     try: arch_name(recipe['arch'])
     except UserError as error: raise UserError(f'{path}: arch {error}') from None
     return recipe

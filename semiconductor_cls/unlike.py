@@ -221,8 +221,10 @@ def unlike_notes(
     for far,size in zip(likeness.far(x), sizes):
         worst = far.argmax()
         is_strange = far[worst]>likeness.limit
-        if is_strange: note = f'{UNLIKE} ({words[worst]}: {far[worst]:.1f}, limit {likeness.limit:.1f})'
-        else: note = _odd_size(size, likeness.t['sizes'])
+        if is_strange:
+            note = f'{UNLIKE} ({words[worst]}: {far[worst]:.1f}, limit {likeness.limit:.1f})'
+        else:
+            note = _odd_size(size, likeness.t['sizes'])
         notes.append(note)
     return notes
 
@@ -262,7 +264,8 @@ def keep_likeness(
 )->None:
     "Write what the product looks like into a run; `run.json` says from how many pictures, or that there were too few"
     if likeness is None: return run.update(unlike=None)
-    with atomic_path(run/UNLIKE_FILE) as part: part.write_bytes(likeness_bytes(likeness))
+    with atomic_path(run/UNLIKE_FILE) as part:
+        part.write_bytes(likeness_bytes(likeness))
     run.update(unlike=dict(pictures=likeness.n, limit=likeness.limit))
 
 # %% ../nbs/38_unlike.ipynb #9ade7acd

@@ -75,7 +75,8 @@ def predict_batch(
 )->Tensor: # (n,) probability of defect
     "Probability of defect of a batch"
     xb = xb.as_subclass(Tensor).contiguous(memory_format=torch.channels_last)
-    with exactly(xb.device): views = [model(o).float().softmax(1)[:,column] for o in tta_views(xb, tta)]
+    with exactly(xb.device):
+        views = [model(o).float().softmax(1)[:,column] for o in tta_views(xb, tta)]
     return torch.stack(views).mean(0)
 
 # %% ../nbs/26_views.ipynb #d2addf8d
@@ -88,7 +89,8 @@ def predict_rows(
     "Probability of defect of rows of the table"
     model.eval()
     vocab = list(dls.vocab)
-    if 'defect' not in vocab: raise UserError(f"loaders: no class named defect; they have {', '.join(map(str, vocab))}")
+    if 'defect' not in vocab:
+        raise UserError(f"loaders: no class named defect; they have {', '.join(map(str, vocab))}")
     if not len(rows): return np.zeros(0)
     probs = [predict_batch(model, xb, tta, vocab.index('defect')) for xb,*_ in predict_dl(dls, rows)]
     return torch.cat(probs).cpu().numpy().astype(np.float64)

@@ -41,7 +41,8 @@ def read_weights(
     except Exception as e:
         why = (str(e) or type(e).__name__).splitlines()[0][:100]
         raise UserError(f'{path}: not readable as weights ({why})') from None
-    if not isinstance(sd, dict): raise UserError(f'{path}: holds a {type(sd).__name__}, not named weights')
+    if not isinstance(sd, dict):
+        raise UserError(f'{path}: holds a {type(sd).__name__}, not named weights')
     for key in ('state_dict','model'): # where training programs put them
         inner = sd.get(key)
         if isinstance(inner, dict): sd = inner
@@ -110,7 +111,8 @@ def _ask(url, seconds=5):
 # %% ../nbs/25_weights.ipynb #94d16346
 def _from_hub(name):
     "A network with the ImageNet weights of torchvision or timm, without classifier"
-    if name=='alexnet': return torchvision.models.alexnet(weights='IMAGENET1K_V1').features
+    if name=='alexnet':
+        return torchvision.models.alexnet(weights='IMAGENET1K_V1').features
     cfg = timm.get_pretrained_cfg(name)
     is_of_hub = bool(cfg.hf_hub_id) # others have an address of their own, and torch's cache
     file = _cached(cfg.hf_hub_id) if is_of_hub and not cfg.hf_hub_filename else None

@@ -146,6 +146,17 @@ def test_lines_fit_a_page(p):
     assert not wide, 'a rendered notebook cuts lines after 120 columns'
 
 @pytest.mark.parametrize('p', LIB, ids=lambda p: p.stem)
+def test_what_hangs_on_a_condition_is_not_at_the_end_of_a_long_line(p):
+    whole = ast.Module,ast.ClassDef,ast.FunctionDef,ast.AsyncFunctionDef # `def f(x): return …` may be long
+    for c in filter(is_export, cells(p)):
+        lines = c.source.splitlines()
+        nodes = [o for o in ast.walk(ast.parse(c.source)) if not isinstance(o, whole)]
+        blocks = [getattr(o, name, None) for o in nodes for name in ('body','orelse','finalbody')]
+        first = [block[0] for block in blocks if isinstance(block, list) and block]
+        hung = [(lines[o.lineno-1], o.col_offset) for o in first]
+        assert not [line for line,col in hung if len(line)>88 and line[:col].strip()]
+
+@pytest.mark.parametrize('p', LIB, ids=lambda p: p.stem)
 def test_an_exported_cell_holds_one_idea(p):
     for c in filter(is_export, cells(p)):
         tree = ast.parse(c.source)

@@ -34,7 +34,8 @@ def atomic_path(
 def own_folder(path)->Path: # Absolute, links followed
     "A folder that can be put in its place whole; a mounted disk cannot"
     path = Path(path).resolve()
-    if os.path.ismount(path): raise UserError(f'{path}: a disk is mounted here; give a folder in it')
+    if os.path.ismount(path):
+        raise UserError(f'{path}: a disk is mounted here; give a folder in it')
     return path
 
 # %% ../../nbs/01_base.files.ipynb #c0011
@@ -43,7 +44,8 @@ def write_text(
     s:str # All that it will hold
 ):
     "Write `s` to `path` in UTF-8, atomically"
-    with atomic_path(path) as file: file.write_text(s, encoding='utf-8', errors='surrogateescape')
+    with atomic_path(path) as file:
+        file.write_text(s, encoding='utf-8', errors='surrogateescape')
 
 # %% ../../nbs/01_base.files.ipynb #c0014
 def _jsonable(o):
@@ -70,10 +72,14 @@ def json_line(d)->str: # Without a line break
 
 def read_json(path): # What the file holds
     "Read a JSON file; a missing or broken one is a `UserError` that names it"
-    try: return json.loads(Path(path).read_text(encoding='utf-8'))
-    except FileNotFoundError: raise UserError(f'{path}: no such file') from None
-    except RecursionError: raise UserError(f'{path}: not readable as JSON (nested too deeply)') from None
-    except ValueError as error: raise UserError(f'{path}: not readable as JSON ({error})') from None
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise UserError(f'{path}: no such file') from None
+    except RecursionError:
+        raise UserError(f'{path}: not readable as JSON (nested too deeply)') from None
+    except ValueError as error:
+        raise UserError(f'{path}: not readable as JSON ({error})') from None
 
 # %% ../../nbs/01_base.files.ipynb #34d31b26
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) # What a full disk answers
@@ -88,7 +94,8 @@ def renew_json(
         data = json.dumps(_jsonable(d), separators=(',',':')).encode(errors='surrogateescape')
         room = os.path.getsize(path)-len(data) if os.path.isfile(path) else -1
         if error.errno not in NO_ROOM or room<0: raise
-    with open(path, 'r+b', buffering=0) as f: f.write(data + b' '*(room-1) + b'\n'[:room])
+    with open(path, 'r+b', buffering=0) as f:
+        f.write(data + b' '*(room-1) + b'\n'[:room])
 
 # %% ../../nbs/01_base.files.ipynb #a1451805
 def check_own(
@@ -100,7 +107,8 @@ def check_own(
     if not os.path.lexists(path): return
     start,patterns = None,[re.compile(re.escape(o)) if isinstance(o, str) else o for o in heads]
     if os.path.isfile(path):
-        with open(path, 'rb') as f: start = f.read(1<<16).decode(errors='replace').lstrip('\ufeff')
+        with open(path, 'rb') as f:
+            start = f.read(1<<16).decode(errors='replace').lstrip('\ufeff')
     if start=='' or start and any(o.match(start) for o in patterns): return
     kind = kind or f'table of this kind ({heads[0]}…)'
     raise UserError(f'{path}: is there already and no {kind}, so it is not written over; choose another name')
@@ -133,7 +141,8 @@ def check_drawn(
     "Refuse to draw into figures that do not belong to earlier results"
     figures = Path(folder)/'figures'
     is_empty = figures.is_dir() and not any(figures.iterdir())
-    if os.path.exists(Path(folder)/table) or is_empty or not os.path.lexists(figures): return
+    if os.path.exists(Path(folder)/table) or is_empty or not os.path.lexists(figures):
+        return
     raise UserError(f'{figures}: is there already and not of {whose}, so it is not drawn into; choose another --out')
 
 # %% ../../nbs/01_base.files.ipynb #c0017
@@ -141,7 +150,8 @@ def file_md5(path)->str: # 32 hex digits, or '' where the file cannot be read
     "md5 of a file's bytes: it tells files apart, but does not protect against forgery"
     if not os.path.isfile(path): return ''
     try:
-        with open(path, 'rb', buffering=0) as f: return hashlib.md5(f.read(), usedforsecurity=False).hexdigest()
+        with open(path, 'rb', buffering=0) as f:
+            return hashlib.md5(f.read(), usedforsecurity=False).hexdigest()
     except OSError: return ''
 
 # %% ../../nbs/01_base.files.ipynb #2da10f06
@@ -153,7 +163,8 @@ def open_own(
     flags = os.O_RDWR|os.O_APPEND|os.O_CREAT|getattr(os, 'O_NOFOLLOW', 0)|getattr(os, 'O_NONBLOCK', 0)
     try: handle = os.open(path, flags, 0o666)
     except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR): raise refused from None
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise refused from None
         raise
     is_plain = stat.S_ISREG(os.fstat(handle).st_mode) and os.fstat(handle).st_nlink<2
     if is_plain: return os.fdopen(handle, 'a+b', buffering=0)
@@ -173,13 +184,16 @@ def _try_lock(f):
 
 def _is_at(f, path):
     "Whether an open file still lies at `path`"
-    try: return os.path.samestat(os.fstat(f.fileno()), os.stat(path, follow_symlinks=False))
-    except FileNotFoundError: return False
+    try:
+        return os.path.samestat(os.fstat(f.fileno()), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 def _lock_path(folder):
     "Beside the folder, or in it where nothing can be written beside it"
     parent = next(o for o in folder.parents if o.is_dir())
-    if not folder.is_dir() or os.access(parent, os.W_OK): return folder.with_name(f'.{folder.name}.lock')
+    if not folder.is_dir() or os.access(parent, os.W_OK):
+        return folder.with_name(f'.{folder.name}.lock')
     return folder/'.lock'
 
 # %% ../../nbs/01_base.files.ipynb #3de3de2d
@@ -203,7 +217,8 @@ def _open_lock(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         return open_own(path)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS): return open(os.devnull, 'rb')
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return open(os.devnull, 'rb')
         raise
 
 def _take(folder):
@@ -295,7 +310,8 @@ def sweep(
 ):
     "Remove what killed processes were writing into a folder, and into those in it"
     for where,_,names in os.walk(folder):
-        for name in filter(is_leftover, names): (Path(where)/name).unlink(missing_ok=True)
+        for name in filter(is_leftover, names):
+            (Path(where)/name).unlink(missing_ok=True)
 
 @contextmanager
 def alone_in(
@@ -313,8 +329,10 @@ def text_encoding(path)->str:
     "The encoding of a text that somebody gave, by the mark at its beginning"
     with open(path, 'rb') as f: head = f.read(4096)
     for mark,encoding in _MARKS:
-        if head.startswith(mark) and (encoding=='utf-8-sig' or os.path.getsize(path)%2==0): return encoding
-    if head.count(0)>len(head)/4: raise UserError(f'{path}: every other byte is zero, as in UTF-16; save it as UTF-8')
+        if head.startswith(mark) and (encoding=='utf-8-sig' or os.path.getsize(path)%2==0):
+            return encoding
+    if head.count(0)>len(head)/4:
+        raise UserError(f'{path}: every other byte is zero, as in UTF-16; save it as UTF-8')
     return 'utf-8'
 
 def open_text(path, newline=None):

@@ -44,15 +44,19 @@ def _read(path):
     "All bytes of a plain file that is not too large"
     _check_plain(path)
     size = os.path.getsize(path)
-    if size>MAX_BYTES: raise ImageError(f'{size/1e6:,.0f} MB, over the limit of {MAX_BYTES/1e6:,.0f} MB')
+    if size>MAX_BYTES:
+        raise ImageError(f'{size/1e6:,.0f} MB, over the limit of {MAX_BYTES/1e6:,.0f} MB')
     with open(path, 'rb', buffering=0) as f: return f.read()
 
 # %% ../../nbs/05_base.image.ipynb #51f5b670
 def read_image_bytes(path)->bytes:
     "The bytes of an image file, or an `ImageError` that says why there are none"
-    try: content = _read(path)
-    except PermissionError: raise ImageError('permission denied') from None
-    except OSError as error: raise ImageError(f'cannot be read ({error.strerror})') from None
+    try:
+        content = _read(path)
+    except PermissionError:
+        raise ImageError('permission denied') from None
+    except OSError as error:
+        raise ImageError(f'cannot be read ({error.strerror})') from None
     if not content: raise ImageError('zero bytes')
     return content
 
@@ -107,7 +111,8 @@ def deep_numbers(
     content:bytes # Of its file
 )->np.ndarray: # (h, w) or (h, w, 3)
     "The numbers that a deep picture holds, black the least"
-    if not im.mode.startswith(('I','F','L')) or im.mode=='LA': return _deep_colour(content)
+    if not im.mode.startswith(('I','F','L')) or im.mode=='LA':
+        return _deep_colour(content)
     is_uint32 = 'I;32' in _stored(im) and _tag(im, 339, 1)==1
     numbers,bits = np.asarray(im),_tag(im, 258, 16)
     if _is_signed_byte(im): numbers = numbers.view(np.int8)
@@ -149,9 +154,12 @@ def open_header(
     _check_plain(path)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        try: im = Image.open(path, formats=FORMATS)
-        except MemoryError: raise
-        except Exception as error: raise ImageError(f'its header cannot be read ({error})') from error
+        try:
+            im = Image.open(path, formats=FORMATS)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ImageError(f'its header cannot be read ({error})') from error
         with im: yield im
 
 # %% ../../nbs/05_base.image.ipynb #28f4429c
@@ -194,7 +202,8 @@ def _read_levels(paths, each=parallel_map): # Levels or `None`, a sentence about
     levels = common_levels(ranges)
     far = sum(low<levels.low or high>levels.high for low,high in ranges)
     said = f'{counted(len(deep), "picture")} of more than 8 bits: {levels} become black to white'
-    if far: said += f'; {far:,} of {len(ranges):,} that were looked at reach further, and are clipped'
+    if far:
+        said += f'; {far:,} of {len(ranges):,} that were looked at reach further, and are clipped'
     return levels, said
 
 def read_levels(
@@ -211,7 +220,8 @@ def parse_levels(
     if not text: return None
     try: levels = Levels(*(float(o) for o in str(text).split(',')))
     except (ValueError, TypeError): levels = Levels(np.nan, np.nan)
-    if np.isfinite(levels).all() and levels.low<levels.high and max(map(abs, levels))<1e30: return levels
+    if np.isfinite(levels).all() and levels.low<levels.high and max(map(abs, levels))<1e30:
+        return levels
     raise UserError(f'levels={text}: two numbers, black and white, such as levels=0,4095')
 
 def levels_of(
@@ -220,8 +230,10 @@ def levels_of(
     each=parallel_map # What maps a function over files
 )->Levels|None: # None if no picture is deep
     "The levels of a table's pictures: told, known already, or read"
-    if told: df.attrs |= dict(levels=parse_levels(told), levels_said=f'{parse_levels(told)} become black to white')
-    if 'levels' not in df.attrs: df.attrs['levels'],df.attrs['levels_said'] = _read_levels(df.path, each)
+    if told:
+        df.attrs |= dict(levels=parse_levels(told), levels_said=f'{parse_levels(told)} become black to white')
+    if 'levels' not in df.attrs:
+        df.attrs['levels'],df.attrs['levels_said'] = _read_levels(df.path, each)
     found = df.attrs['levels']
     return found and Levels(*found)
 
@@ -264,8 +276,10 @@ def _from_deep(numbers, levels):
     "A deep picture in 8 bits; `seen` of its `info` says what share was no number, and what share lay outside"
     im = Image.fromarray(to_levels(numbers, levels) if levels else _lone(numbers))
     finite,outside = np.isfinite(numbers),0.
-    if levels: outside = float(np.mean(finite & ((numbers<levels[0])|(numbers>levels[1]))))
-    else: im.info['assumed'] = _assumed(numbers)
+    if levels:
+        outside = float(np.mean(finite & ((numbers<levels[0])|(numbers>levels[1]))))
+    else:
+        im.info['assumed'] = _assumed(numbers)
     top = 65535 if numbers.dtype==np.uint16 else 0 # What its kind could hold, where that is known
     im.info['seen'] = dict(deep=True, no_number=float(1-finite.mean()), outside=outside, top=top)
     return im
@@ -278,7 +292,8 @@ def to_8bit(
 )->Image.Image: # Mode 'L' or 'RGB'
     "Any mode to 8-bit gray or RGB: deep pictures by their levels, transparent pixels on black"
     has_numbers = im.mode.startswith(('I','F')) or _is_signed_byte(im)
-    if has_numbers or content and is_deep(im): return _from_deep(deep_numbers(im, content), levels)
+    if has_numbers or content and is_deep(im):
+        return _from_deep(deep_numbers(im, content), levels)
     if im.has_transparency_data: return _on_black(im)
     if im.mode in ('L','RGB'):
         im.load()
@@ -349,12 +364,17 @@ def open_image(
 )->Image.Image: # Decoded: one gray channel ('L') or 'RGB', 8 bits, upright
     "Decode an image safely; any failure but a lack of memory is an `ImageError` that says why"
     content = f.read() if hasattr(f, 'read') else read_image_bytes(f)
-    try: return _decode(content, levels)
-    except ImageError: raise
-    except Image.DecompressionBombError: raise ImageError(f'more pixels than the limit of {MAX_PIXELS:,}') from None
-    except Image.UnidentifiedImageError: raise ImageError(_unidentified(content)) from None
+    try:
+        return _decode(content, levels)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError:
+        raise ImageError(f'more pixels than the limit of {MAX_PIXELS:,}') from None
+    except Image.UnidentifiedImageError:
+        raise ImageError(_unidentified(content)) from None
     except Exception as error: # Pillow's plugins raise many kinds on broken files
-        if _no_memory(error): raise MemoryError('not enough memory to decode a picture') from None
+        if _no_memory(error):
+            raise MemoryError('not enough memory to decode a picture') from None
         raise ImageError(f'cannot be decoded ({str(error) or type(error).__name__})') from None
 
 # %% ../../nbs/05_base.image.ipynb #5d1896c1
@@ -383,10 +403,14 @@ def blank_limit(
 DOUBTED = .01 # Share of pixels outside the levels, or no numbers, from which on a picture is doubted
 
 def _doubts(seen, blank, levels, limit): # Yields words
-    if seen.get('no_number',0)>DOUBTED: yield f"{seen['no_number']:.0%} of the pixels are no numbers (NaN, infinite)"
-    if seen.get('outside',0)>DOUBTED: yield f"{seen['outside']:.0%} of the pixels lie outside {Levels(*levels)}"
-    if seen.get('deep') and levels==(): yield 'more than 8 bits, and no such picture was in training'
-    if blank>limit: yield f'{blank:.0%} of the picture is one value, as if its end were missing'
+    if seen.get('no_number',0)>DOUBTED:
+        yield f"{seen['no_number']:.0%} of the pixels are no numbers (NaN, infinite)"
+    if seen.get('outside',0)>DOUBTED:
+        yield f"{seen['outside']:.0%} of the pixels lie outside {Levels(*levels)}"
+    if seen.get('deep') and levels==():
+        yield 'more than 8 bits, and no such picture was in training'
+    if blank>limit:
+        yield f'{blank:.0%} of the picture is one value, as if its end were missing'
 
 def note_of(
     im:Image.Image, # From `open_image`
@@ -512,6 +536,7 @@ def load_image(
 )->np.ndarray: # uint8, (h, w) for one channel, (h, w, 3) for three
     "Pixels of an image, made a square of side `sz`"
     im = open_image(f, levels or None)
-    if levels is None and 'assumed' in im.info: warnings.warn(_ALONE.format(im.info['assumed']), stacklevel=2)
+    if levels is None and 'assumed' in im.info:
+        warnings.warn(_ALONE.format(im.info['assumed']), stacklevel=2)
     if channels: im = im.convert('L' if channels==1 else 'RGB')
     return np.asarray(as_square(im, sz, fit) if sz else im)

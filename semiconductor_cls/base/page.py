@@ -230,14 +230,16 @@ _INSIDE = re.compile(r'(\w[\w.-]*/)*\w[\w.-]*') # No name in it begins with a do
 def _file_in(run, name):
     "A file of a run, which may be missing; a `ValueError` where the path leads out of the run"
     path,home = run/name,os.path.realpath(run.path)
-    if _INSIDE.fullmatch(name) and Path(os.path.realpath(path)).is_relative_to(home): return path
+    if _INSIDE.fullmatch(name) and Path(os.path.realpath(path)).is_relative_to(home):
+        return path
     raise ValueError(f'{name!r} is not in the run')
 
 # %% ../../nbs/06_base.page.ipynb #c0032
 def _table_in(o):
     "A table that lies in a section"
     columns,rows = [str(name) for name in o['columns']],o['rows']
-    if all(len(row)==len(columns) for row in rows): return pd.DataFrame(rows, columns=columns, dtype=object)
+    if all(len(row)==len(columns) for row in rows):
+        return pd.DataFrame(rows, columns=columns, dtype=object)
     raise ValueError('a row has too few or too many cells')
 
 # %% ../../nbs/06_base.page.ipynb #697367c6
@@ -246,7 +248,8 @@ def _part_in(run, o):
     if isinstance(o, str): return o
     if 'rows' in o: return _table_in(o)
     path = _file_in(run, o['file'])
-    if path.suffix not in ('.png','.csv'): raise ValueError(f'{path.name} is no picture and no table')
+    if path.suffix not in ('.png','.csv'):
+        raise ValueError(f'{path.name} is no picture and no table')
     if not os.path.isfile(path): return None
     plain_stat(path)
     if path.suffix=='.png': return path
@@ -267,7 +270,8 @@ def read_sections(
     "The sections in a run, checked; what is not a section is a `UserError`"
     found = {}
     for path in sorted((run/'sections').glob('*.json')):
-        try: found[path.stem] = _section(run, read_json(run.file(f'sections/{path.name}')))
+        try:
+            found[path.stem] = _section(run, read_json(run.file(f'sections/{path.name}')))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f'{path}: not a section of a page ({error}); delete it') from None
     return {name:o for name,o in found.items() if o}

@@ -85,8 +85,10 @@ def say_left_out(
     for path,kind,what,detail in findings:
         number = re.match(r'([\d,]+) left out', detail) or re.search(r'; ([\d,]+) pictures?$', detail)
         n = int(number[1].replace(',', '')) if number else 0
-        if kind=='folder_left_out': counts[f'in {PurePath(path).name}'] += n or count_images(path)
-        elif n: counts[what] += n
+        if kind=='folder_left_out':
+            counts[f'in {PurePath(path).name}'] += n or count_images(path)
+        elif n:
+            counts[what] += n
     said = [f'{n:,} {what}' for what,n in counts.most_common() if n]
     read = [f"{detail.split()[0]} {how}" for _,kind,how,detail in findings if kind=='read_as']
     lists = [f'{path}: {detail}' for path,kind,_,detail in findings if kind=='list']
@@ -107,7 +109,8 @@ def sift(
         left[str(place), f'in {kind}'] = count_images(place)
         return [],[]
     aside = [o for o in dirs if is_side_folder(o) or _is_ours(o, files)]
-    for name in aside: left[str(place), f'in {name}'] = count_images(os.path.join(place, name))
+    for name in aside:
+        left[str(place), f'in {name}'] = count_images(os.path.join(place, name))
     for what,n in Counter(map(_left_as, files)).items():
         if what: left[str(place), what] = n
     return [o for o in dirs if o not in aside], [o for o in files if is_image_name(o)]
@@ -178,7 +181,8 @@ def label_of_line(line)->tuple|None: # The picture's path and its label
 # %% ../../nbs/08_base.parts.ipynb #a1313580
 def _first_line(path): # That is not blank; '' where there is no file
     if not os.path.isfile(path): return ''
-    with open_text(path) as f: return next((o.strip() for o in f if o.strip()), '')[:65536]
+    with open_text(path) as f:
+        return next((o.strip() for o in f if o.strip()), '')[:65536]
 
 def is_labelled_list(path)->bool: # A text
     "Whether the first line of a text is a picture with its label"
@@ -274,7 +278,8 @@ def mask_spots(
     marks = _pixels(mask)
     if marks is None: return [],'mask_unreadable'
     if size and marks.shape[::-1]!=tuple(size): return [],'mask_other_size'
-    if len(np.unique(marks))>16 and not _is_two_valued(marks): return [],'mask_not_two_valued'
+    if len(np.unique(marks))>16 and not _is_two_valued(marks):
+        return [],'mask_not_two_valued'
     spots = mask_boxes(mask)
     if spots: return spots,''
     return [], 'mask_empty' if marks.max()==marks.min() else 'mask_inverted'
@@ -336,7 +341,8 @@ def _offered(df, masks): # Picture → boxes; findings
     offered,issues = {},[]
     for path,label,own in zip(df.path, df.label, df.boxes):
         spots = mask_boxes(of[path]) if path in of and not own else []
-        if spots and label=='good': issues.append(issue(path, 'box_on_good', of[path], f'spots in its mask: {spots}'))
+        if spots and label=='good':
+            issues.append(issue(path, 'box_on_good', of[path], f'spots in its mask: {spots}'))
         elif spots:
             offered[path] = spots
             issues.append(issue(path, 'boxes_from_mask', of[path], counted(len(spots), 'box', 'boxes')))

@@ -39,7 +39,8 @@ NO_HASH = 'not compared, as the table has no hash of it'
 def _find(places, md5):
     "The first of some places where the wanted picture lies, and why there is none"
     there = [path for path in places if os.path.isfile(path)]
-    if not md5 or md5!=md5: return (there or places)[0],NO_HASH if there else 'not found'
+    if not md5 or md5!=md5:
+        return (there or places)[0],NO_HASH if there else 'not found'
     for path in there:
         if file_md5(path)==md5: return path,''
     return (there[0],'another picture than in training') if there else (places[0],'not found')
@@ -50,7 +51,8 @@ def _roots(run, paths):
     kept = run.info.get('pictures') or {}
     shared = kept.get('shared', _shared(paths))
     if run.root: return shared,[run.root]
-    if not {'root','from_run'}<=set(kept): return shared,[shared]    # of an earlier release
+    if not {'root','from_run'}<=set(kept):
+        return shared,[shared]    # of an earlier release
     return shared,[kept['root'],run.path.resolve()/kept['from_run']]
 
 # %% ../../nbs/09_base.pictures.ipynb #5f1a10de

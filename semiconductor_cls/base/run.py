@@ -47,8 +47,10 @@ def git_commit(
     path='.' # A folder of the checkout
 )->str|None: # Commit, with '+' if files have changed since; None outside git
     "The commit that `path` is at"
-    try: return _git(path, 'rev-parse', '--short=12', 'HEAD') + ('+' if _git(path, 'status', '--porcelain') else '')
-    except (OSError, subprocess.CalledProcessError): return None
+    try:
+        return _git(path, 'rev-parse', '--short=12', 'HEAD') + ('+' if _git(path, 'status', '--porcelain') else '')
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 # %% ../../nbs/04_base.run.ipynb #adca305a
 _LIMITS = { # Bytes that a file of a run may have
@@ -61,7 +63,8 @@ def plain_stat(
     path = Path(path)
     try: here = os.stat(path, follow_symlinks=False)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
-    if not stat.S_ISREG(here.st_mode): raise UserError(f'{path}: is no plain file; a run holds no links and no pipes')
+    if not stat.S_ISREG(here.st_mode):
+        raise UserError(f'{path}: is no plain file; a run holds no links and no pipes')
     most = _LIMITS.get(path.suffix, 16<<30)
     if here.st_size<=most: return here
     raise UserError(f'{path}: {here.st_size:,} bytes; such a file of a run has at most {most:,}')
@@ -106,7 +109,8 @@ def _entries(folder):
 def _check_tree(path):
     "Refuse a run that holds anything but plain files and folders"
     for i,entry in enumerate(_entries(path)):
-        if i>=_MOST_FILES: raise UserError(f'{path}: more than {_MOST_FILES:,} files; that is no run')
+        if i>=_MOST_FILES:
+            raise UserError(f'{path}: more than {_MOST_FILES:,} files; that is no run')
         is_plain = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
         if not is_plain:
             raise UserError(f'{entry.path}: is a link or no plain file; a run holds none. Copy what it points to')
@@ -156,9 +160,11 @@ def check_info(
 ):
     "Refuse a `run.json` whose values are not of the kind and size that they should be"
     claims = _claims(info)
-    if info.get('kind')=='ensemble': claims = itertools.chain(claims, _committee_claims(info))
+    if info.get('kind')=='ensemble':
+        claims = itertools.chain(claims, _committee_claims(info))
     for holds,why in claims:
-        if not holds: raise UserError(f'{path}: {why}; copy the run once more, or make it again')
+        if not holds:
+            raise UserError(f'{path}: {why}; copy the run once more, or make it again')
 
 # %% ../../nbs/04_base.run.ipynb #1b90563e
 def open_run(
@@ -167,15 +173,18 @@ def open_run(
 )->Run:
     "An existing run directory; anything else is a `UserError`"
     path = Path(path)
-    if not os.path.lexists(path) and path.with_name(f'.{path.name}.old').is_dir(): mend_folder(path)
+    if not os.path.lexists(path) and path.with_name(f'.{path.name}.old').is_dir():
+        mend_folder(path)
     if not path.is_dir():
         there = [o.name for o in path.parent.glob('*/')] if path.parent.is_dir() else []
         raise UserError(f'{path}: no such run directory.{nearest(path.name, there)}')
-    if not (path/'run.json').exists(): raise UserError(f'{path}: not a run directory (it has no run.json)')
+    if not (path/'run.json').exists():
+        raise UserError(f'{path}: not a run directory (it has no run.json)')
     _check_tree(path)
     run = Run(path)
     check_info(run.info, path/'run.json')
-    if root and not Path(root).is_dir(): raise UserError(f'--root {root}: no such folder')
+    if root and not Path(root).is_dir():
+        raise UserError(f'--root {root}: no such folder')
     run.root = root
     return run
 
@@ -267,7 +276,8 @@ def file(self:Run,
     is_now = _facts(path)
     if is_now==kept: return path
     seen = 'its hash is not the one in run.json'
-    if is_now['bytes']!=kept.get('bytes'): seen = f"{is_now['bytes']:,} bytes, {kept.get('bytes')} were written"
+    if is_now['bytes']!=kept.get('bytes'):
+        seen = f"{is_now['bytes']:,} bytes, {kept.get('bytes')} were written"
     raise UserError(f'{path}: differs from what was written ({seen}); copy the run once more, or make it again')
 
 # %% ../../nbs/04_base.run.ipynb #8d0814aa
@@ -288,7 +298,8 @@ def writes(self:Run,
     with hold(self.path):
         sweep(self.path)
         kept = self.info.get('files')
-        if names and kept: self.update(files={name:facts for name,facts in kept.items() if name not in names})
+        if names and kept:
+            self.update(files={name:facts for name,facts in kept.items() if name not in names})
         yield
         if not names or kept is None: return
         there = [name for name in names if (self/name).exists()]
@@ -339,15 +350,19 @@ def _member_networks(run, info, name, weight, above):
 def _networks(run, weight, above=()):
     info,place = run.info,run.path.resolve()
     if info.get('kind')!='ensemble': return [(place.name, run, weight)]
-    if place in above: raise UserError(f'{run.path}: this committee is a member of itself')
-    if len(above)>=_DEEPEST: raise UserError(f'{run.path}: committees in committees, more than {_DEEPEST} deep')
+    if place in above:
+        raise UserError(f'{run.path}: this committee is a member of itself')
+    if len(above)>=_DEEPEST:
+        raise UserError(f'{run.path}: committees in committees, more than {_DEEPEST} deep')
     if info['how']=='rank':
         raise UserError(f'{run.path}: a committee of ranks cannot score single images; '
                         'make one with --how prob or logit')
     found = []
     for name,share in info['weights'].items():
-        if share: found += _member_networks(run, info, name, weight*share, (*above,place))
-        if len(found)>_MOST_NETWORKS: raise UserError(f'{run.path}: more than {_MOST_NETWORKS} networks')
+        if share:
+            found += _member_networks(run, info, name, weight*share, (*above,place))
+        if len(found)>_MOST_NETWORKS:
+            raise UserError(f'{run.path}: more than {_MOST_NETWORKS} networks')
     return found
 
 # %% ../../nbs/04_base.run.ipynb #c0021
@@ -465,7 +480,8 @@ def _write_history(run, entries):
         entry = {**entry, 'after':after}
         after = entry['id'] = _entry_id(entry)
         lines.append(json.dumps(entry, sort_keys=True)+'\n')
-    with run.writes('decisions.jsonl'): write_text(run/'decisions.jsonl', ''.join(lines))
+    with run.writes('decisions.jsonl'):
+        write_text(run/'decisions.jsonl', ''.join(lines))
 
 # %% ../../nbs/04_base.run.ipynb #47eb1c00
 _SAME = ('lo','hi','rule','why','model') # What makes a decision the same one

@@ -60,7 +60,8 @@ def label_words(
 )->dict: # Plain word → 'good' or 'defect'
     "What each known word means as a label"
     own = {plain_word(good):'good', plain_word(defect):'defect'}
-    if len(own)<2: raise UserError(f"'{good}' and '{defect}': one word for good and defective parts; give two")
+    if len(own)<2:
+        raise UserError(f"'{good}' and '{defect}': one word for good and defective parts; give two")
     table = _meanings(LABEL_WORDS)
     turned = [word for word,label in own.items() if table.get(word, label)!=label]
     if not turned: return table | own
@@ -124,7 +125,8 @@ def own_columns(
     "Which columns of a file are ours under another name; two for one use are refused, unless one has our name"
     names = {}
     for name,cols in _called_otherwise(columns).items():
-        if len(cols)>1: raise UserError(f"{src}: columns '{cols[0]}' and '{cols[1]}' may both be '{name}'; rename one")
+        if len(cols)>1:
+            raise UserError(f"{src}: columns '{cols[0]}' and '{cols[1]}' may both be '{name}'; rename one")
         names[cols[0]] = name
     return names
 
@@ -223,8 +225,10 @@ def write_csv(
     "Write a table atomically; text that a spreadsheet would run as a formula gets an apostrophe in front"
     df = df.copy()
     for col in df.columns:
-        if not is_numeric_dtype(df[col]): df[col] = df[col].astype(object).map(_cell_out)
-    with atomic_path(path) as file: df.to_csv(file, index=False, errors='surrogateescape', lineterminator='\n')
+        if not is_numeric_dtype(df[col]):
+            df[col] = df[col].astype(object).map(_cell_out)
+    with atomic_path(path) as file:
+        df.to_csv(file, index=False, errors='surrogateescape', lineterminator='\n')
 
 # %% ../../nbs/03_base.table.ipynb #c0017
 TEXT_COLS = ('path id label split defect_type stratum hash reason kind other detail note plus members '
@@ -239,7 +243,8 @@ def _text_column(col):
 def _decimals(col):
     "A column with decimal commas as numbers; where `1,500` may be either number it stays text"
     known = col.dropna()
-    if is_numeric_dtype(col) or not known.str.fullmatch(r'-?\d+(,\d+)?').all(): return col
+    if is_numeric_dtype(col) or not known.str.fullmatch(r'-?\d+(,\d+)?').all():
+        return col
     if known.str.fullmatch(r'-?\d{1,3},\d{3}').any(): return col
     return pd.to_numeric(col.str.replace(',', '.'))
 
@@ -263,7 +268,8 @@ def _check_twice(path, how):
     first = pd.read_csv(path, nrows=1, header=None, **how | dict(dtype=object))
     names = first.iloc[0].dropna().astype(str).str.strip() if len(first) else pd.Series(dtype=object)
     again = names[names.duplicated() & (names!='')]
-    if len(again): raise UserError(f"{path}: two columns are called '{again.iloc[0]}'; rename one, or delete it")
+    if len(again):
+        raise UserError(f"{path}: two columns are called '{again.iloc[0]}'; rename one, or delete it")
 
 # %% ../../nbs/03_base.table.ipynb #9a33bb51
 def _names_here(path, **how):
@@ -275,7 +281,8 @@ def _names_here(path, **how):
 def _read_column(col, name, sep):
     "A column as `read_csv` gives it"
     if sep!=',' and name not in TEXT_COLS: col = _decimals(col)
-    return _text_column(col) if name in TEXT_COLS or not is_numeric_dtype(col) else col
+    if name in TEXT_COLS or not is_numeric_dtype(col): col = _text_column(col)
+    return [_boxes_in(o) for o in col] if name=='boxes' else col
 
 def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
@@ -286,12 +293,11 @@ def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
         as_text = {col:object for col,name in names.items() if name in TEXT_COLS}
         df = pd.read_csv(path, dtype=as_text, **how)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f'{path}: not readable as CSV ({error})') from None
+    except ValueError as e: # of Python and of pandas
+        raise UserError(f'{path}: not readable as CSV ({e})') from None
     if len(df) and not isinstance(df.index, pd.RangeIndex): # pandas takes the first columns for an index
         raise UserError(f'{path}: rows have more cells than the header has names; name every column')
-    df = pd.DataFrame({col:_read_column(df[col], names.get(col, col), sep) for col in df.columns}, df.index)
     try:
-        for col in [o for o in df if names.get(o)=='boxes']: df[col] = [_boxes_in(o) for o in df[col]]
+        columns = {col:_read_column(df[col], names.get(col, col), sep) for col in df.columns}
     except ValueError as error: raise UserError(f'{path}: {error}') from None
-    return df
+    return pd.DataFrame(columns, df.index)

@@ -39,10 +39,13 @@ def parse_vary(
         if not equals or not values:
             raise UserError(f'--vary {text}: write field=value,value,… '
                             '(lists are parted by semicolons: sizes=128;128,224)')
-        if field in res: raise UserError(f'--vary {field}: given twice; write all its values at once')
-        if len(set(values))<len(values): raise UserError(f'--vary {text}: each value once')
+        if field in res:
+            raise UserError(f'--vary {field}: given twice; write all its values at once')
+        if len(set(values))<len(values):
+            raise UserError(f'--vary {text}: each value once')
         res[field] = values
-    if not res: raise UserError('nothing to vary: give at least one --vary field=value,value')
+    if not res:
+        raise UserError('nothing to vary: give at least one --vary field=value,value')
     return res
 
 # %% ../../nbs/56_jobs.ablate.ipynb #c0008
@@ -72,8 +75,10 @@ def variants(
     "Recipes to train"
     values = _field_values(base, vary)
     own = {field:_text_of(values[field], getattr(base, field)) for field in values}
-    if grid: combos = itertools.product(*values.values())
-    else: combos = [(own | {field:text}).values() for field in values for text in values[field]]
+    if grid:
+        combos = itertools.product(*values.values())
+    else:
+        combos = [(own | {field:text}).values() for field in values for text in values[field]]
     def changes(combo): return tuple(f'{field}={text}' for field,text in zip(own, combo) if text!=own[field])
     tried = dict.fromkeys(changes(combo) for combo in combos)
     return {','.join(o) or 'base': set_fields(base, o) for o in sorted(tried, key=len)}
@@ -211,7 +216,8 @@ def _ablation_report(df, out, command, note):
 # %% ../../nbs/56_jobs.ablate.ipynb #d0105a8b
 def _run_paths(recipes, seeds, out):
     "Name → run directories of a recipe, one a seed"
-    if not seeds or len(set(seeds))<len(seeds): raise UserError(f'seeds {list(seeds)}: give at least one, each once')
+    if not seeds or len(set(seeds))<len(seeds):
+        raise UserError(f'seeds {list(seeds)}: give at least one, each once')
     return {name:[out/'runs'/f'{name}-s{seed}' for seed in seeds] for name in recipes}
 
 def _write_table(paths, out):

@@ -31,7 +31,8 @@ def paired_effect(
     "Mean difference over splits and seeds, by the corrected resampled t-test"
     diffs = np.asarray(diffs, float)
     pairs = len(diffs)
-    if pairs<2: raise UserError(f'{pairs} pair of runs: without a second one its luck is unknown; train two')
+    if pairs<2:
+        raise UserError(f'{pairs} pair of runs: without a second one its luck is unknown; train two')
     se = np.sqrt(diffs.var(ddof=1)*(1/pairs+share))
     mean,most = diffs.mean(),stats.t.ppf(.5+level/2, pairs-1)
     p_value = 2*stats.t.sf(abs(mean)/se, pairs-1) if se>0 else float(mean==0)

@@ -28,8 +28,10 @@ def _members(runs, least=2):
     members = {}
     for run in map(open_run, runs):
         status,name = run.status,run.path.name
-        if status!='finished': raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
-        if name in members: raise UserError(f'{run.path}: two members are called {name}')
+        if status!='finished':
+            raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
+        if name in members:
+            raise UserError(f'{run.path}: two members are called {name}')
         members[name] = run
     if len(members)<least: raise UserError('a committee needs at least two runs')
     return members
@@ -94,7 +96,8 @@ def _gain_texts(run, n_combos):
     gain = {k:np.nan if v is None else v for k,v in run.read('gain.json').items()}
     what = 'the named baseline' if run.info.get('baseline') else 'its best single member by validation'
     texts = [_GAIN.format(what=what, **gain)]
-    if 'halvings' in gain: texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
+    if 'halvings' in gain:
+        texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
     return texts
 
 def _worth_parts(run):
@@ -118,7 +121,8 @@ _WAYS = '## Ways to form a committee, chosen on validation, reported on test'
 def _combo_parts(run, combos):
     "Members, combinations and ways to form a committee, as parts of the page"
     one,many = study_tables(combos)
-    if len(many)>120: many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
+    if len(many)>120:
+        many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
     n_shown = f'{len(many):,} of {len(combos)-len(one):,}'
     parts = ['## Members', run.info['summary'], *_spread(one), one, *_worth_parts(run)]
     parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
@@ -144,8 +148,10 @@ WEIGHTS = ['equal','greedy','stack']
 
 def _check_wish(how, weights):
     "Refuse an average or a choice of weights that does not exist"
-    if weights not in WEIGHTS: raise UserError(f"--choose {weights}: one of {', '.join(WEIGHTS)}")
-    if how not in ('prob','logit','rank'): raise UserError(f'--how {how}: one of prob, logit, rank')
+    if weights not in WEIGHTS:
+        raise UserError(f"--choose {weights}: one of {', '.join(WEIGHTS)}")
+    if how not in ('prob','logit','rank'):
+        raise UserError(f'--how {how}: one of prob, logit, rank')
     if weights=='stack' and how!='logit':
         raise UserError('--choose stack: weighs the logits of the members; add --how logit')
 
@@ -154,7 +160,8 @@ def _check_member(run, out, how):
     place = run.path.resolve()
     if Path(out).resolve() in (place, *place.parents):
         raise UserError(f'{out}: is or holds the member {run.path}; choose another --out')
-    if how=='rank' or run.info.get('kind')!='ensemble' or {how, run.info['how']}=={'prob'}: return
+    if how=='rank' or run.info.get('kind')!='ensemble' or {how, run.info['how']}=={'prob'}:
+        return
     if len(run.networks)<2: return
     raise UserError(f'--how {how}: {run.path} is a committee itself, or a set of folds; '
                     'such members are averaged by probabilities only (--how prob)')
@@ -203,7 +210,8 @@ def _invite(runs, out, how, tta, tell):
     "The members, checked; with `tta` also those with other views"
     members = _members(runs, 1 if tta else 2)
     for run in members.values(): _check_member(run, out, how)
-    if tta: members = _members(add_tta([o.path for o in members.values()], out, tta, tell=tell))
+    if tta:
+        members = _members(add_tta([o.path for o in members.values()], out, tta, tell=tell))
     if len(members)<=16: return members
     raise UserError(f'{len(members)} members: at most 16, whose 65,535 combinations are tabled')
 

@@ -33,7 +33,8 @@ def curve_sizes(
     points:int=5 # Points of the curve, from 4 on, because a power law has three numbers
 )->list: # Numbers of defects, rising, the last is `n`
     "Numbers of training defects, each about twice the one before"
-    if points<4: raise UserError(f'--points {points}: at least 4, because the law has three numbers')
+    if points<4:
+        raise UserError(f'--points {points}: at least 4, because the law has three numbers')
     sizes = [round(n/2**k) for k in reversed(range(points))]
     if sizes[0]>=_LEAST: return sizes
     most = int(np.log2(max(n/_LEAST, 1)))+1
@@ -242,7 +243,8 @@ def plot_curve(
     ax.fill_between(at, lo, hi, color='tab:blue', alpha=.15, lw=0, label='95 % interval of the law')
     ax.plot(at, missed(law, at), color='tab:blue', label=f'{law.a:.3f} + {law.b:.2g} n^-{law.c:.2f}')
     ax.plot(n, 1-table.auc.clip(upper=1-1e-4), 'o', color='.35', ms=4, alpha=.7, label='a training')
-    for x,style in ((most,'-'),(most+more,':')): ax.axvline(x, color='.6', ls=style, lw=1)
+    for x,style in ((most,'-'),(most+more,':')):
+        ax.axvline(x, color='.6', ls=style, lw=1)
     ax.set(xscale='log', yscale='log', xlabel='defects in training', ylabel='missed on test, 1 − AUC',
            title=f'Solid: the {most:,} there are. Dotted: {more:,} more')
     _label_logs(ax, sorted(n.unique()))
@@ -331,7 +333,8 @@ def _check_curve(points, draws, goods, out):
     check_own(out/'curve.json', re.compile(r'\{\s*"law":'), kind='JSON of curve')
     check_own(out/'report.html', page_kind(_TITLE, begins=True), kind='page of curve')
     check_drawn(out, 'curve.csv', 'curve')
-    if draws<2: raise UserError(f'--draws {draws}: at least 2, because the luck of one is not known')
+    if draws<2:
+        raise UserError(f'--draws {draws}: at least 2, because the luck of one is not known')
     if goods in ('share','all') or isinstance(goods, int) and goods>0: return
     raise UserError(f"--good-parts {goods}: share, all, or a number of good parts")
 

@@ -70,7 +70,8 @@ def _check_same_data(run, own):
 # %% ../../nbs/52_jobs.folds.ipynb #69a31add
 def _started_with(run, weights):
     "Recipe, seed, number of folds and weights of a set that is there"
-    if 'folds' in run.info: return saved_recipe(run),run.info['seed'],run.info['folds'],given_weights(run, weights)
+    if 'folds' in run.info:
+        return saved_recipe(run),run.info['seed'],run.info['folds'],given_weights(run, weights)
     raise UserError(f'{run.path}: this run has no folds; go on without --folds, or choose another --name')
 
 # %% ../../nbs/52_jobs.folds.ipynb #0e5371d3
@@ -106,7 +107,8 @@ def _train_fold(run, df, i, k, text, tell, **kwargs):
 def _each_fold(run, df, k, text, tell, jobs, apart=None, caches=None, **kwargs):
     "Train what is missing of each fold, one after the other, or `jobs` at a time"
     if jobs<2 and not apart:
-        for i in range(k): _train_fold(run, df, i, k, text, tell, caches=caches, **kwargs)
+        for i in range(k):
+            _train_fold(run, df, i, k, text, tell, caches=caches, **kwargs)
         return
     asked = [(f'fold{i}', _train_fold, (run, df, i, k, text), kwargs) for i in range(k)]
     check_apart((apart or run_apart)(asked, jobs, tell), 'give the same command again, with --resume')
@@ -156,7 +158,7 @@ def folds_job(
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):
         if resume: _check_same_data(run, _identity(df))
-        else: run = _create_set(path, overwrite, k, weights, command, data, seed, r, text, _identity(df))
+        run = run or _create_set(path, overwrite, k, weights, command, data, seed, r, text, _identity(df))
         return _train_folds(run, df, removed, k, text, tell, jobs, apart, **kwargs)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024
@@ -164,7 +166,8 @@ def _made_before(out, run, tta):
     "Whether `out` is the finished run of the same networks and views"
     if not (out/'run.json').exists(): return False
     old = open_run(out)
-    if old.status!='finished' or old.info.get('recipe', {}).get('tta')!=tta: return False
+    if old.status!='finished' or old.info.get('recipe', {}).get('tta')!=tta:
+        return False
     return old.weights_id==run.weights_id
 
 # %% ../../nbs/52_jobs.folds.ipynb #e1edba25
@@ -191,7 +194,8 @@ def tta_run(
 )->Run:
     "The run again, predicting with other views"
     out,info = Path(out),run.info
-    if tta not in TTAS: raise UserError(f"--tta {tta}: one of {', '.join(filter(None, TTAS))}")
+    if tta not in TTAS:
+        raise UserError(f"--tta {tta}: one of {', '.join(filter(None, TTAS))}")
     if _made_before(out, run, tta): return open_run(out)
     if 'recipe' not in info or info.get('kind')=='ensemble' and 'folds' not in info:
         why = 'give runs or sets of folds; the members of a committee are augmented one by one'
@@ -202,7 +206,8 @@ def tta_run(
         df = read_csv(run.file('table.csv'))
         write_csv(df, new/'table.csv')
         if 'folds' in info:
-            for i in range(info['folds']): tta_run(open_run(run/f'fold{i}'), out/f'fold{i}', tta, device)
+            for i in range(info['folds']):
+                tta_run(open_run(run/f'fold{i}'), out/f'fold{i}', tta, device)
             _join_folds(new, info['folds'])
         else: _predict_again(run, new, df, tta, device)
         evaluate_run(new)

@@ -43,7 +43,8 @@ def _check_readable(df, removed, data):
     "Refuse a source without one readable labelled image"
     if df.label.notna().sum()>0: return
     broken = ''
-    if len(removed): broken = f' ({len(removed)} broken, such as {removed.path.iloc[0]}: {removed.detail.iloc[0]})'
+    if len(removed):
+        broken = f' ({len(removed)} broken, such as {removed.path.iloc[0]}: {removed.detail.iloc[0]})'
     raise UserError(f'{data}: no readable labelled image{broken}')
 
 # %% ../../nbs/51_jobs.job.ipynb #2898dde5
@@ -197,7 +198,8 @@ def say_added(
     n,n_train = int(new.sum()),int((df.split[new]=='train').sum())
     left = [(n-n_train,'that belongs with pictures of the validation or test set'), (int(broken.sum()),'broken')]
     said = ', '.join(f'{k:,} {what}' for k,what in left if k)
-    if not n_train: raise UserError(f'no picture of the verdicts can train; left out: {said}')
+    if not n_train:
+        raise UserError(f'no picture of the verdicts can train; left out: {said}')
     return f"verdicts: {counted(n_train, 'new training picture')}" + (f'; left out: {said}' if said else '')
 
 # %% ../../nbs/51_jobs.job.ipynb #c0013
@@ -229,7 +231,8 @@ def slow_gpu(
 )->str: # '' where there is nothing to say
     "What would keep a GPU waiting"
     kind = torch.device(device or default_device()).type
-    if kind!='cuda' or r.augment!='albumentations' or not r.aug_p or r.workers: return ''
+    if kind!='cuda' or r.augment!='albumentations' or not r.aug_p or r.workers:
+        return ''
     return ('the GPU will wait for this process, which augments; --set augment=fastai does it on the GPU, '
             '--set workers=8 in processes of their own')
 
@@ -247,7 +250,8 @@ def saved_recipe(
 )->Recipe:
     "The recipe that a run was started with"
     fields,path = run.info.get('recipe'),run/'run.json'
-    if not fields: raise UserError(f'{path}: there is no recipe; open the run with the version that made it')
+    if not fields:
+        raise UserError(f'{path}: there is no recipe; open the run with the version that made it')
     check_fields(fields, path)
     return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields.items()})
 
@@ -370,8 +374,7 @@ def train_table(
     **info # Further entries of `run.json`, such as `command` and `source`
 )->dict: # `metrics.json`
     "From a split table to a finished run with its report"
-    start = time.perf_counter()
-    check_device(device)
+    start,_ = time.perf_counter(),check_device(device)
     with hold(path):
         if resume:
             run = _reopen(path, df)
@@ -379,7 +382,8 @@ def train_table(
             if run.info['status']=='finished': return _finished_before(run, tell)
             weights = given_weights(run, weights)
             run.update(status='running')
-        else: run = _new_run(path, overwrite, df, r, seed, weights, info, ranks.world if ranks else 1)
+        else:
+            run = _new_run(path, overwrite, df, r, seed, weights, info, ranks.world if ranks else 1)
         _write_left_out(run, df, removed)
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches, ranks)
 

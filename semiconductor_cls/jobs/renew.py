@@ -37,8 +37,9 @@ def _hashed(path):
     check_words(said, path)
     said = said.assign(hash=[file_md5(o) for o in said.path])
     gone = said.path[said.hash=='']
-    if len(gone): raise UserError(f'--add {path}: {counted(len(gone), "picture")} not read, first {gone.iloc[0]}; '
-                                  'the table belongs beside the folder store/ of the verdicts')
+    if len(gone):
+        raise UserError(f'--add {path}: {counted(len(gone), "picture")} not read, first {gone.iloc[0]}; '
+                        'the table belongs beside the folder store/ of the verdicts')
     once = _once(said, path)
     n_empty = int((issues_of(said).kind=='row_without_path').sum())
     return once, dict(again=len(said)-len(once), empty=n_empty)
@@ -99,7 +100,8 @@ def _say(parts, more, tell):
     tell(f"verdicts: {counted(n['new'], 'new picture')}; left out: {', '.join(left)}")
     for o in parts['contradicting'].head(10).itertuples():
         tell(f'contradiction: {o.path} is {o.label} by verdict and {o.label_of_run} in the run; its label stays')
-    if n['contradicting']>10: tell(f"… and {counted(n['contradicting']-10, 'more contradiction')}")
+    if n['contradicting']>10:
+        tell(f"… and {counted(n['contradicting']-10, 'more contradiction')}")
 
 # %% ../../nbs/59_jobs.renew.ipynb #4add78c4
 def _new_ids(hashes, used):
@@ -141,8 +143,10 @@ def add_to_table(
     held = _held(table, groups, of_new)
     parts['new'] = new = new[~held]
     _say(parts, more|dict(held=held.sum()), tell)
-    if alone: tell(f"{counted(alone, 'new picture')} without a part by --group '{by}', each a part of its own")
-    if not len(new): raise UserError(f'--add {path}: no new picture with a label; the run would learn nothing new')
+    if alone:
+        tell(f"{counted(alone, 'new picture')} without a part by --group '{by}', each a part of its own")
+    if not len(new):
+        raise UserError(f'--add {path}: no new picture with a label; the run would learn nothing new')
     return _joined(table, new, groups, of_new[~held])
 
 # %% ../../nbs/59_jobs.renew.ipynb #92ff7304

@@ -125,8 +125,10 @@ def data_light(
     rate,most = m['escape_rate'],m['escape_hi']
     n = m.get('n_defect_groups', m['n_defect'])
     based = f"{counted(n, 'defective part')} tested: at most {_thousandths(most)} of 1,000 ship, with 95 % confidence."
-    if most<=max(2*rate, .01): return Light('green', 'Enough parts were tested for these numbers', f'{based} {_YOURS}')
-    if most<=max(4*rate, .05): return Light('amber', 'Reckon with the upper numbers', f'{based} {_YOURS}')
+    if most<=max(2*rate, .01):
+        return Light('green', 'Enough parts were tested for these numbers', f'{based} {_YOURS}')
+    if most<=max(4*rate, .05):
+        return Light('amber', 'Reckon with the upper numbers', f'{based} {_YOURS}')
     return Light('red', 'Too few defective parts were tested', f'{based} Photograph more of them.')
 
 # %% ../../nbs/50_jobs.report.ipynb #463ebe0c
@@ -134,7 +136,8 @@ def price_light(
     point:dict|None # `operating.json`, where prices were given
 )->Light|None: # `None` if it pays, or nobody knows
     "Whether another way costs less than the model"
-    if not point or 'worth' not in point or point.get('surely_pays', point['pays']): return None
+    if not point or 'worth' not in point or point.get('surely_pays', point['pays']):
+        return None
     if point['pays']:
         return Light('amber', 'Not shown to pay', 'At the upper bounds another way costs less, as said above.')
     return Light('red', 'Do not use it at these prices', 'Another way costs less, as the sentence above says.')
@@ -374,7 +377,8 @@ def size_part(
     except (UserError, OSError, SafetensorError): return []
     text = f"{counted(len(sizes), 'network')} with {sum(sizes)/1e6:,.2f} million parameters."
     speed = _filled(run, 'speed.csv')
-    if speed is None: return ['## Size and speed', f'{text} The latency is measured by: semicls bench {run.path.name}']
+    if speed is None:
+        return ['## Size and speed', f'{text} The latency is measured by: semicls bench {run.path.name}']
     return ['## Size and speed', f'{text} Without reading and decoding the files:', speed]
 
 # %% ../../nbs/50_jobs.report.ipynb #c0023
@@ -433,7 +437,8 @@ def opening(
 def _when(info, made=()): # 'finished 2026-11-26 10:15 UTC; decision of 2026-11-27 08:05 UTC'
     "How a run ended, and when, and the last of its decisions `made`; since when it is running, if it has not ended"
     ended = info.get('finished')
-    if not ended: return f"{info['status']}, started {time_text(info.get('started', ''))}"
+    if not ended:
+        return f"{info['status']}, started {time_text(info.get('started', ''))}"
     asked = made[-1]['command'] if made else ''
     decided = f"; decision of {time_text(made[-1]['time'])}" if asked not in ('', info.get('command')) else ''
     return f"{info['status']} {time_text(ended)}{decided}"

@@ -30,7 +30,8 @@ def same_job(
     if not (p/'run.json').exists(): return
     run = open_run(p)
     info,mend = run.info,'choose another --out, or remove it'
-    if (saved_recipe(run),info['seed'])!=(r,seed): raise UserError(f'{p}: this run was made by another recipe; {mend}')
+    if (saved_recipe(run),info['seed'])!=(r,seed):
+        raise UserError(f'{p}: this run was made by another recipe; {mend}')
     n_folds,source = info.get('folds', 0),info.get('source')
     if folds is not None and n_folds!=folds:
         raise UserError(f'{p}: this run has {counted(n_folds, "fold")}, not {folds}; {mend}')
@@ -43,7 +44,8 @@ def named_archs(
 )->list: # Names of backbones, each once
     "Backbones as they were asked for"
     again = [arch for i,arch in enumerate(archs) if arch in archs[:i]]
-    if again: raise UserError(f'--arch {again[0]}: given twice; --seeds 0,1 trains it with two seeds')
+    if again:
+        raise UserError(f'--arch {again[0]}: given twice; --seeds 0,1 trains it with two seeds')
     found = [name for arch in archs for name in (STUDY_ARCHS if arch=='study' else [arch])]
     for name in found: arch_name(name)
     return list(dict.fromkeys(found))
@@ -53,7 +55,8 @@ def _train_member(path, data, r, seed, folds, tell, **kw):
     "Train one member, unless it is there"
     same_job(path, data, r, seed, folds)
     there = (path/'run.json').exists()
-    if there and open_run(path).info['status']=='finished': return tell(f'{path}: finished already')
+    if there and open_run(path).info['status']=='finished':
+        return tell(f'{path}: finished already')
     tell(f'{path}: training')
     kw |= dict(resume=there, tell=tell)
     if folds: folds_job(data, r, seed, folds, path, **kw)
@@ -83,9 +86,8 @@ def committee_job(
     asked = {out.parent/f'{out.name}-{arch}-{seed}':(dataclasses.replace(r, arch=arch), seed)
              for arch in archs for seed in seeds}
     for path,(recipe,seed) in asked.items(): same_job(path, data, recipe, seed, folds)
-    if jobs<2 and not apart:
-        for path,(recipe,seed) in asked.items(): _train_member(path, data, recipe, seed, folds, tell, **kw)
+    trainings = [(path.name, _train_member, (path, data, *what, folds), kw) for path,what in asked.items()]
+    if jobs>1 or apart: check_apart((apart or run_apart)(trainings, jobs, tell))
     else:
-        trainings = [(path.name, _train_member, (path, data, *what, folds), kw) for path,what in asked.items()]
-        check_apart((apart or run_apart)(trainings, jobs, tell))
+        for _,train,given,more in trainings: train(*given, tell, **more)
     return ensemble_run([*asked], out, overwrite=overwrite)

@@ -47,7 +47,8 @@ _ODD = dict(cp932=r'[^\x00-\x7f][a-z]', # A sign amid a word: its second byte wa
 
 def _fits(raw, encoding):
     "Whether bytes are valid text in an encoding, and in one script"
-    if encoding=='cp932' and not raw.isascii() and not re.search(rb'[\x81-\x9f]', raw): return False # Rare kanji only
+    if encoding=='cp932' and not raw.isascii() and not re.search(rb'[\x81-\x9f]', raw):
+        return False # Rare kanji only
     try: return re.fullmatch(_SCRIPTS[encoding], raw.decode(encoding), re.S) is not None
     except UnicodeDecodeError: return False
 
@@ -57,7 +58,8 @@ def name_encoding(
     "The encoding in which all names of an archive make sense"
     could = [encoding for encoding in _SCRIPTS if all(_fits(o, encoding) for o in raws)]
     if could[:1]==['utf-8']: return 'utf-8'
-    if len(could)>1: could = [o for o in could if not any(re.search(_ODD[o], raw.decode(o)) for raw in raws)]
+    if len(could)>1:
+        could = [o for o in could if not any(re.search(_ODD[o], raw.decode(o)) for raw in raws)]
     return could[0] if len(could)==1 else None
 
 # %% ../../nbs/60_line.archives.ipynb #6fd30cfa
@@ -69,7 +71,8 @@ def _second_name(o, raw):
     while len(rest)>=4:
         kind,size = struct.unpack('<HH', rest[:4])
         field,rest = rest[4:4+size],rest[4+size:]
-        if kind==0x7075 and field[1:5]==struct.pack('<I', zlib.crc32(raw)): return field[5:].decode()
+        if kind==0x7075 and field[1:5]==struct.pack('<I', zlib.crc32(raw)):
+            return field[5:].decode()
     return None
 
 def _zip_names(members): # Name or None of each, and its bytes
@@ -95,8 +98,10 @@ def _zip_members(path):
     with zipfile.ZipFile(path) as archive:
         members = [o for o in archive.infolist() if not o.is_dir()]
         for o,(name,raw) in zip(members, _zip_names(members)):
-            if name is None: yield raw.decode('ascii', 'backslashreplace'),o.file_size,UNSURE,None
-            else: yield name,o.file_size,_zip_trouble(o),partial(read, o)
+            if name is None:
+                yield raw.decode('ascii', 'backslashreplace'),o.file_size,UNSURE,None
+            else:
+                yield name,o.file_size,_zip_trouble(o),partial(read, o)
 
 # %% ../../nbs/60_line.archives.ipynb #c0014
 class _Forward:
@@ -105,7 +110,8 @@ class _Forward:
 
     def _check(self, pos):
         if pos<self.tell(): raise tarfile.ReadError('a header points backwards')
-        if pos>self.limit: raise tarfile.ReadError(f'unpacks to more than {self.limit:,} bytes')
+        if pos>self.limit:
+            raise tarfile.ReadError(f'unpacks to more than {self.limit:,} bytes')
 
     def seek(self, pos):
         self._check(pos)
@@ -167,10 +173,14 @@ def iter_members(
             if others is not None: others.append(name)
             continue
         total += size
-        if why==UNSURE: pass
-        elif _leads_out(name): why = 'its name leads out of the archive'
-        elif size>MAX_MEMBER: why = why or f'{size:,} bytes, over the limit of {MAX_MEMBER:,}'
-        elif total>limit: why = f'the archive unpacks to more than {limit:,} bytes'
+        if why==UNSURE:
+            pass
+        elif _leads_out(name):
+            why = 'its name leads out of the archive'
+        elif size>MAX_MEMBER:
+            why = why or f'{size:,} bytes, over the limit of {MAX_MEMBER:,}'
+        elif total>limit:
+            why = f'the archive unpacks to more than {limit:,} bytes'
         yield name,why,read
 
 # %% ../../nbs/60_line.archives.ipynb #cb267999
@@ -201,8 +211,10 @@ def list_archive(
     path,items,others,damage = str(path),{},[],[]
     try:
         for name,why,_ in iter_members(path, others):
-            if name in items: items[name].note = 'the archive has several members of this name'
-            else: items[name] = Item(f'{path}/{name}', why, path)
+            if name in items:
+                items[name].note = 'the archive has several members of this name'
+            else:
+                items[name] = Item(f'{path}/{name}', why, path)
     except Exception as e: # zipfile and tarfile raise many kinds on damage
         how_far = ' to its end' if items else ''
         damage = [Item(path, f'not readable as an archive{how_far} ({_short(e)})')]

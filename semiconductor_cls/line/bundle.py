@@ -161,9 +161,11 @@ def refuse_pickles(
         for p in (Path(where)/o for o in sorted(names)):
             if not p.is_file(): continue
             if p.name==INDEX and zipfile.is_zipfile(p): continue
-            if is_leftover(p.name) or p.name=='checkpoint.pt': continue # what a kill left is not loaded
-            if is_pickle(p): raise UserError(f'{p}: a pickle can run code when it is read; nothing is exported '
-                                             'or loaded from a folder that holds one. Remove it')
+            if is_leftover(p.name) or p.name=='checkpoint.pt':
+                continue # what a kill left is not loaded
+            if is_pickle(p):
+                raise UserError(f'{p}: a pickle can run code when it is read; nothing is exported '
+                                'or loaded from a folder that holds one. Remove it')
 
 # %% ../../nbs/63_line.bundle.ipynb #c0027
 MAX_MANIFEST = 1<<20 # Bytes
@@ -178,10 +180,14 @@ def read_manifest(
 )->dict: # Checked, its seal unbroken
     "The manifest of a bundle"
     p = Path(path)/'manifest.json'
-    if not Path(path).is_dir(): raise UserError(f'{path}: no such bundle; make one with: semicls export RUN')
-    if _is_odd(p): raise UserError(f'{p}: no plain file, or larger than {MAX_MANIFEST:,} bytes')
-    try: manifest = check_manifest(read_json(p), p)
-    except RecursionError: raise UserError(f'{p}: not a manifest of a bundle: nested too deeply') from None
+    if not Path(path).is_dir():
+        raise UserError(f'{path}: no such bundle; make one with: semicls export RUN')
+    if _is_odd(p):
+        raise UserError(f'{p}: no plain file, or larger than {MAX_MANIFEST:,} bytes')
+    try:
+        manifest = check_manifest(read_json(p), p)
+    except RecursionError:
+        raise UserError(f'{p}: not a manifest of a bundle: nested too deeply') from None
     if manifest['seal']!=seal(manifest):
         raise UserError(f'{p}: differs from what was exported (its seal is broken); export again')
     return manifest
@@ -192,7 +198,8 @@ def _read_checked(path, facts):
     plain = not path.is_symlink() and path.is_file()
     if not plain or path.stat().st_size!=facts['bytes']:
         raise UserError(f'{path}: differs from what was exported (size or kind); export again')
-    if is_pickle(path): raise UserError(f'{path}: a pickle can run code when it is read; a bundle holds none')
+    if is_pickle(path):
+        raise UserError(f'{path}: a pickle can run code when it is read; a bundle holds none')
     data = path.read_bytes()
     if sha256(data)!=facts['sha256']:
         raise UserError(f'{path}: differs from what was exported (its hash does not match); export again')
@@ -207,8 +214,10 @@ def read_files(
     path,wanted = Path(path),set(m['files'])
     there = {o.name for o in path.iterdir()}
     extra,missing = there-wanted-{'manifest.json'},wanted-there
-    if extra: raise UserError(f'{path/min(extra)}: does not belong to this bundle; move it elsewhere')
-    if missing: raise UserError(f'{path/min(missing)}: missing from this bundle; export again')
+    if extra:
+        raise UserError(f'{path/min(extra)}: does not belong to this bundle; move it elsewhere')
+    if missing:
+        raise UserError(f'{path/min(missing)}: missing from this bundle; export again')
     return {name:_read_checked(path/name, facts) for name,facts in m['files'].items()}
 
 # %% ../../nbs/63_line.bundle.ipynb #0c830ee7
@@ -257,7 +266,8 @@ def score(self:Bundle,
     "Score a batch that is given at each of `sizes`"
     batches = {side:_rgb(xs[side], side) for side in self.sizes}
     lengths = {len(x) for x in batches.values()}
-    if len(lengths)!=1: raise ValueError(f'batches of {lengths} pictures: one length for all sides')
+    if len(lengths)!=1:
+        raise ValueError(f'batches of {lengths} pictures: one length for all sides')
     n = lengths.pop()
     if n==0: return np.zeros(0)
     members = self._run(batches, n).astype(np.float64)
@@ -306,11 +316,13 @@ def open_bundle(
     try:
         bundle = Bundle(manifest, _graph_runner(manifest, files, threads, device))
         scores = bundle.score({side:drawn_pictures(side) for side in bundle.sizes})
-    except UserError as e: raise UserError(str(e) if str(path) in str(e) else f'{path}: {e}') from None
+    except UserError as e:
+        raise UserError(str(e) if str(path) in str(e) else f'{path}: {e}') from None
     except Exception as e:
         graph,why = Path(path)/manifest['graph'],' '.join(str(e).split())[:160]
         raise UserError(f'{graph}: {runtime} cannot run it ({why})') from None
     _check_scores(path, manifest, scores)
     bundle.engine = engine_on(bundle.engine, device)
-    if UNLIKE_FILE in files: bundle.unlike = read_likeness(files[UNLIKE_FILE], Path(path)/UNLIKE_FILE)
+    if UNLIKE_FILE in files:
+        bundle.unlike = read_likeness(files[UNLIKE_FILE], Path(path)/UNLIKE_FILE)
     return bundle

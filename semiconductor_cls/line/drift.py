@@ -117,7 +117,8 @@ def check_window(
     n:int # Pictures in a window
 )->None:
     "Refuse windows that can show nothing"
-    if n<N_MIN: raise UserError(f'--window {n}: at least {N_MIN} pictures, fewer show nothing')
+    if n<N_MIN:
+        raise UserError(f'--window {n}: at least {N_MIN} pictures, fewer show nothing')
 
 # %% ../../nbs/75_line.drift.ipynb #c0018
 def drift_table(

@@ -64,7 +64,8 @@ def plot_part(
     fig,axs = plt.subplots(1, 2, figsize=(6.4,3.5), layout='constrained')
     show_map(axs, pixels, heat)
     x,y = find_peak(heat, pixels.shape[1::-1])
-    for colour,width in (('k',3.5),('w',1.5)): axs[1].plot(x, y, '+', color=colour, ms=11, mew=width)
+    for colour,width in (('k',3.5),('w',1.5)):
+        axs[1].plot(x, y, '+', color=colour, ms=11, mew=width)
     bar = fig.colorbar(plt.cm.ScalarMappable(cmap=HEAT), ax=axs[1], fraction=.046, pad=.03)
     bar.set_label('heat, share of the peak', fontsize=8)
     bar.ax.tick_params(labelsize=7)
@@ -119,7 +120,8 @@ def explain_files(
     "Write one picture a file, `explain.csv` and a `report.html`"
     out,explain = own_folder(out),open_explainer(run, device)
     taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if taken: raise UserError(f'{out}: exists and is not an empty folder; choose a new one')
+    if taken:
+        raise UserError(f'{out}: exists and is not an empty folder; choose a new one')
     (model,trace),rows = traced(explain.scorer, now()),[]
     files = list_inputs(inputs)
     if say_left_out(files.findings): tell(say_left_out(files.findings))
@@ -183,7 +185,8 @@ def plot_worst(
     fig,axs = plt.subplots(4, k, figsize=(1.8*k,8), squeeze=False, layout='constrained')
     for ax in axs.flat: ax.axis('off')
     for r,(name,df),colour in zip((0,2), worst.items(), (DEFECT,GOOD)):
-        if df.empty: axs[r,0].text(0, .5, f'no {name}', transform=axs[r,0].transAxes, color='#555')
+        if df.empty:
+            axs[r,0].text(0, .5, f'no {name}', transform=axs[r,0].transAxes, color='#555')
         for column,o in zip(axs.T, df.itertuples()):
             title = f'{_caption(o.id)}\n{name.rstrip("s")}, score {o.p_defect:.3f}'
             _show_mistake(column[r:r+2], seen[str(o.path)], title, colour, boxes.get(o.id, ()))

@@ -43,7 +43,8 @@ def check_bundle_out(
     "Refuse a folder that is taken: by a bundle unless `overwrite`, by anything else always"
     path = Path(path)
     if not path.exists() or path.is_dir() and not any(path.iterdir()): return
-    if not _is_bundle(path): raise UserError(f'{path}: exists and is not a bundle; choose another --out')
+    if not _is_bundle(path):
+        raise UserError(f'{path}: exists and is not a bundle; choose another --out')
     if not overwrite:
         raise UserError(f'{path}: this bundle exists; use --overwrite to replace it, or another --out')
 
@@ -87,7 +88,8 @@ def _trained_on(run):
         pictures = counted(len(of_split), 'picture')
         return f"{pictures} ({(of_split=='good').sum():,} good, {(of_split=='defect').sum():,} defect)"
     folds = run.info.get('folds')
-    if folds: return f"{count('train')}; each of {folds} networks on all but one part in {folds} of them"
+    if folds:
+        return f"{count('train')}; each of {folds} networks on all but one part in {folds} of them"
     return f"{count('train')}; {count('valid')} of validation chose the threshold"
 
 # %% ../../nbs/67_line.export.ipynb #d75dd793
@@ -170,7 +172,8 @@ def _write_graph(run, members, folder, m, y, xs, tell): # What the manifest says
     write_onnx(members, path)
     graph,score = _loaded(path, fmt)
     said = dict(graph=names[0], parity=_parity(run, members, score, xs, len(y)))
-    if m['precision']=='int8': graph,score,said['int8'] = _eight_bits(run, graph, score, y, xs, m, tell)
+    if m['precision']=='int8':
+        graph,score,said['int8'] = _eight_bits(run, graph, score, y, xs, m, tell)
     WRITERS[fmt].save(folder/names[0], graph)
     if path.name not in names: path.unlink()
     drawn = {side:drawn_pictures(side) for side in xs}
@@ -198,7 +201,8 @@ def _finish_bundle(folder, m, likeness=None):
 
 def _check_wish(fmt, int8):
     "Refuse what cannot be made, and import what makes it"
-    if fmt not in RUNTIMES: raise UserError(f"--format {fmt}: one of {', '.join(RUNTIMES)}")
+    if fmt not in RUNTIMES:
+        raise UserError(f"--format {fmt}: one of {', '.join(RUNTIMES)}")
     runtime = RUNTIMES[fmt]
     if int8 and runtime.no_int8: raise UserError(runtime.no_int8)
     need('onnx', 'onnxscript', runtime.name, *(['nncf'] if int8 else []))
@@ -236,11 +240,12 @@ def export_run(
 # %% ../../nbs/67_line.export.ipynb #24def3c6
 def _restated(run, bundle):
     "The manifest of a bundle with the decision of its run; `None` where it states that already"
-    m = read_manifest(bundle)
-    now_decided = json.loads(json.dumps(decision_facts(run)))
+    m,now_decided = read_manifest(bundle),json.loads(json.dumps(decision_facts(run)))
     if all(m.get(k)==v for k,v in now_decided.items()): return None
-    if m.get('weights_id')!=run.weights_id: raise UserError(f'{bundle}: was made of other weights')
-    if m['precision']=='int8': raise UserError(f'{bundle}: its 8 bits were checked at the decision of before')
+    if m.get('weights_id')!=run.weights_id:
+        raise UserError(f'{bundle}: was made of other weights')
+    if m['precision']=='int8':
+        raise UserError(f'{bundle}: its 8 bits were checked at the decision of before')
     return {k:v for k,v in m.items() if k not in ('files','seal','thresholds')} | now_decided
 
 def restate_bundle(

@@ -37,7 +37,8 @@ def run_members(
 )->list: # Dicts `name model arch pool side stats tta weight md5`
     "The model of a finished run, or those of a committee that have a weight; what cannot be exported is refused"
     status = run.status
-    if status!='finished': raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
+    if status!='finished':
+        raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
     refuse_pickles(run.path)
     return [_member(*o) for o in run.networks]
 
@@ -101,7 +102,8 @@ def _forget_places(path):
     "Take out of a graph where the code that made it lies"
     onnx = need('onnx')[0]
     model = onnx.load(path)
-    for o in (*model.graph.node, *model.graph.value_info): o.ClearField('metadata_props')
+    for o in (*model.graph.node, *model.graph.value_info):
+        o.ClearField('metadata_props')
     onnx.save(model, path)
 
 def write_onnx(
@@ -175,14 +177,17 @@ def photographs(
 )->tuple: # Labels (True for a defect), dict of side → uint8 batch, channels of the whole set
     "Decoded photographs of a set, at each side"
     rows = spread(df.index[(df.split==split) & df.label.notna()], n)
-    if not len(rows): raise UserError(f'table.csv: no labelled {split} rows, so nothing to compare the graph with')
+    if not len(rows):
+        raise UserError(f'table.csv: no labelled {split} rows, so nothing to compare the graph with')
     gone = next((p for p in df.path if not Path(p).exists()), None)
-    if gone: raise UserError(f'{gone}: no such file; the photographs of the run are needed '
-                             'to compare the graph with torch')
+    if gone:
+        raise UserError(f'{gone}: no such file; the photographs of the run are needed '
+                        'to compare the graph with torch')
     _check_same(df.loc[rows])
     caches = {side:ImageCache(df, side, levels=levels, fit=fit) for side in sides}
     for i,why in next(iter(caches.values())).broken.items():
-        if i in rows: raise UserError(f'{df.path[i]}: {why}; so there is nothing to compare the graph with')
+        if i in rows:
+            raise UserError(f'{df.path[i]}: {why}; so there is nothing to compare the graph with')
     xs = {side:np.stack([cache[i] for i in rows]) for side,cache in caches.items()}
     channels = max(3 if x.ndim==4 else 1 for x in xs.values())
     return (df.label[rows]=='defect').to_numpy(), xs, channels

@@ -67,7 +67,8 @@ def fine_layer(
         is_grid = isinstance(out, Tensor) and out.ndim in (3,4)
         sides[module] = side_of(out) if is_grid else 0
     hooks = [o.register_forward_hook(note) for o in parts]
-    try: end = side_of(model[0](torch.zeros(1,3,sz,sz, device=next(model.parameters()).device)))
+    try:
+        end = side_of(model[0](torch.zeros(1,3,sz,sz, device=next(model.parameters()).device)))
     finally:
         for o in hooks: o.remove()
     fine = (o for o in parts if sides.get(o, 0) >= 2*end)
@@ -75,8 +76,10 @@ def fine_layer(
 
 # %% ../../nbs/71_line.heat.ipynb #c0015
 def _library():
-    try: import pytorch_grad_cam
-    except ImportError: raise UserError("heat maps need the extra: pip install 'semiconductor_cls[explain]'") from None
+    try:
+        import pytorch_grad_cam
+    except ImportError:
+        raise UserError("heat maps need the extra: pip install 'semiconductor_cls[explain]'") from None
     return pytorch_grad_cam
 
 def _margin(out): return out[1]-out[0]
@@ -108,7 +111,8 @@ def cam_grid(
     with _gradients_from(model, layer), torch.enable_grad():
         with getattr(_library(), method)(model, [layer], to_grid) as cam:
             cam.get_target_width_height = lambda xb: None   # enlarging is done below
-            with exactly(xb.device): return torch.from_numpy(cam(xb, targets=[_margin]*len(xb)))
+            with exactly(xb.device):
+                return torch.from_numpy(cam(xb, targets=[_margin]*len(xb)))
 
 # %% ../../nbs/71_line.heat.ipynb #c0021
 def enlarge(

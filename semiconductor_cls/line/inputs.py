@@ -40,8 +40,10 @@ def walk_images(
         dirs[:],names = sift(place, dirs, files, left)
         for name in names+dirs:
             path = os.path.join(place, name)
-            if os.path.islink(path) and _outside(path, root): found.append(Item(path, LEADS_OUT))
-            elif is_image_name(name): images.append(path)
+            if os.path.islink(path) and _outside(path, root):
+                found.append(Item(path, LEADS_OUT))
+            elif is_image_name(name):
+                images.append(path)
     found += without_masks(images, left)
     if issues is not None: issues += left_out_issues(left)
     def folder_by_folder(path): return path.replace(os.sep, '\0')
@@ -81,11 +83,13 @@ def _store_of(url): # fsspec's file system, path in it
     except ImportError:
         raise UserError(f"{url}: pictures in a store need fsspec: pip install 'semiconductor_cls[scale]'") from None
     kind = url.partition('://')[0].lower()
-    try: return fsspec.core.url_to_fs(url)
+    try:
+        return fsspec.core.url_to_fs(url)
     except ImportError:
         driver = known_implementations[kind]['class'].split('.')[0]
         raise UserError(f'{url}: needs a driver: pip install {driver}') from None
-    except ValueError: raise UserError(f'{url}: no kind of store that fsspec knows is called {kind}://') from None
+    except ValueError:
+        raise UserError(f'{url}: no kind of store that fsspec knows is called {kind}://') from None
 
 def _store_error(url, e): return UserError(f'{url}: the store does not give it ({type(e).__name__}: {_short(e)})')
 
@@ -166,7 +170,8 @@ def list_store(
     items = {o:Stored(o, stamp=_stamp_in(info)) for o,info in found.items() if o.removeprefix(top) not in left}
     masks = mask_words(list(items), lambda o: _stored_facts(items[o]))
     counts = Counter([*left.values(), *masks.values()])
-    if issues is not None: issues += left_out_issues({(url,what):n for what,n in counts.items() if what})
+    if issues is not None:
+        issues += left_out_issues({(url,what):n for what,n in counts.items() if what})
     return sorted((o for o in items.values() if masks.get(o)!='as mask'), key=lambda o: o.replace('/', '\0'))
 
 # %% ../../nbs/61_line.inputs.ipynb #c0008
@@ -175,8 +180,10 @@ def _csv_paths(path, f):
     rows = csv.reader(f, delimiter=csv_format(path)[1])
     head = [o.strip() for o in next(rows, [])]
     column = path_column(head, path)
-    if not column: raise UserError(f"{path}: no column 'path' (it has: {', '.join(head)[:200]})")
-    if head.count(column)>1: raise UserError(f"{path}: two columns are called '{column}'; rename one, or delete it")
+    if not column:
+        raise UserError(f"{path}: no column 'path' (it has: {', '.join(head)[:200]})")
+    if head.count(column)>1:
+        raise UserError(f"{path}: two columns are called '{column}'; rename one, or delete it")
     i = head.index(column)
     return [_cell_in(row[i]) if len(row)>i else '' for row in rows if any(row)]
 
@@ -215,12 +222,14 @@ def read_list(
     try:
         ending = PurePath(path).suffix.lower()
         is_csv = ending=='.csv' or has_header(path) or ending=='.tsv' and not is_labelled_list(path)
-        with open_text(path, '' if is_csv else '\n') as f: paths = _csv_paths(path, f) if is_csv else _txt_paths(f)
+        with open_text(path, '' if is_csv else '\n') as f:
+            paths = _csv_paths(path, f) if is_csv else _txt_paths(f)
     except (OSError, UnicodeError, csv.Error) as e:
         raise UserError(f'{path}: not readable as a list ({_short(e)})') from None
     found = [_from(path, o) for o in paths if o]
     n_empty = len(paths)-len(found)
-    if issues is not None: issues += [_is_list(path, found, n_empty), *read_as_issues(path, [how for _,how in found])]
+    if issues is not None:
+        issues += [_is_list(path, found, n_empty), *read_as_issues(path, [how for _,how in found])]
     return [as_stored(o) for o,_ in found]
 
 # %% ../../nbs/61_line.inputs.ipynb #c0013
@@ -247,8 +256,10 @@ def _matches(pattern, left):
     found = []
     for hit in sorted(glob.glob(pattern, recursive=True)):
         what = _hit_left_as(hit, _start(pattern))
-        if what: left[os.path.dirname(hit), what] = left.get((os.path.dirname(hit), what), 0)+1
-        else: found.append(hit)
+        if what:
+            left[os.path.dirname(hit), what] = left.get((os.path.dirname(hit), what), 0)+1
+        else:
+            found.append(hit)
     return found
 
 # %% ../../nbs/61_line.inputs.ipynb #d4022b1e
@@ -275,8 +286,10 @@ def _expand(path, issues):
         return [o for folder in folders for o in walk_images(folder, issues)],'no images in this folder'
     if not os.path.lexists(path): return _expand_pattern(path, issues)
     if not os.path.isfile(path): return [path],''
-    if ARCHIVE.search(path): return list_archive(path, issues),'no images in this archive'
-    if path.lower().endswith(LISTS): return read_list(path, issues),'no paths in this list'
+    if ARCHIVE.search(path):
+        return list_archive(path, issues),'no images in this archive'
+    if path.lower().endswith(LISTS):
+        return read_list(path, issues),'no paths in this list'
     return [path],''
 
 # %% ../../nbs/61_line.inputs.ipynb #c0018
@@ -288,7 +301,8 @@ def _files_of(given, issues):
     "Files that one input names, and what to say if there are none"
     if is_url(given): return list_store(str(given), issues),'no images there'
     given = plain_path(given)
-    if isinstance(given, str) and given in SOURCES: return SOURCES[given]().path.tolist(),'no images in it'
+    if isinstance(given, str) and given in SOURCES:
+        return SOURCES[given]().path.tolist(),'no images in it'
     return _expand(str(given), issues)
 
 # %% ../../nbs/61_line.inputs.ipynb #5ed9ca8e
@@ -309,7 +323,8 @@ def list_inputs(
     for o in [inputs] if isinstance(inputs, (str,os.PathLike)) else inputs:
         left = []
         files,why = _files_of(o, left)
-        if not files: raise UserError('; '.join(filter(None, [f'{o}: {why}', say_left_out(left)])))
+        if not files:
+            raise UserError('; '.join(filter(None, [f'{o}: {why}', say_left_out(left)])))
         keys = [_same_for(path) for path in files]
         issues += left + _named_before(o, len(found.keys() & keys))
         for key,path in zip(keys, files): found.setdefault(key, path)
@@ -325,7 +340,8 @@ def file_id(
 )->str:
     "The key of a file: its folder and its name without the ending"
     path = PurePath(path)
-    if len(path.parts)==1 and os.path.lexists(path): path = PurePath(os.path.abspath(path))
+    if len(path.parts)==1 and os.path.lexists(path):
+        path = PurePath(os.path.abspath(path))
     if f'/{path.parent}'.endswith(_BY_NAME): return path.stem
     return '/'.join([*path.parts[-2:-1], path.stem])
 
@@ -363,12 +379,15 @@ class Reader:
         "What to decode: a path, or a member's bytes in memory"
         if getattr(item, 'note', ''): raise ImageError(item.note)
         if getattr(item, 'archive', None) is None: return _regular(item)
-        if item.archive!=self.archive: self.archive,self.members = item.archive,iter_members(item.archive)
+        if item.archive!=self.archive:
+            self.archive,self.members = item.archive,iter_members(item.archive)
         try:
             read = self._find(item)
             if read: return io.BytesIO(read())
-        except MemoryError: raise
-        except Exception as e: raise ImageError(f'cannot be read from the archive ({_short(e)})') from None
+        except MemoryError:
+            raise
+        except Exception as e:
+            raise ImageError(f'cannot be read from the archive ({_short(e)})') from None
         raise ImageError('cannot be read from the archive any more')
 
     def _find(self, item):

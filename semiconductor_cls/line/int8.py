@@ -74,7 +74,8 @@ def head_ops(
     for op in reversed(model.get_ordered_ops()):
         name = op.get_friendly_name()
         left[name] = max([left[o] for o in _names_behind(op)], default=0) + _is_layer(op)
-        if left[name]<=k and op.get_type_name() not in ('Constant','Parameter','Result'): head.append(name)
+        if left[name]<=k and op.get_type_name() not in ('Constant','Parameter','Result'):
+            head.append(name)
     return head
 
 # %% ../../nbs/66_line.int8.ipynb #c0013

@@ -96,7 +96,8 @@ def check_machine(
 # %% ../../nbs/76_line.machine.ipynb #eab19039
 def _in_hub_cache(name):
     "Whether timm's hub has left the weights of a backbone on this machine"
-    if name=='alexnet': return any(Path(torch.hub.get_dir(), 'checkpoints').glob('alexnet-*.pth'))
+    if name=='alexnet':
+        return any(Path(torch.hub.get_dir(), 'checkpoints').glob('alexnet-*.pth'))
     from huggingface_hub import try_to_load_from_cache
     repo = timm.get_pretrained_cfg(name).hf_hub_id
     names = ('model.safetensors','pytorch_model.bin')

@@ -48,7 +48,8 @@ class TorchScorer:
         self.name,self.how = run.path.resolve().name,run.info.get('how', 'prob')
         networks = run.networks
         self.members = [(load_run_model(o).to(self.device), o.info, w) for _,o,w in networks]
-        for folder in {run.path, *(o.path for _,o,_ in networks)}: refuse_pickles(folder)
+        for folder in {run.path, *(o.path for _,o,_ in networks)}:
+            refuse_pickles(folder)
         self.sizes = sorted({info['size'] for _,info,_ in self.members})
         self.channels = max(info.get('channels') or 3 for _,info,_ in self.members) # 3 also fits gray pictures
         (self.levels,self.blank),self.fit = run.pixels,run.fit

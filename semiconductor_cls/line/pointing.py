@@ -254,7 +254,8 @@ def summarise(
     for measure,name in MEASURES.items():
         for way in WAYS:
             value,lo,hi = ends.loc[f'{way}|{measure}']
-            if measure in ('hit','inside'): lo,hi = rate_ci(round(value*parts), parts, sizes=sizes)
+            if measure in ('hit','inside'):
+                lo,hi = rate_ci(round(value*parts), parts, sizes=sizes)
             gain = [math.nan]*3 if way=='map' else ends.loc[f'over {way}|{measure}'].tolist()
             rows.append((name, way, parts, value, lo, hi, *gain))
     return pd.DataFrame(rows, columns='measure way n value lo hi gain gain_lo gain_hi'.split())
@@ -262,7 +263,8 @@ def summarise(
 # %% ../../nbs/72_line.pointing.ipynb #c0041
 def _interval(values, groups): # lo, hi
     "95 % interval of a mean over groups of parts: exact for counts, by the bootstrap for the rest"
-    if values.isin([0,1]).all(): return rate_ci(int(values.sum()), len(values), sizes=group_sizes(groups))
+    if values.isin([0,1]).all():
+        return rate_ci(int(values.sum()), len(values), sizes=group_sizes(groups))
     def mean(weights):
         if weights is None: return dict(mean=values.mean())
         return dict(mean=weights@values.to_numpy()/weights.sum(1))

@@ -52,8 +52,10 @@ def check_out(
     "Refuse a target that cannot be written or must not be overwritten, before any work is done"
     out = Path(out)
     kind = out.suffix.lower()
-    if kind not in ('.csv','.parquet'): raise UserError(f'--out {out}: the name has to end in .csv or .parquet')
-    if submission and kind!='.csv': raise UserError(f'--out {out}: a submission is a .csv')
+    if kind not in ('.csv','.parquet'):
+        raise UserError(f'--out {out}: the name has to end in .csv or .parquet')
+    if submission and kind!='.csv':
+        raise UserError(f'--out {out}: a submission is a .csv')
     if out.is_dir(): raise UserError(f'--out {out}: is a folder')
     if any(_is_same(o, out) for o in inputs):
         raise UserError(f'--out {out}: is one of the inputs, and would be overwritten')
@@ -170,8 +172,10 @@ def _read_from(f, start, mode='rb', **kwargs):
 def _entries(f):
     "Keys and lines of a journal, up to a line that was cut off"
     for line in _read_from(f, 0):
-        try: key,_ = json.loads(line if line.endswith(b'\n') else b'') # A torn last line is no entry
-        except ValueError: return
+        try:
+            key,_ = json.loads(line if line.endswith(b'\n') else b'') # A torn last line is no entry
+        except ValueError:
+            return
         yield key, line
 
 # %% ../../nbs/69_line.predict.ipynb #c6530d19
@@ -211,7 +215,8 @@ def rows(self:Journal, key:str)->list:
 # %% ../../nbs/69_line.predict.ipynb #c0028
 def _only_writer(out):
     "A lock on a table that exists already, because a watch may be writing it"
-    if out.suffix.lower()=='.csv' and out.exists() and os.name!='nt': return open_locked(out)
+    if out.suffix.lower()=='.csv' and out.exists() and os.name!='nt':
+        return open_locked(out)
     return nullcontext()
 
 # %% ../../nbs/69_line.predict.ipynb #e36e0a05
@@ -287,7 +292,8 @@ def _listed(inputs, submission, tell):
     items = list_inputs(inputs)
     if say_left_out(items.findings): tell(say_left_out(items.findings))
     key = file_id(items[0])
-    if submission and '/' in key: tell(f"ids outside of the contest's folders have their folder in front: '{key}'")
+    if submission and '/' in key:
+        tell(f"ids outside of the contest's folders have their folder in front: '{key}'")
     return items
 
 # %% ../../nbs/69_line.predict.ipynb #4a9823c5
@@ -311,7 +317,8 @@ def predict_table(
         began = _started(journal, scorer, tell)
         todo = _todo(items, bs, scorer, journal, keys, bar)
         new = _score_rest(out, journal, scorer, todo, bar, tell)
-        if new<len(items): tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
+        if new<len(items):
+            tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
         rate = new/(time.perf_counter()-start)
         scored = (row for k in keys for row in journal.rows(k))
         counts = write_rows(table_rows(items, scored, scorer, began), out, submission)

@@ -47,11 +47,13 @@ def providers(
     "What onnxruntime shall run on; a `UserError` if it has no such thing"
     kind,_,number = (device or 'cpu').partition(':')
     if kind=='cpu': return ['CPUExecutionProvider']
-    if kind!='cuda': raise UserError(f'--device {device}: an ONNX graph runs on cpu or cuda')
+    if kind!='cuda':
+        raise UserError(f'--device {device}: an ONNX graph runs on cpu or cuda')
     if 'CUDAExecutionProvider' not in ort.get_available_providers():
         raise UserError(f'--device {device}: this onnxruntime has no CUDA; pip install onnxruntime-gpu in its place, '
                         'or use --engine torch')
-    if hasattr(ort, 'preload_dlls'): ort.preload_dlls() # the libraries that torch has brought
+    if hasattr(ort, 'preload_dlls'):
+        ort.preload_dlls() # the libraries that torch has brought
     return [('CUDAExecutionProvider', dict(device_id=number or '0', use_tf32='0')), 'CPUExecutionProvider']
 
 def check_provider(

@@ -66,7 +66,8 @@ def sanity(
             if not rows: first = grids
             ranks = _ranks(first, grids)
             row = dict(layer=name, rank=ranks.mean(), lo=np.quantile(ranks, .25), hi=np.quantile(ranks, .75))
-            if boxes is not None: row['hit'] = _hits(enlarge(grids, sz), boxes, pixels, explain.scorer.fit)
+            if boxes is not None:
+                row['hit'] = _hits(enlarge(grids, sz), boxes, pixels, explain.scorer.fit)
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -75,7 +75,8 @@ def _open_torch(path, device=None, tell=noop):
     "The networks of a run in torch"
     run = open_run(path)
     from semiconductor_cls.line.network import TorchScorer, idle_gpu # brings torch, which a bundle does not need
-    if device is None and idle_gpu(): tell(f'{path}: scored on the CPU; --device cuda takes the GPU that is here')
+    if device is None and idle_gpu():
+        tell(f'{path}: scored on the CPU; --device cuda takes the GPU that is here')
     return TorchScorer(run, device)
 
 # %% ../../nbs/68_line.score.ipynb #a4686705
@@ -97,7 +98,8 @@ def open_scorer(
     device:str=None # Where it computes: 'cpu' (if `None`), 'cuda' or 'cuda:1'
 ): # With `sizes channels name runtime score`, `cuts` for decisions, and a `key` that differs for models that differ
     "What scores pictures for a run, a committee or an exported bundle"
-    if engine not in ENGINES: raise UserError(f"--engine {engine}: one of {', '.join(ENGINES)}")
+    if engine not in ENGINES:
+        raise UserError(f"--engine {engine}: one of {', '.join(ENGINES)}")
     path,scorer = Path(path),None
     keep_memory()
     bundle = _bundle_of(path)
@@ -200,8 +202,10 @@ class _Decoder:
 
     def decode(self, f):
         "Pixels, or a note"
-        try: return load_sizes(f, self.scorer.sizes, self.scorer.channels, *rule_of(self.scorer))
-        except ImageError as e: return ' '.join(str(e).split())[:200]
+        try:
+            return load_sizes(f, self.scorer.sizes, self.scorer.channels, *rule_of(self.scorer))
+        except ImageError as e:
+            return ' '.join(str(e).split())[:200]
 
     def submit(self, item):
         "A future of pixels or of a note; waits while too much is unpacked"

@@ -124,11 +124,11 @@ class RowLog:
             yield cells | numbers
 
     def _know(self, rows):
-        noted = {(key,when):was for key,when,was in self.notes.read()}
-        lacks = []
+        noted,lacks = {(key,when):was for key,when,was in self.notes.read()},[]
         for row,place in zip(rows, places([row['path'] for row in rows])):
             was = noted.get((row['id'],row['scored_at']))
-            if was is None and (was := _state(row['path'])): lacks.append([*_key(row), was])
+            if was is None and (was := _state(row['path'])):
+                lacks.append([*_key(row), was])
             self.files[place] = was
         self.ids = {row['id'] for row in rows}
         if lacks: self.notes.add(lacks)
@@ -235,9 +235,12 @@ def check_webhook(url:str)->str:
     except ValueError: fine = False
     if not fine or not url.isprintable() or ' ' in url:
         raise UserError('--webhook: an address such as http://host:8080/path or https://host/path')
-    if '@' in parts.netloc: raise UserError('--webhook: no name and password in the address, where others can see them')
-    try: parts.hostname.encode('idna')
-    except UnicodeError: raise UserError(f'--webhook: {parts.hostname} is no name of a host') from None
+    if '@' in parts.netloc:
+        raise UserError('--webhook: no name and password in the address, where others can see them')
+    try:
+        parts.hostname.encode('idna')
+    except UnicodeError:
+        raise UserError(f'--webhook: {parts.hostname} is no name of a host') from None
     conn,target = _connection(url)
     try: conn.putrequest('POST', target) # nothing is sent yet
     except (ValueError, http.client.HTTPException):
@@ -283,7 +286,8 @@ class Posts:
         self.url,self.notes,self.tell,self.waits,self.seconds = check_webhook(url),Notes(journal),tell,waits,seconds
         self.due = deque(_to_post(log, self.notes))
         self.refused,self.silent,self.unnoted,self.ended = 0,False,False,threading.Event()
-        if self.due: tell(f'{url}: {len(self.due):,} of the rows in the table are still to be posted')
+        if self.due:
+            tell(f'{url}: {len(self.due):,} of the rows in the table are still to be posted')
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
 
@@ -316,11 +320,13 @@ def _work(self:Posts):
             self.due.popleft()
             wait,self.silent = self.waits[0],False
             continue
-        if not self.silent: self.tell(f'{self.url}: {why}; {len(self.due):,} to be posted, trying again')
+        if not self.silent:
+            self.tell(f'{self.url}: {why}; {len(self.due):,} to be posted, trying again')
         self.silent = True
         self.ended.wait(wait)
         wait = min(2*wait, most)
 
+# %% ../../nbs/70_line.watch.ipynb #869bb115
 @patch
 def _done(self:Posts, row, why): # `why` it was refused; '' if it was taken
     "A row was answered"
@@ -329,7 +335,8 @@ def _done(self:Posts, row, why): # `why` it was refused; '' if it was taken
         return self.tell(f"{self.url}: {why} to {row['id']}; not posted")
     try: self.notes.add([_key(row)])
     except (OSError, UserError) as e:
-        if not self.unnoted: self.tell(f'{self.notes.path}: cannot be written ({e}); the next start posts rows again')
+        if not self.unnoted:
+            self.tell(f'{self.notes.path}: cannot be written ({e}); the next start posts rows again')
         self.unnoted = True
 
 # %% ../../nbs/70_line.watch.ipynb #1423c935
@@ -356,7 +363,8 @@ def _append(log, scored, scorer, left, results=None, posts=None): # The decision
         left.tell(f'{left.folder}: a picture under an old name has a row of its own: {again[0]}')
     log.again += again
     if results:
-        for row in rows: write_result(results, os.path.relpath(row[1], left.folder), row)
+        for row in rows:
+            write_result(results, os.path.relpath(row[1], left.folder), row)
     if rows: log.add_scored(rows)
     if posts: posts.add(rows)
     return [row[3] for row in rows] + ['unlike' for row in rows if is_unlike(row)]
@@ -385,14 +393,16 @@ def _check_places(out, folder, results, webhook): # The path of the table
     if webhook: check_webhook(webhook)
     try:
         if results: Path(results).mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise UserError(f'--results {results}: no folder can be made there ({e.strerror})') from None
+    except OSError as e:
+        raise UserError(f'--results {results}: no folder can be made there ({e.strerror})') from None
     return out
 
 # %% ../../nbs/70_line.watch.ipynb #eafe429f
 def _end(log, left, posts):
     "Close what a watch has opened; the rows that are still to be posted, as it counts them"
     left.close()
-    if len(log.again)>1: left.tell(f'{left.folder}: {counted(len(log.again), "picture")} under an old name')
+    if len(log.again)>1:
+        left.tell(f'{left.folder}: {counted(len(log.again), "picture")} under an old name')
     due = {'unposted':posts.close()} if posts else {}
     log.f.close()
     return due
@@ -421,7 +431,8 @@ def watch_folder(
             while True:
                 for _,items,scored in iter_scores(scorer, batched(_arrived(folder, log, waiting, settle, left), bs)):
                     final = [o for o in zip(items, scored) if _is_final(o[0], o[1][1], waiting, settle)]
-                    with unbroken(): counts.update(_append(log, final, scorer, left, results, posts))
+                    with unbroken():
+                        counts.update(_append(log, final, scorer, left, results, posts))
                     bar.update(len(final))
                 time.sleep(settle/4)
     except KeyboardInterrupt: return counts

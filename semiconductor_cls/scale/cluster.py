@@ -29,8 +29,10 @@ RETRIES = 5 # Times that a task is repeated because its worker died
 def _attempt(f, args, folder): # (result, what went wrong or '', version)
     "What a worker does: `f(*args)`, in the folder where the command was given"
     if os.path.isdir(folder): os.chdir(folder)
-    try: return f(*args), '', semiconductor_cls.__version__
-    except UserError as e: return None, f'{e} (on {platform.node()})', semiconductor_cls.__version__
+    try:
+        return f(*args), '', semiconductor_cls.__version__
+    except UserError as e:
+        return None, f'{e} (on {platform.node()})', semiconductor_cls.__version__
 
 # %% ../../nbs/92_scale.cluster.ipynb #f0ac1349
 def connect(
@@ -45,7 +47,8 @@ def connect(
     except Exception as e: # Ray raises many kinds
         where = os.environ.get('RAY_ADDRESS', 'this machine')
         raise UserError(f'{where}: no Ray cluster can be used there ({str(e)[:300]})') from None
-    if kept and threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGTERM, kept)
+    if kept and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, kept)
     nodes = [o for o in ray.nodes() if o['Alive']]
     tell(f"ray: {counted(len(nodes), 'node')}, {counted(n_cores(ray), 'core')}")
     return ray
@@ -89,15 +92,18 @@ def over_cluster(
     run = ray.remote(**options)(_attempt)
     while True:
         room = 0 if wrong else 2*n_cores(ray)+2-len(waiting)
-        for task in islice(tasks, max(room, 0)): waiting[run.remote(f, task, os.getcwd())] = task
+        for task in islice(tasks, max(room, 0)):
+            waiting[run.remote(f, task, os.getcwd())] = task
         if not waiting: break
         done,_ = ray.wait(list(waiting), timeout=PATIENCE_S)
-        if not done: tell(f'ray: {counted(len(waiting), "task")} waiting or running on {counted(n_cores(ray), "core")}')
+        if not done:
+            tell(f'ray: {counted(len(waiting), "task")} waiting or running on {counted(n_cores(ray), "core")}')
         for ref in done:
             task,(found,why) = waiting.pop(ref),_outcome(ray, ref)
             if why: wrong.append(why+_which(task))
             else: yield task,found
-    if wrong: raise UserError(f'{wrong[0]}; {len(wrong)} of the tasks failed, the same command does the rest')
+    if wrong:
+        raise UserError(f'{wrong[0]}; {len(wrong)} of the tasks failed, the same command does the rest')
 
 # %% ../../nbs/92_scale.cluster.ipynb #91571f98
 def _chunk(f, items, start): return [f(o) for o in items]

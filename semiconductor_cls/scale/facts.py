@@ -25,7 +25,8 @@ from .shards import *
 # %% ../../nbs/96_scale.facts.ipynb #9a268512
 def _plain(value):
     "A fact as Parquet can hold it"
-    if isinstance(value, str): return os.fsencode(value).decode(errors='backslashreplace')
+    if isinstance(value, str):
+        return os.fsencode(value).decode(errors='backslashreplace')
     return value.tobytes() if isinstance(value, np.ndarray) else value
 
 # %% ../../nbs/96_scale.facts.ipynb #f20f98d8

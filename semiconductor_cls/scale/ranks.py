@@ -112,7 +112,8 @@ def join_metric(
     "Make a metric that of all ranks"
     if hasattr(metric, 'preds'):
         metric.preds,metric.targs = (sum(map(list, gather(o)), []) for o in (metric.preds, metric.targs))
-    else: metric.total,metric.count = map(sum, zip(*gather((metric.total, metric.count))))
+    else:
+        metric.total,metric.count = map(sum, zip(*gather((metric.total, metric.count))))
 
 # %% ../../nbs/91_scale.ranks.ipynb #e6803b96
 GRACE = 10. # Seconds in which every rank that is alive answers
@@ -138,7 +139,8 @@ def answers(self:Ranks)->dict: # Rank → what it left, of those that have answe
     found,end = {},time.monotonic()+GRACE
     while len(found)<self.world and time.monotonic()<end:
         for k in set(range(self.world))-set(found):
-            if self.store.check([f'call{k}']): found[k] = self.store.get(f'call{k}').decode()
+            if self.store.check([f'call{k}']):
+                found[k] = self.store.get(f'call{k}').decode()
         time.sleep(.1)
     return found
 
@@ -159,7 +161,8 @@ def blame(self:Ranks, error:str)->str:
     except RuntimeError: found = {self.rank:''} # the store went with rank 0
     away = [self.where(k) for k in range(self.world) if k not in found]
     own = [f'{self.where(k)} ended: {why}' for k,why in found.items() if why]
-    if away: return f"{', '.join(away)}: no answer within {self.timeout:g} s, or gone; go on with --resume"
+    if away:
+        return f"{', '.join(away)}: no answer within {self.timeout:g} s, or gone; go on with --resume"
     return f"{'; '.join(own) or one_line(error)[:200]}; go on with --resume"
 
 # %% ../../nbs/91_scale.ranks.ipynb #e6b83157
@@ -255,8 +258,10 @@ def check(self:Ranks,
     "Refuse a batch that cannot be dealt to the ranks"
     n = self.world
     whole = f'recipe: bs={r.bs} is the whole batch'
-    if r.bs%n: raise UserError(f'{whole}, and {n} ranks cannot share it; give a multiple of {n}')
-    if r.bs<2*n: raise UserError(f'{whole}, and leaves each of {n} ranks one picture; batch norm needs two')
+    if r.bs%n:
+        raise UserError(f'{whole}, and {n} ranks cannot share it; give a multiple of {n}')
+    if r.bs<2*n:
+        raise UserError(f'{whole}, and leaves each of {n} ranks one picture; batch norm needs two')
     if df is None: return
     n_train = int((df.split=='train').sum())
     if n_train>=r.bs: return
@@ -306,7 +311,8 @@ def before_step(self:OneModel):
 @patch
 def after_validate(self:OneModel):
     "Loss and metrics over all files"
-    for metric in [self.recorder.loss, *self.metrics]: join_metric(metric, self.ranks.gather)
+    for metric in [self.recorder.loss, *self.metrics]:
+        join_metric(metric, self.ranks.gather)
 
 @patch
 def after_train(self:OneModel):
@@ -348,7 +354,8 @@ def fit(self:Ranks,
 def predict(self:Ranks, model, dls, rows, tta=''):
     "`predict_rows`, shared out; all scores on every rank, in order"
     rows,probs = np.asarray(rows),np.zeros(len(rows))
-    with self.named(): parts = self.gather(predict_rows(model, dls, rows[self.rank::self.world], tta))
+    with self.named():
+        parts = self.gather(predict_rows(model, dls, rows[self.rank::self.world], tta))
     for k,part in enumerate(parts): probs[k::self.world] = part
     return probs
 
@@ -357,4 +364,5 @@ def predict(self:Ranks, model, dls, rows, tta=''):
 def help(self:Ranks, df, r, seed, weights, device):
     "What the other ranks do while rank 0 trains and writes"
     learn = self.fit(df, r, seed, weights, device)
-    for rows in sets_to_predict(df).values(): self.predict(learn.model, learn.dls, rows, r.tta)
+    for rows in sets_to_predict(df).values():
+        self.predict(learn.model, learn.dls, rows, r.tta)

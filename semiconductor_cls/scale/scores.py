@@ -26,7 +26,8 @@ from .shards import *
 @lru_cache(1)
 def _opened(run, engine, key):
     "The scorer of a worker"
-    if not os.path.exists(run): raise UserError(f'{run}: is not to be seen here; all nodes need the model at this path')
+    if not os.path.exists(run):
+        raise UserError(f'{run}: is not to be seen here; all nodes need the model at this path')
     scorer = open_scorer(run, engine)
     if scorer.key==key: return scorer
     raise UserError(f'{run}: holds another model here than where the command was given')
@@ -58,7 +59,8 @@ def _job(scorer, items, size):
 def _write_shard(path, items, ids, scored, scorer, job, files): # Rows
     "One shard, renamed into place"
     rows = [(key,*row[1:]) for key,row in zip(ids, table_rows(items, scored, scorer, job['started']))]
-    with atomic_path(path) as unfinished: _to_parquet(rows, unfinished, seal=seal_bytes(job, files))
+    with atomic_path(path) as unfinished:
+        _to_parquet(rows, unfinished, seal=seal_bytes(job, files))
     return rows
 
 # %% ../../nbs/95_scale.scores.ipynb #570fec40
@@ -102,7 +104,8 @@ def predict_shards(
         job = open_shards(out, _job(scorer, items, size))
         check_parts(out, -(-len(items)//size))
         counts,new,rate = _score_shards(run, items, size, out, job, scorer, over, tell, bar)
-    if new<len(items): tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
+    if new<len(items):
+        tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
     decisions = {k:counts[k] for k in ('pass','look','reject')}
     return dict(files=len(items), **decisions, broken=counts[''], unlike=counts['unlike'], images_per_s=rate)
 

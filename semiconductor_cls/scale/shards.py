@@ -56,7 +56,8 @@ def open_shards(
 )->dict: # `job`, and when it was begun
     "Begin a folder of shards, or go on with it"
     folder,about = Path(folder),Path(folder)/ABOUT
-    if folder.exists() and not folder.is_dir(): raise UserError(f'--out {folder}: exists and is not a folder')
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f'--out {folder}: exists and is not a folder')
     if about.exists():
         old = read_json(about)
         _check_job(folder, old, job)
@@ -106,7 +107,8 @@ def check_parts(
     for o in sorted(Path(folder).iterdir()):
         part = re.fullmatch(r'part-(\d{6,})\.parquet', o.name)
         if o.name.startswith(('.','_')) or part and int(part[1])<n: continue
-        if o.suffix=='.parquet': raise UserError(f'{o}: is none of {counted(n, "shard")}; move it elsewhere')
+        if o.suffix=='.parquet':
+            raise UserError(f'{o}: is none of {counted(n, "shard")}; move it elsewhere')
 
 # %% ../../nbs/94_scale.shards.ipynb #90c43e05
 def seen_of(items)->str:

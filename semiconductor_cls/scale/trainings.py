@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 import semiconductor_cls
 from ..base.errors import *
-from ..base.parallel import threads_told
+from ..base.parallel import say_failed, threads_told
 from .cluster import *
 from .cluster import _attempt, _outcome
 
@@ -28,7 +28,8 @@ def _train_there(job, lines, need, version): # What went wrong or ''
     "What a worker does: one training"
     (name,f,args,kwargs),(ray,) = job,need_scale('ray')
     for o in need:
-        if not os.path.exists(o): raise UserError(f'{os.path.dirname(o)}: runs go into a folder that all nodes share')
+        if not os.path.exists(o):
+            raise UserError(f'{os.path.dirname(o)}: runs go into a folder that all nodes share')
     if version!=semiconductor_cls.__version__:
         raise UserError(f'a node has semiconductor_cls {semiconductor_cls.__version__}, not {version}')
     def tell(line): return lines.put.remote(name, line)
@@ -44,7 +45,8 @@ def _needs(ray, kwargs): # Options of a task
     "Cores, threads and GPU of a training; what no node can give is refused"
     threads = threads_told('OMP_NUM_THREADS') or 1
     most = max(int(o['Resources'].get('CPU', 0)) for o in ray.nodes() if o['Alive'])
-    if threads>most: raise UserError(f'OMP_NUM_THREADS={threads}: no node has so many cores, the largest has {most}')
+    if threads>most:
+        raise UserError(f'OMP_NUM_THREADS={threads}: no node has so many cores, the largest has {most}')
     gpu = kwargs.get('device')!='cpu' and ray.cluster_resources().get('GPU', 0)>0
     env = dict(SEMICLS_CPUS=str(threads), OMP_NUM_THREADS=str(threads))
     return dict(num_cpus=threads, num_gpus=int(gpu), max_retries=RETRIES, runtime_env=dict(env_vars=env))
@@ -57,8 +59,10 @@ def _mailbox(ray):
 
 def _ended(ray, ref): # (whether it may be tried again, what went wrong or '')
     "How a training ended"
-    try: failed,refused = _outcome(ray, ref)
-    except ray.exceptions.RayError as e: failed,refused = '', f'Ray: {one_line(str(e))[-200:]}'
+    try:
+        failed,refused = _outcome(ray, ref)
+    except ray.exceptions.RayError as e:
+        failed,refused = '', f'Ray: {one_line(str(e))[-200:]}'
     return bool(failed), refused or failed
 
 def _stop_there(ray, waiting):
@@ -89,7 +93,7 @@ def run_on_cluster(
                 for job,(again,why) in [(waiting.pop(ref), _ended(ray, ref)) for ref in done]:
                     again = again and job[0] not in tried
                     tried.add(job[0])
-                    if why: tell(f"{job[0]}: {why}; {'tried once more' if again else 'given up'}")
+                    if why: tell(say_failed(job[0], why, again))
                     if again: give(job)
                     elif why: failed[job[0]] = why
         finally:

@@ -69,7 +69,8 @@ def _as_numbers(said, where):
     number = said.map(_WORD)
     is_said = said.notna() & (said!='')
     odd = said[number.isna() & is_said]
-    if len(odd): raise UserError(f"{where}: {said.name} {odd.iloc[0]!r} is none of {', '.join(_WORD)}")
+    if len(odd):
+        raise UserError(f"{where}: {said.name} {odd.iloc[0]!r} is none of {', '.join(_WORD)}")
     return number.fillna(-1).astype(int)
 
 # %% ../../nbs/88_station.agree.ipynb #195407ec
@@ -77,7 +78,8 @@ def _named(df, where):
     "Parts and people as text, each person in one spelling; a row without a part, a person or a round is refused"
     for name in _NEEDS[:3]:
         gone = df[name].isna() | (df[name].astype(str).str.strip()=='')
-        if gone.any(): raise UserError(f'{where}: {counted(int(gone.sum()), "row")} without {name}')
+        if gone.any():
+            raise UserError(f'{where}: {counted(int(gone.sum()), "row")} without {name}')
     part,who = (df[name].astype(str).str.strip() for name in ('part','who'))
     return df.assign(part=part, who=who.groupby(who.map(person_of)).transform('first'))
 
@@ -95,14 +97,16 @@ def check_answers(
 )->pd.DataFrame: # The same, words as numbers: 0 pass, 1 look, 2 reject, -1 none
     "Answers as numbers; what is not understood is refused"
     lacks = [name for name in _NEEDS if name not in df]
-    if lacks: raise UserError(f"{where}: has no column {', '.join(lacks)}; one row an answer: {' '.join(_NEEDS)}")
+    if lacks:
+        raise UserError(f"{where}: has no column {', '.join(lacks)}; one row an answer: {' '.join(_NEEDS)}")
     df = _named(df, where)
     for name in ('verdict','label','machine'):
         if name not in df: df[name] = None
         df[name] = _as_numbers(df[name], where)
     _check_one_label(df.part, df.label, where)
     n_without = (df.verdict<0).sum()
-    if n_without: raise UserError(f'{where}: {counted(n_without, "row")} without a verdict')
+    if n_without:
+        raise UserError(f'{where}: {counted(n_without, "row")} without a verdict')
     twice = df[df.duplicated(['part','who','round'])]
     for o in twice.head(1).itertuples():
         raise UserError(f'{where}: {o.who} has two answers about {o.part} in one round')
@@ -194,7 +198,8 @@ def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine g
     each = v.read(_ROUNDS)
     said = last_said(each, 'part', 'round')
     said.attrs['again'] = len(each)-len(said)
-    if not len(said): raise UserError(f'{v.path}: no round was judged yet; semicls serve RUN --round 30 begins one')
+    if not len(said):
+        raise UserError(f'{v.path}: no round was judged yet; semicls serve RUN --round 30 begins one')
     by_score = np.where(said.score>=said.threshold, 'reject', 'pass')
     guessed = said.machine==''
     return said.assign(machine=said.machine.where(~guessed, by_score), guessed=guessed)
@@ -216,7 +221,8 @@ def _say_gold(parts, known, n_empty, tell):
     "How many parts have a label, and what is left out"
     without,unused = [o for o in parts if o not in known], [o for o in known if o not in set(parts)]
     left = [f'{counted(len(without), "part")} without one, such as {without[0]}'] if without else []
-    if unused: left.append(f'{counted(len(unused), "label")} of parts that nobody judged, such as {unused[0]}')
+    if unused:
+        left.append(f'{counted(len(unused), "label")} of parts that nobody judged, such as {unused[0]}')
     if n_empty: left.append(f'{counted(n_empty, "row")} without a part or a label')
     said = f"gold labels of {len(parts)-len(without):,} of {counted(len(parts), 'part')}"
     tell('; left out: '.join([said, ', '.join(left)] if left else [said]))
@@ -233,14 +239,16 @@ def read_answers(
         raise UserError(f'{path}: no folder of verdicts (there is no verdicts.db in it)')
     df = round_answers(Verdicts(path)) if path.is_dir() else read_csv(path)
     n_again = df.attrs.get('again', 0)
-    if n_again: tell(f'{counted(n_again, "answer")} left out: given again in the same round, the last counts')
+    if n_again:
+        tell(f'{counted(n_again, "answer")} left out: given again in the same round, the last counts')
     if gold is None or 'part' not in df: return df
     if 'label' in df and df.label.notna().any():
         raise UserError(f'{path}: has labels of its own, and --gold {gold} gives others; leave one of them out')
     known,n_empty = _gold_labels(gold)
     parts = df.part.dropna().astype(str).str.strip()
     label = parts.map(known).reindex(df.index)
-    if not label.notna().any(): raise UserError(f'{gold}: names none of the parts of {path}')
+    if not label.notna().any():
+        raise UserError(f'{gold}: names none of the parts of {path}')
     _say_gold(parts.unique(), known, n_empty, tell)
     return df.assign(label=label)
 
@@ -295,7 +303,8 @@ def agreement(
     if (df.machine>=0).any(): parts.append(_about_machine(df))
     for name,table in found.items():
         if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
-    if (df.label>=0).any(): parts += ['## Misses and false alarms', _shown(person_rates(df))]
+    if (df.label>=0).any():
+        parts += ['## Misses and false alarms', _shown(person_rates(df))]
     parts_of,people,rounds = (df[o].nunique() for o in ('part','who','round'))
     sizes = [(parts_of,'part'), (people,'person','people'), (rounds,'round'), (len(df),'answer')]
     about = ', '.join(counted(*o) for o in sizes)

@@ -51,7 +51,8 @@ def read_book(
     file = path/BOOK
     if not file.exists(): return []
     table = read_csv(file)
-    if 'type' not in table: raise UserError(f'{file}: no column type; it has type, about and examples')
+    if 'type' not in table:
+        raise UserError(f'{file}: no column type; it has type, about and examples')
     if len(table)>MAX_TYPES: raise UserError(f'{file}: more than {MAX_TYPES} types')
     table = table.astype(object).where(table.notna(), '')
     book = [_book_row(f'{file} line {i}', row, path/EXAMPLES) for i,row in enumerate(table.to_dict('records'), 2)]

@@ -234,8 +234,10 @@ def near_html(
         return warns+piece('note', text=_NO_INDEX if st.whole else _NO_MAP)
     kind,note = '',''
     strange = getattr(st.ex.scorer, 'unlike', None) is None and s['like']<float(st.index['far']) # a run made before
-    if s.get('note') or strange: kind,note = 'warn',f"{_STRANGER} {s.get('note', '')}".rstrip()
-    elif s['like']>.9999: kind,note = 'note',_TWIN
+    if s.get('note') or strange:
+        kind,note = 'warn',f"{_STRANGER} {s.get('note', '')}".rstrip()
+    elif s['like']>.9999:
+        kind,note = 'note',_TWIN
     return piece('near', rows=s['near'], kind=kind, note=note)
 
 # %% ../../nbs/85_station.desk.ipynb #c0034
@@ -247,7 +249,8 @@ def queue_html(
     n:int=60 # Rows at most
 )->str: # HTML
     "What waits, the most doubtful first"
-    if not len(q): return piece('note', text=f'{st.round}: you have judged all.' if st.round else 'Nothing waits here.')
+    if not len(q):
+        return piece('note', text=f'{st.round}: you have judged all.' if st.round else 'Nothing waits here.')
     here = (q.hash==h).to_numpy()
     first = max(0, here.argmax()-3) if here.any() else 0
     rows = []
@@ -331,9 +334,12 @@ def _waits(st, s, desk, t, who):
 def _part_html(st, part, blind):
     "A part and what is similar, or why it cannot be shown"
     h = part['hash']
-    try: shown = pictures_of(st, h) | dict(hash=h, note=strange_note(st, h))
-    except ImageError as e: return piece('lost', hash=h, known=part['known'], why=str(e)), ''
-    if blind: return picture_html(st, shown | dict(known=part['known'], heat=''), part['name'] or ''), ''
+    try:
+        shown = pictures_of(st, h) | dict(hash=h, note=strange_note(st, h))
+    except ImageError as e:
+        return piece('lost', hash=h, known=part['known'], why=str(e)), ''
+    if blind:
+        return picture_html(st, shown | dict(known=part['known'], heat=''), part['name'] or ''), ''
     return picture_html(st, shown | dict(known=part['known']), part['name'] or ''), near_html(st, shown)
 
 # %% ../../nbs/85_station.desk.ipynb #c0041
@@ -348,7 +354,8 @@ def desk_view(
     queue = _waits(st, s, desk, t, who)
     part = find_seen(st, s['hash']) if s['hash'] else None
     if part is None and len(queue): part = queue.iloc[0].to_dict()
-    if part is None: return s | dict(hash=None), DONE if st.round else EMPTY, '', '', queue_html(st, queue, None, t)
+    if part is None:
+        return s | dict(hash=None), DONE if st.round else EMPTY, '', '', queue_html(st, queue, None, t)
     h,blind = part['hash'],is_blind(st, part['hash'], who)
     picture,near = _part_html(st, part, blind)
     decision = piece('blind', round=st.round) if blind else decision_html(st, part['score'], t, strange_note(st, h))

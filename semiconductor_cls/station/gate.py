@@ -115,7 +115,8 @@ def noted(
         nonlocal good
         if message['type']=='http.response.start': good = message['status']==200
         else: parts.append(message.get('body', b''))
-        if good and parts and not message.get('more_body'): add(paths_in(b''.join(parts)))
+        if good and parts and not message.get('more_body'):
+            add(paths_in(b''.join(parts)))
         await send(message)
     return note
 
@@ -207,12 +208,16 @@ def refusal(self:Gate,
     name = host_of(host)
     known = name is not None if self.hosts is None else name in self.hosts
     if not known: return Answer(403, 'This station does not go by that name.')
-    if origin and netloc_of(origin)!=host: return Answer(403, 'Requests from other pages are refused.')
-    if 'transfer-encoding' in heads: return Answer(411, 'A request in pieces of unknown length is refused.')
+    if origin and netloc_of(origin)!=host:
+        return Answer(403, 'Requests from other pages are refused.')
+    if 'transfer-encoding' in heads:
+        return Answer(411, 'A request in pieces of unknown length is refused.')
     if method not in ('POST','PUT','PATCH'): return None
     n = heads.get('content-length', '')
-    if not (n.isascii() and n.isdigit()): return Answer(411, 'A request without a length is refused.')
-    if len(n)>15 or int(n)>self.max_mb*1e6: return Answer(413, f'More than {self.max_mb:g} MB at once.')
+    if not (n.isascii() and n.isdigit()):
+        return Answer(411, 'A request without a length is refused.')
+    if len(n)>15 or int(n)>self.max_mb*1e6:
+        return Answer(413, f'More than {self.max_mb:g} MB at once.')
 
 # %% ../../nbs/81_station.gate.ipynb #7ed4ec53
 @patch
@@ -228,7 +233,8 @@ async def is_right(self:Gate,
         return bool(self.token) and same_secret(secret, self.token)
     mark = hmac.new(self.key, secret.encode('utf-8', 'surrogatepass'), 'sha256').digest()
     if hmac.compare_digest(mark, self.right.get(name, b'')): return True
-    if not await asyncio.to_thread(is_password, secret, self.users.get(name, self.nobody)): return False
+    if not await asyncio.to_thread(is_password, secret, self.users.get(name, self.nobody)):
+        return False
     self.right[name] = mark
     return True
 
@@ -282,7 +288,8 @@ def ask(self:Gate,
         return Answer(401, text, {'content-type':'application/json'}, why)
     more = {'content-type':'text/html; charset=utf-8'}
     is_program = not is_page and 'text/html' not in heads.get('accept', '') # On a page it would open a dialog
-    if self.users and is_program: more['www-authenticate'] = 'Basic realm="station", charset="UTF-8"'
+    if self.users and is_program:
+        more['www-authenticate'] = 'Basic realm="station", charset="UTF-8"'
     return Answer(401, ask_page(bool(self.users), said), more, why)
 
 # %% ../../nbs/81_station.gate.ipynb #4d910af7
@@ -427,7 +434,8 @@ async def say(self:Gate,
     answer:Answer # What is said
 )->None:
     "Answer without asking the page; a refusal is written down"
-    if answer.status>=400: self.note(scope, f'{answer.status} {answer.why or answer.text}')
+    if answer.status>=400:
+        self.note(scope, f'{answer.status} {answer.why or answer.text}')
     heads = {'content-type':'text/plain; charset=utf-8', **HEADERS, 'x-station':self.boot, **answer.headers}
     heads = [(k.encode(),v.encode()) for k,v in heads.items()]
     await send({'type':'http.response.start', 'status':answer.status, 'headers':heads})
@@ -477,7 +485,8 @@ def close(self:Gate)->None:
 # %% ../../nbs/81_station.gate.ipynb #450635cb
 def _why_not(e)->tuple: # Of an error; status and words
     if isinstance(e, PermissionError): return 403, f'this request {e}'
-    if isinstance(e, OSError): return 507, f'the upload cannot be kept ({e.strerror or e})'
+    if isinstance(e, OSError):
+        return 507, f'the upload cannot be kept ({e.strerror or e})'
     return 413 if isinstance(e, TooLarge) else 400, f'this request {e}'
 
 @patch
@@ -491,7 +500,8 @@ async def passed(self:Gate, scope, heads, receive, send, who)->Answer|None:
         return Answer(status, json.dumps(dict(detail=f'Refused: {why}.')), {'content-type':'application/json'}, why)
     cookie = '' if known else self.cookie_for(scope, SESSION, session)
     send = sealed(send, scope['path'], cookie, {'x-station':self.boot})
-    if scope['path']==UPLOAD: send = noted(send, lambda paths: self.uploads.add(owner, paths))
+    if scope['path']==UPLOAD:
+        send = noted(send, lambda paths: self.uploads.add(owner, paths))
     with self.visited(scope, owner): await self.answered(scope, receive, send)
 
 # %% ../../nbs/81_station.gate.ipynb #a2523a9d
@@ -503,7 +513,8 @@ async def __call__(self:Gate, scope, receive, send)->None:
     heads = {k.decode('latin1').lower():v.decode('latin1') for k,v in scope['headers']}
     answer = self.refusal(scope['method'], heads)
     if not answer: who,answer = await self.enter(scope, heads, receive)
-    if not answer and not is_address(scope['method'], scope['path']): answer = Answer(404, 'There is nothing here.')
+    if not answer and not is_address(scope['method'], scope['path']):
+        answer = Answer(404, 'There is nothing here.')
     if not answer: answer = await self.passed(scope, heads, receive, send, who)
     if answer: await self.say(scope, send, answer)
 

@@ -136,7 +136,8 @@ def verdicts_html(
     n:int=50 # Rows at most
 )->str: # HTML
     "The last verdicts, and where they can be had"
-    if st.round: raise UserError('nobody reads verdicts in a blind round; the tables come after it')
+    if st.round:
+        raise UserError('nobody reads verdicts in a blind round; the tables come after it')
     table = journal(st.v)
     if not len(table): return piece('note', text='No verdicts yet.')
     each = table.groupby(table.who.map(person_of)).who.agg(['last','size']).nlargest(8, 'size')
@@ -171,10 +172,12 @@ def asked_of(text:str)->dict: # As the script of the page sends it; `machine`, `
     except (TypeError, ValueError, RecursionError): said = None
     if not isinstance(said, dict): raise UserError('this search is not understood')
     asked = dict(lo=_asked_score(said, 'lo', 0.), hi=_asked_score(said, 'hi', 1.), differs=said.get('differs') is True)
-    for name in ('lot','type','text'): asked[name] = printable(said.get(name) or '', 200)
+    for name in ('lot','type','text'):
+        asked[name] = printable(said.get(name) or '', 200)
     for name,words in _CHOICES.items():
         asked[name] = said.get(name) or ''
-        if asked[name] not in words: raise UserError(f'{name}: none of {", ".join(filter(None, words))}')
+        if asked[name] not in words:
+            raise UserError(f'{name}: none of {", ".join(filter(None, words))}')
     return asked
 
 # %% ../../nbs/86_station.line.ipynb #aa21ae1f
@@ -185,7 +188,8 @@ def found_parts(
 )->pd.DataFrame: # Of `find_parts`, with `machine`
     "The parts that fit"
     if st.round: raise UserError('nobody searches in a blind round')
-    if st.judge_first and not who: raise UserError('your name is missing: you find what you have judged')
+    if st.judge_first and not who:
+        raise UserError('your name is missing: you find what you have judged')
     asked = dict(asked)
     machine,differs = asked.pop('machine'),asked.pop('differs')
     rows,t = find_parts(st.v, st.model, **asked, own=who if st.judge_first else ''),st.t

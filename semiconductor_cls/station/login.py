@@ -104,7 +104,8 @@ class _Sparing(logging.StreamHandler):
     def emit(self, record):
         if self.clock()-self.since>60:
             more,self.since,self.n = self.n-self.most,self.clock(),0
-            if more>0: self.stream.write(f'{counted(more, "more line")} in station.log\n')
+            if more>0:
+                self.stream.write(f'{counted(more, "more line")} in station.log\n')
         self.n += 1
         if self.n<=self.most: super().emit(record)
 
@@ -125,7 +126,8 @@ def station_log(
         old.close()
     handlers = [_Sparing(sys.stderr)]
     size = dict(maxBytes=5_000_000, backupCount=4)
-    if folder: handlers.append(_OwnLog(Path(folder)/'station.log', encoding='utf-8', **size))
+    if folder:
+        handlers.append(_OwnLog(Path(folder)/'station.log', encoding='utf-8', **size))
     form = logging.Formatter('%(asctime)s UTC %(message)s', '%Y-%m-%d %H:%M:%S')
     form.converter = time.gmtime
     for o in handlers:

@@ -87,8 +87,10 @@ def _gradio():
     "Gradio, with its counting of users switched off"
     os.environ.update(GRADIO_ANALYTICS_ENABLED='False', HF_HUB_OFFLINE='1', GRADIO_RUN_HISTORY='False')
     way = "pip install 'semiconductor_cls[app]'"
-    try: there = metadata.version('gradio')
-    except metadata.PackageNotFoundError: raise UserError(f'the station needs the extra: {way}') from None
+    try:
+        there = metadata.version('gradio')
+    except metadata.PackageNotFoundError:
+        raise UserError(f'the station needs the extra: {way}') from None
     if there not in SpecifierSet(GRADIO):
         raise UserError(f'the station needs gradio{GRADIO}, and {there} is installed: {way}')
     import gradio
@@ -138,7 +140,8 @@ def _decide_column(gr, page):
         page.about = _html(gr, about_html(page.st), elem_id='about')
         page.oops = _html(gr, elem_id='oops')
         with gr.Row(elem_id='steps'):
-            for move,label in moves.items(): page[move] = gr.Button(label, elem_id=move, size='sm', min_width=60)
+            for move,label in moves.items():
+                page[move] = gr.Button(label, elem_id=move, size='sm', min_width=60)
         page.near = _html(gr, elem_id='near')
         free = not page.st.round    # the threshold is the machine's word too
         page.t = gr.Number(page.st.threshold, step=.01, label=_from_on(page.st), elem_id='slider', visible=free)
@@ -174,7 +177,8 @@ def _components(gr, st, login):
         with gr.Tab('Search') as page.find: _find_tab(gr, page)
         with gr.Tab('Defects') as page.book: page.book_page = _html(gr, elem_id='book')
         if st.whole:
-            with gr.Tab('Drift') as page.drift: page.drift_page = _html(gr, elem_id='drift')
+            with gr.Tab('Drift') as page.drift:
+                page.drift_page = _html(gr, elem_id='drift')
             with gr.Tab('Models') as page.models:
                 page.models_said,page.models_page = _html(gr, elem_id='put-said'),_html(gr, elem_id='models')
                 page.put = gr.Button('put on', elem_id='put', visible='hidden')
@@ -200,9 +204,11 @@ def known_desk(
     desk:tuple # Key and model that a page began with; '' where the station was started anew under an open page
 )->str: # The key
     "Refuse a page that is older than the station or its model: what it shows does not hold any more"
-    if not desk: raise UserError('the station was started anew, and nothing was saved: reload the page')
+    if not desk:
+        raise UserError('the station was started anew, and nothing was saved: reload the page')
     key,model = desk
-    if model!=st.model: raise UserError(f'{st.model} was put on, and nothing was saved: reload the page')
+    if model!=st.model:
+        raise UserError(f'{st.model} was put on, and nothing was saved: reload the page')
     return key
 
 def _lamp_of(st):
@@ -332,7 +338,8 @@ class Keys:
 @guarded
 def _give(state, st, desk, who, pressed, verdict):
     "Pass, look or reject"
-    if not pressed['shown']: raise UserError('not counted: no picture was on the screen')
+    if not pressed['shown']:
+        raise UserError('not counted: no picture was on the screen')
     more,t = (pressed['known'],pressed['about']),st.t
     state = judge(st, state, known_desk(st, desk), who, t, pressed['shown'], verdict, *more)
     return state, machine_html(st, pressed['shown'], who, t)*st.judge_first
@@ -358,7 +365,8 @@ def _wire_keys(gr, page):
             st,who,pressed = page.st,name_of(request, who),pressed_of(sent)
             def answered():
                 after,said = does(state, st, desk, who, pressed)
-                if pressed['more']: return after, said, *[gr.skip()]*5, _drawn(pressed['n'])
+                if pressed['more']:
+                    return after, said, *[gr.skip()]*5, _drawn(pressed['n'])
                 after,*view = view_of(st, after, desk, who)
                 return after, said, *view, _lamp_of(st) if steps else gr.skip(), _drawn(pressed['n'])
             return page.answers.answer(request.session_hash, pressed['n'], answered) or [gr.skip()]*8
@@ -386,7 +394,8 @@ def _wire_threshold(gr, page):
     @guarded
     def moved(state, desk, t, who, request:gr.Request):
         st = page.st
-        if not is_engineer(request): raise UserError('not set: an engineer sets the threshold')
+        if not is_engineer(request):
+            raise UserError('not set: an engineer sets the threshold')
         known_desk(st, desk)
         return state, says_html(st.move(name_of(request, who), t))
     page.t.change(typed, page.t, page.rates, trigger_mode='always_last', **_QUIET)
@@ -417,7 +426,8 @@ def _put_on(page, name, who, may):
     "Put on one of the runs that the page offers; what happened, in words"
     if not may: raise UserError('not put on: an engineer puts a model on')
     there = {o.name:o for o in beside(page.st)}
-    if name not in there: raise UserError(f'not put on: {printable(name, 40)} is none of the runs on this page')
+    if name not in there:
+        raise UserError(f'not put on: {printable(name, 40)} is none of the runs on this page')
     compared(page.st, there[name]) # refuses what the page does not offer
     old,page.st = page.st.model,put_on(page.st, there[name], who)
     page.renew()
@@ -470,10 +480,14 @@ def _tables_app(page):
         except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
     @app.get('/{name}.csv')
     def table(name:str):
-        if page.st.round: return PlainTextResponse(f'blind {page.st.round}: the tables come after it', 403)
-        try: path = export_verdicts(page.st.v)
-        except (UserError,OSError) as e: return PlainTextResponse(f'The tables cannot be written: {e}', 507)
-        if name!='verdicts': path = path.with_name('moves.csv' if name=='moves' else 'journal.csv')
+        if page.st.round:
+            return PlainTextResponse(f'blind {page.st.round}: the tables come after it', 403)
+        try:
+            path = export_verdicts(page.st.v)
+        except (UserError,OSError) as e:
+            return PlainTextResponse(f'The tables cannot be written: {e}', 507)
+        if name!='verdicts':
+            path = path.with_name('moves.csv' if name=='moves' else 'journal.csv')
         return FileResponse(path, filename=path.name, media_type='text/csv')
     _add_api(app, page)
     return app
@@ -520,14 +534,18 @@ class Incoming:
             content += piece
             self.held += len(piece)
             if len(content)>most: raise ImageError(f'over the limit of {most/1e6:g} MB')
-            if self.held>MOST_HELD*most: raise NotTaken(503, 'too many pictures at once: try again')
+            if self.held>MOST_HELD*most:
+                raise NotTaken(503, 'too many pictures at once: try again')
 
     async def read(self, request, content:bytearray, most:int)->None: # `most` bytes
         "Read a picture into `content`; more than the limit is not read, nor what takes too long"
         from starlette.requests import ClientDisconnect
-        try: await asyncio.wait_for(self._read(request, content, most), SEND_SECONDS)
-        except asyncio.TimeoutError: raise NotTaken(408, f'not sent within {SEND_SECONDS:g} seconds') from None
-        except ClientDisconnect: raise NotTaken(400, 'not sent to its end') from None
+        try:
+            await asyncio.wait_for(self._read(request, content, most), SEND_SECONDS)
+        except asyncio.TimeoutError:
+            raise NotTaken(408, f'not sent within {SEND_SECONDS:g} seconds') from None
+        except ClientDisconnect:
+            raise NotTaken(400, 'not sent to its end') from None
 
 # %% ../../nbs/87_station.page.ipynb #6e65e9e7
 def _add_api(app, page): # Anything with the station of the moment as `st`
@@ -539,12 +557,17 @@ def _add_api(app, page): # Anything with the station of the moment as `st`
     async def score(request:Request):
         content = bytearray()
         try:
-            if page.st.round: raise NotTaken(403, f'blind {page.st.round}: scores come after it')
+            if page.st.round:
+                raise NotTaken(403, f'blind {page.st.round}: scores come after it')
             await incoming.read(request, content, int(page.st.max_mb*1e6))
-            async with places: return JSONResponse(await run_in_threadpool(score_one, page.st, bytes(content)))
-        except (ImageError,UserError) as e: return JSONResponse(dict(detail=str(e)), 422)
-        except NotTaken as e: return JSONResponse(dict(detail=e.args[1]), e.args[0], {'connection':'close'})
-        finally: incoming.held -= len(content)
+            async with places:
+                return JSONResponse(await run_in_threadpool(score_one, page.st, bytes(content)))
+        except (ImageError,UserError) as e:
+            return JSONResponse(dict(detail=str(e)), 422)
+        except NotTaken as e:
+            return JSONResponse(dict(detail=e.args[1]), e.args[0], {'connection':'close'})
+        finally:
+            incoming.held -= len(content)
     async def document(request:Request): return JSONResponse(openapi(page.st))
     app.add_route(SCORE, score, methods=['POST'])
     app.add_route(OPENAPI, document, methods=['GET'])
@@ -594,10 +617,13 @@ def check_tls(
 )->dict: # For the server
     "The files of TLS, if they fit together"
     if not (cert or key): return {}
-    if not (cert and key): raise UserError('--tls-cert and --tls-key: give both, or neither')
+    if not (cert and key):
+        raise UserError('--tls-cert and --tls-key: give both, or neither')
     for name,file in (('cert',cert), ('key',key)):
-        try: open(file, 'rb').close()
-        except OSError as e: raise UserError(f'--tls-{name} {file}: cannot be read ({e.strerror})') from None
+        try:
+            open(file, 'rb').close()
+        except OSError as e:
+            raise UserError(f'--tls-{name} {file}: cannot be read ({e.strerror})') from None
     try: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password='')
     except (ssl.SSLError, OSError, ValueError) as e:
         why = getattr(e, 'reason', None) or e
@@ -609,8 +635,10 @@ def check_tls(
 def check_proxy(addresses)->dict: # Of proxies, or of their networks; for the server
     "Whose word about the address of a visitor is taken"
     for o in addresses or ():
-        try: ipaddress.ip_network(o)
-        except ValueError: raise UserError(f'--proxy {o}: not an address such as 10.0.0.1 or 10.0.0.0/24') from None
+        try:
+            ipaddress.ip_network(o)
+        except ValueError:
+            raise UserError(f'--proxy {o}: not an address such as 10.0.0.1 or 10.0.0.0/24') from None
     return dict(proxy_headers=bool(addresses), forwarded_allow_ips=','.join(addresses or ()))
 
 # %% ../../nbs/87_station.page.ipynb #ced38c32
@@ -656,13 +684,15 @@ def _catch_up(st, tell):
     "What waits is scored by the run of this start, which may be another than the one that was put on last"
     rescore(st, tell)
     for o in models_put_on(st.v).head(1).itertuples():
-        if o.new!=st.model: tell(f'{o.who} put on {o.new} at {o.time}; this start serves {st.model}')
+        if o.new!=st.model:
+            tell(f'{o.who} put on {o.new} at {o.time}; this start serves {st.model}')
 
 # %% ../../nbs/87_station.page.ipynb #c27714f9
 def _say_access(may, users, host, tls, tell):
     "Say who may do what, and who could read along"
     tell(may)
-    if users: tell('--user: the list of processes shows these passwords; --passwords FILE does not')
+    if users:
+        tell('--user: the list of processes shows these passwords; --passwords FILE does not')
     if host not in LOOPBACK and not tls: tell(f'--host {host}: {_OPEN}')
 
 # %% ../../nbs/87_station.page.ipynb #6ddebb0b

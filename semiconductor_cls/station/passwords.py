@@ -36,7 +36,8 @@ def read_hash(text:str)->tuple: # Cost, salt, hash
     if not found: raise ValueError('is no hash of the form scrypt$n$r$p$salt$hash')
     n,r,p = cost = tuple(int(o) for o in found.groups()[:3])
     is_strong = n>=2**14 and n&(n-1)==0 and r>=8 and p>=1
-    if not is_strong or n*r>2**21 or p>16: raise ValueError(f'has a cost of {n}, {r}, {p}, which is not used here')
+    if not is_strong or n*r>2**21 or p>16:
+        raise ValueError(f'has a cost of {n}, {r}, {p}, which is not used here')
     return cost, bytes.fromhex(found[4]), bytes.fromhex(found[5])
 
 # %% ../../nbs/78_station.passwords.ipynb #54205aa5
@@ -70,8 +71,10 @@ def password_line(
 )->str: # 'name:scrypt$…', and the role
     "A line of the file of hashes"
     kept = clean_name(name)
-    if not kept: raise UserError(f'{name!r}: a name has 1 to 60 printable characters, no colon, and no # in front')
-    if len(password)<MIN_PASSWORD: raise UserError(f'a password has at least {MIN_PASSWORD} characters')
+    if not kept:
+        raise UserError(f'{name!r}: a name has 1 to 60 printable characters, no colon, and no # in front')
+    if len(password)<MIN_PASSWORD:
+        raise UserError(f'a password has at least {MIN_PASSWORD} characters')
     return f'{kept}:{hash_password(password)}'+f':{role}'*bool(role)
 
 # %% ../../nbs/78_station.passwords.ipynb #cf402729
@@ -90,7 +93,8 @@ def named_users(users)->dict: # 'NAME:PASSWORD[:ROLE]' of each; name → hash
         kept = clean_name(name)
         if not kept or len(password)<MIN_PASSWORD:
             raise UserError('--user NAME:PASSWORD: a name and a password of at least 8 characters')
-        if person_of(kept) in map(person_of, found): raise UserError(f'--user: the same name twice ({kept})')
+        if person_of(kept) in map(person_of, found):
+            raise UserError(f'--user: the same name twice ({kept})')
         found[kept] = hash_password(password)
     return found
 
@@ -103,8 +107,10 @@ def _check_owner(path, about):
     "Refuse what somebody else could have written"
     if not stat.S_ISREG(about.st_mode): raise UserError(f'{path}: not a plain file')
     if os.name!='posix': return
-    if about.st_uid not in (0, os.getuid()): raise UserError(f'{path}: belongs to another account; make it yours')
-    if about.st_mode & 0o022: raise UserError(f'{path}: others can write it; chmod go-w {path}')
+    if about.st_uid not in (0, os.getuid()):
+        raise UserError(f'{path}: belongs to another account; make it yours')
+    if about.st_mode & 0o022:
+        raise UserError(f'{path}: others can write it; chmod go-w {path}')
     above = os.stat(Path(path).resolve().parent)
     if above.st_mode & 0o002 and not above.st_mode & stat.S_ISVTX:
         raise UserError(f'{path}: others can replace it, because they can write its folder; chmod o-w on the folder')
@@ -115,12 +121,16 @@ def _read_line(where, line, found):
     name,colon,rest = line.partition(':')
     hashed,_,role = rest.partition(':')
     kept = clean_name(name) if colon else ''
-    if not kept: raise UserError(f'{where}: not a line NAME:scrypt$…; semicls serve --hash-password makes one')
-    try: read_hash(hashed)
-    except ValueError as e: raise UserError(f'{where}: what stands after {kept}: {e}') from None
+    if not kept:
+        raise UserError(f'{where}: not a line NAME:scrypt$…; semicls serve --hash-password makes one')
+    try:
+        read_hash(hashed)
+    except ValueError as e:
+        raise UserError(f'{where}: what stands after {kept}: {e}') from None
     if ':' in rest and role.strip() not in ROLES:
         raise UserError(f"{where}: the role of {kept} is none of {', '.join(ROLES)}")
-    if person_of(kept) in map(person_of, found): raise UserError(f'{where}: {kept} for the second time')
+    if person_of(kept) in map(person_of, found):
+        raise UserError(f'{where}: {kept} for the second time')
     found[kept] = hashed,role.strip()
 
 # %% ../../nbs/78_station.passwords.ipynb #10d7a65c
@@ -130,16 +140,20 @@ def _read_lines(path):
         with open(path, 'rb', opener=lambda p,flags: os.open(p, flags | getattr(os, 'O_NONBLOCK', 0))) as file:
             _check_owner(path, os.fstat(file.fileno()))
             return file.read(1_000_000).decode('utf-8').splitlines()
-    except OSError as e: raise UserError(f'{path}: cannot be read ({e.strerror})') from None
-    except UnicodeDecodeError: raise UserError(f'{path}: not text in UTF-8') from None
+    except OSError as e:
+        raise UserError(f'{path}: cannot be read ({e.strerror})') from None
+    except UnicodeDecodeError:
+        raise UserError(f'{path}: not text in UTF-8') from None
 
 # %% ../../nbs/78_station.passwords.ipynb #06a719f9
 def _read_people(path):
     "Name → hash, role"
     found = {}
     for i,line in enumerate(map(str.strip, _read_lines(path)), 1):
-        if line and not line.startswith('#'): _read_line(f'{path} line {i}', line, found)
-    if not found: raise UserError(f'{path}: nobody in it; semicls serve --hash-password makes a line')
+        if line and not line.startswith('#'):
+            _read_line(f'{path} line {i}', line, found)
+    if not found:
+        raise UserError(f'{path}: nobody in it; semicls serve --hash-password makes a line')
     return found
 
 # %% ../../nbs/78_station.passwords.ipynb #5989d8e8
@@ -160,7 +174,8 @@ def roles_text(
     "Who may set the threshold, in words"
     if role not in ROLES: raise UserError(f"--role {role}: one of {', '.join(ROLES)}")
     may = [o for o in names if roles.get(o, role)=='engineer']
-    if not names or len(may)==len(names): may = ['everybody'] if may or role=='engineer' else []
+    if not names or len(may)==len(names):
+        may = ['everybody'] if may or role=='engineer' else []
     if may: return f"{', '.join(may)} may set the threshold"
     own = ', and :engineer behind the line of a person that person' if names else ''
     return f'nobody may set the threshold; --role engineer lets everybody{own}'

@@ -82,8 +82,10 @@ def _arrays(run, F, rows, seen):
     "The index as plain arrays, which `np.savez` keeps without pickle"
     far = far_limit(F) if len(F)>2 else -1
     index = dict(F=F.astype(np.float16), far=np.float32(far), model=np.str_(model_name(run)))
-    for name in ('id','path','label'): index[name] = np.array(rows[name].tolist(), dtype=str)
-    for name in STATS: index[name] = np.array([numbers[name] for numbers in seen], dtype=np.float32)
+    for name in ('id','path','label'):
+        index[name] = np.array(rows[name].tolist(), dtype=str)
+    for name in STATS:
+        index[name] = np.array([numbers[name] for numbers in seen], dtype=np.float32)
     return index
 
 # %% ../../nbs/83_station.station.ipynb #c0017
@@ -116,7 +118,8 @@ def read_index(
 )->dict|None: # Arrays by name; `None` where there is none of this model
     "What `make_index` made and was kept"
     try:
-        with np.load(path, allow_pickle=False) as file: index = {k:file[k] for k in file.files}
+        with np.load(path, allow_pickle=False) as file:
+            index = {k:file[k] for k in file.files}
     except (OSError, ValueError, EOFError, BadZipFile): return None
     is_whole = {'F','far','id','path','label',*STATS}<=set(index)
     return index if is_whole and str(index.get('model'))==model else None
@@ -212,7 +215,8 @@ def _of_bundle(path, tell):
     "What a station knows of a bundle"
     ex = GraphOnly(path, tell)
     name,(_,engine,*_) = traced(ex.scorer, '')
-    if '@' not in name: name = f'{name}@{ex.scorer.key[:10]}' # of 0.4 and before: by its seal
+    if '@' not in name:
+        name = f'{name}@{ex.scorer.key[:10]}' # of 0.4 and before: by its seal
     tell(f'{path}: {NOT_IN_BUNDLE}')
     return dict(name=Path(path).name, ex=ex, model=name, index=dict(F=np.zeros((0,1)), far=-1.), sets={}, trade=None,
                 engine=engine, whole=False, run=None)
@@ -259,7 +263,8 @@ def take(self:Station,
 @patch
 def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is on is told
     desk,parts,left = begin_round(self.v, self.model, n, anew)
-    for who,k in left.items(): tell(f'{desk} is not done: {counted(k, "part")} for {who} (or --next-round)')
+    for who,k in left.items():
+        tell(f'{desk} is not done: {counted(k, "part")} for {who} (or --next-round)')
     tell(f'{desk}: {counted(parts, "part")}, blind; semicls agree {self.v.path} reads the answers')
     return desk
 
@@ -299,7 +304,8 @@ def move(self:Station,
 )->str: # What happened, in words
     "Move the threshold of the station, for everybody"
     old = self.t
-    if type(t) not in (int,float): raise UserError('a threshold is a number from 0 to 1')
+    if type(t) not in (int,float):
+        raise UserError('a threshold is a number from 0 to 1')
     move_threshold(self.v, who, old, t, self.model, self.ex.cuts.id)
     said = f'{printable(who, 60)} moved the threshold from {digits(old)} to {digits(t)}'
     logging.getLogger('semicls.station').info(said)

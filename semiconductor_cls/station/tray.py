@@ -39,7 +39,8 @@ def read_limited(
     try:
         with open(path, 'rb', opener=_at_once) as f:
             info = os.fstat(f.fileno())
-            if not stat.S_ISREG(info.st_mode): raise ImageError('neither a file nor a folder')
+            if not stat.S_ISREG(info.st_mode):
+                raise ImageError('neither a file nor a folder')
             if info.st_size>max_mb*1e6:
                 raise ImageError(f'{info.st_size/1e6:.0f} MB, over the limit of {max_mb:g} MB')
             return f.read()
@@ -75,7 +76,8 @@ def _score_all(st, desk, kept):
     hashes,bad = [],[]
     for (name,sha,_),(score,note) in zip(kept, scored):
         doubt = _doubt(note)
-        if note and not doubt: bad.append((base_name(name), note)) # said, and scored if it can be
+        if note and not doubt:
+            bad.append((base_name(name), note)) # said, and scored if it can be
         if score is None: continue
         st.strange[sha] = doubt
         add_seen(st.v, sha, st.model, desk, name, score, note=doubt)
@@ -129,7 +131,8 @@ def rescore(
             if score is None: continue
             add_seen(st.v, row.hash, st.model, row.desk, row.name, score, int(row.since), _doubt(note))
             n += 1
-    if len(rows): tell(f'{n:,} of {counted(len(rows), "waiting picture")} scored by this model; old scores are kept')
+    if len(rows):
+        tell(f'{n:,} of {counted(len(rows), "waiting picture")} scored by this model; old scores are kept')
     return n
 
 # %% ../../nbs/84_station.tray.ipynb #9e0d955b
@@ -139,7 +142,8 @@ def put_on(
     who:str # The engineer
 )->Station: # The same verdicts and queues, with the other model
     "A station with another model; the old one works until this one is ready"
-    if st.round: raise UserError('not put on: a blind round ends with the model that it began with')
+    if st.round:
+        raise UserError('not put on: a blind round ends with the model that it began with')
     new = st.with_run(run)
     rescore(new, noop)
     note_put_on(st.v, who, st.model, new.model)
@@ -163,10 +167,14 @@ def score_one(
 # %% ../../nbs/84_station.tray.ipynb #c0020
 def _inside(base, sub):
     "A folder below an allowed one"
-    try: path = (base/str(sub).strip().lstrip('/\\')).resolve()
-    except (OSError, ValueError, RuntimeError): raise UserError('no such folder') from None
-    if not path.is_relative_to(base): raise UserError('that folder lies outside of what was allowed')
-    if not path.is_dir(): raise UserError(f'{printable(sub)}: no such folder in {base.name}')
+    try:
+        path = (base/str(sub).strip().lstrip('/\\')).resolve()
+    except (OSError, ValueError, RuntimeError):
+        raise UserError('no such folder') from None
+    if not path.is_relative_to(base):
+        raise UserError('that folder lies outside of what was allowed')
+    if not path.is_dir():
+        raise UserError(f'{printable(sub)}: no such folder in {base.name}')
     return path
 
 # %% ../../nbs/84_station.tray.ipynb #ae439692
@@ -196,7 +204,8 @@ def files_below(
     issues = []
     found = walk_images(_inside(base, sub), issues)
     files,text = [Path(o) for o in found if not getattr(o, 'note', '')],_left_text(found, issues)
-    if not files: raise UserError(f'{printable(sub) or base.name}: no images in this folder'+f' ({text})'*bool(text))
+    if not files:
+        raise UserError(f'{printable(sub) or base.name}: no images in this folder'+f' ({text})'*bool(text))
     if text and left is not None: left.append(text)
     return files[:limit],len(files)
 
@@ -206,9 +215,12 @@ def own_copies(files)->list: # Paths of uploads; (path, name) of each
     copies = []
     for path in map(Path, files):
         own = path.with_name(f'.{secrets.token_hex(8)}')
-        try: os.link(path, own)
-        except FileNotFoundError: pass # Reported when it is read; the tray would delete `path` itself
-        except OSError: shutil.copy(path, own)
+        try:
+            os.link(path, own)
+        except FileNotFoundError:
+            pass # Reported when it is read; the tray would delete `path` itself
+        except OSError:
+            shutil.copy(path, own)
         copies.append((str(own), path.name))
     return copies
 

@@ -69,7 +69,8 @@ MAX_PARTS = 100_000 # Lists, objects and commas in it; a file has about nine
 
 def _is_event(body):
     "Whether a request has the form of those that the page sends"
-    if not isinstance(body, dict) or not isinstance(body.get('data'), list): return False
+    if not isinstance(body, dict) or not isinstance(body.get('data'), list):
+        return False
     number,cause,session = (body.get(o) for o in ('fn_index','trigger_id','session_hash'))
     counts = [o for o in (number,cause) if o is not None]
     fine = all(type(o) is int and 0<=o<10_000 for o in counts) and number is not None
@@ -82,9 +83,12 @@ def checked_body(
     owner:str # The name and the browser that ask
 )->bytes: # JSON
     "A request written again, if every file that it names is the visitor's own"
-    if sum(map(raw.count, (b'[', b'{', b','))) > MAX_PARTS: raise ValueError('has too many parts')
-    try: body = json.loads(raw)
-    except (ValueError, RecursionError): raise ValueError('cannot be understood') from None
+    if sum(map(raw.count, (b'[', b'{', b','))) > MAX_PARTS:
+        raise ValueError('has too many parts')
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ValueError('cannot be understood') from None
     for o in files_named(body):
         if not uploads.owns(owner, o.get('path')):
             raise PermissionError('names a file that this browser has not uploaded')
@@ -116,7 +120,8 @@ class UploadCheck:
         from python_multipart.exceptions import FormParserError
         from python_multipart.multipart import MultipartParser, parse_options_header
         name,options = parse_options_header(kind)
-        if name!=b'multipart/form-data' or not options.get(b'boundary'): raise ValueError('is no upload')
+        if name!=b'multipart/form-data' or not options.get(b'boundary'):
+            raise ValueError('is no upload')
         words = 'part_begin header_field header_value header_end headers_finished part_data end'
         calls = {f'on_{o}':getattr(self, o) for o in words.split()}
         self.parser,self.options = MultipartParser(options[b'boundary'], calls),parse_options_header
@@ -153,14 +158,16 @@ def header_end(self:UploadCheck):
 def headers_finished(self:UploadCheck):
     "What follows is the content; it must be a file of the drop zone"
     _,options = self.options(self.heads.get(b'content-disposition', b''))
-    if options.get(b'name')!=b'files' or b'filename' not in options: raise ValueError('has a field that is no file')
+    if options.get(b'name')!=b'files' or b'filename' not in options:
+        raise ValueError('has a field that is no file')
 
 # %% ../../nbs/80_station.uploads.ipynb #be7c606e
 @patch
 def part_data(self:UploadCheck, data, start, end):
     "A piece of the content"
     self.size += end-start
-    if self.size>self.max_bytes: raise TooLarge(f'brings a file over the limit of {self.max_bytes/1e6:g} MB')
+    if self.size>self.max_bytes:
+        raise TooLarge(f'brings a file over the limit of {self.max_bytes/1e6:g} MB')
 
 @patch
 def end(self:UploadCheck):
@@ -177,13 +184,15 @@ async def whole_upload(
     folder # Where the page keeps uploads
 ): # A file without a name, at its beginning
     "An upload that has come to its end, and is nothing else"
-    if shutil.disk_usage(folder).free<2*size+KEEP_ROOM: raise OSError('the disk is nearly full')
+    if shutil.disk_usage(folder).free<2*size+KEEP_ROOM:
+        raise OSError('the disk is nearly full')
     file = tempfile.TemporaryFile(dir=folder)
     try:
         more = True
         while more:
             message = await receive()
-            if message['type']!='http.request': raise ValueError('has not come to its end')
+            if message['type']!='http.request':
+                raise ValueError('has not come to its end')
             check.feed(message.get('body', b''))
             file.write(message.get('body', b''))
             more = message.get('more_body')
@@ -212,9 +221,11 @@ def tidy(
     "Delete uploads that nobody waits for"
     if folder is None: return
     root,now = os.path.realpath(folder),time.time()
-    if root==os.path.realpath(tempfile.gettempdir()): raise ValueError(f'{root}: others keep their files here too')
+    if root==os.path.realpath(tempfile.gettempdir()):
+        raise ValueError(f'{root}: others keep their files here too')
     for path in map(Path, paths):
-        if Path(os.path.realpath(path.parent)).is_relative_to(root): path.unlink(missing_ok=True)
+        if Path(os.path.realpath(path.parent)).is_relative_to(root):
+            path.unlink(missing_ok=True)
     for file in Path(root).rglob('*'):
         with suppress(OSError): # Somebody else was faster, or a folder is not empty
             if file.is_dir() and not file.is_symlink(): file.rmdir()
@@ -239,7 +250,8 @@ def _delete_left(folder):
     "Delete the folder of a station that is no more"
     with suppress(OSError):
         about = folder.lstat()
-        if folder.is_symlink() or not folder.is_dir() or hasattr(os, 'getuid') and about.st_uid!=os.getuid(): return
+        if folder.is_symlink() or not folder.is_dir() or hasattr(os, 'getuid') and about.st_uid!=os.getuid():
+            return
         held = _lock(folder)
         if held is None: return
         shutil.rmtree(folder, ignore_errors=True)

@@ -38,13 +38,15 @@ def check_image(
 )->tuple: # Decoded picture, format ('PNG', …)
     "Decode a picture of unknown origin; whatever is wrong is an `ImageError` in a few words"
     if not b: raise ImageError('zero bytes')
-    if len(b)>max_mb*1e6: raise ImageError(f'{len(b)/1e6:.0f} MB, over the limit of {max_mb:g} MB')
+    if len(b)>max_mb*1e6:
+        raise ImageError(f'{len(b)/1e6:.0f} MB, over the limit of {max_mb:g} MB')
     im = open_image(io.BytesIO(b), levels or None)
     if min(im.size)<MIN_SIDE:
         raise ImageError(f'{im.width} x {im.height} pixels, too small for a picture of a part')
     with Image.open(io.BytesIO(b), formats=FORMATS) as file:
         n_frames,fmt = getattr(file, 'n_frames', 1),file.format
-    if n_frames>1: raise ImageError(f'{n_frames} pictures in one file; save them one by one')
+    if n_frames>1:
+        raise ImageError(f'{n_frames} pictures in one file; save them one by one')
     return im, 'JPEG' if fmt=='MPO' else fmt
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0010
@@ -100,19 +102,20 @@ def _add_origin(db):
     "Verdicts of earlier versions do not say what scored the picture, by which decision, and what `CARRIED` names"
     columns = [o['name'] for o in db.execute('pragma table_info(verdict)')]
     for name in ('engine','scored_at','decision_id','round','machine',*CARRIED):
-        if name not in columns: db.execute(f"alter table verdict add column {name} text not null default ''")
+        if name not in columns:
+            db.execute(f"alter table verdict add column {name} text not null default ''")
     if 'round' not in columns: db.execute(_FILL_ROUND)
 
 # %% ../../nbs/82_station.verdicts.ipynb #a891a5d0
-def _make_tables(db)->bool: # Whether the disk can keep the log
+def _make_tables(db, folder):
     "All tables and the log; what is there already stays"
-    if db.execute('pragma journal_mode=wal').fetchone()[0]!='wal': return False
+    if db.execute('pragma journal_mode=wal').fetchone()[0]!='wal':
+        raise UserError(f'{folder}: this disk cannot keep the log of a database; choose a local one')
     db.executescript(SCHEMA)
     db.execute('begin immediate')
     _add_since(db)
     _add_origin(db)
     db.execute('commit')
-    return True
 
 # %% ../../nbs/82_station.verdicts.ipynb #69e15447
 _A_HASH = "(length(hash)=64 and hash not glob '*[^0-9a-f]*')"
@@ -136,11 +139,13 @@ _SOUND = dict( # What holds for each row of a table
 def _check_database(db, path):
     "Refuse a database that is damaged, or holds what the station has not written"
     found = db.execute('pragma integrity_check(1)').fetchone()[0]
-    if found!='ok': raise UserError(f'{path}: damaged ({printable(found)}); take a copy of before, or sqlite3 .recover')
+    if found!='ok':
+        raise UserError(f'{path}: damaged ({printable(found)}); take a copy of before, or sqlite3 .recover')
     for table,sound in _SOUND.items():
         n,first = db.execute(f'select count(*), min(rowid) from {table} where not ifnull({sound}, 0)').fetchone()
-        if n: raise UserError(f'{path}: {counted(n, "row")} of {table} with what the station does not write '
-                              f'(the first is rowid {first}); mend or delete them')
+        if n:
+            raise UserError(f'{path}: {counted(n, "row")} of {table} with what the station does not write '
+                            f'(the first is rowid {first}); mend or delete them')
 
 # %% ../../nbs/82_station.verdicts.ipynb #67d6f90e
 _BUSY = 5 # Seconds to wait for another program that writes
@@ -160,10 +165,10 @@ class Verdicts:
         file = self.path/'verdicts.db'
         try:
             with self._connected() as db:
-                has_log = _make_tables(db)
+                _make_tables(db, path)
                 _check_database(db, file)
-        except sqlite3.Error as e: raise UserError(f'{file}: not readable as a database ({e})') from None
-        if not has_log: raise UserError(f'{path}: this disk cannot keep the log of a database; choose a local one')
+        except sqlite3.Error as e:
+            raise UserError(f'{file}: not readable as a database ({e})') from None
 
     @contextmanager
     def _connected(self):
@@ -180,7 +185,8 @@ class Verdicts:
         "A connection of its own for each use, so that threads do not meet; what is written is committed at the end"
         try:
             with self._connected() as db: yield db
-        except sqlite3.Error as e: raise UserError(f'nothing was saved: verdicts.db: {e}. Try again') from None
+        except sqlite3.Error as e:
+            raise UserError(f'nothing was saved: verdicts.db: {e}. Try again') from None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0019
 @patch
@@ -241,7 +247,8 @@ def add_image(
     if not path.exists():
         with atomic_path(path) as temp: temp.write_bytes(b)
     row = [sha, EXTS[fmt], *[numbers.get(o) for o in _NUMBERS]]
-    with v.db() as db: db.execute('insert or ignore into image values (?,?,?,?,?,?,?)', row)
+    with v.db() as db:
+        db.execute('insert or ignore into image values (?,?,?,?,?,?,?)', row)
     return sha
 
 # %% ../../nbs/82_station.verdicts.ipynb #0ea5f350
@@ -278,7 +285,8 @@ def add_seen(
     note:str=None # What the model doubts, see `keep_note`; not known if `None`
 ):
     "A picture was scored at a desk; once more at the same desk, it waits again"
-    with v.db() as db: db.execute(_ADD_SEEN, [h, model, desk, now(), base_name(name), float(score), since])
+    with v.db() as db:
+        db.execute(_ADD_SEEN, [h, model, desk, now(), base_name(name), float(score), since])
     if note is not None: keep_note(v, h, model, note)
 
 # %% ../../nbs/82_station.verdicts.ipynb #1d6db516
@@ -293,10 +301,12 @@ def about_of(
         text = said.get(name) or ''
         if not isinstance(text, str): raise UserError(f'not counted: {name} is no text')
         about[name] = printable(text, len(text)+1)
-        if len(about[name])>most: raise UserError(f'not counted: {name} has more than {most} characters; shorten it')
+        if len(about[name])>most:
+            raise UserError(f'not counted: {name} has more than {most} characters; shorten it')
     if verdict=='pass' and about['defect_type']:
         raise UserError(f"not counted: a part that passes has no defect ({about['defect_type']}); clear the type")
-    if verdict!='look' and about['why_look']: raise UserError(f'not counted: {verdict} needs no second look')
+    if verdict!='look' and about['why_look']:
+        raise UserError(f'not counted: {verdict} needs no second look')
     return about
 
 # %% ../../nbs/82_station.verdicts.ipynb #de618351
@@ -316,7 +326,8 @@ def _judge(who, verdict):
     "The name as it is kept; refuse a verdict without one, or in other words"
     who = printable(who, 60)
     if not who: raise UserError('your name is missing: a verdict belongs to a person')
-    if verdict not in VERDICTS: raise UserError(f"{verdict}: one of {', '.join(VERDICTS)}")
+    if verdict not in VERDICTS:
+        raise UserError(f"{verdict}: one of {', '.join(VERDICTS)}")
     return who
 
 # %% ../../nbs/82_station.verdicts.ipynb #846e9624
@@ -346,7 +357,8 @@ def add_verdict(
         added = db.execute(_ADD_VERDICT, row)
         if added.rowcount: return added.lastrowid
         last = db.execute(_LATEST, [h]).fetchone()
-    if round: raise UserError(f'not counted: you have answered about this part in {round} (U takes it back)')
+    if round:
+        raise UserError(f'not counted: you have answered about this part in {round} (U takes it back)')
     raise UserError(f"not counted: {last['who']} has said {last['verdict']} by now. Look again, and decide again")
 
 # %% ../../nbs/82_station.verdicts.ipynb #aef5642c
@@ -376,7 +388,8 @@ def take_back(
     who = printable(who, 60)
     with v.db() as db:
         done = db.execute(_TAKE_BACK, dict(who=who, model=model, time=now(), round=round))
-        if done.rowcount: return dict(db.execute(_TAKEN.format('?'), [done.lastrowid]).fetchone())
+        if done.rowcount:
+            return dict(db.execute(_TAKEN.format('?'), [done.lastrowid]).fetchone())
         last = db.execute(_LAST_OF, [who]).fetchone()
     raise UserError(f'nothing to take back: {_why_none(who, last, round)}')
 
@@ -442,7 +455,8 @@ def note_put_on(
     "Write down that another model was put on"
     who = printable(who, 60)
     if not who: raise UserError('your name is missing: a model is put on by a person')
-    with v.db() as db: db.execute('insert into put_on (time, who, old, new) values (?,?,?,?)', [now(), who, old, new])
+    with v.db() as db:
+        db.execute('insert into put_on (time, who, old, new) values (?,?,?,?)', [now(), who, old, new])
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0038
 WAITS = """s.desk=:desk and not exists
@@ -529,7 +543,8 @@ def _draw_parts(v, model, n, seed): # Those of the rounds before, else drawn fro
     parts = v.read(_PARTS.format("like 'round-%'"), dict(model=model)).drop_duplicates('hash')
     if len(parts): return parts
     there = v.read(_PARTS.format("not like 'round-%'"), dict(model=model)).drop_duplicates('hash')
-    if len(there)<n: raise UserError(f'--round {n}: {counted(len(there), "part")} scored here; score more first')
+    if len(there)<n:
+        raise UserError(f'--round {n}: {counted(len(there), "part")} scored here; score more first')
     return there.sample(n, random_state=seed)
 
 # %% ../../nbs/82_station.verdicts.ipynb #2f35b1f0
@@ -546,7 +561,8 @@ def begin_round(
     parts = v.read(_PARTS.format('=:desk'), now_on)
     begun = v.read(_BEGUN, now_on)
     left = {o.who:o.rest for o in begun.itertuples() if o.rest}
-    if len(parts) and (not len(begun) or (left and not anew)): return now_on['desk'], len(parts), left
+    if len(parts) and (not len(begun) or (left and not anew)):
+        return now_on['desk'], len(parts), left
     parts,desk = _draw_parts(v, model, n, seed),f'round-{k+1}'
     for o in parts.itertuples(): add_seen(v, o.hash, model, desk, o.name or '', o.score)
     return desk, len(parts), {}
