@@ -716,6 +716,7 @@ def evaluate(
     """
     from semiconductor_cls.review import asked_for, asked_text
     run = open_run(run, root)
+    if not dry_run: run.begin_history(say)
     asked = asked_for(run, escape_price=escape_cost, overkill_price=overkill_cost, defect_rate=defect_rate,
                       look_price=look_cost, currency=currency, parts_a_month=parts_a_month,
                       escape=max_escape, overkill=max_overkill, looks=looks, human_miss=human_miss)

@@ -196,10 +196,16 @@ def _check_drop(drop, voice, force):
     if drop and not voice.may_speak and not force:
         raise UserError(f'{voice.text}; look at the list first, or leave out its first {drop} with --force')
 
-def _write_without(run, out, ids, tell):
-    "The run's table without some images, to train on"
+def _without(run, ids, drop):
+    "The run's table without some images, if parts of both kinds are left to train on"
     table = run.located(read_csv(run.file('table.csv')))
     kept = without(table, ids)
+    left = set(kept.label[kept.split=='train']) if 'split' in kept else set(kept.label)
+    if {'good','defect'}<=left: return kept
+    raise UserError(f'--drop {drop}: leaves no {min({"good","defect"}-left)} part to train on; leave out fewer')
+
+def _write_without(kept, out, ids, tell):
+    "A table without some images, to train on"
     write_csv(kept, out/'without_suspects.csv')
     tell(f'{counted(len(ids), "image")} left out of without_suspects.csv')
 
@@ -224,8 +230,10 @@ def labels_run(
     for name in _OUT:
         check_own(out/name, 'rank,id,path' if name=='suspects.csv' else 'path,id,label')
     spots = _find_spots(find_spots, shown, tell)
+    gone = _of_parts(df, s.head(drop))
+    kept = _without(run, gone, drop) if drop else None
     with hold(out), run.writes(*_OUT):
         write_csv(s[[name for name in _COLUMNS if name in s]], out/'suspects.csv')
         save_fig(plot_suspects(shown, levels=run.shown_levels, spots=spots), out/'figures/suspects.png')
-        if drop: _write_without(run, out, _of_parts(df, s.head(drop)), tell)
+        if drop: _write_without(kept, out, gone, tell)
     return s

@@ -269,10 +269,15 @@ def train_share(
 def _parts(df): return (df.label=='defect').to_numpy(), df.p_defect.to_numpy(), df.get('group')
 
 # %% ../nbs/36_review.ipynb #00a7d363
+_FREE = ('--escape-cost 0 and --overkill-cost 0: every threshold costs the same, so none is the cheapest; '
+         'give one of them a price')
+
 def _choose(parts, line, escape, overkill):
     "The rule in words, and the threshold"
     y,p,groups = parts
-    if escape is None and overkill is None: return 'cost', threshold_by_cost(y, p, line)
+    if escape is None and overkill is None:
+        if line.escape_price==line.overkill_price==0: raise UserError(_FREE)
+        return 'cost', threshold_by_cost(y, p, line)
     t = threshold_by_rate(y, p, escape, overkill, groups=groups)
     return (f'escape rate below {escape}' if overkill is None else f'overkill below {overkill}'), t
 
@@ -475,7 +480,8 @@ def operating_point(
 # %% ../nbs/36_review.ipynb #208b0f64
 _ASSUMED = dict(escape_price=100., overkill_price=1., defect_rate=.01, look_price=.1, currency='€', parts_a_month=0.,
                 escape=None, overkill=None, looks=None, human_miss=.1)
-_PRICES = ('escape_price','overkill_price','defect_rate') # What a reader takes for given
+_PRICES = ('escape_price','overkill_price','defect_rate') # What a reader takes for given,
+_OF_LOOKS = ('look_price','human_miss') # and where people look
 _LIMITS = ('escape','overkill')
 
 def _made_for(run):
@@ -492,8 +498,9 @@ class Asked(NamedTuple):
     "What a decision is to be made for"
     line:Line
     limits:dict # `escape overkill looks human_miss` of `operate_run`
-    assumed:tuple # Names of prices that nobody has given
+    assumed:tuple # Names of prices that nobody has given, and of what is assumed of looks
     kept:tuple # Names of what is as in the decision that stands
+    ended:tuple # Limits of that decision that hold no longer
 
 def asked_for(
     run:Run, # Perhaps decided before
@@ -503,12 +510,16 @@ def asked_for(
     given = {name:o for name,o in given.items() if o is not None}
     before = _made_for(run)
     assumed = before.pop('assumed', [] if before else _PRICES)
-    if given.keys() & {*_LIMITS,*_PRICES}: before |= dict.fromkeys(_LIMITS)
-    asked = _ASSUMED | before | given
+    is_anew = bool(given.keys() & {*_LIMITS,'escape_price','overkill_price'})
+    ended = tuple(o for o in _LIMITS if is_anew and before.get(o) is not None and o not in given)
+    asked = _ASSUMED | before | dict.fromkeys(ended) | given
     asked['looks'] = asked['looks'] or None # 0: nobody looks
+    assumed = [o for o in assumed if asked['looks'] or o not in _OF_LOOKS]
+    if asked['looks'] and not before.get('looks'): # what looks cost matters from now on
+        assumed += [o for o in _OF_LOOKS if asked[o]==_ASSUMED[o]]
     limits = {name:asked.pop(name) for name in (*_LIMITS,'looks','human_miss')}
-    kept = tuple(name for name,o in before.items() if name not in given and o!=_ASSUMED[name])
-    return Asked(Line(**asked), limits, tuple(o for o in assumed if o not in given), kept)
+    kept = tuple(name for name,o in before.items() if name not in (*given,*ended) and o!=_ASSUMED[name])
+    return Asked(Line(**asked), limits, tuple(o for o in assumed if o not in given), kept, ended)
 
 # %% ../nbs/36_review.ipynb #90a0d5df
 _OPTIONS = dict( # Name → option of `semicls evaluate`
@@ -518,10 +529,20 @@ _OPTIONS = dict( # Name → option of `semicls evaluate`
 
 def asked_text(asked:Asked)->str:
     "What a decision is made for, and what of it was not given"
-    kept,assumed = (', '.join(_OPTIONS[o] for o in names) for names in (asked.kept, asked.assumed))
-    text = f'decided for {_line_words(asked.line)}'
-    if kept: text += f'; as in the decision that stands: {kept}'
-    return text + (f'; assumed, because not given: {assumed}' if assumed else '')
+    parts = {'as in the decision that stands':asked.kept, 'no longer':asked.ended,
+             'assumed, because not given':asked.assumed}
+    said = [f"{what}: {', '.join(_OPTIONS[o] for o in names)}" for what,names in parts.items() if names]
+    return '; '.join([f'decided for {_line_words(asked.line)}', *said])
+
+# %% ../nbs/36_review.ipynb #6f8ec2a7
+_NOBODY = 'no band of scores is worth its looks here, so there is one threshold, and nobody looks'
+
+def _lookers(res, looks, tell):
+    "The share of parts that people may look at; `None` where no band was found"
+    band = res.get('review')
+    if not band or band['lo']<band['hi']: return looks
+    tell(_NOBODY)
+    return None
 
 # %% ../nbs/36_review.ipynb #c0061
 def operate_run(
@@ -546,8 +567,9 @@ def operate_run(
     asked = dict(escape=escape, overkill=overkill, looks=looks, human_miss=human_miss, assumed=list(assumed))
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule, asked=asked)
     res |= facts | _review(valid, test, t, line, looks, escape, overkill, human_miss)
+    people = _lookers(res, looks, tell)
     res |= _cost_entries(res, line, human_miss)
-    _keep_decision(run, res, _why(line, rule, looks), command, tell)
+    _keep_decision(run, res, _why(line, rule, people), command, tell)
     _draw_operating(run, test, calibrated, run.decision, line)
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
     return res

@@ -38,13 +38,14 @@ def run_script(path, files):
 
 @pytest.fixture
 def told(monkeypatch, capsys):
-    "Run `semicls ARGS` in this process; what it printed as its result"
+    "Run `semicls ARGS` in this process; what it printed as its result, and as its `err` what else it said"
     from semiconductor_cls.cli import main
     def run(*args):
         monkeypatch.setattr('sys.argv', ['semicls', *map(str, args)])
         with pytest.raises(SystemExit) as done: main()
         said = capsys.readouterr()
         assert not done.value.code, said.err
+        run.err = said.err
         return said.out
     return run
 
@@ -281,3 +282,50 @@ def test_prices_that_nobody_gave_are_said(runs, told):
     assert run.read('operating.json')['asked']['assumed']==['escape_price','overkill_price']
     page = (run/'report.html').read_text()
     assert '100 € an escape, 1 € a good part scrapped: assumed' in page and 'At your prices' not in page
+
+def test_what_looks_cost_is_said_where_nobody_gave_it(runs, told):
+    run = open_run(runs/'a')
+    told('evaluate', run.path, '--looks', '0', '--escape-cost', '100', '--overkill-cost', '1', '--defect-rate', '.01')
+    told('evaluate', run.path, '--looks', '.3')
+    said = told.err
+    assert 'assumed, because not given: --look-cost, --human-miss' in said, said
+    page = (run/'report.html').read_text()
+    assert '0.1 € a look: assumed' in page
+    told('evaluate', run.path, '--human-miss', '.1', '--look-cost', '.2')
+    said = told.err
+    assert 'assumed' not in said, said
+    told('evaluate', run.path, '--looks', '0')
+    said = told.err
+    assert 'assumed' not in said, said
+
+def test_a_limit_ends_by_a_price_and_not_by_a_rate_and_that_is_said(runs, told):
+    run = open_run(runs/'a')
+    told('evaluate', run.path, '--looks', '0', '--max-overkill', '.5')
+    told('evaluate', run.path, '--defect-rate', '.02')
+    said = told.err
+    assert '--max-overkill' in said.split('as in the decision that stands: ')[1], said
+    assert run.read('operating.json')['rule']=='overkill below 0.5'
+    told('evaluate', run.path, '--escape-cost', '70')
+    said = told.err
+    assert 'no longer: --max-overkill' in said and run.read('operating.json')['rule']=='cost', said
+
+def test_people_who_would_not_look_are_not_claimed(runs, told):
+    run = open_run(runs/'a')
+    told('evaluate', run.path, '--looks', '.2', '--look-cost', '1e6')
+    said = told.err
+    assert 'nobody looks' in said and run.decision[0]==run.decision[1], said
+    assert 'people' not in run.decisions[-1]['why']
+    told('evaluate', run.path, '--looks', '0', '--look-cost', '.1')
+
+def test_a_history_that_was_deleted_is_missed(runs, told):
+    from semiconductor_cls.line.score import open_scorer
+    run = open_run(runs/'a')
+    told('evaluate', run.path, *EVALUATIONS[0])
+    kept = (run/'decisions.jsonl').read_bytes()
+    (run/'decisions.jsonl').unlink()
+    gone = 'decisions.jsonl: no such file, though run.json says'
+    with pytest.raises(UserError, match=gone): open_scorer(run.path, 'torch')
+    told('evaluate', run.path)
+    said = told.err
+    assert 'is gone; another history begins' in said and 'assumed, because not given' in said, said
+    assert 0<len((run/'decisions.jsonl').read_bytes())<len(kept)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 import pandas as pd
 import semiconductor_cls
-from fastcore.basics import patch
+from fastcore.basics import noop, patch
 from .errors import *
 from .files import *
 from .table import *
@@ -441,7 +441,7 @@ def _read_entry(run, path, i, line, after):
 def decisions(self:Run)->list: # Dicts: `id time who command lo hi rule why model after`
     "All decisions of a run, the oldest first; the last one stands"
     path,found,after = self/'decisions.jsonl',[],''
-    if not path.exists(): return _decided_before(self)
+    if not self.has(path.name): return _decided_before(self)
     for i,line in enumerate(self.file(path.name).read_bytes().splitlines(), 1):
         found.append(_read_entry(self, path, i, line, after))
         after = found[-1]['id']
@@ -515,6 +515,17 @@ def decide(self:Run,
             known.append(who|made)
         if is_new or _lacks_hash(self, 'decisions.jsonl'): _write_history(self, known)
         return _standing(self.decisions[-1])
+
+# %% ../../nbs/04_base.run.ipynb #80f54f29
+@patch
+def begin_history(self:Run,
+    tell=noop # Called with a line where the history is gone
+):
+    "Let another history of decisions begin where the first one was deleted, and say so"
+    name = 'decisions.jsonl'
+    if os.path.lexists(self/name) or name not in _kept(self): return
+    with self.writes(name):
+        tell(f'{self/name}: is gone; another history begins, and what was given before is not known')
 
 # %% ../../nbs/04_base.run.ipynb #bc4e5765
 @patch(as_prop=True)

@@ -6,6 +6,7 @@
 __all__ = ['compare_runs']
 
 # %% ../../nbs/55_jobs.compare.ipynb #c0002
+import os
 import pandas as pd
 from ..base.errors import *
 from ..base.table import *
@@ -41,11 +42,18 @@ def _same_test(runs, ids):
         _check_pictures(run, _hashes(table).reindex(ids), runs[0], first)
         _check_unseen(run, table, ids, first)
 
+def _check_different(runs):
+    "Refuse a run that is given twice"
+    places = [os.path.realpath(run.path) for run in runs]
+    for i,(run,place) in enumerate(zip(runs, places)):
+        if place in places[:i]: raise UserError(f'{run.path}: is given twice; name each run once')
+
 def compare_runs(
     runs # Run directories; the first is what the others are compared with
 )->pd.DataFrame: # One row a run: `auc lo hi`, and the difference to the first with its interval
     "AUC of runs on the same test images, and paired differences to the first"
-    runs = [open_run(o) for o in dict.fromkeys(map(str, runs))]
+    runs = [open_run(o) for o in runs]
+    _check_different(runs)
     ids,y,P = join_preds({str(run.path):read_csv(run.file('preds_test.csv')) for run in runs})
     _same_test(runs, ids)
     groups,first,rows = groups_of(runs[0], ids),P.iloc[:,0].to_numpy(),[]

@@ -77,8 +77,11 @@ def _prices_text(point):
     line,assumed = point['line'],(point.get('asked') or {}).get('assumed')
     if not assumed: return 'At your prices'
     unit = line['currency']
-    words = dict(escape_price=f'{{:g}} {unit} an escape', overkill_price=f'{{:g}} {unit} a good part scrapped')
-    said = [words[o].format(line[o]) if o in words else f'{100*line[o]:g} % defects' for o in assumed]
+    words = dict(escape_price=f'{{:g}} {unit} an escape', overkill_price=f'{{:g}} {unit} a good part scrapped',
+                 defect_rate='{:g} % defects')
+    if point['asked'].get('looks'): words['look_price'] = f'{{:g}} {unit} a look'
+    said = [words[o].format(line[o]*(100 if o=='defect_rate' else 1)) for o in assumed if o in words]
+    if not said: return 'At your prices'
     return f"At these prices ({', '.join(said)}: assumed, because nobody gave them)"
 
 def _cost_text(point):
