@@ -679,6 +679,12 @@ def _plan_evaluate(run, what_for, as_json):
     plan(f'{run.path}: {counts or "no predictions"}', f'measure, and choose the threshold: {what_for}', writes, as_json)
 
 # %% ../nbs/99_cli.ipynb #f6df3058
+def _to_decide(path, root, dry_run):
+    "A run to decide on; where its history was deleted, another one begins"
+    run = open_run(path, root)
+    if not dry_run: run.begin_history(say)
+    return run
+
 def _decide(run, asked): # Metrics, and the headline
     "Decide, and let the bundle and the page of the run say so"
     from semiconductor_cls.line.export import restate_bundle
@@ -715,8 +721,7 @@ def evaluate(
     What is not given stays as in the decision that stands; what was never given is assumed, and said.
     """
     from semiconductor_cls.review import asked_for, asked_text
-    run = open_run(run, root)
-    if not dry_run: run.begin_history(say)
+    run = _to_decide(run, root, dry_run)
     asked = asked_for(run, escape_price=escape_cost, overkill_price=overkill_cost, defect_rate=defect_rate,
                       look_price=look_cost, currency=currency, parts_a_month=parts_a_month,
                       escape=max_escape, overkill=max_overkill, looks=looks, human_miss=human_miss)

@@ -502,6 +502,18 @@ class Asked(NamedTuple):
     kept:tuple # Names of what is as in the decision that stands
     ended:tuple # Limits of that decision that hold no longer
 
+def _ended(before, given):
+    "Limits of a decision that a new limit, or a new price, replaces"
+    if not given.keys() & {*_LIMITS,'escape_price','overkill_price'}: return ()
+    return tuple(o for o in _LIMITS if before.get(o) is not None and o not in given)
+
+def _assumed(assumed, asked, before):
+    "What nobody has given; what looks cost matters only where people look"
+    if not asked['looks']: return [o for o in assumed if o not in _OF_LOOKS]
+    if before.get('looks'): return [*assumed]
+    return [*assumed, *(o for o in _OF_LOOKS if asked[o]==_ASSUMED[o])]
+
+# %% ../nbs/36_review.ipynb #d0495351
 def asked_for(
     run:Run, # Perhaps decided before
     **given # Fields of `Line`, and `escape overkill looks human_miss`; `None` where nothing was given
@@ -510,13 +522,10 @@ def asked_for(
     given = {name:o for name,o in given.items() if o is not None}
     before = _made_for(run)
     assumed = before.pop('assumed', [] if before else _PRICES)
-    is_anew = bool(given.keys() & {*_LIMITS,'escape_price','overkill_price'})
-    ended = tuple(o for o in _LIMITS if is_anew and before.get(o) is not None and o not in given)
+    ended = _ended(before, given)
     asked = _ASSUMED | before | dict.fromkeys(ended) | given
     asked['looks'] = asked['looks'] or None # 0: nobody looks
-    assumed = [o for o in assumed if asked['looks'] or o not in _OF_LOOKS]
-    if asked['looks'] and not before.get('looks'): # what looks cost matters from now on
-        assumed += [o for o in _OF_LOOKS if asked[o]==_ASSUMED[o]]
+    assumed = _assumed(assumed, asked, before)
     limits = {name:asked.pop(name) for name in (*_LIMITS,'looks','human_miss')}
     kept = tuple(name for name,o in before.items() if name not in (*given,*ended) and o!=_ASSUMED[name])
     return Asked(Line(**asked), limits, tuple(o for o in assumed if o not in given), kept, ended)

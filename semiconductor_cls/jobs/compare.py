@@ -46,8 +46,9 @@ def _check_different(runs):
     "Refuse a run that is given twice"
     places = [os.path.realpath(run.path) for run in runs]
     for i,(run,place) in enumerate(zip(runs, places)):
-        if place in places[:i]: raise UserError(f'{run.path}: is given twice; name each run once')
+        if place in places[:i]: raise UserError(f'{run.path}: is given twice')
 
+# %% ../../nbs/55_jobs.compare.ipynb #60f9b184
 def compare_runs(
     runs # Run directories; the first is what the others are compared with
 )->pd.DataFrame: # One row a run: `auc lo hi`, and the difference to the first with its interval
