@@ -347,6 +347,7 @@ def _review(valid, test, t, line, looks, escape, overkill, human_miss):
     y,p,groups = valid
     band = review_band(y, p, line, looks, escape, human_miss, groups=groups, overkill=overkill)
     lo,hi = band['lo'],band['hi']
+    if lo>=hi: return {} # no band: one threshold, as without looks
     y,p,groups = test
     does = band_rates(y, p, lo, hi, line, human_miss, groups)
     does |= band_saves(y, p, t, lo, hi, line, human_miss, groups)
@@ -548,8 +549,7 @@ _NOBODY = 'no band of scores is worth its looks here, so there is one threshold,
 
 def _lookers(res, looks, tell):
     "The share of parts that people may look at; `None` where no band was found"
-    band = res.get('review')
-    if not band or band['lo']<band['hi']: return looks
+    if not looks or 'review' in res: return looks
     tell(_NOBODY)
     return None
 

@@ -329,3 +329,27 @@ def test_a_history_that_was_deleted_is_missed(runs, told):
     said = told.err
     assert 'is gone; another history begins' in said and 'assumed, because not given' in said, said
     assert 0<len((run/'decisions.jsonl').read_bytes())<len(kept)
+
+def test_an_open_station_follows_a_new_decision(runs, told, tmp_path):
+    pytest.importorskip('gradio')
+    from semiconductor_cls.station.station import Station
+    run = open_run(runs/'a')
+    told('evaluate', run.path, *EVALUATIONS[0])
+    st = Station(run, tmp_path/'verdicts')
+    before = run.decision
+    assert (st.t, st.origin[1])==(before.hi, before.id)
+    told('evaluate', run.path, *EVALUATIONS[2])
+    now = run.decision
+    assert now.id!=before.id
+    assert (st.t, st.lo, st.origin[1])==(now.hi, now.lo, now.id)
+
+def test_no_band_is_one_threshold_with_one_bound(runs, told):
+    run = open_run(runs/'a')
+    told('evaluate', run.path, '--looks', '0', '--escape-cost', '100', '--overkill-cost', '1', '--defect-rate', '.01')
+    alone = run.read('operating.json')
+    told('evaluate', run.path, '--looks', '.2', '--look-cost', '1e6')
+    empty = run.read('operating.json')
+    assert 'review' not in empty and empty['threshold']==alone['threshold']
+    for name in ('cost','cost_hi','worth'): assert empty[name]==alone[name], name
+    assert 'People would look' not in (run/'report.html').read_text()
+    told('evaluate', run.path, '--looks', '0', '--look-cost', '.1')

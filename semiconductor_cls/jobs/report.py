@@ -66,7 +66,8 @@ def with_people(
 def _looks_text(m): # '' where nobody looks
     "How many parts people look at"
     if 'look_share' in m:
-        return (f" People would look at {1000*m['look_share']:.0f} of 1,000 parts of your line; "
+        looks = 1000*m['look_share']
+        return (f" People would look at {looks:.{0 if looks>=1 else 2}f} of 1,000 parts of your line; "
                 f"it is assumed that they miss {100*m['human_miss']:g} % of the defects among them.")
     looks = 1000*m.get('n_looks', 0)/m['n_test']
     return f' People would look at {looks:.0f} of 1,000 parts like those tested.' if looks else ''
@@ -417,7 +418,9 @@ def audit_part(
     facts = {'run': run.path.name, 'data (fingerprint)': info.get('fingerprint'),
              'split (fingerprint)': info.get('split_fingerprint'),
              'weights (digits of their hash)': weights_or_none(run),
-             'decision': standing and standing.id, 'rejected from': standing and f'{standing.hi:.6g}',
+             'decision': standing and standing.id,
+             'looked at from': standing and (f'{standing.lo:.6g}' if standing.lo<standing.hi else 'nobody looks'),
+             'rejected from': standing and f'{standing.hi:.6g}',
              'software': (info.get('versions') or {}).get('semiconductor_cls'), 'commit': info.get('commit'),
              'trained': time_text(info.get('finished') or info.get('started') or '')}
     table = pair_table({name:value or 'not recorded' for name,value in facts.items()})

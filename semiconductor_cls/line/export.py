@@ -19,6 +19,7 @@ from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.pictures import *
+from ..base.page import time_text
 from ..base.image import pixel_rule
 from ..ensemble import committee
 from ..unlike import *
@@ -120,7 +121,7 @@ def model_card(
 )->str: # Markdown
     "The model card of a manifest"
     env = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    return env.from_string(_packaged('card.md')).render(m)
+    return env.from_string(_packaged('card.md')).render(m | dict(created=time_text(m['created'])))
 
 # %% ../../nbs/67_line.export.ipynb #c0020
 N_PARITY = 256 # Photographs that are compared with torch

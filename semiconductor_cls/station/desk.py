@@ -6,7 +6,7 @@
 __all__ = ['WORDS', 'FIELDS', 'EMPTY', 'DONE', 'read_static', 'piece', 'rates_at', 'rates_html', 'to_src', 'heat_layer',
            'pictures_of', 'picture_html', 'full_picture', 'decision_html', 'time_html', 'stands_html', 'about_html',
            'book_html', 'near_html', 'queue_html', 'new_desk', 'find_seen', 'is_blind', 'agreed', 'machine_html',
-           'desk_view', 'step_desk', 'check_look', 'judge', 'undo_last', 'arrive']
+           'desk_view', 'step_desk', 'check_look', 'check_there', 'judge', 'undo_last', 'arrive']
 
 # %% ../../nbs/85_station.desk.ipynb #c0002
 import base64, io
@@ -388,6 +388,16 @@ def check_look(
     if last is not None and last.verdict=='look' and person_of(last.who)==person_of(who):
         raise UserError('you have asked for a second look at this part, which somebody else gives (U takes yours back)')
 
+# %% ../../nbs/85_station.desk.ipynb #4167bc09
+def check_there(
+    st:Station, # With its verdicts
+    h:str, # Hash of a picture
+    verdict:str # 'pass', 'look' or 'reject'
+):
+    "Refuse to pass or reject a part whose picture is gone"
+    if verdict=='look' or image_path(st.v, h).is_file(): return
+    raise UserError('not counted: the picture of this part is gone from the store, so nobody can judge it')
+
 # %% ../../nbs/85_station.desk.ipynb #8b81ace4
 def judge(
     st:Station, # With its verdicts
@@ -406,6 +416,7 @@ def judge(
     if part is None: return s | dict(hash=None)
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
+    check_there(st, shown, verdict)
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
     machine = word_of(st, part['score'], t, strange_note(st, shown))
     said = dict(about=about, round=st.round, machine=machine)

@@ -259,6 +259,7 @@ def take(self:Station,
     self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
     self.lamp = None,('off','') # What it was judged on, and its colour and words
     self.lo,self.threshold = self.ex.cuts
+    self.history = _history_stamp(self.run)
 
 @patch
 def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is on is told
@@ -277,10 +278,34 @@ def digits(
     few,four = f'{number:.3f}',f'{number:.4g}'
     return few if float(few)==float(four) else four
 
+# %% ../../nbs/83_station.station.ipynb #712961fb
+def _history_stamp(run):
+    "What changes when a run decides anew"
+    try: about = (run/'decisions.jsonl').stat()
+    except (OSError, TypeError): return None
+    return about.st_ino,about.st_mtime_ns,about.st_size
+
+@patch
+def follow(self:Station)->bool: # Whether it was another one
+    "Take the decision of the run, if it has decided anew since it was asked last"
+    stamp = _history_stamp(self.run)
+    if stamp==self.history: return False
+    try: made = self.run.decision
+    except (UserError, OSError): return False # it is being written
+    self.history = stamp
+    if made is None or made.id==self.ex.cuts.id: return False
+    before,self.ex.cuts = self.ex.cuts,made
+    self.lo,self.threshold = made
+    logging.getLogger('semicls.station').info(
+        f'the run has decided anew: rejected from {digits(made.hi)} ({made.id}), '
+        f'before from {digits(before.hi)} ({before.id})')
+    return True
+
 # %% ../../nbs/83_station.station.ipynb #91210bd3
 @patch(as_prop=True)
 def t(self:Station)->float:
     "The threshold that everybody works by: the run's, or where an engineer has moved it"
+    self.follow()
     rows = moves(self.v, self.model, self.ex.cuts.id)
     return float(rows.new[0]) if len(rows) else self.threshold
 

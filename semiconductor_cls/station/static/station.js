@@ -16,6 +16,9 @@
     more: waiting.some(o => verdicts.has(o.id)),
   });
 
+  // What is pressed and not yet answered would be lost with the page
+  window.addEventListener('beforeunload', e => { if (current || waiting.length) e.preventDefault(); });
+
   // ---- what the station answers
 
   const ask = window.fetch;
