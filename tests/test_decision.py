@@ -227,13 +227,13 @@ def test_a_model_that_costs_more_than_none_says_so_first(tmp_path):
 
 def test_a_look_has_the_price_and_the_misses_that_a_person_gives(tmp_path, told):
     run = decided(tmp_path, 1)
-    given = '--look-cost 2 --human-miss .3 --currency CHF --looks .2 --defect-rate .01 --escape-cost 90'.split()
+    given = '--look-cost .02 --human-miss .3 --currency CHF --looks .2 --defect-rate .01 --escape-cost 90'.split()
     told('evaluate', run.path, *given)
     point,page = read_json(run/'operating.json'),(run/'report.html').read_text()
-    assert point['review']['human_miss']==.3 and point['line']['look_price']==2
-    assert point['baselines']['look at all']==pytest.approx(1e6*(.01*.3*90+2))
+    assert point['review']['human_miss']==.3 and point['line']['look_price']==.02
+    assert point['baselines']['look at all']==pytest.approx(1e6*(.01*.3*90+.02))
     assert 'CHF per million' in page and '€ per million' not in page
-    assert 'the 1. time' in page and '--look-cost 2 --human-miss .3 --currency CHF' in page # how to repeat it
+    assert 'the 1. time' in page and '--look-cost .02 --human-miss .3 --currency CHF' in page # how to repeat it
 
 def test_prices_that_look_swapped_are_said(tmp_path):
     said,run = [],decided(tmp_path, 0)
@@ -350,6 +350,6 @@ def test_no_band_is_one_threshold_with_one_bound(runs, told):
     told('evaluate', run.path, '--looks', '.2', '--look-cost', '1e6')
     empty = run.read('operating.json')
     assert 'review' not in empty and empty['threshold']==alone['threshold']
-    for name in ('cost','cost_hi','worth'): assert empty[name]==alone[name], name
+    for name in ('cost','cost_hi','per_million'): assert empty[name]==alone[name], name
     assert 'People would look' not in (run/'report.html').read_text()
     told('evaluate', run.path, '--looks', '0', '--look-cost', '.1')

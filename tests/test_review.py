@@ -10,7 +10,8 @@ from semiconductor_cls.base.run import open_run
 from semiconductor_cls.evaluate import evaluate_run, rates
 from semiconductor_cls.jobs.report import operating
 from semiconductor_cls.operate import Line
-from semiconductor_cls.review import calibrate, escape_bound, operate_run, review_band, train_share
+from semiconductor_cls.review import band_rates, band_saves, calibrate, escape_bound, operate_run, report_band
+from semiconductor_cls.review import review_band, train_share
 
 LINE = Line(.01, 500, 2, .2)
 
@@ -77,10 +78,12 @@ def test_no_bare_zero_is_told(tmp_path):
     d = read_json(run/'operating.json')
     assert d['report']['escape_rate']=='< 3 % (0 of 100; one-sided 95 %)'
     for k in ('scrapped per million', '€ per million'): assert d['report'][k].startswith('below ')
-    for words in (d['report'], d['review_report']):
+    assert 'review' not in d, 'one threshold does it'
+    band = band_rates(*apart(100, 400), .4, .6, LINE) | band_saves(*apart(100, 400), .5, .4, .6, LINE)
+    for words in (d['report'], report_band(band)):
         for k,v in words.items(): assert not BARE_ZERO.match(str(v)), (k, v)
     for k in ('escapes','scrapped','cost'): assert d['per_million'][f'{k}_hi']>d['per_million'][k]==0
-    for k in 'escape overkill escapes_ppm scrapped_ppm cost'.split(): assert d['review'][f'{k}_hi']>0
+    for k in 'escape overkill escapes_ppm scrapped_ppm cost'.split(): assert band[f'{k}_hi']>0
     for o in d['points']: assert 'cannot show it' in o['note'] or '< ' in o['note']
 
 def test_groups_reach_the_operating_point(tmp_path):
@@ -89,7 +92,8 @@ def test_groups_reach_the_operating_point(tmp_path):
     one = operate_run(run_of(tmp_path/'o', few, few), LINE, looks=.1)
     for k in ('escape_hi','overkill_hi'):
         assert d[k]==pytest.approx(one[k])
-        assert d['review'][k]==pytest.approx(one['review'][k])
+        grouped,alone = band_rates(*many, .4, .6, LINE, groups=groups),band_rates(*few, .4, .6, LINE)
+        assert grouped[k]==pytest.approx(alone[k])
     assert d['report']['escape_rate']=='< 14 % (0 of 200 in 20 groups; one-sided 95 %)'
     m = evaluate_run(run_of(tmp_path/'m', many, many, groups), 20)
     assert m['escape_hi']==one['escape_hi']
