@@ -25,10 +25,11 @@ def model(place):
     print(f"AUC {auc:.3f} ({lo:.3f} to {hi:.3f}) on {m['n_test']} test pictures", file=sys.stderr)
     return read_csv(place/'runs/shots/preds_test.csv').path.tolist()
 
-def most_certain(page):
-    "The picture of the queue with the highest score, and its heat map"
+def a_reject(page):
+    "The one of the six most doubtful pictures with the highest score, and its heat map"
+    page.wait_for_selector('#queue li')
     scores = page.evaluate("[...document.querySelectorAll('#queue li')].map(o => +o.innerText.split(/\\s+/).pop())")
-    pick(page, page.locator('#queue li').nth(scores.index(max(scores))))
+    pick(page, page.locator('#queue li').nth(scores.index(max(scores[:6]))))
     answered(page)
     page.wait_for_selector('#picture img.heat')
 
@@ -41,7 +42,7 @@ def main(out):
         with Server(place, run='shots') as s:
             page = Inspector(chrome, s.url, 'Ann').page
             drop(page, files[:20], 'scored')
-            most_certain(page)
+            a_reject(page)
             page.screenshot(path=place/'wide.png')
             page.set_viewport_size(dict(width=390, height=844))
             page.locator('#picture').evaluate('o => o.scrollIntoView()')
