@@ -130,6 +130,7 @@ def _label_of(cells, path):
     is_only_number = said and said[0].isdigit() and said[0] in label_words()
     return said[0] if said and not is_only_number else cells.get('defect_type')
 
+# %% ../nbs/12_boxes.ipynb #f3db6d19
 def _box_row(cells, path, line):
     "One row of a box file, with its file and line, the image's `id` and the defect type"
     name = cells.get('id') or ''
@@ -300,6 +301,7 @@ def _words_of(said): # A word, a list, a dict with choices, or the same as JSON 
     if said is None or said=='' or said!=said: return []
     return [str(word) for word in (said if isinstance(said, list) else [said])]
 
+# %% ../nbs/12_boxes.ipynb #c9075e30
 def _chosen(results):
     "The words that one person chose, by the name of the question"
     chosen = {}
@@ -427,6 +429,7 @@ def _yolo_corners(numbers):
     right,bottom = x+w/2,y+h/2
     return left,top,right,bottom
 
+# %% ../nbs/12_boxes.ipynb #9fe4d071
 def _yolo(text, path):
     "The picture is called as the file; its folder tells it from others, but where that is `labels`"
     folder = path.parent.name
@@ -798,6 +801,7 @@ def _all_fit(corners, sizes):
     fits_down = (top>=-.5) & (top<=bottom) & (bottom<=h-.5)
     return bool((fits_across & fits_down).all())
 
+# %% ../nbs/12_boxes.ipynb #8675a45b
 def _certain(four, readings, sizes):
     "The one reading that fits; else '' and why there is none"
     fit = [reading for reading in readings if _all_fit(_as_corners(four, reading), sizes)]

@@ -27,6 +27,7 @@ def cache_dir()->Path: # `SEMICLS_CACHE`, or ~/.cache/semiconductor_cls
     caches = os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache'
     return Path(caches)/'semiconductor_cls'
 
+# %% ../nbs/20_cache.ipynb #f30a4ab4
 def cache_gb()->float: # `SEMICLS_CACHE_GB`, or 20
     "What the folder of decoded images may grow to, in GB"
     given = os.environ.get('SEMICLS_CACHE_GB') or '20'
@@ -93,6 +94,7 @@ def _finished(folder):
             if path.suffix=='.npy': files.append((stat.st_mtime, stat.st_size, path))
     return sorted(files)
 
+# %% ../nbs/20_cache.ipynb #15d1486c
 def _evict(folder, max_gb, need):
     "Drop least recently used files, until `need` bytes more keep to the bound"
     files = _finished(folder)

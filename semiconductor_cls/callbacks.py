@@ -101,6 +101,7 @@ def state_dict(self:EMA)->dict: # Empty before the first fit
     if self.ema is None: return {}
     return dict(ema=self.ema.module.state_dict(), n=self.n)
 
+# %% ../nbs/23_callbacks.ipynb #6d7da624
 @patch
 def load_state_dict(self:EMA,
     sd:dict, # From `state_dict`

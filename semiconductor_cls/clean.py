@@ -93,6 +93,7 @@ def _absolute(df): # The table with paths that hold from any folder
     paths = [os.path.abspath(p) for p in df.path]
     return df.assign(path=pd.Series(paths, index=df.index, dtype=object))
 
+# %% ../nbs/18_clean.ipynb #044cd00e
 _OWN = re.compile(r'[^\n]*,copy_group\r?\n') # After whatever columns the user has
 _KINDS = {'clean.csv':_OWN, 'removed.csv':'reason,other', 'near.csv':'path,other,label'}
 

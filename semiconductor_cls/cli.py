@@ -416,6 +416,7 @@ def _check_alone(**asked):
         mend = 'start it without torchrun'+', and with --jobs'*(name=='folds')
         raise UserError(f'--{name.replace("_", "-")}: not with {world} processes that train one model; {mend}')
 
+# %% ../nbs/99_cli.ipynb #df097432
 def _check_shared(folds, jobs, apart):
     "Refuse to share out what is one training"
     asked = '--engine ray' if apart else f'--jobs {jobs}'
@@ -493,6 +494,7 @@ def _check_watch(images, watch, submission, dry_run, **only):
     for name in [name for name,given in only.items() if given not in (None,'') and not watch]:
         raise UserError(f'--{name} belongs to --watch FOLDER')
 
+# %% ../nbs/99_cli.ipynb #523a99a2
 def _check_ray(out, watch, submission, device=None):
     "Refuse what a cluster does not do"
     given = {'--watch':watch, '--submission':submission, '--device':device}

@@ -122,6 +122,7 @@ def _pocket():
     pocket = _rounded(left, top, wide, high, S*14)
     return 30 + 14*pocket - 10*_relief(pocket, 5)
 
+# %% ../nbs/10_draw.ipynb #5037c48f
 def _shadow(masks):
     "The share of light that is left beside the part, 0..1"
     soft = cv2.GaussianBlur(np.maximum.reduce(masks), (0,0), 9)
@@ -145,6 +146,7 @@ def _add_mould(image, body, gray, rng):
     rough = rng.normal(0, 9, image.shape).astype(np.float32)
     image += body*cv2.GaussianBlur(rough, (0,0), 1.2)
 
+# %% ../nbs/10_draw.ipynb #9937a127
 def _dot(design):
     "Mask of the dot that marks pin 1"
     wide,high = design.body

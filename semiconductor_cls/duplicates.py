@@ -234,6 +234,7 @@ def _noise(a):
     middle = float(np.median(np.abs(rough)))
     return middle/.6745/2
 
+# %% ../nbs/16_duplicates.ipynb #057f5c07
 def _light_terms(a, some):
     "What a relit picture is a sum of: gain and offset, each with a slope, (pixels, 6)"
     high,wide = a.shape
@@ -286,6 +287,7 @@ def _smooth_places(a, b, share=.7, margin=5):
     limit,silent = np.quantile(steep[ok[::5]], [share,.02])
     return ok[steep[ok]<=min(limit, 6*silent)]
 
+# %% ../nbs/16_duplicates.ipynb #3b13b7e7
 def _noise_at(a, places):
     "What a blurred picture lacks at some places, 0 elsewhere; and its typical size"
     noise = np.zeros(a.size, np.float32)

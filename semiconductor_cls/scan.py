@@ -131,6 +131,7 @@ def _picture_words(row, limit): # Yields kind, details
     if row.outside>DOUBTED:
         yield 'outside_levels', f'{row.outside:.0%} of its pixels lie outside those levels'
 
+# %% ../nbs/14_scan.ipynb #6c9f0c5e
 SATURATED = .02 # Share of white pixels from which on a picture is called saturated
 
 def _saturated(ok):

@@ -119,6 +119,7 @@ def _levels(folders):
         for i,name in enumerate(parts): inside.setdefault(parts[:i], set()).add(name)
     return {above:sorted(names) for above,names in inside.items()}
 
+# %% ../nbs/13_source.ipynb #fb5a488a
 def _holding(folders, says):
     "Folders with a class below them"
     holding = set()

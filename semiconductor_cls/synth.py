@@ -82,6 +82,7 @@ def _some_chips(n_good, n_defect, seed, design, contrast):
     defect = np.arange(n)>=n_good
     return _chips(np.random.default_rng(seed), defect, 1+n//8, design, contrast)
 
+# %% ../nbs/11_synth.ipynb #979a2357
 def _draw(seed, i, row):
     "Chip `i` and its box or `None`"
     rng = np.random.default_rng([seed,i])

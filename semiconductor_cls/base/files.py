@@ -203,6 +203,7 @@ def _this_process():
     since = datetime.now().astimezone().isoformat(timespec='seconds')
     return f'{command[:200]!r} (process {os.getpid()} on {platform.node()}, since {since})'
 
+# %% ../../nbs/01_base.files.ipynb #49f02819
 def _refuse(folder, f):
     "Say who holds the lock of a folder"
     f.seek(0)
@@ -335,6 +336,7 @@ def text_encoding(path)->str:
         raise UserError(f'{path}: every other byte is zero, as in UTF-16; save it as UTF-8')
     return 'utf-8'
 
+# %% ../../nbs/01_base.files.ipynb #56da8bc8
 def open_text(path, newline=None):
     "Open a text that somebody gave; bytes that are no text come through as they are"
     return open(path, encoding=text_encoding(path), errors='surrogateescape', newline=newline)

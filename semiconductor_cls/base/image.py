@@ -40,6 +40,7 @@ def _check_plain(path): # a pipe would keep its reader waiting
     if os.path.exists(path): raise ImageError('neither a file nor a folder')
     raise ImageError('dangling link' if os.path.islink(path) else 'no such file')
 
+# %% ../../nbs/05_base.image.ipynb #f212a60a
 def _read(path):
     "All bytes of a plain file that is not too large"
     _check_plain(path)
@@ -329,6 +330,7 @@ def _word(o):
     text = o.decode('ascii', 'ignore') if isinstance(o, bytes) else str(o or '')
     return ' '.join(''.join(c for c in text if c.isprintable()).split())[:40]
 
+# %% ../../nbs/05_base.image.ipynb #1daa92ae
 def head_of(
     im:Image.Image # As Pillow opened it
 )->dict: # `file_format`, such as PNG; `file_mode`, such as RGB; `exif_camera`, '' where none is named; `several` pages

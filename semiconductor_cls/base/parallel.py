@@ -24,6 +24,7 @@ def threads_told(name):
     if first.isascii() and first.isdecimal() and int(first): return int(first)
     raise UserError(f'{name}={said} in the environment: is no whole number from 1 on; set it to one, or unset it')
 
+# %% ../../nbs/02_base.parallel.ipynb #93fd863f
 def n_cpus()->int: # Cores this process may use
     "Cores this process may use, not cores the machine has"
     if told := threads_told('SEMICLS_CPUS'): return told

@@ -188,6 +188,7 @@ def is_labelled_list(path)->bool: # A text
     "Whether the first line of a text is a picture with its label"
     return label_of_line(_first_line(path)) is not None
 
+# %% ../../nbs/08_base.parts.ipynb #1dbe5127
 def has_header(path)->bool: # Of a text
     "Whether the first line of a text names a column of pictures, and another one"
     first = _first_line(path).replace('\0', '')

@@ -313,6 +313,7 @@ def read(self:Run,
     "Names and values of a JSON file of the run, if it is the one that was written"
     return read_plain(self.file(name))
 
+# %% ../../nbs/04_base.run.ipynb #10d0c086
 @patch
 def write(self:Run,
     name:str, # Of a JSON file in the run
@@ -537,6 +538,7 @@ def is_measured(self:Run)->bool:
     if 'decision_id' in m: return m['decision_id']==standing.id
     return m.get('threshold')==standing.hi and m.get('look_from', standing.lo)==standing.lo # of 0.3.0.dev0 and before
 
+# %% ../../nbs/04_base.run.ipynb #479d3e91
 _UNMEASURED = '{}: semicls evaluate was stopped before it had measured the decision that stands; give it once more'
 
 def unmeasured_text(

@@ -240,6 +240,7 @@ def _text_column(col):
     cells = [None if pd.isna(v) else _cell_in(v) for v in col]
     return pd.Series(cells, index=col.index, dtype=object)
 
+# %% ../../nbs/03_base.table.ipynb #8bea61c6
 def _decimals(col):
     "A column with decimal commas as numbers; where `1,500` may be either number it stays text"
     known = col.dropna()

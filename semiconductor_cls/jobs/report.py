@@ -85,6 +85,7 @@ def _prices_text(point):
     if not said: return 'At your prices'
     return f"At these prices ({', '.join(said)}: assumed, because nobody gave them)"
 
+# %% ../../nbs/50_jobs.report.ipynb #4b0899d0
 def _cost_text(point):
     "What mistakes and looks cost, in a month if the line has said how many parts it makes"
     line = point['line']

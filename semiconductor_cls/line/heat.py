@@ -31,6 +31,7 @@ def _parts(module, prefix, deep=True):
         if is_chain and deep: yield from _parts(child, f'{prefix}{name}.', deep=False)
         else: yield prefix+name,child
 
+# %% ../../nbs/71_line.heat.ipynb #ae8adc43
 def layers(
     model:nn.Module # Body and head
 )->list: # (name, module)
@@ -180,6 +181,7 @@ def to_square(
     im = Image.fromarray(pixels).convert('L' if channels==1 else 'RGB').convert('RGB')
     return np.asarray(as_square(im, sz, fit))
 
+# %% ../../nbs/71_line.heat.ipynb #6d7ab624
 def off_square(
     heat:np.ndarray, # (sz,sz), over the square that a network sees
     size, # (width, height) of the picture
