@@ -1019,7 +1019,10 @@ def serve(
     heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
     role:Annotated[str, _ROLE]='operator',
 ):
-    "Open the inspection station in a browser: drop pictures, see score and map, decide by one key, keep the verdicts."
+    """Open the inspection station in a browser.
+
+    Drop pictures, see score and map, decide by one key, keep the verdicts.
+    """
     from semiconductor_cls.station.page import serve_station
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role)
     st = dict(max_mb=max_mb, max_files=max_files, window=window, judge_first=judge_first, heat=heat)
@@ -1088,7 +1091,9 @@ def agree(
     out:Path=Path('agreement.html'), # The page; the kappas lie beside it as .csv
     json:JSON_OPT=False,
 ):
-    """How well inspectors agree: with themselves, with each other, with gold labels and with the model.
+    """Say how well inspectors agree.
+
+    With themselves, with each other, with gold labels and with the model.
     """
     from semiconductor_cls.station.agree import agreement, read_answers
     table = agreement(read_answers(answers, gold, say), out, answers)
