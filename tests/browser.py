@@ -36,14 +36,16 @@ class Inspector:
     def note_host(self, request):
         if request.url.startswith('http'): self.hosts.add(request.url.split('/')[2])
 
-def sign_in(chrome, s, name):
-    page = new_page(chrome, viewport=dict(width=1440, height=900))
-    page.goto(s.url)
+def signed_in(page, url, name, secret='secret-words'):
+    "The station's page, opened by a person"
+    page.goto(url)
     page.fill('[name=name]', name)
-    page.fill('[name=secret]', 'secret-words')
+    page.fill('[name=secret]', secret)
     page.press('[name=secret]', 'Enter')
     page.wait_for_selector('#queue .note')
     return page
+
+def sign_in(chrome, s, name): return signed_in(new_page(chrome, viewport=dict(width=1440, height=900)), s.url, name)
 
 TWICE = """() => {
     const once = HTMLElement.prototype.click;

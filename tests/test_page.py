@@ -174,13 +174,7 @@ def test_a_shift_at_the_station(place, chrome):
 @pytest.fixture
 def ann(locked, chrome):
     "Her page at the station with a password"
-    page = new_page(chrome)
-    page.goto(locked.url)
-    page.fill('[name=name]', 'ann')
-    page.fill('[name=secret]', 'secret-words')
-    page.press('[name=secret]', 'Enter')
-    page.wait_for_selector('#queue .note')
-    return page
+    return signed_in(new_page(chrome), locked.url, 'ann', 'secret-words')
 
 def test_signing_out_closes_the_page_to_the_next_person(locked, ann):
     assert ann.url==locked.url, 'no secret is in the address'
@@ -188,6 +182,25 @@ def test_signing_out_closes_the_page_to_the_next_person(locked, ann):
     ann.wait_for_selector('[name=secret]')
     ann.goto(locked.url+'verdicts.csv')
     ann.wait_for_selector('[name=secret]')
+
+def test_a_page_speaks_for_nobody_but_who_has_opened_it(place, chrome):
+    "Two tabs of a browser share its session"
+    people = ('--user','ann:secret-words','--user','bob:other-words')
+    with Server(place, *people, '--verdicts', 'tabs', run='a') as s:
+        hers = signed_in(new_page(chrome), s.url, 'ann', 'secret-words')
+        drop(hers, files_of(place, 'good', 0, 1), '1 picture scored')
+        hers.wait_for_selector('#picture img.plain')
+        his = hers.context.new_page()
+        his.goto(s.url)
+        his.click('.signout button')
+        signed_in(his, s.url, 'bob', 'other-words')
+        hers.keyboard.press('r')
+        hers.wait_for_selector('#warn')
+        assert hers.inner_text('#warn').startswith('Somebody else has signed in here. Nothing was saved')
+        journal = get(s.url+'journal.csv', authorization=basic(b'bob:other-words'))[1]
+        assert len(journal.splitlines())==1, 'a head, and no verdict'
+        hers.context.close()
+        s.quiet()
 
 def test_a_refusal_of_the_gate_is_said_on_the_page(place, ann):
     def forge(route): route.continue_(post_data=route.request.post_data.replace(str(place/'temp'), '/etc'))

@@ -293,17 +293,22 @@ def is_blind(
     who:str # The inspector
 )->bool:
     "Whether the machine keeps its word back, because this person has not said theirs"
-    return bool(st.round) or st.judge_first and person_of(who) not in verdicts_of(st.v, h).who.map(person_of).tolist()
+    return bool(st.round) or st.judge_first and not len(st.v.read(_EVER_SAID, [h, who]))
 
-_COMPARED = """select hash, verdict, score, threshold, machine from standing
+_EVER_SAID = 'select 1 from verdict where hash=? and person(who)=person(?) limit 1'
+_COMPARED = """select hash, verdict, score, threshold, machine from {} r
     where model=? and (person(who)=person(?) or ?='')"""
+_FIRST = """ and id=(select min(id) from verdict q
+    where q.hash=r.hash and q.model=r.model and person(q.who)=person(r.who))"""
 
 def agreed(
     st:Station, # With its verdicts
     who:str='' # The inspector; everybody if ''
 )->pd.DataFrame: # Index the machine's word, columns the person's; counts
     "The words of machine and people about the same parts, at the threshold of that moment"
-    said = st.v.read(_COMPARED, [st.model, who, who])
+    shows = st.judge_first and not st.round    # what is said after the machine's word is not a second opinion
+    asked = _COMPARED.format('verdict')+_FIRST if shows else _COMPARED.format('standing')
+    said = st.v.read(asked, [st.model, who, who])
     machine = [o.machine or word_of(st, o.score, o.threshold, strange_note(st, o.hash)) for o in said.itertuples()]
     said['machine'] = pd.Categorical(machine, VERDICTS)
     said['verdict'] = pd.Categorical(said.verdict, VERDICTS)
@@ -327,9 +332,9 @@ def machine_html(
                  score=part['score'], same=f'{same:,}', n=f'{n:,}')
 
 # %% ../../nbs/85_station.desk.ipynb #c0040
-def _waits(st, s, desk, t, who):
+def _waits(st, s, desk, t, who, **kw):
     "The open list of a desk"
-    return waiting(st.v, st.model, st.round or (None if s['list']=='looks' else desk), t, who=who)
+    return waiting(st.v, st.model, st.round or (None if s['list']=='looks' else desk), t, who=who, **kw)
 
 def _part_html(st, part, blind):
     "A part and what is similar, or why it cannot be shown"
@@ -371,8 +376,12 @@ def step_desk(
     who:str='' # The inspector
 )->dict: # The new state
     "On to the next picture that waits, or back"
-    hashes = _waits(st, s, desk, t, who).hash.tolist()
-    if not hashes: return s
+    queue = _waits(st, s, desk, t, who)
+    if not len(queue): return s
+    total = int(queue.total[0])
+    if len(queue)<total and s['hash'] not in queue.hash.iloc[:-1].tolist():
+        queue = _waits(st, s, desk, t, who, limit=total)    # beyond the first hundreds
+    hashes = queue.hash.tolist()
     i = hashes.index(s['hash'])+d if s['hash'] in hashes else 0
     return s | dict(hash=hashes[min(max(i, 0), len(hashes)-1)])
 
@@ -413,7 +422,7 @@ def judge(
     "A verdict about the picture on the screen"
     part,about = find_seen(st, shown),about_of(about, verdict)
     st.book.check(about['defect_type'])
-    if part is None: return s | dict(hash=None)
+    if part is None: raise UserError('not counted: this model has not scored that picture')
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
     check_there(st, shown, verdict)

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['JOIN', 'UPLOAD', 'HEARTBEAT', 'SCORE', 'OPENAPI', 'SESSION', 'CSP', 'HEADERS', 'LOGIN', 'LOGOUT', 'LOOPBACK',
            'is_address', 'known_query', 'cookie_of', 'read_body', 'replayed', 'sealed', 'noted', 'netloc_of', 'host_of',
-           'same_secret', 'ask_page', 'Answer', 'Gate', 'browser_of', 'basic_of', 'bearer_of', 'form_of',
-           'check_access']
+           'same_secret', 'ask_page', 'Answer', 'wrong_address', 'Gate', 'browser_of', 'basic_of', 'bearer_of',
+           'form_of', 'OtherPerson', 'check_access']
 
 # %% ../../nbs/81_station.gate.ipynb #c0002
 import asyncio, base64, hashlib, hmac, json, logging, re, secrets, tempfile
-from collections import Counter
+from collections import Counter, OrderedDict
 from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
@@ -164,6 +164,15 @@ class Answer(NamedTuple):
     headers:dict={} # In addition to `HEADERS`
     why:str='' # What is written down; the text if empty
 
+# %% ../../nbs/81_station.gate.ipynb #6b3de7cf
+_PLAIN = {SCORE, OPENAPI, '/verdicts.csv', '/journal.csv', '/moves.csv'} # What is asked for without parameters
+
+def wrong_address(scope:dict)->Answer|None: # Of a request; `None` where it is right
+    "Why there is no answer at an address"
+    if not is_address(scope['method'], scope['path']): return Answer(404, 'There is nothing here.')
+    if scope['path'] in _PLAIN and scope.get('query_string'):
+        return Answer(400, 'This address takes no parameters.')
+
 # %% ../../nbs/81_station.gate.ipynb #26029ae1
 class Gate:
     "ASGI middleware that stands before the page of the station"
@@ -174,17 +183,19 @@ class Gate:
         hosts=None, # Host names that it answers to; any if `None`
         max_mb:float=1024, # Largest request
         max_file:float=64, # Largest file in it, MB
+        max_score:float=None, # Largest picture that a program sends, MB; as `max_file` if `None`
         temp=None, # Folder of the uploads, the station's own; nothing is deleted if `None`
         roles:dict=None, # Name → 'operator' or 'engineer', of those who have a role of their own
         role:str='operator' # Of everybody else
     ):
         self.app,self.token,self.users,self.hosts = app,token,users or {},hosts
         self.roles,self.role = roles or {},role
-        self.max_mb,self.max_file,self.temp = max_mb,max_file,temp
+        self.max_mb,self.max_file,self.max_score,self.temp = max_mb,max_file,max_score or max_file,temp
         self.uploads,self.sessions,self.attempts = Uploads(),Sessions(),Attempts()
         self.cookie,self.boot,self.ticket = 'station-'+secrets.token_hex(4),secrets.token_hex(8),''
         self.pages,self.uploading = Counter(),0 # Open pages of each owner; uploads that the page reads
         self.streams = set() # Requests that last as long as a page is open
+        self.openers = OrderedDict() # Page → who has opened it
         self.one,self.log = asyncio.Lock(),logging.getLogger('semicls.station')
         self.key,self.right,self.nobody = secrets.token_bytes(),{},hash_password(secrets.token_hex())
 
@@ -441,6 +452,23 @@ async def say(self:Gate,
     await send({'type':'http.response.start', 'status':answer.status, 'headers':heads})
     await send({'type':'http.response.body', 'body':answer.text.encode()})
 
+# %% ../../nbs/81_station.gate.ipynb #c6c0f202
+class OtherPerson(ValueError): "A page that somebody else has opened"
+
+@patch
+def check_page(self:Gate,
+    body:bytes, # JSON of an event
+    who:str, # The name that was checked, or ''
+    most:int=10_000 # Pages that are remembered
+)->None:
+    "Refuse an event of a page that was opened under another name"
+    page = json.loads(body)['session_hash']
+    first = self.openers.setdefault(page, who)
+    if first!=who:
+        raise OtherPerson(f'comes from a page of {first or "nobody"}, and {who or "nobody"} is signed in now')
+    self.openers.move_to_end(page)
+    if len(self.openers)>most: self.openers.popitem(last=False)
+
 # %% ../../nbs/81_station.gate.ipynb #e34dbcb7
 @patch
 async def admitted(self:Gate,
@@ -458,10 +486,11 @@ async def admitted(self:Gate,
         check = UploadCheck(given.get(b'content-type', b'').decode('latin1'), self.max_file*1e6)
         size = int(given.get(b'content-length', 0))
         receive = read_again(await whole_upload(receive, check, size, self.temp or tempfile.gettempdir()))
-    if scope['path']==SCORE and int(given.get(b'content-length', 0))>self.max_file*1e6:
-        raise TooLarge(f'brings a picture over the limit of {self.max_file:g} MB')
+    if scope['path']==SCORE and int(given.get(b'content-length', 0))>self.max_score*1e6:
+        raise TooLarge(f'brings a picture over the limit of {self.max_score:g} MB')
     if scope['path']==JOIN:
         body = checked_body(await read_body(receive, MAX_BODY), self.uploads, owner)
+        self.check_page(body, who)
         receive = replayed(body, receive)
         passed -= _BODY
         add += [(b'content-type', b'application/json'), (b'content-length', str(len(body)).encode())]
@@ -487,7 +516,8 @@ def _why_not(e)->tuple: # Of an error; status and words
     if isinstance(e, PermissionError): return 403, f'this request {e}'
     if isinstance(e, OSError):
         return 507, f'the upload cannot be kept ({e.strerror or e})'
-    return 413 if isinstance(e, TooLarge) else 400, f'this request {e}'
+    status = 413 if isinstance(e, TooLarge) else 409 if isinstance(e, OtherPerson) else 400
+    return status, f'this request {e}'
 
 @patch
 async def passed(self:Gate, scope, heads, receive, send, who)->Answer|None:
@@ -513,8 +543,7 @@ async def __call__(self:Gate, scope, receive, send)->None:
     heads = {k.decode('latin1').lower():v.decode('latin1') for k,v in scope['headers']}
     answer = self.refusal(scope['method'], heads)
     if not answer: who,answer = await self.enter(scope, heads, receive)
-    if not answer and not is_address(scope['method'], scope['path']):
-        answer = Answer(404, 'There is nothing here.')
+    answer = answer or wrong_address(scope)
     if not answer: answer = await self.passed(scope, heads, receive, send, who)
     if answer: await self.say(scope, send, answer)
 

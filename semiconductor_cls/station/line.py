@@ -131,15 +131,22 @@ def _verdict_rows(table, n):
                          gone=isinstance(row['taken_back'], str))
 
 # %% ../../nbs/86_station.line.ipynb #af755788
+_NONE_OF_YOURS = 'You see the verdicts about parts that you have judged, and there are none yet.'
+
 def verdicts_html(
     st:Station, # With its verdicts
+    who:str='', # The inspector, who sees only parts of their own where the machine speaks second
     n:int=50 # Rows at most
 )->str: # HTML
     "The last verdicts, and where they can be had"
     if st.round:
         raise UserError('nobody reads verdicts in a blind round; the tables come after it')
     table = journal(st.v)
-    if not len(table): return piece('note', text='No verdicts yet.')
+    if st.judge_first:
+        own = table.sha256[table.who.map(person_of)==person_of(who)]
+        table = table[table.sha256.isin(own)]
+    if not len(table):
+        return piece('note', text=_NONE_OF_YOURS if st.judge_first else 'No verdicts yet.')
     each = table.groupby(table.who.map(person_of)).who.agg(['last','size']).nlargest(8, 'size')
     people = ', '.join(f'{who} {k:,}' for who,k in each.itertuples(index=False))
     plural = 's' if len(table)>1 else ''

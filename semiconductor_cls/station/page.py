@@ -230,7 +230,7 @@ def _then_draw(gr, page, event, pressed=False):
 # %% ../../nbs/87_station.page.ipynb #c0026
 def _wire_start(gr, ui, page):
     "A browser opens the page, and somebody types a name"
-    def start(kept, request:gr.Request):
+    def begun(kept, request):
         desk = desk_key(kept)
         name = name_of(request, (kept or {}).get('who', ''))
         field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
@@ -241,6 +241,10 @@ def _wire_start(gr, ui, page):
         button = gr.update(visible=may and not st.round)
         return ((desk,st.model), dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
                 rates_html(st, st.t), piece('title', model=st.model, login=page.login), _lamp_of(st))
+    def start(kept, request:gr.Request):
+        try: return begun(kept, request)
+        except (UserError,OSError) as e:
+            return *[gr.skip()]*4, fault_html(e), *[gr.skip()]*10    # in the place of the picture
     def called(who, desk): return dict(desk=desk[0] if desk else '', who=printable(who or '', 60))
     ui.load(start, page.kept, [page.desk, page.kept, page.who, *_drawn_on(page), page.drawn, page.about, page.t,
                                page.set, page.rates, page.title, page.lamp], **_QUIET)
@@ -342,7 +346,7 @@ def _give(state, st, desk, who, pressed, verdict):
         raise UserError('not counted: no picture was on the screen')
     more,t = (pressed['known'],pressed['about']),st.t
     state = judge(st, state, known_desk(st, desk), who, t, pressed['shown'], verdict, *more)
-    return state, machine_html(st, pressed['shown'], who, t)*st.judge_first
+    return state, machine_html(st, pressed['shown'], who, t) if st.judge_first else ''
 
 @guarded
 def _step(state, st, desk, who, pressed, n):
@@ -409,7 +413,8 @@ def _wire_pages(gr, page):
         try: return make(page.st)
         except (UserError,OSError) as e: return fault_html(e)
     def drift(): return made(drift_html)
-    def log(): return made(lambda st: verdicts_html(st)+moves_html(st))
+    def log(who, request:gr.Request):
+        return made(lambda st: verdicts_html(st, name_of(request, who))+moves_html(st))
     if 'drift' in page: page.drift.select(drift, None, page.drift_page, **_QUIET)
     def book(): return made(book_html)
     def form(who, request:gr.Request):
@@ -418,7 +423,7 @@ def _wire_pages(gr, page):
     asks = '(_,w) => [JSON.stringify(window.stationAsked()),w]'
     page.find.select(form, page.who, [page.find_form, page.squares], **_QUIET)
     page.seek.click(seek, [page.shown, page.who], page.found, js=asks, **_QUIET)
-    page.log.select(log, None, page.log_page, **_QUIET)
+    page.log.select(log, page.who, page.log_page, **_QUIET)
     page.book.select(book, None, page.book_page, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #3c6416f5
@@ -511,7 +516,8 @@ def openapi(st:Station)->dict: # JSON
                                                                       required=list(_SCORED))),
                '401':dict(description='No session, password or token'), '422':gives('No usable picture', why),
                '403':gives('In a blind round', why), '408':gives(f'Not sent within {SEND_SECONDS:g} seconds', why),
-               '413':dict(description=f'Over the limit of {st.max_mb:g} MB'),
+               '400':dict(description='With parameters, or not sent to its end'),
+               '413':gives(f'Over the limit of {st.max_mb:g} MB', why),
                '429':dict(description='Too many wrong secrets from this address'),
                '503':gives('Too many pictures at once', why)}
     body = dict(required=True, content={'application/octet-stream':dict(schema=dict(type='string', format='binary'))})
@@ -533,7 +539,7 @@ class Incoming:
         async for piece in request.stream():
             content += piece
             self.held += len(piece)
-            if len(content)>most: raise ImageError(f'over the limit of {most/1e6:g} MB')
+            if len(content)>most: raise NotTaken(413, f'over the limit of {most/1e6:g} MB')
             if self.held>MOST_HELD*most:
                 raise NotTaken(503, 'too many pictures at once: try again')
 
@@ -595,7 +601,7 @@ def make_app(
                               css=read_static('station.css'), head=page_head(), footer_links=[], run_history=False,
                               max_file_size=int(limit*1e6), ssr_mode=False, pwa=False, mcp_server=False,
                               show_error=False)
-    gate = Gate(app, token, users, hosts, max_file=limit, temp=temp, roles=roles, role=role)
+    gate = Gate(app, token, users, hosts, max_file=limit, max_score=st.max_mb, temp=temp, roles=roles, role=role)
     page.renew = gate.renew
     return gate
 
@@ -683,6 +689,8 @@ def _url(host, port, tls):
 def _catch_up(st, tell):
     "What waits is scored by the run of this start, which may be another than the one that was put on last"
     rescore(st, tell)
+    gone = moved_before(st.v, st.model, st.ex.cuts.id)
+    if gone: tell(f'{gone}; rejected from {digits(st.t)} on')
     for o in models_put_on(st.v).head(1).itertuples():
         if o.new!=st.model:
             tell(f'{o.who} put on {o.new} at {o.time}; this start serves {st.model}')

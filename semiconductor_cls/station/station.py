@@ -266,6 +266,7 @@ def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is 
     desk,parts,left = begin_round(self.v, self.model, n, anew)
     for who,k in left.items():
         tell(f'{desk} is not done: {counted(k, "part")} for {who} (or --next-round)')
+    if parts!=n: tell(f'--round {n} is not used: all rounds of this study have {counted(parts, "part")}')
     tell(f'{desk}: {counted(parts, "part")}, blind; semicls agree {self.v.path} reads the answers')
     return desk
 
@@ -286,6 +287,13 @@ def _history_stamp(run):
     return about.st_ino,about.st_mtime_ns,about.st_size
 
 @patch
+def held(self:Station)->str:
+    "The threshold that was worked by last, and whose it is, in words"
+    rows = moves(self.v, self.model, self.ex.cuts.id)
+    if not len(rows): return f'{digits(self.ex.cuts.hi)} ({self.ex.cuts.id})'
+    return f'{digits(rows.new[0])} ({rows.move_id[0]}), where {rows.who[0]} had moved it'
+
+@patch
 def follow(self:Station)->bool: # Whether it was another one
     "Take the decision of the run, if it has decided anew since it was asked last"
     stamp = _history_stamp(self.run)
@@ -294,11 +302,11 @@ def follow(self:Station)->bool: # Whether it was another one
     except (UserError, OSError): return False # it is being written
     self.history = stamp
     if made is None or made.id==self.ex.cuts.id: return False
-    before,self.ex.cuts = self.ex.cuts,made
+    before = self.held()
+    self.ex.cuts = made
     self.lo,self.threshold = made
     logging.getLogger('semicls.station').info(
-        f'the run has decided anew: rejected from {digits(made.hi)} ({made.id}), '
-        f'before from {digits(before.hi)} ({before.id})')
+        f'the run has decided anew: rejected from {digits(made.hi)} ({made.id}), before from {before}')
     return True
 
 # %% ../../nbs/83_station.station.ipynb #91210bd3

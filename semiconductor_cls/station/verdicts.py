@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
            'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note', 'kept_note',
-           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'moves_table',
-           'move_threshold', 'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived', 'begin_round',
-           'journal', 'training_table', 'export_verdicts']
+           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'moved_before',
+           'moves_table', 'move_threshold', 'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived',
+           'begin_round', 'journal', 'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -119,21 +119,28 @@ def _make_tables(db, folder):
 
 # %% ../../nbs/82_station.verdicts.ipynb #69e15447
 _A_HASH = "(length(hash)=64 and hash not glob '*[^0-9a-f]*')"
+_A_PICTURE = f"{_A_HASH} and hash in (select hash from image)"
+_A_PERSON = "typeof(who)='text' and trim(who)!='' and typeof(time)='text'"
+_A_SCORE = "typeof(score)='real' and score between 0 and 1"
+
+def _of_kind(names, *kinds): return ' and '.join(f"typeof({o}) in {(*kinds,'')}" for o in names.split())
+
+_A_NUMBER = ' and '.join(f'abs(ifnull({o}, 0))<1e300' for o in ('brightness','contrast','sharpness'))
+_ABOUT_IT = ' and '.join(f"typeof({o})='text' and length({o})<={n}" for o,n in CARRIED.items())
 _SOUND = dict( # What holds for each row of a table
-    image=f"{_A_HASH} and ext in {tuple(EXTS.values())}",
-    seen=f"""{_A_HASH} and typeof(score)='real' and score between 0 and 1 and typeof(model)='text'
-        and typeof(desk)='text' and typeof(time)='text' and typeof(name) in ('text','null')
-        and hash in (select hash from image)""",
-    noted=f"{_A_HASH} and typeof(model)='text' and typeof(note)='text' and hash in (select hash from image)",
-    verdict=f"""{_A_HASH} and typeof(score)='real' and score between 0 and 1 and typeof(threshold)='real'
-        and typeof(model)='text' and typeof(time)='text' and typeof(who)='text' and trim(who)!=''
-        and (round='' or round glob 'round-[1-9]*') and machine in ('','pass','look','reject')
-        and {' and '.join(f"typeof({o})='text' and length({o})<={n}" for o,n in CARRIED.items())}
-        and hash in (select hash from image)""",
-    moved="""typeof(time)='text' and trim(who)!='' and typeof(model)='text' and typeof(decision_id)='text'
-        and old between 0 and 1.001 and new between 0 and 1.001""",
-    put_on="typeof(time)='text' and trim(who)!='' and typeof(old)='text' and typeof(new)='text'",
-    taken_back="typeof(time)='text' and trim(who)!='' and verdict in (select id from verdict)")
+    image=f"""{_A_HASH} and ext in {tuple(EXTS.values())} and {_of_kind('width height', 'integer', 'null')}
+        and {_of_kind('brightness contrast sharpness', 'real', 'null')} and {_A_NUMBER}""",
+    seen=f"""{_A_PICTURE} and {_A_SCORE} and {_of_kind('id since', 'integer')} and {_of_kind('model desk time', 'text')}
+        and {_of_kind('name', 'text', 'null')}""",
+    noted=f"{_A_PICTURE} and {_of_kind('model note', 'text')}",
+    verdict=f"""{_A_PICTURE} and {_A_SCORE} and {_A_PERSON} and {_ABOUT_IT} and {_of_kind('id', 'integer')}
+        and {_of_kind('model engine scored_at decision_id', 'text')} and {_of_kind('threshold', 'real')}
+        and verdict in {tuple(VERDICTS)} and machine in {('',*VERDICTS)}
+        and (round='' or round glob 'round-[1-9]*')""",
+    moved=f"""{_A_PERSON} and {_of_kind('id', 'integer')} and {_of_kind('model decision_id', 'text')}
+        and {_of_kind('old new', 'real')} and old between 0 and 1.001 and new between 0 and 1.001""",
+    put_on=f"{_A_PERSON} and {_of_kind('id', 'integer')} and {_of_kind('old new', 'text')}",
+    taken_back=f"{_A_PERSON} and verdict in (select id from verdict)")
 
 # %% ../../nbs/82_station.verdicts.ipynb #4bb49658
 def _check_database(db, path):
@@ -142,6 +149,9 @@ def _check_database(db, path):
     if found!='ok':
         raise UserError(f'{path}: damaged ({printable(found)}); take a copy of before, or sqlite3 .recover')
     for table,sound in _SOUND.items():
+        if not any(o['pk'] for o in db.execute(f'pragma table_info({table})')):
+            raise UserError(f'{path}: the table {table} has lost its key, as a copy made by another program has; '
+                            'take a copy of the whole file')
         n,first = db.execute(f'select count(*), min(rowid) from {table} where not ifnull({sound}, 0)').fetchone()
         if n:
             raise UserError(f'{path}: {counted(n, "row")} of {table} with what the station does not write '
@@ -175,6 +185,8 @@ class Verdicts:
         db = sqlite3.connect(self.path/'verdicts.db', timeout=_BUSY, isolation_level=None)
         db.row_factory = sqlite3.Row
         db.create_function('person', 1, person_of, deterministic=True)
+        db.create_function('fold', 1, lambda s: str(s).casefold(), deterministic=True)
+        db.create_function('weights', 1, lambda model: str(model).rpartition('@')[2], deterministic=True)
         try:
             db.execute('pragma synchronous=full')
             yield db
@@ -362,8 +374,8 @@ def add_verdict(
     raise UserError(f"not counted: {last['who']} has said {last['verdict']} by now. Look again, and decide again")
 
 # %% ../../nbs/82_station.verdicts.ipynb #aef5642c
-_TAKE_BACK = """insert into taken_back (verdict, who, time) select max(id), :who, :time from standing
-    where person(who)=person(:who) and model=:model and round=:round group by person(who)"""
+_TAKE_BACK = """insert into taken_back (verdict, who, time) select id, :who, :time from standing
+    where id=(select max(id) from standing where person(who)=person(:who)) and model=:model and round=:round"""
 _TAKEN = """select r.hash, r.verdict, r.model, r.round,
     coalesce((select s.name from seen s where s.hash=r.hash order by s.id desc), '') name
     from verdict r where r.id={}"""
@@ -405,7 +417,8 @@ def last_said(said:pd.DataFrame, *by)->pd.DataFrame: # Verdicts with `who`, the 
     return said[~twice].reset_index(drop=True)
 
 # %% ../../nbs/82_station.verdicts.ipynb #e61d748a
-_MOVED = 'select * from moved where model=? and decision_id=? order by id desc'
+_MOVED = 'select * from moved where weights(model)=weights(?) and decision_id=? order by id desc'
+_MOVED_LAST = 'select * from moved where weights(model)=weights(?) order by id desc limit 1'
 
 def _with_ids(rows): # Rows of `moved`; `move_id` is made as the id of a decision of a run is
     return rows.assign(move_id=pd.Series([_entry_id(o) for o in rows.to_dict('records')], dtype=object))
@@ -417,6 +430,17 @@ def moves(
 )->pd.DataFrame: # `id time who model decision_id old new move_id`, newest first
     "How the threshold of a decision was moved"
     return _with_ids(v.read(_MOVED, [model, decision_id]))
+
+def moved_before(
+    v:Verdicts,
+    model:str, # Of the station
+    decision_id:str # Of its run
+)->str: # '' where the last move still holds, or there is none
+    "Whose threshold of another decision does not hold any more, in words"
+    for o in v.read(_MOVED_LAST, [model]).itertuples():
+        if o.decision_id!=decision_id:
+            return f'the threshold {o.new:.4g} that {o.who} set at {o.time} does not hold any more'
+    return ''
 
 def moves_table(v:Verdicts)->pd.DataFrame: # `decision_id time who old new model run_decision_id`
     "Every move of the threshold, the oldest first; scores and verdicts after it carry its `decision_id`"
@@ -500,8 +524,8 @@ _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.
     and s.score between :lo and :hi
     and (:verdict='' or ifnull(r.verdict, 'none')=:verdict)
     and (:lot='' or r.lot=:lot) and (:type='' or r.defect_type=:type)
-    and (:text='' or instr(lower(coalesce(s.name, '')||char(10)
-        ||ifnull(r.who||char(10)||r.serial||char(10)||r.remark, '')), lower(:text)))
+    and (:text='' or instr(fold(coalesce(s.name, '')||char(10)
+        ||ifnull(r.who||char(10)||r.serial||char(10)||r.remark, '')), fold(:text)))
     order by s.id desc"""
 ANYTHING = dict(lo=0., hi=1., verdict='', lot='', type='', text='', own='') # What `find_parts` asks for
 
@@ -547,6 +571,14 @@ def _draw_parts(v, model, n, seed): # Those of the rounds before, else drawn fro
         raise UserError(f'--round {n}: {counted(len(there), "part")} scored here; score more first')
     return there.sample(n, random_state=seed)
 
+# %% ../../nbs/82_station.verdicts.ipynb #05f49207
+def _refuse_round(v, desk, left):
+    "Another model would begin a study of its own, and leave this one half done"
+    model = v.read('select model from seen where desk=? limit 1', [desk]).model[0]
+    parts = ', '.join(f'{counted(k, "part")} for {who}' for who,k in left.items())
+    raise UserError(f'{desk} of {model} is not done: {parts}. Serve that model with --round, or begin anew with '
+                    '--next-round')
+
 # %% ../../nbs/82_station.verdicts.ipynb #2f35b1f0
 def begin_round(
     v:Verdicts,
@@ -563,6 +595,7 @@ def begin_round(
     left = {o.who:o.rest for o in begun.itertuples() if o.rest}
     if len(parts) and (not len(begun) or (left and not anew)):
         return now_on['desk'], len(parts), left
+    if left and not anew: _refuse_round(v, now_on['desk'], left)
     parts,desk = _draw_parts(v, model, n, seed),f'round-{k+1}'
     for o in parts.itertuples(): add_seen(v, o.hash, model, desk, o.name or '', o.score)
     return desk, len(parts), {}
@@ -586,7 +619,7 @@ def _agreed(words): # Label, and why there is none; one row a person, in order o
     if said.verdict.nunique()>1:
         who_said_what = said.who+' '+said.verdict
         return None,'people disagree: '+', '.join(who_said_what)
-    return ('good' if said.verdict.iloc[0]=='pass' else 'defect'),None
+    return {'pass':'good', 'reject':'defect'}[said.verdict.iloc[0]],None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0052
 _ROW = 'path label who when verdict score threshold model sha256 note engine scored_at decision_id'.split()+[*CARRIED]

@@ -47,6 +47,7 @@
     boot = boot || now;
     if (now && now !== boot) warn('The station was started anew, or has another model. Reload the page.', true);
     else if (answer.status === 401) warn('You are signed out. Reload the page, and sign in.', true);
+    else if (answer.status === 409) warn('Somebody else has signed in here. Nothing was saved: reload the page.', true);
     else if (now) warn('');
   }
 
