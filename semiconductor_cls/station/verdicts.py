@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
            'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note', 'kept_note',
-           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'moved_before',
-           'moves_table', 'move_threshold', 'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived',
+           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'moves_table',
+           'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived',
            'begin_round', 'journal', 'training_table', 'export_verdicts']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
@@ -125,6 +125,7 @@ _A_SCORE = "typeof(score)='real' and score between 0 and 1"
 
 def _of_kind(names, *kinds): return ' and '.join(f"typeof({o}) in {(*kinds,'')}" for o in names.split())
 
+# %% ../../nbs/82_station.verdicts.ipynb #48545427
 _A_NUMBER = ' and '.join(f'abs(ifnull({o}, 0))<1e300' for o in ('brightness','contrast','sharpness'))
 _ABOUT_IT = ' and '.join(f"typeof({o})='text' and length({o})<={n}" for o,n in CARRIED.items())
 _SOUND = dict( # What holds for each row of a table
@@ -160,6 +161,10 @@ def _check_database(db, path):
 # %% ../../nbs/82_station.verdicts.ipynb #67d6f90e
 _BUSY = 5 # Seconds to wait for another program that writes
 
+def _fold(text): return str(text).casefold()
+def _weights_of(model): return str(model).rpartition('@')[2] # Of 'demo@1a2b3c4d5e', the part that no folder's name changes
+_FUNCTIONS = dict(person=person_of, fold=_fold, weights=_weights_of) # What a query may use
+
 def _make_store(path):
     "The folder, with that of the pictures in it"
     try: (path/'store').mkdir(parents=True, exist_ok=True)
@@ -184,9 +189,7 @@ class Verdicts:
     def _connected(self):
         db = sqlite3.connect(self.path/'verdicts.db', timeout=_BUSY, isolation_level=None)
         db.row_factory = sqlite3.Row
-        db.create_function('person', 1, person_of, deterministic=True)
-        db.create_function('fold', 1, lambda s: str(s).casefold(), deterministic=True)
-        db.create_function('weights', 1, lambda model: str(model).rpartition('@')[2], deterministic=True)
+        for name,f in _FUNCTIONS.items(): db.create_function(name, 1, f, deterministic=True)
         try:
             db.execute('pragma synchronous=full')
             yield db
@@ -418,7 +421,6 @@ def last_said(said:pd.DataFrame, *by)->pd.DataFrame: # Verdicts with `who`, the 
 
 # %% ../../nbs/82_station.verdicts.ipynb #e61d748a
 _MOVED = 'select * from moved where weights(model)=weights(?) and decision_id=? order by id desc'
-_MOVED_LAST = 'select * from moved where weights(model)=weights(?) order by id desc limit 1'
 
 def _with_ids(rows): # Rows of `moved`; `move_id` is made as the id of a decision of a run is
     return rows.assign(move_id=pd.Series([_entry_id(o) for o in rows.to_dict('records')], dtype=object))
@@ -430,17 +432,6 @@ def moves(
 )->pd.DataFrame: # `id time who model decision_id old new move_id`, newest first
     "How the threshold of a decision was moved"
     return _with_ids(v.read(_MOVED, [model, decision_id]))
-
-def moved_before(
-    v:Verdicts,
-    model:str, # Of the station
-    decision_id:str # Of its run
-)->str: # '' where the last move still holds, or there is none
-    "Whose threshold of another decision does not hold any more, in words"
-    for o in v.read(_MOVED_LAST, [model]).itertuples():
-        if o.decision_id!=decision_id:
-            return f'the threshold {o.new:.4g} that {o.who} set at {o.time} does not hold any more'
-    return ''
 
 def moves_table(v:Verdicts)->pd.DataFrame: # `decision_id time who old new model run_decision_id`
     "Every move of the threshold, the oldest first; scores and verdicts after it carry its `decision_id`"
@@ -464,6 +455,20 @@ def move_threshold(
     row = [now(), who, model, decision_id, float(old), float(new)]
     added = 'insert into moved (time, who, model, decision_id, old, new) values (?,?,?,?,?,?)'
     with v.db() as db: db.execute(added, row)
+
+# %% ../../nbs/82_station.verdicts.ipynb #d3b74688
+_MOVED_LAST = 'select * from moved where weights(model)=weights(?) order by id desc limit 1'
+
+def moved_before(
+    v:Verdicts,
+    model:str, # Of the station
+    decision_id:str # Of its run
+)->str: # '' where the last move still holds, or there is none
+    "Whose threshold of another decision does not hold any more, in words"
+    for o in v.read(_MOVED_LAST, [model]).itertuples():
+        if o.decision_id!=decision_id:
+            return f'the threshold {o.new:.4g} that {o.who} set at {o.time} does not hold any more'
+    return ''
 
 # %% ../../nbs/82_station.verdicts.ipynb #73be6b7c
 def models_put_on(v:Verdicts)->pd.DataFrame: # `id time who old new`, newest first
