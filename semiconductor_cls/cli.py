@@ -1019,10 +1019,7 @@ def serve(
     heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
     role:Annotated[str, _ROLE]='operator',
 ):
-    """Open the inspection station in a browser.
-
-    Drop pictures, see score and map, decide by one key, keep the verdicts.
-    """
+    "Open the inspection station in a browser. Drop pictures, see score and map, decide by a key, keep the verdicts."
     from semiconductor_cls.station.page import serve_station
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role)
     st = dict(max_mb=max_mb, max_files=max_files, window=window, judge_first=judge_first, heat=heat)

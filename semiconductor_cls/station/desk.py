@@ -422,7 +422,8 @@ def judge(
     "A verdict about the picture on the screen"
     part,about = find_seen(st, shown),about_of(about, verdict)
     st.book.check(about['defect_type'])
-    if part is None: raise UserError('not counted: this model has not scored that picture')
+    if part is None:
+        raise UserError('not counted: this model has not scored that picture')
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
     check_there(st, shown, verdict)

@@ -169,7 +169,8 @@ _PLAIN = {SCORE, OPENAPI, '/verdicts.csv', '/journal.csv', '/moves.csv'} # What 
 
 def wrong_address(scope:dict)->Answer|None: # Of a request; `None` where it is right
     "Why there is no answer at an address"
-    if not is_address(scope['method'], scope['path']): return Answer(404, 'There is nothing here.')
+    if not is_address(scope['method'], scope['path']):
+        return Answer(404, 'There is nothing here.')
     if scope['path'] in _PLAIN and scope.get('query_string'):
         return Answer(400, 'This address takes no parameters.')
 

@@ -539,7 +539,8 @@ class Incoming:
         async for piece in request.stream():
             content += piece
             self.held += len(piece)
-            if len(content)>most: raise NotTaken(413, f'over the limit of {most/1e6:g} MB')
+            if len(content)>most:
+                raise NotTaken(413, f'over the limit of {most/1e6:g} MB')
             if self.held>MOST_HELD*most:
                 raise NotTaken(503, 'too many pictures at once: try again')
 

@@ -266,7 +266,8 @@ def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is 
     desk,parts,left = begin_round(self.v, self.model, n, anew)
     for who,k in left.items():
         tell(f'{desk} is not done: {counted(k, "part")} for {who} (or --next-round)')
-    if parts!=n: tell(f'--round {n} is not used: all rounds of this study have {counted(parts, "part")}')
+    if parts!=n:
+        tell(f'--round {n} is not used: all rounds of this study have {counted(parts, "part")}')
     tell(f'{desk}: {counted(parts, "part")}, blind; semicls agree {self.v.path} reads the answers')
     return desk
 

@@ -162,8 +162,8 @@ def _check_database(db, path):
 _BUSY = 5 # Seconds to wait for another program that writes
 
 def _fold(text): return str(text).casefold()
-def _weights_of(model): return str(model).rpartition('@')[2] # Of 'demo@1a2b3c4d5e', the part that no folder's name changes
-_FUNCTIONS = dict(person=person_of, fold=_fold, weights=_weights_of) # What a query may use
+def _weights_of(model): return str(model).rpartition('@')[2] # Of 'demo@1a2b3c4d5e', what no folder's name changes
+_FUNCTIONS = ('person',1,person_of), ('fold',1,_fold), ('weights',1,_weights_of) # What a query may use
 
 def _make_store(path):
     "The folder, with that of the pictures in it"
@@ -189,7 +189,7 @@ class Verdicts:
     def _connected(self):
         db = sqlite3.connect(self.path/'verdicts.db', timeout=_BUSY, isolation_level=None)
         db.row_factory = sqlite3.Row
-        for name,f in _FUNCTIONS.items(): db.create_function(name, 1, f, deterministic=True)
+        for o in _FUNCTIONS: db.create_function(*o, deterministic=True)
         try:
             db.execute('pragma synchronous=full')
             yield db
