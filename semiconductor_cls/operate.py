@@ -274,6 +274,7 @@ def threshold_by_rate(
         raise UserError(f'{what} {rate}: give a share between 0 and 1, such as 0.001 for 0.1 %')
     y,p = _as_arrays(y, p)
     scores = _worst(p[y], groups, y) if of_escapes else _worst(-p[~y], groups, ~y)
+    if len(scores)<(y==of_escapes).sum(): of = f'groups of {of}'
     kth = np.sort(scores)[_kth_allowed(len(scores), rate, level, what, of)]
     return between(p, kth) if of_escapes else _passing(p, -kth)
 

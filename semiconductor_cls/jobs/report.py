@@ -9,6 +9,7 @@ __all__ = ['MAPS', 'headline', 'with_people', 'plain_words', 'data_light', 'pric
 
 # %% ../../nbs/50_jobs.report.ipynb #c0002
 import math
+from decimal import Decimal
 from pathlib import Path
 import pandas as pd
 from PIL import Image
@@ -43,8 +44,9 @@ def headline(
 
 # %% ../../nbs/50_jobs.report.ipynb #2ce8f038
 def _thousandths(share):
-    "Parts of a thousand, with a digit after the point where they are few"
+    "Parts of a thousand, with a digit after the point where they are few; only nothing is 0"
     n = 1000*share
+    if 0<n<.095: return format(Decimal(f'{n:.1g}'), 'f')
     return f'{n:.0f}' if n>=9.5 else f'{n:.1f}'.removesuffix('.0')
 
 def _of_a_thousand(rate, most, verb):
@@ -129,7 +131,8 @@ def data_light(
     m = with_people(m, point)
     rate,most = m['escape_rate'],m['escape_hi']
     n = m.get('n_defect_groups', m['n_defect'])
-    based = f"{counted(n, 'defective part')} tested: at most {_thousandths(most)} of 1,000 ship, with 95 % confidence."
+    what = 'defective part',f"{'groups of '*(n<m['n_defect'])}defective parts"
+    based = f"{counted(n, *what)} tested: at most {_thousandths(most)} of 1,000 ship, with 95 % confidence."
     if most<=max(2*rate, .01):
         return Light('green', 'Enough parts were tested for these numbers', f'{based} {_YOURS}')
     if most<=max(4*rate, .05):

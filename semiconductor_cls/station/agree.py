@@ -125,10 +125,16 @@ def _crossed(pairs, what):
     return _row(what, kappa_of(each.sum(0)), draws, same, len(pairs))
 
 # %% ../../nbs/88_station.agree.ipynb #19dba912
+def _whole_rounds(own):
+    "A person's words by part and round: the rounds that give most answers about parts seen in each of them"
+    wide = own.pivot(index='part', columns='round', values='verdict')
+    fullest = wide.notna().sum().sort_values(ascending=False, kind='stable').index
+    ways = [wide[fullest[:n]].dropna() for n in range(1, len(fullest)+1)]
+    return max(ways[1:] or ways, key=lambda o: o.size)
+
 def _repeated(df, who):
-    "Kappa of the rounds of one person, on the parts that they saw in every round"
-    own = df[df.who==who]
-    wide = own.pivot(index='part', columns='round', values='verdict').dropna()
+    "Kappa of the rounds of one person, on the parts that they saw in each of them"
+    wide = _whole_rounds(df[df.who==who])
     n_rounds = wide.shape[1]
     if n_rounds<2 or not len(wide): return None
     said = np.stack([(wide==k).sum(axis=1) for k in range(3)], 1)
@@ -193,11 +199,17 @@ def person_rates(
 _ROUNDS = """select hash part, who, cast(substr(round, 7) as int) round, verdict, score, threshold, machine
     from standing where round!='' order by id"""
 
+_OPEN = """select r.round, min(r.who) who,
+        (select count(distinct s.hash) from seen s where s.desk=r.round) - count(distinct r.hash) rest
+    from standing r where r.round!='' group by r.round, person(r.who) having rest>0 order by r.round, who"""
+
 def round_answers(v:Verdicts)->pd.DataFrame: # `part who round verdict machine guessed`
     "What was said in the rounds of a station, the last answer of each"
     each = v.read(_ROUNDS)
     said = last_said(each, 'part', 'round')
     said.attrs['again'] = len(each)-len(said)
+    said.attrs['open'] = [f'{o.round} is not done: {counted(o.rest, "part")} left for {o.who}'
+                          for o in v.read(_OPEN).itertuples()]
     if not len(said):
         raise UserError(f'{v.path}: no round was judged yet; semicls serve RUN --round 30 begins one')
     by_score = np.where(said.score>=said.threshold, 'reject', 'pass')
@@ -238,6 +250,7 @@ def read_answers(
     if path.is_dir() and not (path/'verdicts.db').exists():
         raise UserError(f'{path}: no folder of verdicts (there is no verdicts.db in it)')
     df = round_answers(Verdicts(path)) if path.is_dir() else read_csv(path)
+    for line in df.attrs.get('open', []): tell(line)
     n_again = df.attrs.get('again', 0)
     if n_again:
         tell(f'{counted(n_again, "answer")} left out: given again in the same round, the last counts')
@@ -269,19 +282,26 @@ def _about_machine(df):
     if n_changed: said.append(f'{counted(n_changed, "part")} {_CHANGED}')
     return ' '.join(said)
 
+def _about_rounds(df, within):
+    "Whose answers are not in their own row, because a part has to be seen in each of the rounds"
+    left = {o.between:int((df.who==o.between).sum())-o.answers for o in within.itertuples()}
+    few = ', '.join(f'{counted(n, "answer")} of {who}' for who,n in left.items() if n)
+    return f'{few} left out: about a part that was not seen in each of the rounds.' if few else ''
+
 # %% ../../nbs/88_station.agree.ipynb #eeae438d
 _TITLES = dict(within='Each person with themselves', between='Each person with the others',
                label='Against the gold labels', machine='Against the model')
 _HOW = ('Kappa: 0 is chance, 1 full agreement; above 0.75 counts as good, below 0.40 as poor (AIAG). '
         'lo and hi hold the truth in 95 of 100 studies; they draw parts, 1,000 times. same: share of equal answers; '
-        'of a person with themselves, share of parts with equal answers in all rounds.')
+        'of a person with themselves, share of parts with equal answers in all rounds. A dash: only one word was said.')
 
 # %% ../../nbs/88_station.agree.ipynb #14b2cdbe
 def _shown(table):
     "A table as the page has it"
     table = table.rename(columns=dict(between='who', false_alarms='false alarms'))
     numbers = table.columns.intersection(['kappa','lo','hi','same'])
-    return table.assign(**{o:table[o].map('{:.2f}'.format) for o in numbers})
+    def in_words(number): return '–' if np.isnan(number) else f'{number:.2f}'
+    return table.assign(**{o:table[o].map(in_words) for o in numbers})
 
 # %% ../../nbs/88_station.agree.ipynb #4e01c582
 _TITLE = 'Agreement of inspectors'
@@ -303,6 +323,7 @@ def agreement(
     if (df.machine>=0).any(): parts.append(_about_machine(df))
     for name,table in found.items():
         if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
+        if name=='within': parts += filter(None, [_about_rounds(df, table)])
     if (df.label>=0).any():
         parts += ['## Misses and false alarms', _shown(person_rates(df))]
     parts_of,people,rounds = (df[o].nunique() for o in ('part','who','round'))
