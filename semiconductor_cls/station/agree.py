@@ -303,6 +303,18 @@ def _shown(table):
     def in_words(number): return '–' if np.isnan(number) else f'{number:.2f}'
     return table.assign(**{o:table[o].map(in_words) for o in numbers})
 
+# %% ../../nbs/88_station.agree.ipynb #65d18451
+def _page_parts(df, found):
+    "How to read it, the tables of kappas with what is left out of them, and misses"
+    parts = [_HOW]
+    if (df.machine>=0).any(): parts.append(_about_machine(df))
+    for name,table in found.items():
+        if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
+        if name=='within': parts += filter(None, [_about_rounds(df, table)])
+    if (df.label>=0).any():
+        parts += ['## Misses and false alarms', _shown(person_rates(df))]
+    return parts
+
 # %% ../../nbs/88_station.agree.ipynb #4e01c582
 _TITLE = 'Agreement of inspectors'
 _NOTHING = 'nothing to compare; it takes two people, two rounds, or labels that are known to be right (--gold)'
@@ -319,13 +331,7 @@ def agreement(
     out = Path(out)
     check_own(out, page_kind(_TITLE), kind='page of agree')
     check_own(out.with_suffix('.csv'), 'kind,between,kappa')
-    parts = [_HOW]
-    if (df.machine>=0).any(): parts.append(_about_machine(df))
-    for name,table in found.items():
-        if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
-        if name=='within': parts += filter(None, [_about_rounds(df, table)])
-    if (df.label>=0).any():
-        parts += ['## Misses and false alarms', _shown(person_rates(df))]
+    parts = _page_parts(df, found)
     parts_of,people,rounds = (df[o].nunique() for o in ('part','who','round'))
     sizes = [(parts_of,'part'), (people,'person','people'), (rounds,'round'), (len(df),'answer')]
     about = ', '.join(counted(*o) for o in sizes)
