@@ -15,12 +15,12 @@ from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
 import numpy as np, pandas as pd
-from PIL import ExifTags, Image
+from PIL import Image
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
 from .base.table import COLUMN_WORDS, label_words, plain_word
-from .base.image import FORMATS, IMAGE_EXTS
+from .base.image import FORMATS, IMAGE_EXTS, TURNED, frame_of
 from .base.issues import *
 from .base.parts import own_kind
 from .base.table import _meanings
@@ -553,23 +553,13 @@ def read_tool(
     return read_annotation(path)[0]
 
 # %% ../nbs/12_boxes.ipynb #c0013
-_TURNED = (5,6,7,8) # EXIF orientations that exchange width and height
-
-def _orientation(im):
-    "How a picture is to be turned, from its header alone: a PNG without the note would be decoded to look for one"
-    if im.format not in ('JPEG','TIFF','MPO') and 'exif' not in im.info: return 1
-    return im.getexif().get(ExifTags.Base.Orientation, 1)
-
 def image_frame(path)->tuple: # (width, height) as shown, or None where the header cannot be read; EXIF orientation
     "Size of an image, upright, and how it was turned for that, from its header alone"
     try:
         if not os.path.isfile(path): return None,1
-        with Image.open(path, formats=FORMATS) as im:
-            turn = _orientation(im)
-            size = im.size[::-1] if turn in _TURNED else im.size
+        with Image.open(path, formats=FORMATS) as im: return frame_of(im)
     except Exception:
         return None,1 # Pillow raises many kinds on a broken header; the pass that decodes says why
-    return size,turn
 
 def image_size(path)->tuple|None: # (width, height), or None where the header cannot be read
     "Size of an image as it is shown, from its header alone"
@@ -583,7 +573,7 @@ def turn_box(
 )->tuple: # The box in the picture as it is shown
     "Turn a box with its picture"
     left,top,right,bottom = box
-    if orientation in _TURNED: left,top,right,bottom = top,left,bottom,right
+    if orientation in TURNED: left,top,right,bottom = top,left,bottom,right
     w,h = size
     if orientation in (2,3,6,7): left,right = w-1-right,w-1-left
     if orientation in (3,4,7,8): top,bottom = h-1-bottom,h-1-top
@@ -684,7 +674,7 @@ def _pixels(row, size, turn):
         corners = [share*side for share,side in zip(corners, (*of,*of))]
     if row.unit in ('share','edges'): corners = _inclusive(corners)
     if not size or tuple(of)==size: return corners,None
-    as_stored = size[::-1] if turn in _TURNED else size
+    as_stored = size[::-1] if turn in TURNED else size
     if tuple(of)==as_stored: return turn_box(corners, size, turn),None
     return corners,'box_other_size'
 

@@ -99,8 +99,7 @@ def _head(path):
     "Size and origin of one file; nothing where it cannot be told"
     try:
         with Image.open(path, formats=FORMATS) as im:
-            high_first = im.format!='PNG' and im.getexif().get(274, 1)>4    # photographed lying
-            width,height = im.size[::-1] if high_first else im.size
+            (width,height),_ = frame_of(im, late=False)
             return dict(width=width, height=height, **head_of(im))
     except MemoryError: raise
     except Exception: return {}

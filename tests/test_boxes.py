@@ -2,11 +2,13 @@
 import json
 import numpy as np, pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from conftest import picture
 from semiconductor_cls.base.errors import UserError
-from semiconductor_cls.base.image import load_image
+from semiconductor_cls.base.image import load_image, open_image
 from semiconductor_cls.base.issues import issues_of
 from semiconductor_cls.base.parts import say_left_out
+from semiconductor_cls.boxes import image_frame
 from semiconductor_cls.source import read_source, say_findings
 
 BOX = (5,6,14,19)
@@ -72,6 +74,36 @@ def test_a_box_drawn_in_the_stored_picture_turns_with_it(tmp_path, orientation):
     shown = load_image(tmp_path/'defect/7.png')
     assert shown[top:bottom+1,left:right+1].min()==255
     assert shown.sum()==stored.sum()
+
+def noted(path, a, kind):
+    "A picture whose turn by a quarter is written so"
+    exif = Image.Exif()
+    exif[274] = 6
+    xmp,raw = '<x tiff:Orientation="6"/>',exif.tobytes()
+    if kind in ('jpg','webp','tif'): return Image.fromarray(a).save(path.with_suffix(f'.{kind}'), exif=exif)
+    if kind=='xmp of a webp': return Image.fromarray(a).save(path.with_suffix('.webp'), xmp=xmp.encode())
+    info = PngInfo()
+    if kind=='profile': info.add_text('Raw profile type exif', f'\nexif\n{len(raw):8}\n{raw.hex()}\n', zip=True)
+    if kind=='xmp': info.add_itxt('XML:com.adobe.xmp', xmp)
+    Image.fromarray(a).save(path, pnginfo=info, exif=raw if kind=='late' else b'')
+    content = path.read_bytes()
+    note = content[33:33+12+len(raw)-6] # Pillow writes it behind the head
+    if kind=='late': path.write_bytes(content[:33]+content[33+len(note):-12]+note+content[-12:])
+
+@pytest.mark.parametrize('kind', ['tif','profile','xmp','late','jpg','webp','xmp of a webp'])
+def test_a_box_of_the_shown_picture_fits_wherever_its_turn_is_written(tmp_path, kind):
+    tree(tmp_path)
+    (tmp_path/'defect/7.png').unlink()
+    stored = np.zeros((30,40), np.uint8)
+    stored[6:20,24:34] = 255    # shown from 10 to 23 and from 24 to 33
+    noted(tmp_path/'defect/7.png', stored, kind)
+    (tmp_path/'boxes.csv').write_text('id,x_1,y_1,x_2,y_2\n7,10,24,23,33\n')
+    df = read_source(tmp_path).set_index('label')
+    path = df.path['defect']
+    assert image_frame(path)==((30,40),6) and open_image(path).size==(30,40)
+    assert df.boxes['defect']==[(10,24,23,33)] and 'box_outside' not in set(issues_of(df).kind)
+    left,top,right,bottom = df.boxes['defect'][0]
+    assert load_image(path)[top:bottom+1,left:right+1].mean()>200
 
 def test_boxes_of_another_picture_and_shares_are_left_out_and_said(tmp_path):
     tree(tmp_path)

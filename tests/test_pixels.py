@@ -1,7 +1,7 @@
 "Guards the way from files to pixels: one scale a data set, the same from path and bytes, no doubt without a word"
 import io, os, runpy, shutil, struct, subprocess, sys, warnings, zlib
 from pathlib import Path
-import numpy as np, pandas as pd, pytest
+import cv2, numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -9,8 +9,8 @@ import semiconductor_cls
 from conftest import part, tiny
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json, write_json
-from semiconductor_cls.base.image import (FITS, ImageError, blank_share, inside, load_image, note_of, open_image,
-    own_levels, read_levels, to_levels)
+from semiconductor_cls.base.image import (FITS, ImageError, blank_share, deep_numbers, inside, load_image,
+    note_of, open_image, own_levels, read_levels, to_levels)
 from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.cache import ImageCache
@@ -108,6 +108,76 @@ def test_path_and_bytes_give_the_same_pixels(tmp_path, turn, kind):
         7:plain[::-1,::-1].T,
               8:plain[:,::-1].T}
     assert by_path.shape==turned[turn].shape and (by_path==turned[turn]).all()
+
+def colour_tiff(a, turn=1, planes=False):
+    "A TIFF of 16-bit colours; of `planes`, one colour lies after the other"
+    h,w,n = a.shape
+    data = (np.moveaxis(a, 2, 0) if planes else a).astype('<u2').tobytes()
+    size,count = (len(data)//n,n) if planes else (len(data),1)
+    rows = {256:[w], 257:[h], 258:[16]*n, 259:[1], 262:[2], 273:[400+i*size for i in range(count)], 274:[turn],
+            277:[n], 278:[h], 279:[size]*count, 284:[2 if planes else 1]}
+    body,behind = b'',b''
+    for tag,values in rows.items():
+        value = struct.pack(f'<{len(values)}I' if tag in (273,279) else f'<{len(values)}H', *values)
+        if len(value)>4: behind,value = behind+value,struct.pack('<I', 14+12*len(rows)+len(behind))
+        body += struct.pack('<HHI', tag, 4 if tag in (273,279) else 3, len(values))+value.ljust(4, b'\0')
+    return (struct.pack('<2sHIH', b'II', 42, 8, len(rows))+body+bytes(4)+behind).ljust(400, b'\0')+data
+
+@pytest.mark.parametrize('turn', TURNS)
+def test_a_tiff_of_deep_colours_is_turned_once(turn):
+    a = np.arange(20*30*3).reshape(20, 30, 3)*30
+    deep = load_image(io.BytesIO(colour_tiff(a, turn)), levels=(0,54000))
+    plain = load_image(io.BytesIO(saved(to_levels(a, (0,54000)), tiffinfo={274:turn})))
+    assert deep.shape==plain.shape and (deep==plain).all()
+
+def colours_as(kind, a): # `a` has 12 bits
+    "The same colours in 16 bits, as formats store them"
+    if kind=='ppm': return b'P6 %d %d 65535\n' % a.shape[1::-1] + a.astype('>u2').tobytes()
+    if kind=='text': return f'P3 {a.shape[1]} {a.shape[0]} 65535 {" ".join(map(str, a.ravel()))}'.encode()
+    if kind in ('tif','planes'): return colour_tiff(a, planes=kind=='planes')
+    lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000] if kind=='jp2' else []
+    return cv2.imencode(f'.{kind}', a[...,::-1], lossless)[1].tobytes()
+
+def of_12_bits(a):
+    "A JPEG 2000 whose header says 12 bits: the middle of the range is stored as zero"
+    content = bytearray(colours_as('jp2', a+30720))
+    stream = content.index(b'\xff\x4f\xff\x51')
+    content[stream+42:stream+51:3] = [11]*3
+    content[content.index(b'ihdr')+14] = 11
+    return bytes(content)
+
+TWELVE_BITS = np.kron(np.random.default_rng(0).integers(0, 4096, (8,9,3)), np.ones((8,8,1))).astype(np.uint16)
+
+def test_deep_colours_one_after_the_other_are_refused(tmp_path):
+    "Pillow and OpenCV scramble them"
+    (tmp_path/'a.tif').write_bytes(colour_tiff(TWELVE_BITS, planes=True))
+    with pytest.raises(ImageError, match='one after the other .* save it as PNG'): open_image(tmp_path/'a.tif')
+    assert read_levels([tmp_path/'a.tif']) is None
+
+@pytest.mark.parametrize('kind', ['ppm','text','jp2','tif'])
+def test_deep_colours_have_one_scale_in_every_format(tmp_path, kind):
+    paths = [tmp_path/f'a.{o}' for o in ('png',dict(text='ppm').get(kind, kind))]
+    for path,o in zip(paths, ('png',kind)): path.write_bytes(colours_as(o, TWELVE_BITS))
+    own,levels = read_levels(paths[1:]),read_levels(paths[:1])
+    assert own==levels and levels.high<4100
+    png,other = (open_image(path, levels) for path in paths)
+    assert other.info['seen']['deep'] and len(np.unique(other))>100
+    assert (np.asarray(png)==np.asarray(other)).all()
+
+@pytest.mark.parametrize('kind', ['ppm','jp2'])
+def test_colours_of_12_bits_count_to_16_as_gray_ones_do(kind):
+    "Pillow counts gray numbers of 12 bits so"
+    ppm = b'P6 %d %d 4095\n' % TWELVE_BITS.shape[1::-1] + TWELVE_BITS.astype('>u2').tobytes()
+    content = ppm if kind=='ppm' else of_12_bits(TWELVE_BITS)
+    with Image.open(io.BytesIO(content)) as im: numbers = deep_numbers(im, content)
+    assert np.abs(numbers/65535-TWELVE_BITS/4095).max()<2**-12
+
+def test_a_bmp_of_16_bits_a_pixel_is_not_deep(tmp_path):
+    "5 bits of red, 6 of green, 5 of blue"
+    head = struct.pack('<IiiHHIIiiII3I', 40, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0, 0xF800, 0x7E0, 0x1F)
+    content = b'BM'+struct.pack('<IHHI', 70, 0, 0, 66)+head+struct.pack('<HH', 0xF800, 0x1F)
+    (tmp_path/'a.bmp').write_bytes(content)
+    assert load_image(tmp_path/'a.bmp', levels=(0,4095)).tolist()==[[[255,0,0],[0,0,255]]]
 
 @pytest.mark.parametrize('turn', TURNS)
 def test_a_deep_png_is_turned_as_its_8_bits(turn):
@@ -406,6 +476,20 @@ def test_the_script_has_the_same_pixels_and_doubts(
     seen,flat = square[top:bottom,left:right],ours[top:bottom,left:right]
     assert SCRIPT['blank_share'](seen)==blank_share(flat)
     assert SCRIPT['doubt_of'](theirs, seen, .25)==note_of(open_image(path, levels or None), flat, levels, .25)
+
+@pytest.mark.parametrize('kind', ['png','ppm','text','jp2','tif','planes','12 bits'])
+def test_the_script_has_the_same_deep_colours_or_refuses_them(tmp_path, kind):
+    path = tmp_path/'a'
+    path.write_bytes(of_12_bits(TWELVE_BITS) if kind=='12 bits' else colours_as(kind, TWELVE_BITS))
+    for levels in ([],[100.,4000.]):
+        is_read = kind in ('ppm','text') or kind in ('png','tif') and not levels
+        if not is_read:
+            with pytest.raises(ValueError, match='16-bit colours'): SCRIPT['open_picture'](path, 3, levels)
+            continue
+        theirs,ours = SCRIPT['open_picture'](path, 3, levels),open_image(path, levels or None)
+        assert np.array_equal(theirs, ours) and np.ptp(ours)
+        pixels = np.asarray(ours)
+        assert SCRIPT['doubt_of'](theirs, pixels, .25)==note_of(ours, pixels, tuple(levels), .25)
 
 NOTES = ['','look: dim','unlike training: dark','a word']
 

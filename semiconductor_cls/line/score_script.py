@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.PpmImagePlugin import PpmImageFile
 
 HERE = Path(__file__).resolve().parent
 
@@ -84,18 +85,46 @@ def tag_of(im, number, default=None):
     return value[0] if isinstance(value, tuple) else value
 
 BITS,WHITE_FIRST,KIND = 258,262,339 # Tags of a TIFF; white first where it is 0; whole, signed or real numbers
+PLANES = 284 # 2 where one colour lies after the other, which Pillow scrambles if they have 16 bits
 
 def stored_as(im):
     "How a file holds its pixels, such as 'RGB;16B'"
     return str(im.tile[0].args) if im.tile else ''
 
-def numbers_of(im, levels):
+def bits_of(im, content):
+    "Bits of a channel, 8 or fewer of an ordinary picture"
+    if im.format=='TIFF': return tag_of(im, BITS, 1)
+    if im.format=='JPEG2000': # Where its code stream begins, three bytes a channel
+        size = content.partition(b'\xff\x4f\xff\x51')[2]
+        channels = int.from_bytes(size[36:38], 'big')
+        return max([(o&127)+1 for o in size[38:38+3*channels:3]], default=8)
+    if im.format=='PPM':
+        most = im.tile[0].args[1] # The largest number, or a letter where that is 255
+        return 16 if isinstance(most, int) and most>255 else 8
+    return 16 if ';16' in stored_as(im) and im.format!='BMP' else 8
+
+def ppm_colours(im, content):
+    "16-bit colours of a PPM, which has the bytes of a gray picture three times as wide"
+    start,(_,most) = im.tile[0][2:]
+    kind = 'P2' if content.startswith(b'P3') else 'P5'
+    head = f'{kind} {3*im.width} {im.height} {most}\n'.encode()
+    with PpmImageFile(io.BytesIO(head+content[start:])) as gray:
+        numbers = np.asarray(gray).astype(np.uint16)
+    return numbers.reshape(im.height, im.width, 3)
+
+def colour_numbers(im, content, levels):
+    "The numbers of 16-bit colours where they can be read here; None where Pillow gives their high bytes"
+    if bits_of(im, content)<=8: return None
+    if im.format=='PPM': return ppm_colours(im, content)
+    others = im.format=='JPEG2000' or tag_of(im, PLANES)==2 # which Pillow rounds, and scrambles
+    if levels or others: raise ValueError('16-bit colours: not read here; score it with semicls predict')
+    return None
+
+def numbers_of(im, content, levels):
     "The numbers of a picture of more than 8 bits, black the least; None of any other"
     stored = stored_as(im)
     signed = im.mode=='L' and tag_of(im, BITS)==8 and tag_of(im, KIND)==2
-    if not signed and not im.mode.startswith(('I','F')):
-        if ';16' in stored and levels: raise ValueError('16-bit colours: not read here; score it with semicls predict')
-        return None
+    if not signed and not im.mode.startswith(('I','F')): return colour_numbers(im, content, levels)
     unsigned = 'I;32' in stored and tag_of(im, KIND, 1)==1
     bits = tag_of(im, BITS, 16)
     numbers = np.asarray(im)
@@ -161,14 +190,13 @@ def blank_share(a):
         largest = max(largest, band/n)
     return largest
 
-def in_8_bits(file, levels):
+def in_8_bits(file, content, levels):
     "An open picture in 8 bits, and what may be doubted about its numbers"
-    stored,numbers = stored_as(file),numbers_of(file, levels)
+    bits,numbers = bits_of(file, content),numbers_of(file, content, levels)
     if numbers is not None:
         gray = to_levels(numbers, levels) if levels else lone(numbers)
         return Image.fromarray(gray), list(doubts_of(numbers, levels))
-    is_deep = ';16' in stored and levels==[]
-    doubts = list(doubts_of(np.zeros(1), levels)) if is_deep else []
+    doubts = list(doubts_of(np.zeros(1), levels)) if bits>8 and levels==[] else []
     return on_black(file) if file.has_transparency_data else file, doubts
 
 def open_picture(path, channels, levels=None):
@@ -176,7 +204,7 @@ def open_picture(path, channels, levels=None):
     content = Path(path).read_bytes() # by its path, Pillow scrambles a TIFF that was turned
     with Image.open(io.BytesIO(content), formats=FORMATS) as file:
         several = getattr(file, 'is_animated', False)
-        im,doubts = in_8_bits(file, levels)
+        im,doubts = in_8_bits(file, content, levels)
         turn = file.getexif().get(274)
         if turn and im is not file: im.getexif()[274] = turn # it was made of the file's, and does not know
         im = ImageOps.exif_transpose(im)
