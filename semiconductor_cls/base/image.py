@@ -111,8 +111,8 @@ def _bits(im): # Of a channel; 8 or fewer of an ordinary picture
     if im.format=='TIFF': return _tag(im, 258, 1)
     if im.format=='JPEG2000': return _jpeg2000_bits(im)
     if im.format=='PPM' and im.tile:
-        most = im.tile[0].args[1] # The largest number, or a letter where that is 255
-        return 16 if isinstance(most, int) and most>255 else 8
+        told = im.tile[0].args # A pair with the largest number, where that is not 255
+        return 16 if isinstance(told, tuple) and told[1]>255 else 8
     return 16 if ';16' in _stored(im) and im.format!='BMP' else 8
 
 def is_deep(

@@ -99,8 +99,8 @@ def bits_of(im, content):
         channels = int.from_bytes(size[36:38], 'big')
         return max([(o&127)+1 for o in size[38:38+3*channels:3]], default=8)
     if im.format=='PPM':
-        most = im.tile[0].args[1] # The largest number, or a letter where that is 255
-        return 16 if isinstance(most, int) and most>255 else 8
+        told = im.tile[0].args # A pair with the largest number, where that is not 255
+        return 16 if isinstance(told, tuple) and told[1]>255 else 8
     return 16 if ';16' in stored_as(im) and im.format!='BMP' else 8
 
 def ppm_colours(im, content):
