@@ -230,6 +230,22 @@ def _by_id(images, path):
             raise UserError(f'{path}: {other} and {name} are both the image with the id {key}')
     return found
 
+# %% ../nbs/12_boxes.ipynb #f56b7d77
+def _tried(corners_of, drawn, what):
+    "The corners of what was drawn; four times a word where they are no numbers"
+    try: return corners_of(drawn)
+    except (ValueError, TypeError, IndexError):
+        return [f'{what} without corners that can be read']*4
+
+def _coco_corners(drawn):
+    "Of a box, else around the outlines; a mask is named four times"
+    outlines = drawn.get('segmentation')
+    if drawn.get('bbox') or not outlines:
+        x,y,w,h = map(float, drawn['bbox'])
+        return x,y,x+w,y+h
+    if isinstance(outlines, dict): return ['mask is no box']*4
+    return _around([(float(x),float(y)) for outline in outlines for x,y in zip(outline[::2], outline[1::2])])
+
 # %% ../nbs/12_boxes.ipynb #6189f79b
 def _coco(d, path):
     "A box is its left upper corner and its size, in edges between pixels"
@@ -238,18 +254,18 @@ def _coco(d, path):
     for n,drawn in enumerate(d['annotations'], 1):
         key,of = drawn['image_id'],drawn.get('category_id')
         image = images.get(key, {})
-        x,y,w,h = drawn['bbox']
+        corners = _tried(_coco_corners, drawn, 'annotation')
         name = image.get('file_name', f'image_id {key}')
         size = image.get('width'),image.get('height')
-        row = _row(path, name, kinds.get(of), (x,y,x+w,y+h), 'edges', size, f'annotation {n}')
+        row = _row(path, name, kinds.get(of), corners, 'edges', size, f'annotation {n}')
         if of is not None and of not in kinds: row['odd'] = 'box_type_unknown'
         yield row
 
 def _labelme(d, path):
-    "A file tells the shapes of one picture"
+    "A file tells the shapes of one picture; its flags say something of the whole picture, and are no shape"
     size = d.get('imageWidth'),d.get('imageHeight')
     for n,shape in enumerate(d['shapes'], 1):
-        corners = _corners_of(shape)
+        corners = _tried(_corners_of, shape, 'shape')
         yield _row(path, d['imagePath'], shape['label'], corners, 'edges', size, f'shape {n}')
 
 # %% ../nbs/12_boxes.ipynb #5b409592
@@ -277,7 +293,7 @@ def _studio_shape(drawn):
     "The corners and the labels of a result; `None` where nothing was drawn"
     value = drawn.get('value', drawn)
     if drawn.get('type') in ('choices','relation'): return None
-    corners = _percent_corners(value)
+    corners = _tried(_percent_corners, value, 'region')
     named = [key for key in value if key.endswith('labels')]
     kind = 'brush' if 'rle' in value else named[0].removesuffix('labels') if named else 'point' if 'x' in value else ''
     if not corners and not named and not kind: return None
@@ -354,6 +370,8 @@ def _not_read(tasks, question, path):
     "Findings about answers that do not count"
     counts = Counter()
     for task in tasks:
+        is_small = question!='choice' and _words_of(task.get('choice'))
+        if is_small: counts['answers_not_read','choice'] += 1
         told = task.get('annotations') or task.get('completions') or []
         counts['annotation_cancelled',''] += sum(bool(one.get('was_cancelled')) for one in told)
         for result in _results(task):
@@ -379,7 +397,8 @@ def studio_answers(
 def _bndbox(drawn):
     "The corners of an object; one that is missing is no number"
     told = [drawn.findtext(f'bndbox/{edge}') for edge in ('xmin','ymin','xmax','ymax')]
-    return [float(edge or 'nan') for edge in told]
+    try: return [float(edge or 'nan') for edge in told]
+    except ValueError: return [float('nan')]*4
 
 def _voc(root, path):
     "The picture may lie beside the file; a box that ends on the picture's last edge ends on its last pixel"
@@ -416,8 +435,8 @@ def _cvat(root, path):
         size = image.get('width'),image.get('height')
         where = f"image {image.get('id')}"
         for drawn in image:
-            corners = _cvat_corners(drawn)
             if drawn.tag=='tag': continue
+            corners = _tried(_cvat_corners, drawn, drawn.tag)
             yield _row(path, image.get('name'), drawn.get('label'), corners, 'edges', size, where)
 
 # %% ../nbs/12_boxes.ipynb #d24efbc0
@@ -527,24 +546,42 @@ def _tool_of(path):
     if ending=='.xml': return _xml_tool(text, path)
     return _json_tool(json.loads(text), path)
 
+# %% ../nbs/12_boxes.ipynb #40f1b2c6
+def _whole(reader, content, path):
+    "Findings about what a file says of whole pictures: tags of CVAT, flags of labelme, answers of Label Studio"
+    if reader is _label_studio: return _not_read(content, None, path)
+    said = {}
+    if reader is _cvat: said['tag'] = len(content.findall('image/tag'))
+    if reader is _labelme: said['flag'] = sum(map(bool, (content.get('flags') or {}).values()))
+    return [issue(path, 'answers_not_read', what, counted(n, what)) for what,n in said.items() if n]
+
+# %% ../nbs/12_boxes.ipynb #7e171eab
+def _lacking(path, error):
+    "Why a file of a known tool is refused"
+    why = f'an entry without {error}' if isinstance(error, KeyError) else f'{type(error).__name__}: {error}'
+    return UserError(f'{path}: boxes that cannot be read ({why}); export them again, or move the file elsewhere')
+
+def _rows_of(path):
+    "Rows of a tool's file, or `None`; findings about what it says of whole pictures"
+    found = _tool_of(path)
+    if not found: return None,[]
+    reader,content = found
+    return list(reader(content, path)),_whole(reader, content, path)
+
 # %% ../nbs/12_boxes.ipynb #636ba80b
 def read_annotation(
     path # A file of another tool
-)->tuple: # Rows as of `read_boxes`, or `None`; why a file that looks like an annotation is not read, or ''
+)->tuple: # Rows as of `read_boxes`, or `None`; findings: why it is not read, or what of it is not
     "Boxes as COCO, Label Studio, labelme, CVAT, Pascal VOC or YOLO write them"
-    path = Path(path)
-    try:
-        found = _tool_of(path)
-        if not found: return None,''
-        reader,content = found
-        rows = list(reader(content, path))
+    path,why = Path(path),None
+    try: rows,odd = _rows_of(path)
     except UserError: raise
-    except _Unread as why: return None,str(why)
-    except ElementTree.ParseError as error: return None,f'not readable as XML ({error})'
-    except json.JSONDecodeError as error: return None,f'not readable as JSON ({error})'
-    except Exception as error: # A file of a tool that lacks what the tool writes
-        raise UserError(f'{path}: boxes that cannot be read ({type(error).__name__}: {error})') from None
-    return pd.DataFrame(rows, columns=BOX_COLS, dtype=object),''
+    except _Unread as error: why = str(error)
+    except ElementTree.ParseError as error: why = f'not readable as XML ({error})'
+    except json.JSONDecodeError as error: why = f'not readable as JSON ({error})'
+    except Exception as error: raise _lacking(path, error) from None
+    if why: return None,[issue(path, 'annotation_unreadable', '', why)]
+    return rows if rows is None else pd.DataFrame(rows, columns=BOX_COLS, dtype=object),odd
 
 def read_tool(
     path # A file of another tool
@@ -923,12 +960,12 @@ def _boxes_in_files(files):
     "File → its boxes; findings about those that are not read"
     found,issues = {},[]
     for f in files:
-        boxes,why,lost = None,'',''
-        if not _is_table(f): boxes,why = read_annotation(f)
+        boxes,odd,lost = None,[],''
+        if not _is_table(f): boxes,odd = read_annotation(f)
         elif is_box_file(f): boxes = read_boxes(f)
         if _is_table(f): lost = columns_not_read(f)
-        if boxes is not None: found[f] = _beside(boxes, f)
-        if why: issues.append(issue(f, 'annotation_unreadable', '', why))
+        if boxes is not None and len(boxes): found[f] = _beside(boxes, f)
+        issues += odd
         if lost:
             issues.append(issue(f, 'columns_not_read', lost, 'beside folders; give this file instead of them'))
     return found,issues

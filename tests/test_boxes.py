@@ -408,3 +408,70 @@ def test_pictures_beside_folders_that_are_named_by_their_paths_are_counted_on_ea
         picture(tmp_path/name)
     left = say_left_out(read_source(tmp_path, 'train/ok', 'train/ng').attrs['issues'])
     assert set(left.removeprefix('left out: ').split(', '))=={'2 beside the folders','1 in rework','1 in old'}
+
+# ---- what a tool says of whole pictures, and shapes that cannot be told
+
+def says_of_wholes(root, tool):
+    "Beside folders: an annotation without a shape that says something of a picture"
+    if tool=='cvat':
+        tag = '<image id="{0}" name="g{0}.png" width="40" height="30"><tag label="defect"/></image>'
+        (root/'a.xml').write_text(f"<annotations>{''.join(tag.format(i) for i in range(3))}</annotations>")
+    elif tool=='labelme':
+        flags = dict(defect=True, old=False)
+        (root/'good/g0.json').write_text(json.dumps(dict(imagePath='g0.png', shapes=[], flags=flags)))
+    else:
+        told = [dict(type='choices', from_name='verdict', value=dict(choices=['good']))]
+        task = dict(choice='good') if tool=='small' else dict(annotations=[dict(result=told)])
+        (root/'s.json').write_text(json.dumps([dict(image='7.png', **task) if tool=='small' else
+                                               dict(data=dict(image='7.png'), **task)]))
+
+@pytest.mark.parametrize('tool,what', [('cvat',('tag','3 tags')), ('labelme',('flag','1 flag')),
+                                       ('label studio',('verdict','1 answer')), ('small',('choice','1 answer'))])
+def test_what_a_tool_says_of_whole_pictures_is_counted_beside_folders(tmp_path, tool, what):
+    says_of_wholes(tree(tmp_path), tool)
+    df = read_source(tmp_path)
+    found = issues_of(df)
+    assert found[['kind','other','detail']].values.tolist()==[['answers_not_read',*what]]
+    assert 'answers_not_read' in say_findings(df)
+
+EMPTY = {'c.json':json.dumps(dict(images=[dict(id=1, file_name='7.png')], annotations=[])),
+         'a.xml':'<annotations><image id="0" name="7.png"/></annotations>', 'b.csv':'id,x_1,y_1,x_2,y_2\n'}
+
+@pytest.mark.parametrize('name', list(EMPTY))
+def test_a_file_of_which_nothing_is_read_stays_counted(tmp_path, name):
+    (tree(tmp_path)/name).write_text(EMPTY[name])
+    ending = name.rpartition('.')[2]
+    assert say_left_out(read_source(tmp_path).attrs['issues'])==f"left out: 1 '*.{ending}'"
+
+BROKEN = {
+    'coco': ('c.json', json.dumps(dict(images=[dict(id=3, file_name='7.png')], annotations=[
+        dict(image_id=3, bbox=['a',6,10,14]), dict(image_id=3, bbox=[5,6,10,14])]))),
+    'cvat': ('a.xml', '<annotations><image id="0" name="7.png"><polygon points="3,9;1"/>'
+        '<box xtl="?" ytl="6" xbr="15" ybr="20"/><box xtl="5" ytl="6" xbr="15" ybr="20"/></image></annotations>'),
+    'labelme': ('l.json', json.dumps(dict(imagePath='7.png', shapes=[
+        dict(label='a', points=[]), dict(label='b', points=[[5,6],[15,20]])]))),
+    'voc': ('v.xml', '<annotation><filename>7.png</filename>'+''.join(
+        f'<object><bndbox><xmin>{o}</xmin><ymin>6</ymin><xmax>14</xmax><ymax>19</ymax></bndbox></object>'
+        for o in ('a',5))+'</annotation>')}
+
+@pytest.mark.parametrize('tool', list(BROKEN))
+def test_a_broken_shape_is_a_finding_and_the_others_are_read(tmp_path, tool):
+    name,text = BROKEN[tool]
+    (tree(tmp_path)/name).write_text(text)
+    df = read_source(tmp_path)
+    assert df.set_index('id').boxes['7']==[BOX]
+    assert set(issues_of(df).kind)=={'box_not_numbers'}
+
+def test_outlines_of_coco_get_the_box_around_them(tmp_path):
+    drawn = [dict(image_id=3, segmentation=[[5,6,15,6,9,20]]), dict(image_id=3, segmentation=dict(counts='a'))]
+    coco = dict(images=[dict(id=3, file_name='7.png', width=40, height=30)], annotations=drawn)
+    (tree(tmp_path)/'c.json').write_text(json.dumps(coco))
+    df = read_source(tmp_path)
+    assert df.set_index('id').boxes['7']==[BOX]
+    assert 'mask is no box' in issues_of(df).detail[0]
+
+def test_a_refused_file_says_what_it_lacks_and_the_way_out(tmp_path):
+    (tree(tmp_path)/'c.json').write_text(json.dumps(dict(images=[], annotations=[dict(image_id=1)])))
+    with pytest.raises(UserError) as told: read_source(tmp_path)
+    assert str(told.value).endswith("c.json: boxes that cannot be read (an entry without 'bbox'); "
+                                    'export them again, or move the file elsewhere')
