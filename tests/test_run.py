@@ -99,6 +99,37 @@ def test_a_bad_option_with_overwrite_leaves_the_old_run(words, runs, trained, mo
     assert code==1 and 'Traceback' not in err and '--resume' not in err, err
     assert files()==before
 
+@pytest.mark.parametrize('text', ['{"experiment": "mine"}', 'not json', '{"status": "finished", "started": "2026"}'])
+@pytest.mark.parametrize('words', ['train {parts} --weights none --out {out}', 'ensemble {a} {b} --out {out}',
+                                   'committee {parts} --arch test_resnet --weights none --out {out}'])
+def test_overwrite_leaves_a_folder_that_another_program_made(words, text, trained, tmp_path, monkeypatch, capsys):
+    out,(a,b) = tmp_path/'out',(trained/'runs'/name for name in 'ab')
+    out.mkdir()
+    for name,said in {'run.json':text, 'thesis.txt':'years'}.items(): (out/name).write_text(said)
+    words = words.format(parts=trained/'parts', out=out, a=a, b=b)
+    code,err = said_by(f'{words} --overwrite', monkeypatch, capsys)
+    assert code==1 and f'{out}: exists and is not a run directory' in err and '--resume' not in err, err
+    assert (tree(out),(out/'run.json').read_text()) == (['run.json','thesis.txt'],text)
+
+def _garbled(info, name, value):
+    "`run.json` with another value, of the recipe where the name is one of its fields; without it for None"
+    info = dict(info, status='interrupted') if name!='status' else dict(info)
+    where = info['recipe'] = dict(info['recipe'])
+    if name not in where: where = info
+    if value is None: del where[name]
+    else: where[name] = value
+    return info
+
+@pytest.mark.parametrize('name,value', [('epochs','7'), ('epochs',1.5), ('epochs',None), ('lrs',[[1],[2],[3]]),
+    ('sizes',[32.5]), ('arch',3), ('group_by',3), ('balanced','false'), ('loss',None), ('seed',None), ('seed',True),
+    ('fingerprint',None), ('status',None), ('risks',5), ('channels',True)])
+def test_what_run_json_lacks_or_garbles_is_named(name, value, runs, trained, monkeypatch, capsys):
+    run = Run(runs/'a')
+    write_json(run/'run.json', _garbled(run.info, name, value))
+    code,err = said_by(f'train {trained/"parts"} --out {run.path} --resume', monkeypatch, capsys)
+    last = err.splitlines()[-1]
+    assert code==1 and 'run.json' in last and name in last and 'Traceback' not in err, err
+
 @pytest.mark.parametrize('stop', [KeyboardInterrupt, OSError(28, 'No space left on device', 'x')],
                          ids=['Ctrl-C','full'])
 def test_folds_that_were_stopped_name_what_is_there(stop, trained, tmp_path, monkeypatch, capsys):

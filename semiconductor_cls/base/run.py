@@ -78,6 +78,16 @@ def read_plain(
     if isinstance(found, dict): return found
     raise UserError(f'{path}: holds no names with values; copy the run once more')
 
+# %% ../../nbs/04_base.run.ipynb #77e89dbd
+class _Said(dict):
+    "What `run.json` says; what it does not say is asked for in vain"
+    def __init__(self, path):
+        super().__init__(read_plain(path))
+        self.path = path
+
+    def __missing__(self, name):
+        raise UserError(f'{self.path}: {name} is missing; copy the run once more, or make it again')
+
 # %% ../../nbs/04_base.run.ipynb #c0010
 class Run:
     "A run directory: `run / 'file'` is a path in it, `run.info` is its `run.json`"
@@ -88,8 +98,8 @@ class Run:
 
     @property
     def info(self)->dict:
-        "What `run.json` says"
-        return read_plain(self/'run.json')
+        "What `run.json` says; a name that it lacks is a `UserError` where it is asked for"
+        return _Said(self/'run.json')
 
     def update(self, **kw):
         "Merge `kw` into `run.json`, also on a full disk"
@@ -117,9 +127,12 @@ def _check_tree(path):
 
 # %% ../../nbs/04_base.run.ipynb #2a59ee82
 _STATUSES = ('running','finished','interrupted','failed')
-_KINDS = dict(recipe=dict, files=dict, summary=str, source=str, command=str, fingerprint=str, split_fingerprint=str,
-              kind=str, how=str, started=str, seed=int, size=int, folds=int, world=int, threads=int, pictures=dict,
-              versions=dict, finished=str, commit=str)
+_TEXTS = ('summary source command fingerprint split_fingerprint kind how started finished commit error device '
+          'weights_given baseline')
+_TABLES = 'recipe files pictures versions unlike'
+_KINDS = {**dict.fromkeys(_TEXTS.split(), str), **dict.fromkeys(_TABLES.split(), dict),
+          **dict.fromkeys('seed size folds world threads channels'.split(), int), 'risks':list, 'classes':list}
+_KIND_WORDS = {str:'text', dict:'table', int:'whole number', list:'list'}
 
 def is_number(
     value, # From a JSON file
@@ -129,17 +142,22 @@ def is_number(
     "Whether a value is a number in these bounds; `true` and NaN are none"
     return isinstance(value, (int,float)) and not isinstance(value, bool) and lo<=value<=hi
 
+# %% ../../nbs/04_base.run.ipynb #fe241d1c
 def _claims(info):
     "Claims about what `run.json` says; what is missing was not known when the run was made"
+    yield 'status' in info or 'started' not in info, 'status is missing'
     yield info.get('status', 'running') in _STATUSES, f"status is none of {', '.join(_STATUSES)}"
     for name,kind in _KINDS.items():
-        yield isinstance(info.get(name), (kind, type(None))), f'{name} is not a {kind.__name__}'
+        said = info.get(name)
+        is_kind = isinstance(said, kind) and not isinstance(said, bool)
+        yield said is None or is_kind, f'{name} is not a {_KIND_WORDS[kind]}'
     yield is_number(info.get('size') or 16, 16, 1024), 'size is not 16 to 1024 pixels'
     yield info.get('channels') in (None,1,3), 'channels is not 1 or 3'
     yield is_number(info.get('folds') or 2, 2, 100), 'folds is not 2 to 100'
     hashes,places = ((info.get(name) or {}).values() for name in ('files','pictures'))
     yield all(isinstance(facts, dict) for facts in hashes), 'files is not a table of sizes and hashes'
     yield all(isinstance(place, str) for place in places), 'pictures is not a table of paths'
+    yield all(isinstance(risk, str) for risk in info.get('risks') or []), 'risks is not a list of texts'
 
 # %% ../../nbs/04_base.run.ipynb #0b8b354e
 def _committee_claims(info):
@@ -152,6 +170,7 @@ def _committee_claims(info):
     positive = all(is_number(w, 0, 1e9) for w in weights.values()) and sum(weights.values())>0
     yield positive, 'weights are not numbers from 0, one of them above'
     yield info.get('how') in ('prob','logit','rank'), 'how is not prob, logit or rank'
+    yield 'summary' in info or info.get('status')!='finished', 'summary is missing'
 
 # %% ../../nbs/04_base.run.ipynb #5cc9af75
 def check_info(
@@ -206,6 +225,14 @@ def _is_begun(path):
     except UserError: return False
     return info.get('kind')=='ensemble' and 'folds' not in info and info.get('status')!='finished'
 
+def _is_ours(path):
+    "Whether a folder holds what `create_run` writes first"
+    try: info = read_plain(path/'run.json')
+    except UserError: return False
+    begun = isinstance(info.get('started'), str) and isinstance(info.get('versions'), dict)
+    return begun and info.get('status') in _STATUSES
+
+# %% ../../nbs/04_base.run.ipynb #1f18448f
 def check_free(
     path, # Where something new will be
     overwrite:bool=False # Whether a run there may be replaced
@@ -215,6 +242,9 @@ def check_free(
     if _is_free(path): return
     if not (path/'run.json').exists():
         raise UserError(f'{path}: exists and is not a run directory; choose another --name or --runs')
+    if not _is_ours(path):
+        raise UserError(f'{path}: exists and is not a run directory (its run.json is none of semicls, or damaged); '
+                        'choose another --name or --runs, or remove it')
     with hold(path): begun = _is_begun(path)
     if not overwrite and not begun:
         raise UserError(f'{path}: this run exists; use --overwrite to replace it, --resume to go on, or another --name')

@@ -252,8 +252,7 @@ def saved_recipe(
     fields,path = run.info.get('recipe'),run/'run.json'
     if not fields:
         raise UserError(f'{path}: there is no recipe; open the run with the version that made it')
-    check_fields(fields, path)
-    return Recipe(**{name:tuple(v) if isinstance(v, list) else v for name,v in fields.items()})
+    return recipe_of(fields, path)
 
 # %% ../../nbs/51_jobs.job.ipynb #6f4ec3e4
 def check_asked(
