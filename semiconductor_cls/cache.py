@@ -6,10 +6,11 @@
 __all__ = ['cache_dir', 'cache_gb', 'n_channels', 'ImageCache', 'drop_broken']
 
 # %% ../nbs/20_cache.ipynb #c0002
-import errno, hashlib, math, os, re, tempfile, time, zlib
+import errno, hashlib, json, math, os, re, tempfile, time, zlib
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
+from stat import S_ISREG
 import numpy as np, pandas as pd
 from fastcore.basics import patch
 from PIL import Image
@@ -89,7 +90,8 @@ def _finished(folder):
     for path in folder.glob('*'):
         if not re.match(r'\.?[0-9a-f]{24}\.(npy|json)', path.name): continue # not ours
         with suppress(OSError): # another process may drop it first
-            stat = path.stat()
+            stat = path.stat(follow_symlinks=False)
+            if not S_ISREG(stat.st_mode): continue
             if path.suffix=='.tmp' and time.time()-stat.st_mtime>24*3600: path.unlink()
             if path.suffix=='.npy': files.append((stat.st_mtime, stat.st_size, path))
     return sorted(files)
@@ -107,6 +109,8 @@ def _evict(folder, max_gb, need):
 
 # %% ../nbs/20_cache.ipynb #c0020
 class _NotKept(Exception): pass
+
+def _sum_of(broken): return zlib.crc32(json.dumps(broken, sort_keys=True).encode()) # Of the list of broken files
 
 def _new_file(path, shape):
     "A memory-mapped file of bytes that has its place on the disk"
@@ -141,15 +145,21 @@ def _build(path, paths, sz, max_gb, levels=None, fit='squeeze'):
         data.flush()
         data.flags.writeable = False
         if luck: raise _NotKept # `data` stays open when its name has gone
-        write_json(path.with_suffix('.json'), dict(rows=rows, broken=bad, crc32=zlib.crc32(data)))
+        meta = dict(rows=rows, broken=bad, crc32=zlib.crc32(data), broken_crc32=_sum_of(bad))
+        write_json(path.with_suffix('.json'), meta)
     return data, rows, {**bad,**luck}
 
 # %% ../nbs/20_cache.ipynb #c0025
+def _broken_fits(meta, rows):
+    "Whether the list of broken files is the one that was written; that of an earlier version has no check sum"
+    broken = meta.get('broken')
+    if not isinstance(broken, dict) or not set(broken)<=set(rows): return False
+    return meta.get('broken_crc32', _sum_of(broken))==_sum_of(broken)
+
 def _is_whole(data, meta, keys, sz):
     "Whether a file holds these pictures at this size, byte for byte as they were written"
-    if not isinstance(meta, dict) or not isinstance(meta.get('broken'), dict):
-        return False
     rows = {key:i for i,key in enumerate(sorted(keys))}
+    if not isinstance(meta, dict) or not _broken_fits(meta, rows): return False
     shapes = [(len(rows),sz,sz), (len(rows),sz,sz,3)]
     fits = data.dtype==np.uint8 and data.shape in shapes and data.flags.c_contiguous
     return fits and meta.get('rows')==rows and meta.get('crc32')==zlib.crc32(data)

@@ -170,7 +170,6 @@ def _committee_claims(info):
     positive = all(is_number(w, 0, 1e9) for w in weights.values()) and sum(weights.values())>0
     yield positive, 'weights are not numbers from 0, one of them above'
     yield info.get('how') in ('prob','logit','rank'), 'how is not prob, logit or rank'
-    yield 'summary' in info or info.get('status')!='finished', 'summary is missing'
 
 # %% ../../nbs/04_base.run.ipynb #5cc9af75
 def check_info(

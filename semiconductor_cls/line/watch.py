@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from fastcore.basics import noop, patch
 from ..base.errors import *
 from ..base.files import *
+from ..base.files import _is_at
 from ..base.parallel import *
 from ..base.parts import *
 from ..base.table import _cell_in
@@ -58,7 +59,11 @@ def _csv_rows(f):
 # %% ../../nbs/70_line.watch.ipynb #2e32f25e
 class Notes:
     "A file of ours that grows by lines of JSON"
-    def __init__(self, path): self.path,self.is_torn = Path(path),False # Made with the first line
+    def __init__(self,
+        path, # Made with the first line
+        is_note=lambda note: True # Whether a line is of the kind that is kept here
+    ):
+        self.path,self.is_note,self.is_torn = Path(path),is_note,False
 
     def read(self)->list: # What `add` got; a line that cannot be read is left out
         "All notes"
@@ -67,9 +72,11 @@ class Notes:
             f.seek(0)
             lines = f.read().split(b'\n')
         self.is_torn,notes = bool(lines.pop()),[]
-        for line in lines:
+        for i,line in enumerate(lines, 1):
             try: notes.append(json.loads(line))
-            except ValueError: pass # it was cut off
+            except (ValueError, RecursionError): continue # it was cut off
+            if not self.is_note(notes[-1]):
+                raise UserError(f'{self.path}: line {i} is none that a watch writes; move the file away')
         return notes
 
     def add(self, notes)->None:
@@ -91,6 +98,10 @@ def _state(path): # Of a file; nothing for what is not there, or is there and ha
 
 def _key(row): return [row['id'],row['scored_at']] # What tells a row from all others, also in a later table
 
+# %% ../../nbs/70_line.watch.ipynb #c0899851
+def _is_stamp(note): # [id, time, what the file was]
+    return isinstance(note, list) and [*map(type, note)]==[str,str,list]
+
 # %% ../../nbs/70_line.watch.ipynb #c0011
 def _check_head(f, path):
     "Refuse a table of other columns"
@@ -108,8 +119,8 @@ class RowLog:
     def __init__(self,
         path # The .csv
     ):
-        self.f,self.ids,self.files = open_locked(path),set(),{} # Of the files: place → what it was
-        self.notes,self.looked,self.again = Notes(f'{path}.stamps'),{},[] # Ids of the second rows of a name
+        self.path,self.f,self.ids,self.files = path,open_locked(path),set(),{} # Of the files: place → what it was
+        self.notes,self.looked,self.again = Notes(f'{path}.stamps', _is_stamp),{},[] # Ids of the second rows of a name
         size,whole = _sizes(self.f)
         if size: _check_head(self.f, path)
         if size>whole: self.f.truncate(whole)
@@ -135,10 +146,18 @@ class RowLog:
 
 # %% ../../nbs/70_line.watch.ipynb #ce03c2e4
 @patch
+def check_there(self:RowLog)->None:
+    "Refuse to append to a table that lies at its place no more"
+    if _is_at(self.f, self.path): return
+    raise UserError(f'{self.path}: was moved or removed while rows were appended; start the watch again. A new table '
+                    'begins with all that the folder holds')
+
+@patch
 def add(self:RowLog,
     rows # Tuples in the order of `PRED_COLS`
 )->None:
     "Append rows; they are on the disk when this returns"
+    self.check_there()
     with io.StringIO(newline='') as text:
         _csv_lines(rows, text)
         data = text.getvalue().encode('utf-8', 'surrogateescape')
@@ -163,6 +182,7 @@ def has(self:RowLog, path)->bool: # A path of `new_of`
 @patch
 def add_scored(self:RowLog, rows)->None: # Rows of files of `new_of`
     "Append rows, and know their files"
+    self.check_there()
     self.notes.add([[*_key(dict(zip(PRED_COLS, row))), self.looked[row[1]][1]] for row in rows])
     self.add(rows)
     self.files.update(self.looked[row[1]] for row in rows)
@@ -216,6 +236,7 @@ def write_result(
     "What a row says, as a JSON file of its own"
     path = Path(folder)/f'{below}.json'
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_own(path, re.compile(r'\{\s*"id":.*"p_defect":', re.S), kind='result of a watch')
     write_json(path, dict(zip(PRED_COLS, row)))
     return path
 
@@ -261,6 +282,9 @@ def post_row(url:str, row:dict, seconds:float=POST_SECONDS)->tuple: # Status, 0 
 # %% ../../nbs/70_line.watch.ipynb #a033071d
 _LATER = {408,425,429} # Refusals that mean: try again
 
+def _is_posted(note): # [id, time], [] where none was known; an id alone of an earlier version
+    return isinstance(note, str) or isinstance(note, list) and [*map(type, note)] in ([], [str,str])
+
 def _to_post(log, notes):
     "The rows that nobody has taken; ids without a time, as of earlier versions, mean the rows that are there now"
     known = notes.read()
@@ -283,8 +307,11 @@ class Posts:
         waits=(1.,60.), # Seconds between two tries: at first, at most
         seconds:float=POST_SECONDS # That a receiver has for an answer
     ):
-        self.url,self.notes,self.tell,self.waits,self.seconds = check_webhook(url),Notes(journal),tell,waits,seconds
-        self.due = deque(_to_post(log, self.notes))
+        self.url,self.notes,self.tell = check_webhook(url),Notes(journal, _is_posted),tell
+        self.waits,self.seconds,self.due = waits,seconds,deque(_to_post(log, self.notes))
+        if before := sum(1 for _ in log.rows())-len(self.due):
+            tell(f'{url}: {counted(before, "row")} taken before, by the address of that time; '
+                 f'to post all anew, remove {journal}')
         self.refused,self.silent,self.unnoted,self.ended = 0,False,False,threading.Event()
         if self.due:
             tell(f'{url}: {len(self.due):,} of the rows in the table are still to be posted')
