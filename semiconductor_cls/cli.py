@@ -682,8 +682,9 @@ def _plan_evaluate(run, what_for, as_json):
 
 # %% ../nbs/99_cli.ipynb #f6df3058
 def _to_decide(path, root, dry_run):
-    "A run to decide on; where its history was deleted, another one begins"
+    "A run to decide on, with the networks it was measured with; where its history was deleted, another one begins"
     run = open_run(path, root)
+    weights_or_none(run) # a committee whose members are others now is refused
     if not dry_run: run.begin_history(say)
     return run
 

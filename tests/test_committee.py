@@ -82,3 +82,42 @@ def test_seven_members_in_the_studys_two_tables(stub, semicls, tmp_path):
     assert singles.count('<tr>')==1+7
     assert combos.count('<tr>')==1+120
     assert '<td>all*</td>' in combos[combos.rindex('<tr>'):]
+
+def with_weights(path, data):
+    (path/'model.safetensors').write_bytes(data)
+    return path
+
+@pytest.mark.parametrize('how', ['prob','logit'])
+def test_a_committee_scores_only_with_the_networks_it_was_measured_with(stub, semicls, tmp_path, how):
+    "Neither after a member was trained again, nor beside other runs of the same names"
+    a,b = (with_weights(stub(n, seed=i), n.encode()) for i,n in enumerate('ab'))
+    ensemble_run([a, b], tmp_path/'c', how)
+    kept = open_run(tmp_path/'c').weights_id
+    with_weights(b, b'trained again')
+    asked = 'predict c parts --out p.csv','evaluate c','evaluate c --dry-run','export c','ensemble c a --out d'
+    for name in asked:
+        p = semicls(*name.split())
+        assert p.returncode==1 and 'c: b is not the run that was averaged' in p.err, p.err
+        assert 'average again with: semicls ensemble' in p.err
+    assert len(open_run(tmp_path/'c').decisions)==1 and not (tmp_path/'d').exists()
+    with_weights(b, b'b')
+    assert open_run(tmp_path/'c').weights_id==kept
+
+def test_a_committee_of_before_is_compared_with_what_its_first_decision_was_made_for(stub, tmp_path):
+    a,b = (with_weights(stub(n, seed=i), n.encode()) for i,n in enumerate('ab'))
+    ensemble_run([a, b], tmp_path/'c')
+    run = open_run(tmp_path/'c')
+    write_json(run/'run.json', {k:v for k,v in run.info.items() if k!='member_ids'})
+    assert len(run.networks)==2
+    with_weights(a, b'trained again')
+    with pytest.raises(UserError, match='a member is not the run that was averaged'): open_run(tmp_path/'c').networks
+
+def test_what_a_member_averages_is_not_replaced_by_the_committee(stub, tmp_path):
+    "Two committees would each be a member of the other, and neither could score"
+    a,b = (with_weights(stub(n, seed=i), n.encode()) for i,n in enumerate('ab'))
+    ensemble_run([a, b], tmp_path/'c')
+    ensemble_run([tmp_path/'c', b], tmp_path/'e')
+    for place in ('a','c'):
+        with pytest.raises(UserError, match=f'{place}, which the member .*e averages'):
+            ensemble_run([tmp_path/'e', b], tmp_path/place, overwrite=True)
+    assert len(open_run(tmp_path/'e').networks)==3

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['UNDECIDED', 'LICENCES', 'now', 'versions', 'git_commit', 'plain_stat', 'read_plain', 'Run', 'is_number', 'check_info',
-           'open_run', 'resume_run', 'check_free', 'create_run', 'Decision', 'weights_or_none', 'unmeasured_text',
-           'check_measured']
+           'open_run', 'resume_run', 'check_free', 'create_run', 'OtherMember', 'weights_or_none', 'Decision',
+           'unmeasured_text', 'check_measured']
 
 # %% ../../nbs/04_base.run.ipynb #c0002
 import getpass, hashlib, itertools, json, math, os, platform, re, stat, subprocess
@@ -129,7 +129,7 @@ def _check_tree(path):
 _STATUSES = ('running','finished','interrupted','failed')
 _TEXTS = ('summary source command fingerprint split_fingerprint kind how started finished commit error device '
           'weights_given baseline')
-_TABLES = 'recipe files pictures versions unlike'
+_TABLES = 'recipe files pictures versions unlike member_ids'
 _KINDS = {**dict.fromkeys(_TEXTS.split(), str), **dict.fromkeys(_TABLES.split(), dict),
           **dict.fromkeys('seed size folds world threads channels'.split(), int), 'risks':list, 'classes':list}
 _KIND_WORDS = {str:'text', dict:'table', int:'whole number', list:'list'}
@@ -316,6 +316,7 @@ def finish(self:Run, **kw):
     endings = '*.csv','*.jsonl','*.safetensors','*.json','sections/*.json'
     paths = sorted(o for ending in endings for o in self.path.glob(ending) if o.name!='run.json')
     facts = {path.relative_to(self.path).as_posix():_facts(path) for path in paths}
+    if self.info.get('members'): kw['member_ids'] = _member_ids(self)
     self.update(status='finished', finished=now(), files=facts, **kw)
 
 @patch
@@ -364,6 +365,26 @@ def status(self:Run)->str: # One of `_STATUSES`
     said = self.info.get('status') or 'interrupted'
     return 'interrupted' if said=='running' and not is_held(self.path) else said
 
+# %% ../../nbs/04_base.run.ipynb #2aa4c2da
+class OtherMember(UserError):
+    "A committee would score with networks that it was never measured with"
+
+_OTHER = '{}: {}, so its figures are of other networks (trained again since, or a namesake); {}'
+
+def _average_again(run, info):
+    "The way out of a committee whose members are others now"
+    if 'folds' in info: return 'copy the run once more, or make it again'
+    places = ' '.join(os.path.normpath(run.path/place) for place in info['members'].values())
+    how = '' if info['how']=='prob' else f" --how {info['how']}"
+    choose = ' --choose …' if len(set(info['weights'].values()))>1 else ''
+    return f'average again with: semicls ensemble {places} --out {run.path}{how}{choose} --overwrite'
+
+def _check_member(run, info, name, member):
+    "Refuse a member whose weights are not those that a finished committee has kept the digits of"
+    kept = (info.get('member_ids') or {}).get(name)
+    if info.get('status')!='finished' or not kept or member.weights_id==kept: return
+    raise OtherMember(_OTHER.format(run.path, f'{name} is not the run that was averaged', _average_again(run, info)))
+
 # %% ../../nbs/04_base.run.ipynb #0dd6241f
 _DEEPEST,_MOST_NETWORKS = 4,256 # Committees in committees, and networks of one
 
@@ -372,8 +393,9 @@ def _member_networks(run, info, name, weight, above):
     member = open_run(run.path/info['members'][name])
     inner = _networks(member, weight, above)
     if len(inner)>1 and {info['how'], member.info['how']}!={'prob'}:
-        raise UserError(f'{run.path}: {name} is a committee itself; committees of committees are averaged by '
-                        'probabilities only (--how prob)')
+        mend = 'committees of committees are averaged by probabilities only (--how prob)'
+        raise UserError(f'{run.path}: {name} is a committee itself; {mend}')
+    _check_member(run, info, name, member)
     if len(inner)==1: return [(name, network, w) for _,network,w in inner]
     return [(f'{name}/{inside}', network, w) for inside,network,w in inner]
 
@@ -385,8 +407,7 @@ def _networks(run, weight, above=()):
     if len(above)>=_DEEPEST:
         raise UserError(f'{run.path}: committees in committees, more than {_DEEPEST} deep')
     if info['how']=='rank':
-        raise UserError(f'{run.path}: a committee of ranks cannot score single images; '
-                        'make one with --how prob or logit')
+        raise UserError(f'{run.path}: a committee of ranks cannot score single images; use --how prob or logit')
     found = []
     for name,share in info['weights'].items():
         if share:
@@ -396,20 +417,54 @@ def _networks(run, weight, above=()):
     return found
 
 # %% ../../nbs/04_base.run.ipynb #c0021
+def _check_first(run, networks):
+    "Refuse a committee that keeps no digits of its members, if its first decision was made for other networks"
+    info = run.info
+    is_old = info.get('kind')=='ensemble' and info.get('status')=='finished' and 'member_ids' not in info
+    made_for = run.decisions[0]['model'] if is_old and run.decisions else None
+    if not made_for or made_for==_id_of(networks): return
+    raise OtherMember(_OTHER.format(run.path, 'a member is not the run that was averaged', _average_again(run, info)))
+
 @patch(as_prop=True)
 def networks(self:Run)->list: # (name, Run, weight) of each network
     "The networks that score: the run's own, or those of its members; weights of nested committees are multiplied"
-    return _networks(self, 1.)
+    found = _networks(self, 1.)
+    _check_first(self, found)
+    return found
 
 # %% ../../nbs/04_base.run.ipynb #c0026
+def _id_of(networks):
+    "Ten digits of a hash over the share and the weights of each network; unchanged files are read once a process"
+    by_name = sorted(networks, key=itemgetter(0))
+    files = [(f'{share}', network.file('model.safetensors')) for _,network,share in by_name]
+    key = tuple((share, _facts(path)['sha256']) for share,path in files)
+    if key not in _DIGESTS:
+        digest = hashlib.sha256()
+        for share,path in files: digest.update(share.encode()+path.read_bytes())
+        _DIGESTS[key] = digest.hexdigest()[:10]
+    return _DIGESTS[key]
+
 @patch(as_prop=True)
 def weights_id(self:Run)->str: # 10 hex digits
     "Ten digits that identify the networks of a run, and the weight of each"
-    digest = hashlib.sha256()
-    for _,network,weight in sorted(self.networks, key=itemgetter(0)):
-        digest.update(f'{weight}'.encode())
-        digest.update(network.file('model.safetensors').read_bytes())
-    return digest.hexdigest()[:10]
+    return _id_of(self.networks)
+
+# %% ../../nbs/04_base.run.ipynb #94c4579e
+def weights_or_none(
+    run:Run # Perhaps a table of scores only, or a committee of ranks
+)->str|None:
+    "`Run.weights_id`, or `None` where a run has no weights of its own to name"
+    try: return run.weights_id
+    except OtherMember: raise
+    except UserError: return None
+
+def _member_ids(run):
+    "Member → the digits of its weights now, `None` where it has none"
+    def now_of(place):
+        try: member = open_run(run.path/place)
+        except UserError: return None
+        return weights_or_none(member)
+    return {name:now_of(place) for name,place in run.info['members'].items()}
 
 # %% ../../nbs/04_base.run.ipynb #c0029
 class _Cuts(NamedTuple):
@@ -495,13 +550,6 @@ def _user():
     "Who gives the command, by the operating system"
     try: return getpass.getuser()
     except (OSError, KeyError, ImportError): return 'unknown'
-
-def weights_or_none(
-    run:Run # Perhaps a table of scores only, or a committee of ranks
-)->str|None:
-    "`Run.weights_id`, or `None` where a run has no weights of its own to name"
-    try: return run.weights_id
-    except UserError: return None
 
 def _write_history(run, entries):
     "Write all entries, each with the id of the one before"

@@ -32,9 +32,20 @@ def _members(runs, least=2):
             raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
         if name in members:
             raise UserError(f'{run.path}: two members are called {name}')
+        weights_or_none(run) # a committee whose own members are others now is refused
         members[name] = run
     if len(members)<least: raise UserError('a committee needs at least two runs')
     return members
+
+# %% ../../nbs/53_jobs.committee.ipynb #f707fd61
+def _places_in(run, known=()):
+    "The folder of a run, and those of all that it averages, at any depth, each once"
+    places = [*known, run.path.resolve()]
+    for place in (run.info.get('members') or {}).values():
+        member = (run.path/place).resolve()
+        if member in places or not member.is_dir(): continue
+        places = _places_in(open_run(member), places)
+    return places
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0007
 def groups_of(
@@ -157,9 +168,11 @@ def _check_wish(how, weights):
 
 def _check_member(run, out, how):
     "Refuse a member that the committee would overwrite, or whose networks would be averaged on two scales"
-    place = run.path.resolve()
-    if Path(out).resolve() in (place, *place.parents):
-        raise UserError(f'{out}: is or holds the member {run.path}; choose another --out')
+    for place in _places_in(run):
+        if Path(out).resolve() not in (place, *place.parents): continue
+        what = f'the member {run.path}'
+        if place!=run.path.resolve(): what = f'{place}, which {what} averages'
+        raise UserError(f'{out}: is or holds {what}; choose another --out')
     if how=='rank' or run.info.get('kind')!='ensemble' or {how, run.info['how']}=={'prob'}:
         return
     if len(run.networks)<2: return
