@@ -112,3 +112,13 @@ def test_twins_in_two_formats_and_turned_copies_never_straddle(tmp_path, monkeyp
     assert df.attrs['copies']==dict(pixel_copy=10, near_copy=10) and not df.attrs['conflicts']
     assert df.groupby(df.path.map(lambda p: Path(p).stem)).split.nunique().max()==1
     assert say_copies(df)==['copies kept in one set with what they are copies of: 10 pixel copies, 10 near copies']
+
+def test_a_run_goes_on_from_the_weights_that_it_started_from(trained, tmp_path):
+    "A single one, and a set of folds; else run.json would say what is not so"
+    source,run = trained/'parts.csv',tmp_path/'r'
+    create_run(run, recipe=dataclasses.asdict(TINY), seed=0, weights_given='none')
+    for more in (train_job, folds_job):
+        if more is folds_job: open_run(run).update(folds=2)
+        with pytest.raises(UserError, match='started from random weights, not from the weights w.pth'):
+            more(source, path=run, weights='w.pth', resume=True)
+    assert open_run(run).info['weights_given']=='none'

@@ -1,4 +1,5 @@
 "The study's committee: members that are there are taken only where they are of the same job"
+import shutil
 import numpy as np, pytest
 from conftest import tiny
 from semiconductor_cls.all import *
@@ -29,3 +30,14 @@ def test_a_member_of_another_recipe_is_not_taken_for_this_one(stub, tmp_path):
         committee_job(tmp_path/'parts', ['test_resnet'], r=other, out=tmp_path/'c')
     with pytest.raises(UserError, match='was made of'):
         committee_job(tmp_path/'elsewhere', ['test_resnet'], r=TINY, out=tmp_path/'c')
+
+def test_a_member_that_started_from_other_weights_is_not_taken(stub, tmp_path):
+    "Random ones, a file; a run that does not tell is taken as before"
+    def job(weights): return committee_job(tmp_path/'nowhere', ['test_resnet'], r=TINY, out=tmp_path/'c', weights=weights)
+    for was,now,want in (('none', None, 'from random weights, not from the ImageNet weights'),
+                         ('a.pth', 'none', 'from the weights a.pth, not from random weights')):
+        stub('c-test_resnet-0', source=str(tmp_path/'nowhere'), weights_given=was)
+        with pytest.raises(UserError, match=want): job(now)
+        shutil.rmtree(tmp_path/'c-test_resnet-0')
+    stub('c-test_resnet-0', source=str(tmp_path/'nowhere'))
+    same_job(tmp_path/'c-test_resnet-0', tmp_path/'nowhere', TINY, 0, weights='none')

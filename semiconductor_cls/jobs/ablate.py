@@ -190,7 +190,7 @@ def _is_finished(path): return (path/'run.json').exists() and open_run(path).inf
 
 def _train_one(data, recipe, seed, path, folds, tell, **kwargs):
     "One recipe with one seed; what is finished is skipped, what was cut off goes on"
-    same_job(path, data, recipe, seed, folds)
+    same_job(path, data, recipe, seed, folds, kwargs['weights'])
     if _is_finished(path):
         tell(f'{path.name}: finished already')
         return

@@ -255,7 +255,7 @@ def plot_curve(
 def _train_point(df, data, r, path, seed, overwrite, tell, **options):
     "One run of the curve; what is finished stays, what was cut off goes on"
     there = (path/'run.json').exists() and not overwrite
-    if there: same_job(path, data, r, seed)
+    if there: same_job(path, data, r, seed, weights=options['weights'])
     tell(f"{path.name}: {'is there' if there else 'training'}")
     return train_table(df, r, seed, path, overwrite=overwrite, resume=there, tell=tell, source=str(data), **options)
 

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['ADDED', 'add_copies', 'say_copies', 'say_pages', 'say_halves', 'find_risks', 'prepare', 'summary', 'say_added',
-           'ready', 'slow_gpu', 'given_weights', 'saved_recipe', 'check_asked', 'ending', 'keep_product', 'train_table',
-           'train_job']
+           'ready', 'slow_gpu', 'check_weights', 'given_weights', 'saved_recipe', 'check_asked', 'ending',
+           'keep_product', 'train_table', 'train_job']
 
 # %% ../../nbs/51_jobs.job.ipynb #c0002
-import dataclasses, hashlib, time
+import dataclasses, hashlib, os, time
 import numpy as np, pandas as pd, torch
 from fastai.torch_core import default_device
 from fastcore.basics import noop
@@ -237,12 +237,30 @@ def slow_gpu(
             '--set workers=8 in processes of their own')
 
 # %% ../../nbs/51_jobs.job.ipynb #c0019
+def _start_of(weights):
+    "What a network starts from, in words"
+    if weights=='none': return 'random weights'
+    return f'the weights {weights}' if weights else 'the ImageNet weights of its backbone'
+
+def check_weights(
+    run:Run, # Started once
+    weights=None, # What it would start from now, see `load_pretrained`
+    mend:str='choose another --name' # The way out
+):
+    "Refuse a run that started from other weights; a run of a version that did not keep them is not compared"
+    was = run.info.get('weights_given', weights)
+    def place(o): return o if o in (None,'none') else os.path.abspath(o)
+    if place(was)==place(weights): return
+    raise UserError(f'{run.path}: this run started from {_start_of(was)}, not from {_start_of(weights)}; {mend}')
+
 def given_weights(
     run:Run, # To go on with
-    weights=None, # Told anew
+    weights=None, # As they were given now; those of the start if `None`
 ):
-    "What a run was told about ImageNet weights when it was started, unless it is told anew"
-    return run.info.get('weights_given') if weights is None else weights
+    "What a run was told about ImageNet weights when it was started; it cannot have started from others"
+    if weights is None: return run.info.get('weights_given')
+    check_weights(run, weights, 'leave --weights out to go on, or choose another --name')
+    return weights
 
 # %% ../../nbs/51_jobs.job.ipynb #59ced34d
 def saved_recipe(

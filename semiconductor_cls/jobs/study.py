@@ -24,9 +24,10 @@ def same_job(
     data, # A path or 'elpv'
     r:Recipe, # The recipe it should have
     seed:int, # The seed it should have
-    folds:int=None # The number of folds it should have, 0 for a single run; not compared if `None`
+    folds:int=None, # The number of folds it should have, 0 for a single run; not compared if `None`
+    weights=None # What it should have started from, as in `train_job`
 )->None:
-    "Refuse to take up a run that was made by another recipe, seed or source, or with another number of folds"
+    "Refuse to take up a run of another recipe, seed, source or start, or with another number of folds"
     if not (p/'run.json').exists(): return
     run = open_run(p)
     info,mend = run.info,'choose another --out, or remove it'
@@ -37,6 +38,7 @@ def same_job(
         raise UserError(f'{p}: this run has {counted(n_folds, "fold")}, not {folds}; {mend}')
     if source and os.path.abspath(source)!=os.path.abspath(str(data)):
         raise UserError(f'{p}: this run was made of {source}; {mend}')
+    check_weights(run, weights, f'use the --weights of then, or {mend}')
 
 # %% ../../nbs/54_jobs.study.ipynb #ae274fde
 def named_archs(
@@ -53,7 +55,7 @@ def named_archs(
 # %% ../../nbs/54_jobs.study.ipynb #c0008
 def _train_member(path, data, r, seed, folds, tell, **kw):
     "Train one member, unless it is there"
-    same_job(path, data, r, seed, folds)
+    same_job(path, data, r, seed, folds, kw['weights'])
     there = (path/'run.json').exists()
     if there and open_run(path).info['status']=='finished':
         return tell(f'{path}: finished already')
@@ -85,7 +87,7 @@ def committee_job(
     kw = dict(good=good, defect=defect, weights=weights, device=device)
     asked = {out.parent/f'{out.name}-{arch}-{seed}':(dataclasses.replace(r, arch=arch), seed)
              for arch in archs for seed in seeds}
-    for path,(recipe,seed) in asked.items(): same_job(path, data, recipe, seed, folds)
+    for path,what in asked.items(): same_job(path, data, *what, folds, weights)
     trainings = [(path.name, _train_member, (path, data, *what, folds), kw) for path,what in asked.items()]
     if jobs>1 or apart: check_apart((apart or run_apart)(trainings, jobs, tell))
     else:
