@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['SECOND', 'FIRST', 'RESERVED', 'LAYOUTS', 'SOURCES', 'folder_words', 'Place', 'place_of', 'read_folder', 'contest_of',
            'add_lots', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks', 'read_table',
-           'check_words', 'is_label_studio', 'read_label_studio', 'parts_of_names', 'propose_group', 'say_groups',
-           'read_elpv', 'is_elpv', 'Layout', 'layout_of', 'folders_to_judge', 'check_source', 'read_as', 'say_findings',
-           'read_source']
+           'check_words', 'is_label_studio', 'read_label_studio', 'read_elpv', 'is_elpv', 'Layout', 'layout_of',
+           'folders_to_judge', 'check_source', 'read_as', 'say_findings', 'read_source']
 
 # %% ../nbs/13_source.ipynb #c0002
 import json, os, re
@@ -26,12 +25,14 @@ from .base.issues import *
 from .base.parts import *
 from .boxes import *
 from .base.parts import _named_for
-from .base.table import _ASIDE, _CONTAINERS, _NOBODY_KNOWS, _TYPE_WORDS, _is_plain_type, _is_sure_type
+from .base.table import _ASIDE, _CONTAINERS, _TYPE_WORDS, _UNDECIDED
+from .base.table import _is_aside, _is_plain_type, _is_sure_type
 from .boxes import _label_studio, _local, _rows, _with_boxes, _without_read
 
 # %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
-_TURNS = {'not','no','non','or','and','vs','nicht','ohne','free'} # Beside a word they change what it means
+_TURNS = set('not no non or and vs nicht ohne free false pseudo'.split()) # Beside a word they change what it means
+_NO_LABEL = _TURNS | _UNDECIDED | set(' '.join(_ASIDE).split())
 
 def folder_words(
     names, # Of all folders
@@ -48,7 +49,7 @@ def folder_words(
         if says[name] or first not in _OPENS or not more: continue
         meaning = known[first]
         others = {known.get(word, meaning) for word in more}
-        is_certain = others=={meaning} and _TURNS.isdisjoint(more)
+        is_certain = others=={meaning} and _NO_LABEL.isdisjoint(more)
         if is_certain and meaning not in plain: says[name] = meaning
     return says
 
@@ -77,7 +78,7 @@ def place_of(
                         f'no {what} may lie inside the other')
     start = words.index(labels[0])+1 if labels else 0    # a lot above the classes is no type of defect
     silent = [name for name in parts if not says[name] and plain_word(name) not in _CONTAINERS]
-    aside = [name for name in silent if plain_word(name) in _ASIDE]
+    aside = [name for name in silent if _is_aside(name)]
     below = [name for name in parts[start:] if name in silent]
     firsts = (next(iter(names), None) for names in (sets, labels, aside+below))
     return Place(*firsts)
@@ -91,7 +92,7 @@ def _is_type(place, has_defects):
 def _row_of(path, place, has_defects):
     "The row of a picture, or None where its folder is left out"
     name = place.kind or ''
-    if plain_word(name) in _ASIDE: return None
+    if _is_aside(name): return None
     label = place.label
     if not label and _is_type(place, has_defects): label = 'defect'
     is_judged = place.split=='test' and not name
@@ -142,7 +143,7 @@ def _check_sets(
         a_class = next((name for name in names if says[name] in CLASSES), None)
         is_inner = in_class or any(says[name] in CLASSES for name in above)
         for name in names:
-            if says[name] or plain_word(name) in _ASIDE: continue
+            if says[name] or _is_aside(name): continue
             neighbour = a_set or a_class
             is_like = neighbour if (*above,name) in holding else is_inner and a_set
             if not is_like: continue
@@ -248,7 +249,7 @@ def _left_beside(path, tops, why):
         for name in entered:
             folder = os.path.join(level, name)
             if folder in tops|levels: continue
-            is_told = plain_word(name) not in _ASIDE or list_images(folder)
+            is_told = not _is_aside(name) or list_images(folder)
             if is_told: found.append(issue(folder, 'folder_left_out', detail=why))
     return left_out_issues(left)+found
 
@@ -496,11 +497,13 @@ RESERVED = set('''hash pixel_hash width height mode brightness contrast sharpnes
     copy_group group_given copies_given other fold note kind decision p_defect'''.split()) # What later steps write
 
 # %% ../nbs/13_source.ipynb #ac0d70c8
+def _is_reserved(name): # A name of `RESERVED`, or one that would be taken for such a name put aside
+    return re.sub('^(own_)+', '', name) in RESERVED-{'copy_group'}
+
 def _own(raw, src):
     "A table with our names for our columns, the user's own ones out of the way, and a finding for each of those"
     raw = raw.rename(columns=own_columns(raw.columns, src))
-    reserved = RESERVED-{'copy_group'}
-    aside = {col:f'own_{col}' for col in raw if col in reserved}
+    aside = {col:f'own_{col}' for col in raw if _is_reserved(col)}
     for col,name in aside.items():
         if name in raw:
             raise UserError(f"{src}: columns '{col}' and '{name}' cannot both be kept; rename one")
@@ -510,7 +513,7 @@ def _own(raw, src):
 # %% ../nbs/13_source.ipynb #6b5ec6b6
 def given_back(columns)->dict: # The name here → the name in the user's table
     "The names of columns as the user had them"
-    return {col:col[4:] for col in columns if col.startswith('own_') and col[4:] in RESERVED}
+    return {col:col[4:] for col in columns if col.startswith('own_') and _is_reserved(col[4:])}
 
 # %% ../nbs/13_source.ipynb #a73b79e7
 def row_lines(
@@ -751,91 +754,6 @@ def read_label_studio(
     says_nothing = raw.label.isna() & raw.path.isin(raw.path[raw.label.notna()])
     return attach_boxes(add_issues(_merge_rows(raw[~says_nothing], path), left+odd), boxes, by_path=True)
 
-# %% ../nbs/13_source.ipynb #ac4c9ee7
-def parts_of_names(
-    paths, # Files
-    pattern:str # A regular expression, sought in the name; its first group (or all it finds) is the part
-)->pd.Series: # The part of each, `None` where the pattern finds nothing
-    "Which part each file shows, by its name"
-    try:
-        regex = re.compile(pattern)
-    except re.error as error:
-        raise UserError(f"--group '{pattern}': no regular expression ({error})") from None
-    stems = [Path(p).stem for p in paths]
-    group = min(regex.groups, 1)
-    found = [regex.search(stem) for stem in stems]
-    parts = [match[group] or None if match else None for match in found]
-    if any(parts): return pd.Series(parts, dtype=object)
-    example = f", such as '{stems[0]}'" if stems else ''
-    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(stems), 'name')}{example}")
-
-# %% ../nbs/13_source.ipynb #ff278a68
-_SIDES = 'top|bottom|left|right|front|back|upper|lower|bright|dark|oben|unten|links|rechts'
-_VIEW = rf'[A-Za-z]*\d{{1,2}}|{_SIDES}'
-_ENDS = re.compile(rf'(?P<part>.*\w)(?P<sign>[ _.-])(?P<view>{_VIEW})', re.I)
-_BEGINS = re.compile(rf'(?P<view>[A-Za-z]+\d{{1,2}}|{_SIDES})(?P<sign>[ _.-])(?P<part>\w.*)', re.I)
-
-# %% ../nbs/13_source.ipynb #6a41fa10
-def _view_pattern(view):
-    "For 'cam2' that of 'cam' and any number"
-    if re.fullmatch(_SIDES, view, re.I): return f'(?:{_SIDES})'
-    return re.sub(r'\d+$', r'\\d+', re.escape(view))
-
-# %% ../nbs/13_source.ipynb #f3bac204
-def _patterns(stems):
-    "The commonest pattern of each kind"
-    for regex,form in ((_ENDS,'^(.+){sign}{view}$'), (_BEGINS,'^{view}{sign}(.+)$')):
-        found = [o for o in map(regex.fullmatch, stems) if o]
-        forms = Counter(form.format(sign=re.escape(o['sign']), view=_view_pattern(o['view'])) for o in found)
-        yield from (pattern for pattern,_ in forms.most_common(1))
-
-# %% ../nbs/13_source.ipynb #29e61af6
-def propose_group(
-    df:pd.DataFrame # The table
-)->dict|None: # `pattern`, how many `parts` and `images` it joins, three `examples`; `None` where names suggest nothing
-    "A pattern for `--group`, if the file names suggest several photographs of one part"
-    stems = pd.Series([Path(p).stem for p in df.path], dtype=object)
-    for pattern in _patterns(stems):
-        parts = stems.str.extract(f'(?i){pattern}', expand=False)
-        sizes = parts.value_counts()
-        several = sizes[sizes.between(2, 12)]
-        has_most_images = several.sum()>=.5*len(stems)
-        has_most_parts = len(several)>=max(3, .8*len(sizes))
-        if not has_most_images or not has_most_parts: continue
-        firsts = sorted(several.index)[:3]
-        examples = [f"{part}: {', '.join(stems[parts==part][:3])}" for part in firsts]
-        return dict(pattern=pattern, parts=len(several), images=int(several.sum()), examples=examples)
-
-# %% ../nbs/13_source.ipynb #46128ede
-def _say_proposed(found):
-    "Which pattern the names suggest"
-    parts = counted(found['parts'], 'part')
-    images = counted(found['images'], 'photograph')
-    examples = '; '.join(found['examples'])
-    return (f"names suggest {parts} in {images}: --group '{found['pattern']}' would keep those of a part together "
-            f'(now it is not done), such as {examples}')
-
-def _say_joined(df, pattern):
-    "What a pattern keeps together"
-    parts = parts_of_names(df.path, pattern)
-    n_none = int(parts.isna().sum())
-    example = parts.value_counts().index[0]
-    stems = [Path(p).stem for p in df.path[(parts==example).to_numpy()]]
-    files = ', '.join(stems[:3])
-    images = counted(len(parts)-n_none, 'photograph')
-    rest = f'; {counted(n_none, "name")} without a part, each a part of its own' if n_none else ''
-    return f"--group '{pattern}': {counted(parts.nunique(), 'part')} in {images}, such as {example}: {files}{rest}"
-
-# %% ../nbs/13_source.ipynb #5cda840c
-def say_groups(
-    df:pd.DataFrame, # From `read_source`
-    by:str='' # A column, a pattern for the names, or nothing
-)->str: # '' where there is nothing to say
-    "What a pattern keeps together, or which one the names suggest, in one line"
-    if by: return '' if by in df or by.isidentifier() else _say_joined(df, by)
-    found = propose_group(df)
-    return _say_proposed(found) if found else ''
-
 # %% ../nbs/13_source.ipynb #c0036
 def _elpv_folder():
     spec = find_spec('elpv_dataset')
@@ -889,7 +807,7 @@ def _mask_folders(top, named):
     found = []
     named = {os.path.realpath(folder) for folder in named}
     for place,dirs,_ in os.walk(top):
-        aside = [Path(place)/name for name in dirs if plain_word(name) in _ASIDE]
+        aside = [Path(place)/name for name in dirs if _is_aside(name)]
         found += [folder for folder in aside if os.path.realpath(folder) not in named]
         dirs[:] = [name for name in dirs if not is_side_folder(name) and Path(place)/name not in found]
     return found
@@ -947,10 +865,24 @@ def _read_folders(path, good, defect):
     df = _with_mask_folders(read_folder(path, good, defect), path, (path/good,path/defect))
     return _with_boxes(df, path)
 
+# %% ../nbs/13_source.ipynb #4dffe172
+def _with_rest(df, path, file):
+    "The table of a folder, read from a file in it, with findings about the pictures that it does not name"
+    named = {os.path.realpath(p) for p in [*df.path, *df.get('mask', ())] if isinstance(p, str)}
+    issues,left = [],Counter()
+    for picture in list_images(path, issues):
+        if os.path.realpath(picture) in named: continue
+        is_mask = any(map(_is_aside, picture.relative_to(path).parts[:-1]))
+        left[str(picture.parent), 'as mask of no picture' if is_mask else f'not in {file.name}'] += 1
+    return _without_read(add_issues(df, issues+left_out_issues(left)), [file])
+
 # %% ../nbs/13_source.ipynb #7d555f10
 def _contest_tests(path): return [folder for _,split,folder in contest_of(path) if split=='test']
 
-def _read_labels(path, good, defect): return read_table(path/'labels.csv', good, defect)
+def _read_labels(path, good, defect):
+    file = path/'labels.csv'
+    df = read_elpv(path) if is_elpv(file) else read_table(file, good, defect)
+    return _with_rest(df, path, file)
 
 # %% ../nbs/13_source.ipynb #70a684c9
 def _is_mvtec(path): return (path/'train/good').is_dir() and (path/'test').is_dir()
@@ -971,16 +903,19 @@ def _visa_csv(path):
     files = path/'split_csv/1cls.csv',path/'image_anno.csv'
     return next((f for f in files if f.is_file()), None)
 
+def _read_visa(path, good, defect):
+    file = _visa_csv(path)
+    return _with_rest(read_table(file, good, defect), path, file)
+
 # %% ../nbs/13_source.ipynb #2cfaf959
 LAYOUTS = [
     Layout('Label Studio', is_label_studio, read_label_studio),
     Layout('table', _is_csv, read_table),
-    Layout('ELPV', _has_elpv, lambda path,good,defect: read_elpv(path)),
+    Layout('ELPV', _has_elpv, _read_labels),
     Layout('labels beside images', _has_labels, _read_labels),
     Layout('contest', lambda path: contest_of(path) is not None, lambda path,good,defect: read_contest(path),
            _contest_tests),
-    Layout('VisA', lambda path: _visa_csv(path) is not None,
-           lambda path,good,defect: read_table(_visa_csv(path), good, defect)),
+    Layout('VisA', lambda path: _visa_csv(path) is not None, _read_visa),
     Layout('MVTec', _is_mvtec, _read_mvtec),
     Layout('folders', Path.is_dir, _read_folders)]
 SOURCES = dict(elpv=read_elpv)

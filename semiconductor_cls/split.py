@@ -13,7 +13,6 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 from .base.errors import *
 from .base.table import *
-from .source import parts_of_names
 
 # %% ../nbs/19_split.ipynb #c0005
 def _links(values):
@@ -26,18 +25,6 @@ def _links(values):
 # %% ../nbs/19_split.ipynb #c0007
 TOGETHER = ('hash','group','copy_group') # Columns whose equal values stay together always
 
-# %% ../nbs/19_split.ipynb #b0f40857
-def _by_values(df, by):
-    "The values of a column, or the parts that a pattern finds in the names"
-    if by not in df and not by.isidentifier():
-        return parts_of_names(df.path, by).set_axis(df.index)
-    if by not in df:
-        hint = f"{nearest(by, df.columns)} For the names of files give a pattern, such as --group '^(.+)_cam'"
-        raise UserError(f'{by}: the table has no such column to group by.{hint}')
-    if df[by].replace('', None).isna().all():
-        raise UserError(f'{by}: no image has a value in this column, so there is nothing to keep together')
-    return df[by]
-
 # %% ../nbs/19_split.ipynb #ba07e793
 def group_ids(
     df:pd.DataFrame, # The table; the columns of `TOGETHER` are used where present
@@ -45,7 +32,7 @@ def group_ids(
 )->np.ndarray: # An integer an image; equal for images that must stay together
     "Connected components of 'same bytes', 'found to be copies', 'same group' and 'same `by`'"
     known = [df[col] for col in TOGETHER if col in df]
-    if by: known.append(_by_values(df, by))
+    if by: known.append(group_values(df, by))
     if not known or not len(df): return np.arange(len(df))
     links = [_links(values) for values in known]
     rows,firsts = (np.concatenate(o) for o in zip(*links))

@@ -50,3 +50,12 @@ def test_clean_refuses_what_it_does_not_know(tmp_path):
     pd.DataFrame(rows).to_csv(tmp_path/'t.csv', index=False)
     with pytest.raises(UserError, match='3 labels are neither good nor defect'):
         run_clean(tmp_path/'t.csv', tmp_path/'c')
+
+def test_names_of_columns_that_begin_with_own_come_back(tmp_path):
+    own = 'own_note own_fold own_price note_own'.split()
+    paths = [picture(tmp_path/f'{i}.png', 9*i+60) for i in range(3)]
+    table = pd.DataFrame(dict(path=paths, label='good', **{o:[f'{o}{i}' for i in range(3)] for o in own}))
+    table.to_csv(tmp_path/'t.csv', index=False)
+    run_clean(tmp_path/'t.csv', tmp_path/'c', copies=False)
+    kept = read_csv(tmp_path/'c/clean.csv')
+    assert [o for o in kept if 'own' in o]==own and kept.own_note.tolist()==[f'own_note{i}' for i in range(3)]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
+from conftest import picture
 from semiconductor_cls.clean import clean, run_clean
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json
@@ -148,3 +149,18 @@ def test_user_errors(tmp_path):
     with pytest.raises(UserError, match='no such folder'): run_eda(tmp_path/'none', tmp_path/'out')
     with pytest.raises(UserError, match='neither a folder nor a CSV'): read_source(file)
     assert not (tmp_path/'out').exists()
+
+@pytest.mark.parametrize('word', ['waffer','Charge'])
+def test_a_column_to_group_by_that_is_not_there_is_refused(tmp_path, word):
+    picture(tmp_path/'0.png')
+    (tmp_path/'t.csv').write_text('path,label,wafer\n0.png,ok,W1\n')
+    with pytest.raises(UserError, match=f'{word}: the table has no such column'):
+        run_eda(tmp_path/'t.csv', tmp_path/'eda', group=word)
+    assert not (tmp_path/'eda').exists()
+
+def test_what_a_column_keeps_together_is_said_and_the_gaps_in_it(tmp_path):
+    for i in range(5): picture(tmp_path/f'{i}.png', 9*i+60)
+    (tmp_path/'t.csv').write_text('path,label,wafer\n0.png,ok,W1\n1.png,ok,W1\n2.png,ng,W2\n3.png,ok,\n4.png,ng,\n')
+    told = inspect(tmp_path/'t.csv', group='wafer')[1]['told']
+    assert told[-1]=="--group 'wafer': 2 groups in 3 photographs, such as W1: 0, 1; 2 photographs without a group, " \
+        'each a group of its own'

@@ -1,5 +1,5 @@
 "Tables and folders that people have, read as they are meant: guards `source` and `boxes`"
-import json
+import json, re
 from pathlib import Path
 import pandas as pd, pytest
 from hypothesis import given, strategies as st
@@ -9,7 +9,7 @@ from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.issues import issues_of
 from semiconductor_cls.base.parts import say_left_out
 from semiconductor_cls.base.table import make_table
-from semiconductor_cls.source import check_words, read_as, read_source, say_findings
+from semiconductor_cls.source import check_words, read_as, read_source, say_findings, say_groups
 from semiconductor_cls.split import split_table
 
 def test_boxes_of_a_table_go_to_their_path(tmp_path):
@@ -459,3 +459,42 @@ def test_clean_takes_a_list(tmp_path):
     (tmp_path/'t.tsv').write_text(''.join(f'{i}.png\t{word}\n' for i,word in enumerate(['ok','ng']*2)))
     assert run_clean(tmp_path/'t.tsv', tmp_path/'out')['n_images']==4
     assert read_source(tmp_path/'out/clean.csv').label.tolist()==['good','defect']*2
+
+# ---- what is no class, no label and no set is counted or refused
+
+@pytest.mark.parametrize('aside', ['ng_masks','NG_2024_mask','ok_gt','ng_unknown','ok_to_check','ng_suspect'])
+def test_a_folder_of_masks_or_doubts_is_no_class_whatever_word_it_begins_with(tmp_path, aside):
+    df = places(tmp_path, 'ok_images', 'ng_images', aside)
+    assert df.label.tolist()==['good','defect']
+    assert say_left_out(df.attrs['issues']) in (f'left out: 1 in {aside}', 'left out: 1 as mask of no picture')
+
+def test_masks_inside_a_class_are_no_parts_by_a_longer_name(tmp_path):
+    df = places(tmp_path, 'good', 'defect', 'defect/defect_masks', 'defect/mask_defect')
+    assert df.label.tolist().count('defect')==2 and df.defect_type.dropna().tolist()==['mask_defect']
+
+@pytest.mark.parametrize('column', ['label','split'])
+@pytest.mark.parametrize('word', ['-1','.1','-0','+1','1-'])
+def test_a_number_with_a_sign_or_a_point_is_no_word(tmp_path, column, word):
+    rows = [dict(path=picture(tmp_path/f'{i}.png', i), label='1', split='0') for i in range(3)]
+    rows[1][column] = word
+    pd.DataFrame(rows).to_csv(tmp_path/'t.csv', index=False)
+    with pytest.raises(UserError, match=rf"line 3: '{re.escape(word)}'"):
+        check_words(read_source(tmp_path/'t.csv'), 't.csv')
+
+def test_minus_one_may_be_the_users_word(tmp_path):
+    df = table_of(tmp_path, 'path,label\n0.png,1\n1.png,-1\n2.png,-1\n')
+    df = read_source(tmp_path/'t.csv', good='1', defect='-1')
+    assert df.label.tolist()==['good','defect','defect']
+
+@pytest.mark.parametrize('views', [('TOP','bottom'), ('cam1','Cam2'), ('LEFT','right')], ids=lambda o: o[0])
+def test_a_pattern_that_is_proposed_joins_what_was_said(views):
+    df = make_table([dict(path=f'SN{i:02}_{o}.png', label='good') for i in range(20) for o in views])
+    pattern = re.search("--group '(.+)' would", say_groups(df))[1]
+    assert say_groups(df, pattern).startswith(f"--group '{pattern}': 20 parts in 40 photographs")
+
+@pytest.mark.parametrize('layout', ['labels.csv','image_anno.csv'])
+def test_pictures_of_a_folder_that_its_table_does_not_name_are_counted(tmp_path, layout):
+    for i,place in enumerate(('images/0','images/1','images/2','good/3')): picture(tmp_path/f'{place}.png', i)
+    (tmp_path/layout).write_text('image,label\nimages/0.png,ok\nimages/1.png,ng\n')
+    df = read_source(tmp_path)
+    assert len(df)==2 and say_left_out(df.attrs['issues'])==f'left out: 2 not in {layout}'

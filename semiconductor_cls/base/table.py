@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEXT_COLS', 'plain_word', 'label_words',
-           'split_words', 'own_columns', 'path_column', 'unique_ids', 'make_table', 'write_csv', 'read_csv']
+           'split_words', 'own_columns', 'path_column', 'unique_ids', 'make_table', 'write_csv', 'read_csv',
+           'parts_of_names', 'group_values', 'propose_group', 'say_groups']
 
 # %% ../../nbs/03_base.table.ipynb #c0002
 import difflib, json, re, sys, unicodedata
+from collections import Counter
 from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -41,11 +43,12 @@ SPLIT_WORDS = dict(
 # %% ../../nbs/03_base.table.ipynb #1c6ae8ae
 def plain_word(
     word # What somebody wrote
-)->str: # Without case, width, dots and doubled spaces; `1.0` is `1`
+)->str: # Without case, width, dots and doubled spaces; `1.0` is `1`, and any other number as it is
     "A word as the tables of words have it"
     text = unicodedata.normalize('NFKC', str(word)).casefold().strip()
-    text = re.sub(r'^(\d+)\.0+$', r'\1', text).replace('.', '')
-    return ' '.join(re.split(r'[\s_/-]+', text)).strip()
+    text = re.sub(r'^(\d+)\.0*$', r'\1', text)
+    if re.fullmatch(r'[\d\s.,+_/-]*\d[\d\s.,+_/-]*', text): return text    # a number
+    return ' '.join(re.split(r'[\s_/-]+', text.replace('.', ''))).strip()
 
 def _meanings(words): # Plain word → what it means
     return {plain_word(word):meaning for meaning,text in words.items() for word in text.split('/')}
@@ -73,9 +76,13 @@ def split_words()->dict: # Plain word → 'train', 'valid' or 'test'
     return _meanings(SPLIT_WORDS) | dict(leak='leak', unlabelled='test')
 
 # %% ../../nbs/03_base.table.ipynb #7f560a7a
-_ASIDE = {'ground truth','groundtruth','gt','mask','masks','label','labels','annotation','annotations'}
+_ASIDE = {'ground truth', *'''groundtruth gt mask masks label labels annotation annotations anno annos
+    seg segmentation segmentations maske masken'''.split()}
 _CONTAINERS = {'image','images','imgs','img','data','pictures','photos','bilder','parts'}
-_NO_TYPES = _ASIDE | set('''unknown unsure unclear unsorted unlabelled unlabeled rework review misc other backup old raw
+_UNDECIDED = set('''unknown unsure unclear unsorted unlabelled unlabeled rework review maybe todo tbd skip ignore
+    doubtful uncertain undecided check recheck repeat retest pending suspect suspects suspected suspicious borderline
+    ambiguous questionable disputed unklar unsicher fraglich nacharbeit nan null none'''.split()) # Nobody knows
+_NO_TYPES = _ASIDE | _UNDECIDED | set('''misc other backup old raw
     archive docs reference golden calibration'''.split()) # Folders that are no type of defect
 
 # %% ../../nbs/03_base.table.ipynb #3e298439
@@ -86,9 +93,16 @@ _TYPE_WORDS = set('''
     glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
     bruch grat lunker'''.split())
 _NOBODY_KNOWS = _NO_TYPES | set('''
-    positive negative pos neg yes no true false none null nan maybe todo tbd skip ignore doubtful uncertain
-    undecided check recheck repeat retest pending new test train valid sample image part scrap
+    positive negative pos neg yes no true false new test train valid sample image part scrap
     holdout eval evaluation lot batch charge tray camera cam shift day week month today'''.split())
+
+# %% ../../nbs/03_base.table.ipynb #d7612218
+def _is_aside(name):
+    "Whether a folder is one of masks, by its name"
+    known = label_words() | split_words()
+    words = [o for o in plain_word(name).split() if not re.search(r'\d', o) and o not in _CONTAINERS]
+    while words and words[0] in known: words = words[1:]
+    return ' '.join(words) in _ASIDE
 
 # %% ../../nbs/03_base.table.ipynb #0064d22c
 def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a label
@@ -302,3 +316,108 @@ def read_csv(path)->pd.DataFrame: # Text columns as text, boxes as lists
         columns = {col:_read_column(df[col], names.get(col, col), sep) for col in df.columns}
     except ValueError as error: raise UserError(f'{path}: {error}') from None
     return pd.DataFrame(columns, df.index)
+
+# %% ../../nbs/03_base.table.ipynb #ac4c9ee7
+def parts_of_names(
+    paths, # Files
+    pattern:str # A regular expression, sought in the name; its first group (or all it finds) is the part
+)->pd.Series: # The part of each, `None` where the pattern finds nothing
+    "Which part each file shows, by its name"
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"--group '{pattern}': no regular expression ({error})") from None
+    stems = [Path(p).stem for p in paths]
+    group = min(regex.groups, 1)
+    found = [regex.search(stem) for stem in stems]
+    parts = [match[group] or None if match else None for match in found]
+    if any(parts): return pd.Series(parts, dtype=object)
+    example = f", such as '{stems[0]}'" if stems else ''
+    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(stems), 'name')}{example}")
+
+# %% ../../nbs/03_base.table.ipynb #8d2d77ae
+def group_values(
+    df:pd.DataFrame, # The table
+    by:str # A column, or a pattern for the names of files
+)->pd.Series: # What stays together, of each image; missing where nothing is said
+    "The values of a column, or the parts that a pattern finds in the names"
+    is_there = by in df and by!='boxes'
+    if not is_there and not by.isidentifier():
+        return parts_of_names(df.path, by).set_axis(df.index)
+    if not is_there:
+        hint = f"{nearest(by, df.columns)} For the names of files give a pattern, such as --group '^(.+)_cam'"
+        raise UserError(f'{by}: the table has no such column to group by.{hint}')
+    values = df[by].astype(object)
+    values = values.where(values.notna() & (values!=''), None)
+    if values.notna().any(): return values
+    raise UserError(f'{by}: no image has a value in this column, so there is nothing to keep together')
+
+# %% ../../nbs/03_base.table.ipynb #ff278a68
+_SIDES = 'top|bottom|left|right|front|back|upper|lower|bright|dark|oben|unten|links|rechts'
+_VIEW = rf'[A-Za-z]*\d{{1,2}}|{_SIDES}'
+_ENDS = re.compile(rf'(?P<part>.*\w)(?P<sign>[ _.-])(?P<view>{_VIEW})', re.I)
+_BEGINS = re.compile(rf'(?P<view>[A-Za-z]+\d{{1,2}}|{_SIDES})(?P<sign>[ _.-])(?P<part>\w.*)', re.I)
+
+# %% ../../nbs/03_base.table.ipynb #6a41fa10
+def _view_pattern(view):
+    "For 'cam2' that of 'cam' and any number"
+    if re.fullmatch(_SIDES, view, re.I): return f'(?:{_SIDES})'
+    return re.sub(r'\d+$', r'\\d+', re.escape(view.lower()))
+
+# %% ../../nbs/03_base.table.ipynb #f3bac204
+def _patterns(stems):
+    "The commonest pattern of each kind"
+    for regex,form in ((_ENDS,'^(.+){sign}{view}$'), (_BEGINS,'^{view}{sign}(.+)$')):
+        found = [o for o in map(regex.fullmatch, stems) if o]
+        forms = Counter(form.format(sign=re.escape(o['sign']), view=_view_pattern(o['view'])) for o in found)
+        for pattern,_ in forms.most_common(1):
+            same = (bool(re.search(f'(?i){pattern}', o))==bool(re.search(pattern, o)) for o in stems)
+            yield pattern if all(same) else f'(?i){pattern}'
+
+# %% ../../nbs/03_base.table.ipynb #29e61af6
+def propose_group(
+    df:pd.DataFrame # The table
+)->dict|None: # `pattern`, how many `parts` and `images` it joins, three `examples`; `None` where names suggest nothing
+    "A pattern for `--group`, if the file names suggest several photographs of one part"
+    stems = pd.Series([Path(p).stem for p in df.path], dtype=object)
+    for pattern in _patterns(stems):
+        parts = stems.str.extract(pattern, expand=False)
+        sizes = parts.value_counts()
+        several = sizes[sizes.between(2, 12)]
+        has_most_images = several.sum()>=.5*len(stems)
+        has_most_parts = len(several)>=max(3, .8*len(sizes))
+        if not has_most_images or not has_most_parts: continue
+        firsts = sorted(several.index)[:3]
+        examples = [f"{part}: {', '.join(stems[parts==part][:3])}" for part in firsts]
+        return dict(pattern=pattern, parts=len(several), images=int(several.sum()), examples=examples)
+
+# %% ../../nbs/03_base.table.ipynb #46128ede
+def _say_proposed(found):
+    "Which pattern the names suggest"
+    parts = counted(found['parts'], 'part')
+    images = counted(found['images'], 'photograph')
+    examples = '; '.join(found['examples'])
+    return (f"names suggest {parts} in {images}: --group '{found['pattern']}' would keep those of a part together "
+            f'(now it is not done), such as {examples}')
+
+def _say_joined(df, by):
+    "What a column or a pattern keeps together"
+    parts = group_values(df, by)
+    n_none = int(parts.isna().sum())
+    what,of = ('group','photograph') if by in df else ('part','name')
+    example = parts.value_counts().index[0]
+    stems = [Path(p).stem for p in df.path[(parts==example).to_numpy()]]
+    files = ', '.join(stems[:3])
+    images = counted(len(parts)-n_none, 'photograph')
+    rest = f'; {counted(n_none, of)} without a {what}, each a {what} of its own' if n_none else ''
+    return f"--group '{by}': {counted(parts.nunique(), what)} in {images}, such as {example}: {files}{rest}"
+
+# %% ../../nbs/03_base.table.ipynb #5cda840c
+def say_groups(
+    df:pd.DataFrame, # From `read_source`
+    by:str='' # A column, a pattern for the names, or nothing
+)->str: # '' where there is nothing to say
+    "What a column or a pattern keeps together, or which pattern the names suggest, in one line"
+    if by: return _say_joined(df, by)
+    found = propose_group(df)
+    return _say_proposed(found) if found else ''

@@ -16,7 +16,6 @@ from ..base.run import *
 from ..base.issues import *
 from ..source import *
 from ..split import *
-from ..split import _by_values
 from .job import ADDED
 
 # %% ../../nbs/59_jobs.renew.ipynb #f302ebbe
@@ -77,7 +76,7 @@ def _grouped(table, new, names, by):
     both = pd.concat([o.reindex(columns=columns).astype(object) for o in (old,more)], ignore_index=True)
     both = both.where(both.notna(), None)
     numbers = group_ids(both, by or None)
-    alone = int(_by_values(both, by)[len(table):].isna().sum()) if by else 0
+    alone = int(group_values(both, by)[len(table):].isna().sum()) if by else 0
     return numbers[:len(table)], numbers[len(table):], alone
 
 def _held(table, groups, of_new, *_):
