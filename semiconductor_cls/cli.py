@@ -748,6 +748,8 @@ def compare(
     """Compare runs on the same test images, with intervals.
     """
     from semiconductor_cls.jobs.compare import compare_runs
+    if out and out.suffix.lower()!='.csv':
+        raise UserError(f'--out {out}: the name has to end in .csv')
     if out: check_own(out, 'run,auc')
     df = compare_runs(runs)
     if out: write_csv(df, out)
@@ -919,6 +921,16 @@ def _where_looked(run, m): # One line
         hit = f'; the peak is in or near the box in {value} % of {boxed}'
     return f"worst mistakes on {m['reported_on']}: {run/'figures/explain.png'}{hit}. Report: {run/'report.html'}"
 
+# %% ../nbs/99_cli.ipynb #cc7f45c9
+def _check_explain(images, out, root):
+    "Refuse options of `explain` that would count for nothing"
+    if images and not out:
+        raise UserError('explain: name the folder for the pictures with --out')
+    if out and not images:
+        raise UserError('explain: --out is for images that are named; without any, the pictures go into the run')
+    if root and images:
+        raise UserError('explain: --root says where the pictures of the run lie; it belongs to explain without IMAGES')
+
 # %% ../nbs/99_cli.ipynb #c0052
 @command('run', 'images', who='Train and judge')
 def explain(
@@ -934,10 +946,7 @@ def explain(
 
     Scoring against boxes is done by: semicls explain RUN (without IMAGES).
     """
-    if images and not out:
-        raise UserError('explain: name the folder for the pictures with --out')
-    if out and not images:
-        raise UserError('explain: --out is for images that are named; without any, the pictures go into the run')
+    _check_explain(images, out, root)
     from semiconductor_cls.line.explain import explain_files, explain_run
     if not images:
         m = explain_run(open_run(run, root), tell=say, device=device)

@@ -179,10 +179,13 @@ _TTA_WORDS = dict(true='flips', on='flips', false='', off='', none='')
 def _parse(text, old):
     "A value of the same type as `old`"
     if isinstance(old, tuple):
-        return tuple(type(old[0])(o) for o in text.strip('()').split(',') if o)
+        inner = text.strip('()')
+        if inner!=text: inner = inner.removesuffix(',') # (128,) as Python writes it
+        return tuple(map(type(old[0]), inner.split(','))) if inner else ()
     if not isinstance(old, bool): return type(old)(text)
     return _BOOLS[text.lower()]
 
+# %% ../nbs/28_recipe.ipynb #c56a9b9d
 def set_fields(
     recipe:Recipe, # To start from
     pairs, # Texts 'field=value', as on the command line

@@ -1,5 +1,5 @@
 "A sealed folder: whatever differs, is too much or is hostile is refused by name, and nothing outside is read"
-import json, pickle, shutil
+import json, pickle, shutil, subprocess, sys
 from pathlib import Path
 import numpy as np, pytest
 from semiconductor_cls.line.bundle import open_bundle, refuse_pickles, seal, sha256
@@ -70,6 +70,22 @@ def test_a_file_that_differs_is_named(bundle, name, how):
     how(bundle/name)
     with pytest.raises((UserError, OSError)) as e: open_bundle(bundle)
     assert name in str(e.value)
+
+def text(words): return lambda p: p.write_text(words)
+
+@pytest.mark.parametrize('name,how', [('manifest.json',gone), ('manifest.json',cut), ('manifest.json',text('[]')),
+    ('manifest.json',text('{}')), ('model.xml',gone), ('unlike.safetensors',gone)])
+def test_the_script_of_a_bundle_that_is_not_whole_ends_in_a_line(bundle, name, how):
+    how(bundle/name)
+    done = subprocess.run([sys.executable, bundle/'score.py', 'a.png'], capture_output=True, text=True)
+    assert (done.returncode,done.stdout,done.stderr.count('\n'))==(1,'',1), done.stderr
+    assert 'copy the bundle once more' in done.stderr
+
+def test_the_script_of_a_bundle_names_a_runtime_that_is_not_installed(bundle):
+    run = f"import runpy, sys; sys.modules['openvino'] = None; sys.argv = ['score.py','a.png']; " \
+          f"runpy.run_path({str(bundle/'score.py')!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, '-c', run], capture_output=True, text=True)
+    assert (done.returncode,done.stderr.count('\n'))==(1,1) and 'pip install openvino' in done.stderr, done.stderr
 
 def test_what_is_too_much_is_named(bundle):
     for n in ('.hidden','notes.txt','scores.csv'):

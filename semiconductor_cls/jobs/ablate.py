@@ -35,8 +35,8 @@ def parse_vary(
     for text in texts:
         field,equals,values = text.partition('=')
         mark = ';' if ';' in values else ','
-        values = [value.strip() for value in values.split(mark) if value.strip()]
-        if not equals or not values:
+        values = [value.strip() for value in values.split(mark)]
+        if not equals or not any(values):
             raise UserError(f'--vary {text}: write field=value,value,… '
                             '(lists are parted by semicolons: sizes=128;128,224)')
         if field in res:
@@ -55,6 +55,9 @@ def _field_values(base, vary):
     for field,texts in vary.items():
         values = {text:getattr(set_fields(base, [f'{field}={text}']), field) for text in texts}
         own = getattr(base, field)
+        again = [text for text,value in values.items() if [*values.values()].count(value)>1]
+        if again:
+            raise UserError(f"--vary {field}: {' and '.join(again)} are one value")
         if own not in values.values():
             text = ','.join(map(str, own)) if isinstance(own, tuple) else str(own)
             values = {text:own, **values}

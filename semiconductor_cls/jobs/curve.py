@@ -267,12 +267,25 @@ def _row(df, draw, seed, path, m):
     return dict(defects=int(counts['defect']), goods=int(counts['good']), draw=draw, seed=seed, **found,
                 seconds=round(m['seconds'], 1), run=path.name)
 
+# %% ../../nbs/58_jobs.curve.ipynb #6ee580da
+def _n_good(df): return int(((df.split=='train') & (df.label=='good')).sum()) # Good parts in training
+
+def _check_goods(df, path):
+    "Refuse to take up a run that was trained with another number of good parts"
+    if not (path/'run.json').exists(): return
+    run,now = open_run(path),_n_good(df)
+    was = _n_good(read_csv(run.file('table.csv'))) if run.has('table.csv') else now
+    if was==now: return
+    raise UserError(f'{path}: was trained with {counted(was, "good part")}, not {now:,}: --good-parts or the data have '
+                    'changed; give the --good-parts of then, --overwrite to train all anew, or another --out')
+
 # %% ../../nbs/58_jobs.curve.ipynb #fa4f0568
 def _train_points(df, plan, goods, data, r, out, **options):
     "The runs of all (defects, draw); the table is written after each, so that one may look"
     rows = []
     for n,draw in plan:
         path,own = out/f'runs/{n:05}-{draw}',subset(df, n, draw, goods)
+        if not options['overwrite']: _check_goods(own, path)
         m = _train_point(own, data, r, path, draw, **options)
         rows.append(_row(own, draw, draw, path, m))
         table = pd.DataFrame(rows).sort_values(['defects','draw'], ignore_index=True)

@@ -16,6 +16,7 @@ def check(name, data, digest):
 def read_manifest():
     "The manifest, once every file of the bundle has been compared with its hash"
     manifest = json.loads((HERE/'manifest.json').read_text(encoding='utf-8'))
+    if not isinstance(manifest, dict): raise ValueError('manifest.json holds no names with values')
     files = manifest['files']
     rest = {k:v for k,v in manifest.items() if k!='seal'}
     text = json.dumps(rest, sort_keys=True, separators=(',',':'))
@@ -313,9 +314,13 @@ def main():
     if not pictures: sys.exit(__doc__)
     if pictures[0] in ('-h','--help'): return print(__doc__)
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
-    manifest = read_manifest()
-    graph,strange_of = load_graph(manifest),load_notes(manifest)
-    origin = trace(manifest)
+    try:
+        manifest = read_manifest()
+        graph,strange_of = load_graph(manifest),load_notes(manifest)
+        origin = trace(manifest)
+    except ImportError as e: sys.exit(f'{e.name}: cannot be imported ({e}); pip install {e.name}')
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        sys.exit(f'{HERE}: is no whole bundle ({type(e).__name__}: {e}); copy the bundle once more')
     sys.stdout.reconfigure(encoding='utf-8', errors='surrogateescape', newline='')
     table = csv.writer(sys.stdout)
     table.writerow(COLUMNS)
