@@ -259,7 +259,9 @@ _FOLDS = typer.Option(
     help='Train this many models, each on all folds but one, and predict every training image out of fold')
 _JOBS = typer.Option(help='With --folds: this many at a time, each in a process with its share of the cores')
 _ADD = typer.Option(
-    help='Verdicts of a station (verdicts.csv): DATA is a finished run then, and they join its training pictures')
+    help='Verdicts of a station: its folder, for what stands now, or a table of them (verdicts.csv); DATA is a '
+    'finished run then, and they join its training pictures')
+_ADD_OPT = Annotated[Optional[Path], _ADD]
 _TRACK = typer.Option('--tensorboard', help='Also write TensorBoard files into the run (extra: track)')
 _TOKEN = typer.Option(envvar='SEMICLS_TOKEN', help='A secret that opens the station')
 
@@ -274,17 +276,6 @@ def _hash_password(asked:bool):
 
 _HASH = typer.Option('--hash-password', is_eager=True, callback=_hash_password,
                      help='Ask for a name and a password, print a line for the file of --passwords, and stop')
-
-# %% ../nbs/99_cli.ipynb #0382dc0b
-def _renewed(data, add, path, overwrite, resume): # Table to train on, and the recipe
-    "The run DATA with the verdicts that were given since"
-    from semiconductor_cls.jobs.job import saved_recipe
-    from semiconductor_cls.jobs.renew import renewed_table
-    old,table = open_run(data),path.with_name(f'{path.name}_table.csv')
-    if not resume:
-        check_free(path, overwrite)
-        table = renewed_table(old, add, path, say)
-    return str(table), saved_recipe(old)
 
 # %% ../nbs/99_cli.ipynb #c0017
 def _place(out, name, runs, usual=None):
@@ -387,6 +378,8 @@ def _planned(data, classes, group='', refuses=True):
     return f"{counted(len(df), 'image')}, {read_as(df)}"
 
 # %% ../nbs/99_cli.ipynb #9231b5f9
+_KEPT = ('good','defect','weights') # Options of a training that its file of options holds as they are
+
 def _keep_config(path, options, recipe):
     "Write the options that train this run once more"
     options = {**options, 'arch':recipe.arch, 'group':recipe.group_by}
@@ -428,6 +421,24 @@ def _check_add(add, others):
     if not (add and others): return
     raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
 
+# %% ../nbs/99_cli.ipynb #e2e8efbc
+def _standing_verdicts(add):
+    "The table of what stands at a station, for its folder; a table beside the database has to agree with it"
+    folder = add if add.is_dir() else add.parent
+    if not (folder/'verdicts.db').is_file():
+        if not add.is_dir(): return add
+        raise UserError(f'--add {add}: a folder without verdicts.db; name that of a station, or a table of verdicts')
+    from semiconductor_cls.station.verdicts import Verdicts, export_verdicts, training_table
+    if add.is_dir(): return export_verdicts(Verdicts(add))
+    table = read_csv(add)
+    if not {'sha256','label'}<=set(table): return add
+    said,stands = ({*zip(o.sha256, o.label)} for o in (table[table.label.notna()], training_table(Verdicts(folder))))
+    stands = {o for o in stands if o[1] in CLASSES}
+    n = len(said-stands) + (len(stands-said) if add.name=='verdicts.csv' else 0)
+    if not n: return add
+    raise UserError(f'--add {add}: differs from verdicts.db beside it in {counted(n, "label")}, because people judged '
+                    f'on since it was saved; --add {folder} reads what stands now')
+
 # %% ../nbs/99_cli.ipynb #24ae9334
 def _check_engine(engine):
     if engine not in ('local','ray'):
@@ -441,6 +452,41 @@ def _apart(engine, jobs, out): # `None` on this machine
         raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
     from semiconductor_cls.scale.trainings import trainings_on_cluster
     return trainings_on_cluster(out)
+
+# %% ../nbs/99_cli.ipynb #ef71a0a8
+def _renewed(data, add, path, resume, chosen, seed, weights): # What to train on, recipe, seed, weights and more
+    "The run DATA with the verdicts that were given since; without any, what was given"
+    if not add: return data,chosen,seed,dict(weights=weights)
+    from semiconductor_cls.jobs.job import saved_recipe
+    from semiconductor_cls.jobs.renew import check_renewal, check_single, renewed_table
+    old,table = open_run(data),path.with_name(f'{path.name}_table.csv')
+    check_single(old)
+    chosen,start = saved_recipe(old),dict(weights=weights, renewed=dict(run=data, verdicts=str(add)))
+    if resume:
+        check_renewal(path, data, add, say)
+        return str(table),chosen,seed,start
+    table = renewed_table(old, _standing_verdicts(add), path, say)
+    if 'seed' not in _TYPED: seed = old.info.get('seed', seed)
+    if weights is None: start['weights'] = old.info.get('weights_given')
+    return str(table),chosen,seed,start
+
+# %% ../nbs/99_cli.ipynb #7df8b882
+@contextmanager
+def _table_of(add, path, overwrite, device, jobs=1, engine='local'):
+    "Refuse what can be before the table is written; it is as it was where no run has begun from it"
+    if not add: return (yield)
+    from semiconductor_cls.views import check_device
+    check_free(path, overwrite)
+    check_device(device)
+    _check_engine(engine)
+    _check_shared(0, jobs, engine=='ray')
+    table,before = path.with_name(f'{path.name}_table.csv'),_mark(path)
+    old = table.read_bytes() if table.is_file() else None
+    try: yield
+    except BaseException:
+        if _mark(path)==before and table.is_file() and table.read_bytes()!=old:
+            table.unlink() if old is None else table.write_bytes(old)
+        raise
 
 # %% ../nbs/99_cli.ipynb #say0cd01
 def _say_trained(m, path, data, json, config):
@@ -460,8 +506,7 @@ def train(
     name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'), out:OUT_OPT=None, weights:WEIGHTS_OPT=None, good:GOOD_OPT='good',
     defect:DEFECT_OPT='defect', set_:_SET_OPT=None, folds:Annotated[int, _FOLDS]=0, jobs:Annotated[int, _JOBS]=1,
     device:DEVICE_OPT=None, overwrite:OVERWRITE_OPT=False, resume:RESUME_OPT=False, dry_run:DRY_OPT=False,
-    track:Annotated[bool, _TRACK]=False, json:JSON_OPT=False, engine:ENGINE_OPT='local',
-    add:Annotated[Optional[Path], _ADD]=None,
+    track:Annotated[bool, _TRACK]=False, json:JSON_OPT=False, engine:ENGINE_OPT='local', add:_ADD_OPT=None,
 ):
     """Train on a folder of images, and report. One run directory holds everything.
 
@@ -473,13 +518,14 @@ def train(
     path = _place(out, name, runs, 'run')
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
     _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
-    if add: data,chosen = _renewed(data, add, path, overwrite, resume)
     if dry_run:
         return _plan_train(data, chosen, folds, path, (good, defect), (device, engine), overwrite, resume, json)
-    options = dict(good=good, defect=defect, weights=weights, device=device, overwrite=overwrite, resume=resume)
-    options |= dict(asked=_asked(chosen, recipe, arch, group, set_, seed, folds), track=track)
-    keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds, weights=weights, good=good, defect=defect)
-    m = _train(data, chosen, seed, folds, path, jobs, _apart(engine, jobs, path), **options)
+    options = dict(good=good, defect=defect, device=device, overwrite=overwrite, resume=resume, track=track)
+    with _table_of(add and not resume, path, overwrite, device, jobs, engine):
+        data,chosen,seed,start = _renewed(data, add, path, resume, chosen, seed, weights)
+        options |= dict(start, asked=_asked(chosen, recipe, arch, group, set_, seed, folds))
+        m = _train(data, chosen, seed, folds, path, jobs, _apart(engine, jobs, path), **options)
+    keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds) | {k:options[k] for k in _KEPT}
     _say_trained(m, path, data, json, None if resume else (keep,chosen))
 
 # %% ../nbs/99_cli.ipynb #c0024

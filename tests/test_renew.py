@@ -6,13 +6,15 @@ from PIL import Image
 from conftest import part
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import file_md5
-from semiconductor_cls.base.run import create_run
+from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import make_table, read_csv, write_csv
+from semiconductor_cls.cli import _standing_verdicts
 from semiconductor_cls.jobs.job import ready
 from semiconductor_cls.jobs.renew import add_to_table, renewed_table
 from semiconductor_cls.recipe import QUICK
 from semiconductor_cls.source import read_source
 from semiconductor_cls.split import split_table
+from semiconductor_cls.station.verdicts import Verdicts, add_image, add_verdict, export_verdicts, training_table
 
 def test_verdicts_train_a_new_run_that_is_compared_on_the_same_test_set(trained, tmp_path, semicls):
     run,v = trained/'runs/a',tmp_path/'v'
@@ -134,3 +136,54 @@ def test_what_is_left_out_of_the_verdicts_is_counted(tmp_path):
     both = add_to_table(run, v/'verdicts.csv', said.append)
     assert [Path(o).name for o in both.path[both.by_verdict=='new']]==['same.png'], 'the row with a label counts'
     assert said[0].endswith('1 without a label, 1 with the bytes of another one, 1 without a path')
+
+def judge_more(v, *labels):
+    "Ann judges as many new pictures as there are verdicts; the hash of the last one"
+    for verdict in labels:
+        n = len(training_table(v))
+        part(v.path/f'in/{n}.png', verdict=='reject', 900+n)
+        h = add_image(v, (v.path/f'in/{n}.png').read_bytes(), 'PNG', {})
+        add_verdict(v, h, verdict, 'ann', 'm@1', .5, .5)
+    return h
+
+def test_a_table_that_is_older_than_the_verdicts_does_not_train(tmp_path):
+    "One is missing; one was said otherwise; the folder reads what stands, and a selection of true rows trains"
+    v = Verdicts(tmp_path/'v')
+    h = judge_more(v, 'pass', 'reject')
+    table,way_out = export_verdicts(v),f'differs from verdicts.db .* --add {tmp_path}/v reads what stands now'
+    assert _standing_verdicts(table)==table
+    add_verdict(v, h, 'pass', 'ann', 'm@1', .5, .5)
+    with pytest.raises(UserError, match=way_out): _standing_verdicts(table)
+    assert _standing_verdicts(tmp_path/'v')==table and read_csv(table).label.tolist()==['good','good']
+    judge_more(v, 'reject')
+    with pytest.raises(UserError, match=way_out): _standing_verdicts(table)
+    chosen = table.rename(tmp_path/'v/chosen.csv')
+    assert _standing_verdicts(chosen)==chosen
+
+def test_what_is_refused_leaves_the_table_and_the_words_of_others(trained, tmp_path, semicls):
+    "Device, engine, jobs, a committee, a table of somebody else"
+    run,v = trained/'runs/a',judged(tmp_path/'v', NAMES)
+    for words in ('--device cuda', '--engine rai', '--jobs 2'):
+        p = semicls('train', run, '--add', v, '--name', 'new', *words.split())
+        assert p.returncode==1 and words.split()[0] in p.err, p.err
+    p = semicls('train', trained/'runs/both', '--add', v, '--name', 'new')
+    assert p.returncode==1 and 'is a committee' in p.err and 'runs/a' in p.err, p.err
+    assert not (tmp_path/'runs').exists() or not [*(tmp_path/'runs').glob('*')]
+    (tmp_path/'runs').mkdir(exist_ok=True)
+    (tmp_path/'runs/new_table.csv').write_text('part,note\n1,ask Ada\n')
+    p = semicls('train', run, '--add', v, '--name', 'new')
+    assert p.returncode==1 and 'no table of a run with verdicts' in p.err, p.err
+    assert (tmp_path/'runs/new_table.csv').read_text()=='part,note\n1,ask Ada\n'
+
+def test_a_renewed_run_has_seed_and_start_of_the_old_one_and_goes_on_from_it_alone(trained, tmp_path, semicls):
+    run,v = trained/'runs/a',judged(tmp_path/'v', NAMES)
+    made = semicls('train', run, '--add', v, '--name', 'new')
+    assert made.returncode==0, made.err
+    info,old = open_run(tmp_path/'runs/new').info,open_run(run).info
+    assert [info[k] for k in ('seed','weights_given')]==[old['seed'],old['weights_given']]==[0,'none']
+    assert info['renewed']==dict(run=str(run), verdicts=str(v))
+    again = semicls('train', run, '--add', v, '--name', 'new', '--resume')
+    assert again.returncode==0 and 'finished already' in again.err, again.err
+    for data,add in ((trained/'runs/b',v), (run,tmp_path/'v/nothere.csv')):
+        p = semicls('train', data, '--add', add, '--name', 'new', '--resume')
+        assert p.returncode==1 and 'runs/new: was made of' in p.err, p.err

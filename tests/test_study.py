@@ -33,8 +33,8 @@ def test_a_member_of_another_recipe_is_not_taken_for_this_one(stub, tmp_path):
 
 def test_a_member_that_started_from_other_weights_is_not_taken(stub, tmp_path):
     "Random ones, a file; a run that does not tell is taken as before"
-    def job(weights):
-        return committee_job(tmp_path/'nowhere', ['test_resnet'], r=TINY, out=tmp_path/'c', weights=weights)
+    made = dict(r=TINY, out=tmp_path/'c')
+    def job(weights): return committee_job(tmp_path/'nowhere', ['test_resnet'], weights=weights, **made)
     for was,now,want in (('none', None, 'from random weights, not from the ImageNet weights'),
                          ('a.pth', 'none', 'from the weights a.pth, not from random weights')):
         stub('c-test_resnet-0', source=str(tmp_path/'nowhere'), weights_given=was)

@@ -435,6 +435,7 @@ def train_job(
     track:bool=False, # Also write TensorBoard's files
     ranks=None, # Processes that train one model, see `scale.ranks`; this one alone if `None`
     asked=(), # See `check_asked`
+    renewed:dict=None # The run and the verdicts that the table was made of, see `renewed_table`
 )->dict|None: # `metrics.json`; `None` on all ranks but the first, which alone writes
     "From a source to a finished run with its report"
     check_device(device)
@@ -443,6 +444,6 @@ def train_job(
     df,removed,text,recipe,seed_,weights_ = ranks.first(begin) if ranks else begin()
     if ranks and ranks.rank: return ranks.help(df, recipe, seed_, weights_, device)
     if says := slow_gpu(device, recipe): tell(says)
-    info = dict(command=command, source=str(data), summary=text)
+    info = dict(command=command, source=str(data), summary=text) | (dict(renewed=renewed) if renewed else {})
     return train_table(df, recipe, seed_, path, removed, weights_, device, overwrite, resume, tell, track, caches,
                        ranks, **info)
