@@ -421,7 +421,7 @@ def _check_add(add, others):
     if not (add and others): return
     raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
 
-# %% ../nbs/99_cli.ipynb #e2e8efbc
+# %% ../nbs/99_cli.ipynb #cffff487
 def _standing_verdicts(add):
     "The table of what stands at a station, for its folder; a table beside the database has to agree with it"
     folder = add if add.is_dir() else add.parent
@@ -453,7 +453,7 @@ def _apart(engine, jobs, out): # `None` on this machine
     from semiconductor_cls.scale.trainings import trainings_on_cluster
     return trainings_on_cluster(out)
 
-# %% ../nbs/99_cli.ipynb #ef71a0a8
+# %% ../nbs/99_cli.ipynb #0c5a8889
 def _renewed(data, add, path, resume, chosen, seed, weights): # What to train on, recipe, seed, weights and more
     "The run DATA with the verdicts that were given since; without any, what was given"
     if not add: return data,chosen,seed,dict(weights=weights)
@@ -470,7 +470,7 @@ def _renewed(data, add, path, resume, chosen, seed, weights): # What to train on
     if weights is None: start['weights'] = old.info.get('weights_given')
     return str(table),chosen,seed,start
 
-# %% ../nbs/99_cli.ipynb #7df8b882
+# %% ../nbs/99_cli.ipynb #02b8b638
 @contextmanager
 def _table_of(add, path, overwrite, device, jobs=1, engine='local'):
     "Refuse what can be before the table is written; it is as it was where no run has begun from it"
@@ -831,6 +831,15 @@ def ensemble(
 def _does_committee(archs, seeds):
     return f"train {', '.join(archs)} with {counted(len(seeds), 'seed')} each, and average them"
 
+def _plan_committee(asked, classes, as_json, group): # `asked` as in `committee_plan`
+    "Say what `committee` would do; what it would refuse is refused"
+    from semiconductor_cls.jobs.study import averaged_before, committee_plan
+    data,archs,seeds,_,out,*_,resume = asked
+    members = committee_plan(*asked)
+    done = resume and averaged_before(out, members)
+    does = 'nothing: this committee is finished already' if done else _does_committee(archs, seeds)
+    _plan_data(data, *classes, does, [] if done else [*members, out], as_json, group)
+
 # %% ../nbs/99_cli.ipynb #c0043
 @command('data', who='Research')
 def committee(
@@ -856,11 +865,31 @@ def committee(
     from semiconductor_cls.jobs.report import headline
     archs = named_archs([o.strip() for o in arch.split(',') if o.strip()])
     numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
-    if dry_run:
-        return _plan_data(data, good, defect, _does_committee(archs, numbers), [out], json, group)
-    options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out))
+    asked = (data, archs, numbers, chosen, out, folds, weights, overwrite, resume)
+    if dry_run: return _plan_committee(asked, (good, defect), json, group)
+    options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out), resume)
     m = committee_job(data, archs, numbers, chosen, out, *options)
     answer(f"{headline(m)}. Report: {out/'report.html'}", {**m, 'run':out}, json)
+
+# %% ../nbs/99_cli.ipynb #6d3cffd8
+def _plan_ablation(asked, classes, as_json, group):
+    "Say what `ablate` would do; what it would refuse is refused"
+    from semiconductor_cls.jobs.ablate import ablation_plan, variants
+    data,grid,seeds,out,*more = asked
+    recipes = variants(*grid)
+    ablation_plan(data, recipes, seeds, out, *more)
+    does = f"train {counted(len(recipes), 'recipe')}, each with {counted(len(seeds), 'seed')}"
+    _plan_data(data, *classes, does, [out], as_json, group)
+
+def _plan_curve(data, asked, classes, as_json, group):
+    "Say what `curve` would do; what it would refuse is refused, as far as is known before the split"
+    from semiconductor_cls.jobs.curve import check_curve, curve_sizes
+    from semiconductor_cls.source import read_source
+    points,draws,_,out = asked
+    check_curve(*asked)
+    curve_sizes(int((read_source(data, *classes).label=='defect').sum()), points)
+    does = f"train with {points} numbers of defects, in {counted(draws, 'order')} each"
+    _plan_data(data, *classes, does, [out], as_json, group)
 
 # %% ../nbs/99_cli.ipynb #c0047
 @command('data', who='Research', old={'--base':'--recipe'})
@@ -883,10 +912,10 @@ def ablate(
     """
     out = check_results(_place(out, name, runs, 'ablation'))
     _check_resume(resume, False, out)
-    from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary, variants
+    from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary
     chosen,fields,numbers = _recipe('--recipe', recipe, set_, group),parse_vary(vary),_ints('--seeds', seeds)
-    does = f"train {counted(len(variants(chosen, fields, grid)), 'recipe')}, each with {counted(len(numbers), 'seed')}"
-    if dry_run: return _plan_data(data, good, defect, does, [out], json, group)
+    asked = (data, (chosen, fields, grid), numbers, out, folds, weights)
+    if dry_run: return _plan_ablation(asked, (good, defect), json, group)
     options = (folds, grid, good, defect, weights, device, say, _called(), jobs, _apart(engine, jobs, out))
     df = run_ablation(data, chosen, fields, numbers, out, *options)
     shown = df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']]
@@ -922,8 +951,8 @@ def curve(
     _check_resume(resume, overwrite, out)
     from semiconductor_cls.jobs.curve import defect_curve
     chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
-    does = f"train with {points} numbers of defects, in {counted(draws, 'order')} each"
-    if dry_run: return _plan_data(data, good, defect, does, [out], json, group)
+    asked = (points, draws, goods, out)
+    if dry_run: return _plan_curve(data, asked, (good, defect), json, group)
     options = (goods, more, good, defect, weights, device, overwrite, say, _called())
     table,said = defect_curve(data, chosen, out, points, draws, seed, *options)
     shown = _table_text(table[['defects','goods','draw','auc','lo','hi']])

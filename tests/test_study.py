@@ -1,5 +1,5 @@
 "The study's committee: members that are there are taken only where they are of the same job"
-import shutil
+import dataclasses, shutil
 import numpy as np, pytest
 from conftest import tiny
 from semiconductor_cls.all import *
@@ -42,3 +42,29 @@ def test_a_member_that_started_from_other_weights_is_not_taken(stub, tmp_path):
         shutil.rmtree(tmp_path/'c-test_resnet-0')
     stub('c-test_resnet-0', source=str(tmp_path/'nowhere'))
     same_job(tmp_path/'c-test_resnet-0', tmp_path/'nowhere', TINY, 0, weights='none')
+
+def test_a_dry_run_refuses_what_the_job_would_and_names_all_that_it_writes(stub, semicls, parts, tmp_path):
+    asked = 'committee parts --good ok --defect ng --arch test_resnet --seeds 0,1 --name c --weights none'.split()
+    p = semicls(*asked, '--dry-run')
+    assert p.returncode==0 and 'would write: runs/c-test_resnet-0, runs/c-test_resnet-1, runs/c\n' in p.out, p.err
+    stub('runs/c-test_resnet-0', weights_given='none')
+    for more,why in (([], 'c-test_resnet-0: this run was made by another recipe'), (['--folds','1'], '--folds 1: at')):
+        p = semicls(*asked, *more, '--dry-run')
+        assert p.returncode==1 and why in p.err, p.err
+    stub('runs/c')
+    p = semicls(*asked, '--dry-run')
+    assert p.returncode==1 and 'runs/c: this run exists' in p.err, p.err
+    for words,why in (('curve parts --points 7','--points 7: the smallest set'),
+                      ('ablate parts --vary split_seed=0,1','decides which images are in the test set')):
+        p = semicls(*words.split(), '--good', 'ok', '--defect', 'ng', '--name', 'x', '--dry-run')
+        assert p.returncode==1 and why in p.err, p.err
+
+def test_a_finished_committee_is_left_as_it_is(stub, tmp_path):
+    "With `resume`; one of other members is refused"
+    said,archs = [],['test_resnet','test_efficientnet']
+    for arch in archs: stub(f'c-{arch}-0', recipe=dataclasses.asdict(tiny(tta='', arch=arch)), weights_given='none')
+    made = ensemble_run([tmp_path/f'c-{arch}-0' for arch in archs], tmp_path/'c')
+    kw = dict(r=TINY, out=tmp_path/'c', weights='none', tell=said.append, resume=True)
+    assert committee_job(tmp_path/'parts', archs, **kw)['auc']==made['auc'] and 'finished already' in said[-1]
+    with pytest.raises(UserError, match='is finished, and not of c-test_resnet-0;'):
+        committee_job(tmp_path/'parts', archs[:1], **kw)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['curve_sizes', 'part_order', 'subset', 'PowerLaw', 'missed', 'fit_power', 'boot_laws', 'Gain', 'expected_gain',
            'gain_told', 'gain_sentence', 'Foretold', 'foretell', 'foretold_sentence', 'plot_curve', 'read_curve',
-           'defect_curve']
+           'check_curve', 'defect_curve']
 
 # %% ../../nbs/58_jobs.curve.ipynb #26fc3111
 import re
@@ -340,7 +340,12 @@ def _write_curve(out, table, more, command, note):
     return said
 
 # %% ../../nbs/58_jobs.curve.ipynb #8f77fe25
-def _check_curve(points, draws, goods, out):
+def check_curve(
+    points:int, # See `curve_sizes`
+    draws:int, # Orders of the training parts
+    goods, # See `subset`
+    out:Path # Folder of the curve
+):
     "Refuse what makes no curve, and a file of somebody else in its place"
     check_own(out/'curve.csv', 'defects,goods')
     check_own(out/'curve.json', re.compile(r'\{\s*"law":'), kind='JSON of curve')
@@ -371,7 +376,7 @@ def defect_curve(
 )->tuple: # What `curve.csv` and `curve.json` hold
     "Train at growing numbers of defects, resuming what is there, and say what more of them would bring"
     out,caches = Path(out),{}
-    _check_curve(points, draws, goods, out)
+    check_curve(points, draws, goods, out)
     df,removed,_ = ready(data, r, good, defect, weights, tell, caches)
     df = df[df.split!='unlabelled']
     sizes = curve_sizes(len(part_order(df, 'defect')), points)
