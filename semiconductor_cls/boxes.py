@@ -552,8 +552,8 @@ def _whole(reader, content, path):
     if reader is _label_studio: return _not_read(content, None, path)
     said = {}
     if reader is _cvat: said['tag'] = len(content.findall('image/tag'))
-    if reader is _labelme:
-        said['flag'] = sum(map(bool, (content.get('flags') or {}).values()))
+    flags = content.get('flags') or {} if reader is _labelme else {}
+    said['flag'] = sum(map(bool, flags.values()))
     return [issue(path, 'answers_not_read', what, counted(n, what)) for what,n in said.items() if n]
 
 # %% ../nbs/12_boxes.ipynb #7e171eab

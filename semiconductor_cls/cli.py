@@ -9,7 +9,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OP
            'curve', 'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
-import shlex, signal, sys, threading, warnings, yaml
+import errno, shlex, signal, sys, threading, warnings, yaml
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
@@ -1197,6 +1197,7 @@ def _fail(message, code):
 
 def main():
     "Run the command line; errors a person can mend become one line"
+    open_streams()
     warnings.filterwarnings('ignore')
     for sig in (signal.SIGTERM,signal.SIGINT):
         if signal.getsignal(sig)!=signal.SIG_IGN:
@@ -1211,6 +1212,8 @@ def main():
         code = _fail(f'{e or "not enough memory"}; close other programs, and start again', 1)
     except OSError as e:
         mend = '; make room, and give the same command again' if e.errno in NO_ROOM else ''
+        if e.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
+            mend = '; choose another place'
         code = _fail(_os_words(e)+mend, 1)
     except Exception as e:
         if not hasattr(e, 'format_message'): raise

@@ -613,6 +613,14 @@ def _table_rows(path, good, defect):
     raw.index = row_lines(path, len(raw))
     return raw,findings
 
+# %% ../nbs/13_source.ipynb #6ae8e398
+def _with_corners(raw, names, src):
+    "The rows with the corners of their boxes; findings"
+    numbers = {col: raw[col] if col in COLS else as_numbers(raw[col]) for col in raw}
+    read,found = read_box_columns(pd.DataFrame(numbers, raw.index), names, src)
+    written = {col:raw[col] for col in read if col in raw and col not in XY}
+    return read.assign(**written),found
+
 # %% ../nbs/13_source.ipynb #4896ef44
 def read_table(
     path, # A table with `path,label[,split,group,x_1,y_1,x_2,y_2,defect_type]`, a list, or what `write_csv` wrote
@@ -630,7 +638,7 @@ def read_table(
         raise UserError(f"{path}: no column '{col}' (it has: {there})")
     raw,lost = _with_paths(raw, path)
     theirs = given_back(raw)
-    raw,unread = read_box_columns(raw, {theirs.get(col, col):col for col in raw}, path)
+    raw,unread = _with_corners(raw, {theirs.get(col, col):col for col in raw}, path)
     raw['label'],odd = _labels(raw, path, good, defect)
     odd += _types_on_good(raw, path, label_words(good, defect))
     odd += _unnamed_sets(raw.rename(columns=theirs), path)

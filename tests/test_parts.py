@@ -122,3 +122,28 @@ def test_boxes_that_people_have_drawn_stay(tmp_path):
     (tmp_path/'boxes.csv').write_text('id,x_1,y_1,x_2,y_2\n1,1,2,3,4\n')
     df = read_source(tmp_path)
     assert df.boxes[df.label=='defect'].tolist()==[[(1,2,3,4)]]
+
+@pytest.mark.parametrize('classes', [('ok','ng'), ('good','defect')])
+@pytest.mark.parametrize('where', ['outside','beside'])
+def test_a_second_link_to_a_folder_is_counted(tmp_path, classes, where):
+    "A link of each class leads to one folder: in a tree, the pictures count once, and the other link is said"
+    good,defect = (tmp_path/'set'/name for name in classes)
+    for i in range(3):
+        picture(good/f'{i}.png', i)
+        picture(defect/f'{i}.png', i+9)
+        picture(tmp_path/f'store/{i}.png', i+20)
+    (defect/'more').symlink_to(tmp_path/'store' if where=='outside' else good)
+    if where=='outside': (good/'more').symlink_to(tmp_path/'store')
+    listed,found = list_images(tmp_path/'set', issues := []),say_left_out(issues)
+    assert len(listed)==(9 if where=='outside' else 6)
+    assert found=='left out: 3 in more (a folder that is read elsewhere)'
+    if classes==('ok','ng'): assert found in say_left_out(read_source(tmp_path/'set').attrs['issues'])
+
+def test_a_folder_that_a_link_leads_up_to_is_listed_once(tmp_path):
+    for name in ('in/lot/1.png','in/2.png','beside/3.png'): picture(tmp_path/name)
+    (tmp_path/'in/up').symlink_to('..')
+    (tmp_path/'in/lot/round').symlink_to('..')
+    issues = []
+    names = [str(o.relative_to(tmp_path/'in')) for o in list_images(tmp_path/'in', issues)]
+    assert names==['2.png','lot/1.png','up/beside/3.png']
+    assert issues==[]

@@ -50,7 +50,8 @@ def progress(
     **kw # More of `tqdm`
 ):
     "A `tqdm` bar on stderr; silent where stderr is no terminal, unless `SEMICLS_PROGRESS=1`"
-    shown = (sys.stderr.isatty() or os.environ.get('SEMICLS_PROGRESS')=='1') and not launched()[0]
+    has_terminal = sys.stderr is not None and sys.stderr.isatty() # None where the stream was closed
+    shown = (has_terminal or os.environ.get('SEMICLS_PROGRESS')=='1') and not launched()[0]
     return tqdm(it, total=total, desc=desc, disable=not shown, dynamic_ncols=True, **{'leave':False, **kw})
 
 # %% ../../nbs/02_base.parallel.ipynb #c0011

@@ -369,14 +369,22 @@ def _is_listed_anyway(path, root): # Whether a link leads to a folder below `roo
     return '..' not in below and not any(map(is_side_folder, below))
 
 # %% ../../nbs/08_base.parts.ipynb #8db93a34
-def _enter(place, dirs, root, seen):
-    "Folders to enter: real ones, and links that lead to what has not been seen"
-    links = [o for o in dirs if os.path.islink(f'{place}/{o}')]
-    for name in sorted(links):
-        real = os.path.realpath(f'{place}/{name}')
-        if not _is_listed_anyway(real, root) and real not in seen: seen.add(real)
-        else: dirs.remove(name)
-    return sorted(dirs)
+def _leads_up(real, place, root): # Whether a folder is the one in which it is listed, or lies above it
+    return any(Path(os.path.realpath(o)).is_relative_to(real) for o in (place, root))
+
+def _enter(place, dirs, root, seen, left):
+    "Folders to enter: each real one once, through a link only if it is not listed anyway; the rest is counted"
+    entered = []
+    for name in sorted(dirs):
+        path = f'{place}/{name}'
+        real = os.path.realpath(path)
+        is_known = real in seen or os.path.islink(path) and _is_listed_anyway(real, root)
+        if not is_known:
+            seen.add(real)
+            entered.append(name)
+        elif not _leads_up(real, place, root):
+            left[str(place), f'in {name} (a folder that is read elsewhere)'] = count_images(real)
+    return entered
 
 # %% ../../nbs/08_base.parts.ipynb #6c393ffd
 def list_images(
@@ -391,7 +399,7 @@ def list_images(
     for place,dirs,files in os.walk(folder, followlinks=True, onerror=unreadable):
         folders = [o for o in dirs if is_image_name(o)]
         entered,names = sift(place, dirs, files, left)
-        dirs[:] = _enter(place, entered, root, seen)
+        dirs[:] = _enter(place, entered, root, seen, left)
         images += [Path(place)/o for o in names+folders]
     issues += left_out_issues(left)
     return sorted(images)
