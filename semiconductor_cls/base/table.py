@@ -262,7 +262,7 @@ def _whole(text): return int(text) if len(text)<19 else text # An int64 holds it
 def _as_written(col):
     "A column of text as numbers or truth values, if these are written as the text is; else as it is"
     texts = col.dropna().tolist()
-    if not texts: return col.astype(float)
+    if not texts: return col.astype(float) if len(col) else col
     has_gaps = len(texts)<len(col)
     for kind in (_truth, float) if has_gaps else (_truth, _whole, float):    # a whole number beside a gap would be 1.0
         try: values = list(map(kind, texts))
