@@ -170,7 +170,7 @@ _TYPED = set() # Parameters of the command at work that somebody has given, here
 @contextmanager
 def _typed_ones(ctx, names):
     "Keep which parameters of a command were given, as long as it works"
-    _TYPED.update(o for o in names if ctx and getattr(ctx.get_parameter_source(o), 'name', '')=='COMMANDLINE')
+    _TYPED.update(o for o in names if getattr(ctx.get_parameter_source(o), 'name', '')=='COMMANDLINE')
     try: yield
     finally: _TYPED.clear()
 
@@ -178,11 +178,12 @@ def _typed_ones(ctx, names):
 def _with_config(f):
     "The same command, which also has the option `--config`; `Command` has read the file by then"
     @wraps(f)
-    def run(*args, config=None, ctx=None, **kw):
+    def run(*args, ctx, config=None, **kw): # With a default, Python 3.10 makes it optional, and Typer gives none
         _check_paths(**kw)
         with _typed_ones(ctx, kw): return f(*args, **kw)
     more = dict(config=_CONFIG, ctx=_CONTEXT)
-    asked = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind) for name,kind in more.items()]
+    asked = [Parameter('config', Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG),
+             Parameter('ctx', Parameter.KEYWORD_ONLY, annotation=_CONTEXT)]
     run.__signature__ = signature(f).replace(parameters=[*signature(f).parameters.values(), *asked])
     run.__annotations__ = f.__annotations__ | more
     return run
