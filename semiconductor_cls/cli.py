@@ -111,7 +111,7 @@ semicls train photos/ --name line4 --resume
 semicls train photos/ --name line4 --folds 5 --jobs 2
 semicls train photos/ --name line4 --folds 5 --engine ray
 semicls train --config runs/line4/config.yaml --name again
-semicls train runs/line4 --add verdicts/verdicts.csv --name line5 && semicls compare runs/line4 runs/line5
+semicls train runs/line4 --add verdicts --name line5 && semicls compare runs/line4 runs/line5
 semicls eda photos/ --out eda/
 semicls eda photos/ --engine ray --out eda/
 semicls clean photos/ --out cleaned/ --no-unboxed && semicls train cleaned/clean.csv
@@ -181,9 +181,9 @@ def _with_config(f):
     def run(*args, ctx, config=None, **kw): # With a default, Python 3.10 makes it optional, and Typer gives none
         _check_paths(**kw)
         with _typed_ones(ctx, kw): return f(*args, **kw)
-    more = dict(config=_CONFIG, ctx=_CONTEXT)
-    asked = [Parameter('config', Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG),
-             Parameter('ctx', Parameter.KEYWORD_ONLY, annotation=_CONTEXT)]
+    more,usual = dict(config=_CONFIG, ctx=_CONTEXT),dict(config=None)
+    asked = [Parameter(name, Parameter.KEYWORD_ONLY, default=usual.get(name, Parameter.empty), annotation=kind)
+             for name,kind in more.items()]
     run.__signature__ = signature(f).replace(parameters=[*signature(f).parameters.values(), *asked])
     run.__annotations__ = f.__annotations__ | more
     return run

@@ -306,14 +306,23 @@ def _why(line, rule, looks):
     people = '' if looks is None else f', with people looking at up to {100*looks:g} % of the parts'
     return f'{by} on validation, for {_line_words(line)}{people}'
 
+# %% ../nbs/36_review.ipynb #c03c1cf6
+def _mark_band(axs, band):
+    "A decision with people: no point of the curves, which are of one threshold alone"
+    name,left = 'the decision, with people',axs[0].get_xlim()[0] # A logarithmic axis has no zero
+    axs[0].plot(max(band['scrapped_ppm'], left), band['escapes_ppm'], 's', ms=8, color='#333', label=name)
+    axs[1].axhline(band['cost'], color='#333', ls=':', label=name)
+    for ax in axs: ax.legend(frameon=False, fontsize=9)
+
 # %% ../nbs/36_review.ipynb #c0052
-def _draw_operating(run, test, calibrated, cuts, line):
+def _draw_operating(run, test, calibrated, cuts, line, band=None):
     "Write `trade.png` and `reliability.png`"
     y,p,groups = test
     fig,axs = plt.subplots(1, 2, figsize=(10.5,4), layout='constrained')
-    marks = {f'{name} {cut:.3g}': cut for name,_,cut in _named_cuts(*cuts[::-1])}
+    marks = {} if band else {f'{name} {cut:.3g}': cut for name,_,cut in _named_cuts(*cuts[::-1])}
     plot_trade(y, p, line, marks, axs[0], groups)
     plot_cost(y, p, line, marks, axs[1], groups)
+    if band: _mark_band(axs, band)
     save_fig(fig, run/'figures/trade.png')
     ax = plot_calibration(y, p, color=DEFECT, label='as trained', groups=groups)
     plot_calibration(y, calibrated, ax=ax, label='calibrated', groups=groups)
@@ -579,6 +588,6 @@ def operate_run(
     people = _lookers(res, looks, tell)
     res |= _cost_entries(res, line, human_miss)
     _keep_decision(run, res, _why(line, rule, people), command, tell)
-    _draw_operating(run, test, calibrated, run.decision, line)
+    _draw_operating(run, test, calibrated, run.decision, line, res.get('review'))
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
     return res

@@ -958,6 +958,8 @@ def check_source(
         hint = nearest(path.name, there)
         raise UserError(f'{path}: no such folder{hint} (or the word {words} for the photographs of the demo)')
     if path.is_file(): return
+    if not path.is_dir():
+        raise UserError(f'{path}: neither a file nor a folder; give a folder of images, or a table (.csv)')
     try:
         is_empty = not any(path.iterdir())
     except OSError as error:

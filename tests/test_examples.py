@@ -11,7 +11,7 @@ from semiconductor_cls.base.table import write_csv
 from semiconductor_cls.cli import app, main
 from semiconductor_cls.line import watch
 from semiconductor_cls.station import page
-from semiconductor_cls.station.verdicts import Verdicts, add_seen, add_verdict, begin_round
+from semiconductor_cls.station.verdicts import Verdicts, add_image, add_seen, add_verdict, begin_round
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = dict(sizes='32', epochs='1', frozen_epochs='1', bs='8') # What a training is shrunk by
@@ -70,6 +70,13 @@ def _rounds():
             for who in ('ann','ben'): add_verdict(v, h, said, who, 'line4@1', .5, .5, round=f'round-{k+1}')
     write_csv(pd.DataFrame(dict(sha256=hashes, label=['good']*6+['defect']*6)), 'gold.csv')
 
+def _verdicts(folder, photos):
+    "What a person at a station has said about photographs"
+    v = Verdicts(folder)
+    for path in photos:
+        said = 'reject' if path.parent.name=='defect' else 'pass'
+        add_verdict(v, add_image(v, path.read_bytes(), 'PNG', {}), said, 'ann', 'was@1', .5, .5)
+
 @pytest.fixture(scope='session')
 def world(trained, tmp_path_factory):
     "A folder with all that the examples name. No test changes it"
@@ -83,9 +90,7 @@ def world(trained, tmp_path_factory):
         for i in range(3): part(here/folder/f'top_{i}.bmp', i%2, i)
     part(here/'extra.png', 0, 7)
     shutil.make_archive(str(here/'lot7'), 'zip', here/'lots/7')
-    rows = [dict(path=str(p), label=p.parent.name) for p in sorted((here/'photos').rglob('*.png'))]
-    (here/'verdicts').mkdir()
-    write_csv(pd.DataFrame(rows), here/'verdicts/verdicts.csv')
+    _verdicts(here/'verdicts', sorted((here/'photos').rglob('*.png')))
     (here/'runs/line4/config.yaml').write_text('data: photos\nseed: 3\n')
     return here
 

@@ -99,8 +99,9 @@ CAPTIONS = dict( # Name of a figure's file → title, caption
     reliability=('Probabilities before and after calibration', 'The nearer to the dotted line, the better.'),
     mistakes=('The most confident mistakes', 'Escapes above, overkill below: look for wrong labels.'),
     trade=('What fewer escapes cost', 'Left: escapes against scrap, with the interval of the escapes. '
-           'Right: the cost at each threshold. The marks are the decision. Validation chose it, '
-           'so it need not lie at the lowest point of this curve, which is measured on other parts.'),
+           'Right: the cost at each threshold. The mark is the decision; where people look, too, it lies beside the '
+           'curves, which are of one threshold alone. Validation chose it, so it need not lie at the lowest point of '
+           'this curve, which is measured on other parts.'),
     explain=('Where the network looked', 'Yellow is where it saw the most that speaks for a defect.'),
     explain_types=('Where the maps point, by type of defect', 'The further right, the better.'),
     explain_sanity=('Do the maps depend on what was learned?', 'They must change as layers are forgotten.'),

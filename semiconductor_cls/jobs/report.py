@@ -65,11 +65,12 @@ def with_people(
     band = (point or {}).get('review') or {}
     return m | {k:band[k] for k in _OF_BAND if k in band}
 
-def _looks_text(m): # '' where nobody looks
+def _looks_text(m, point=None): # '' where nobody looks
     "How many parts people look at"
     if 'look_share' in m:
-        looks = 1000*m['look_share']
-        return (f" People would look at {looks:.{0 if looks>=1 else 2}f} of 1,000 parts of your line; "
+        looks,most = 1000*m['look_share'],1000*(((point or {}).get('asked') or {}).get('looks') or 1)
+        more = f', more than the {most:.3g} that were allowed, which validation kept' if looks>most else ''
+        return (f" People would look at {looks:.{0 if looks>=1 else 2}f} of 1,000 parts of your line{more}; "
                 f"it is assumed that they miss {100*m['human_miss']:g} % of the defects among them.")
     looks = 1000*m.get('n_looks', 0)/m['n_test']
     return f' People would look at {looks:.0f} of 1,000 parts like those tested.' if looks else ''
@@ -106,7 +107,7 @@ def plain_words(
     m = with_people(m, point)
     ship = _of_a_thousand(m['escape_rate'], m['escape_hi'], 'ship')
     scrap = _of_a_thousand(m['overkill_rate'], m['overkill_hi'], 'be scrapped')
-    text = f'Of 1,000 defective parts {ship}; of 1,000 good ones {scrap}.{_looks_text(m)}'
+    text = f'Of 1,000 defective parts {ship}; of 1,000 good ones {scrap}.{_looks_text(m, point)}'
     if not point or 'worth' not in point: return text
     return f"{text} {_cost_text(point)} This model {point['worth']}."
 
