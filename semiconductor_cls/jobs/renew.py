@@ -35,7 +35,8 @@ def _hashed(path):
     "The verdicts with the hash of each file; a file that is gone is refused, because its verdict would be lost"
     said = read_source(path)
     check_words(said, path)
-    said = said.assign(hash=[file_md5(o) for o in said.path])
+    places = [os.path.abspath(o) for o in said.path] # The new table lies elsewhere
+    said = said.assign(path=places, hash=[file_md5(o) for o in places])
     gone = said.path[said.hash=='']
     if len(gone):
         raise UserError(f'--add {path}: {counted(len(gone), "picture")} not read, first {gone.iloc[0]}; '

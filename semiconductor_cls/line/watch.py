@@ -285,15 +285,17 @@ _LATER = {408,425,429} # Refusals that mean: try again
 def _is_posted(note): # [id, time], [] where none was known; an id alone of an earlier version
     return isinstance(note, str) or isinstance(note, list) and [*map(type, note)] in ([], [str,str])
 
-def _to_post(rows, notes): # `rows` of the table
+def _to_post(log, notes): # How many rows were taken, too
     "The rows that nobody has taken; ids without a time, as of earlier versions, mean the rows that are there now"
     known = notes.read()
     timed = [o for o in known if isinstance(o, list)]
+    rows = list(log.rows())
     if known and not timed:
         timed = [_key(row) for row in rows if row['id'] in known]
         notes.add(timed or [[]])
     taken = set(map(tuple, timed))
-    return [row for row in rows if tuple(_key(row)) not in taken]
+    due = [row for row in rows if tuple(_key(row)) not in taken]
+    return due, len(rows)-len(due)
 
 # %% ../../nbs/70_line.watch.ipynb #a424cd2b
 class Posts:
@@ -307,9 +309,9 @@ class Posts:
         seconds:float=POST_SECONDS # That a receiver has for an answer
     ):
         self.url,self.notes,self.tell = check_webhook(url),Notes(journal, _is_posted),tell
-        rows = list(log.rows())
-        self.waits,self.seconds,self.due = waits,seconds,deque(_to_post(rows, self.notes))
-        if before := len(rows)-len(self.due):
+        due,before = _to_post(log, self.notes)
+        self.waits,self.seconds,self.due = waits,seconds,deque(due)
+        if before:
             tell(f'{url}: {counted(before, "row")} taken before, by the address of that time; '
                  f'to post all anew, remove {journal}')
         self.refused,self.silent,self.unnoted,self.ended = 0,False,False,threading.Event()
