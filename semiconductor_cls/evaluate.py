@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KINDS', 'FEW_PARTS', 'YOUDEN', 'between', 'choose_threshold', 'rate_ci', 'percent_text', 'rate_text', 'group_sizes',
            'n_units', 'rates', 'calibration', 'plot_calibration', 'plot_roc', 'plot_pr', 'plot_confusion',
-           'worst_mistakes', 'plot_mistakes', 'auc_by', 'run_preds', 'evaluate_run']
+           'worst_mistakes', 'plot_mistakes', 'auc_by', 'rates_by', 'run_preds', 'evaluate_run']
 
 # %% ../nbs/32_evaluate.ipynb #c0002
 import os, textwrap
@@ -383,22 +383,42 @@ def _auc_row(by, value, rows):
     return row | dict(zip(('auc','lo','hi'), auc_ci(y, p, groups=groups))) | dict(note=note)
 
 # %% ../nbs/32_evaluate.ipynb #17c93745
+def _subsets(df):
+    "Kind in words, value, and the parts that have it; of a type of defect its defects alone"
+    for column,by in KINDS.items():
+        if column not in df: continue
+        known = df[df[column].notna() & (df[column]!='')]
+        if column=='defect_type':
+            known = known[known.label=='defect']
+        elif (known.groupby(column).label.nunique()<2).all():
+            continue # it follows the label
+        for value,of in known.groupby(column): yield by,value,of
+
 def auc_by(
     df:pd.DataFrame # Labelled predictions with some of `KINDS`, and `group` where it is known
 )->pd.DataFrame: # A row a value: `by value defective good auc lo hi note`
     "AUC of each stratum and cell type, and of each type of defect against all good parts"
-    rows,good = [],df[df.label=='good']
-    for column,by in KINDS.items():
-        if column not in df: continue
-        known = df[df[column].notna() & (df[column]!='')]
-        is_type = column=='defect_type'
-        if is_type:
-            known = known[known.label=='defect']
-        elif (known.groupby(column).label.nunique()<2).all():
-            continue # it follows the label
-        for value,of in known.groupby(column):
-            rows.append(_auc_row(by, value, pd.concat([of,good]) if is_type else of))
+    good = df[df.label=='good']
+    def beside(by, of): return pd.concat([of,good]) if by==KINDS['defect_type'] else of
+    rows = [_auc_row(by, value, beside(by, of)) for by,value,of in _subsets(df)]
     return pd.DataFrame(rows, columns='by value defective good auc lo hi note'.split())
+
+# %% ../nbs/32_evaluate.ipynb #c79607e9
+def rates_by(
+    df:pd.DataFrame, # As for `auc_by`
+    t:float, # Rejected from this score
+    lo:float=None # Where people look from here to `t`; nobody looks if `None`
+)->pd.DataFrame: # The rows of `auc_by`: `by value escapes overkill`, in words
+    "Escapes and overkill at a decision, of each kind of part; '' where it has no parts of that class"
+    def text(of, label, wrong):
+        at = of.label==label
+        if not at.any(): return ''
+        sizes = group_sizes(of.group, at.to_numpy()) if 'group' in of else None
+        return rate_text(int(wrong(of.p_defect[at]).sum()), int(at.sum()), sizes)
+    passed_below = t if lo is None else lo
+    rows = [(by, value, text(of, 'defect', lambda p: p<passed_below), text(of, 'good', lambda p: p>=t))
+            for by,value,of in _subsets(df)]
+    return pd.DataFrame(rows, columns='by value escapes overkill'.split())
 
 # %% ../nbs/32_evaluate.ipynb #c0046
 def _group_by_id(table):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['calibrate', 'fit_temperature', 'escape_bound', 'band_rates', 'review_band', 'band_saves', 'report_band',
-           'train_share', 'calibration_text', 'cost_table', 'operating', 'odd_prices', 'operating_point', 'Asked',
-           'asked_for', 'asked_text', 'operate_run']
+           'train_share', 'calibration_text', 'cost_table', 'operating', 'odd_prices', 'operating_point',
+           'made_for_text', 'Asked', 'asked_for', 'asked_text', 'operate_run']
 
 # %% ../nbs/36_review.ipynb #c0002
 from dataclasses import asdict
@@ -103,7 +103,8 @@ def band_rates(
     hi:float, # Reject at or above it; a person looks in between
     line:Line, # The line
     human_miss:float=.1, # Share of defects that a person waves through
-    groups=None # Which parts belong together
+    groups=None, # Which parts belong together
+    two_sided:bool=False # Whether the bound of the escapes is the upper end of an interval, as for one threshold
 )->dict: # Rates, looks and what they come to per million, with upper bounds (`..._hi`)
     "What a review band does"
     y,p = _as_arrays(y, p)
@@ -111,10 +112,12 @@ def band_rates(
     escape = (defect<lo).mean() + human_miss*look[y].mean()
     overkill = (good>=hi).mean()
     looks = _on_line(line, look[y].mean(), look[~y].mean())
-    escape_hi = escape_bound(y, p, lo, hi, human_miss, groups)
+    level = .975 if two_sided and escape else .95
+    escape_hi = escape_bound(y, p, lo, hi, human_miss, groups, level)
     overkill_hi = rate_ci(int((good>=hi).sum()), len(good), sizes=group_sizes(groups, ~y))[1]
     shares = dict(lo=lo, hi=hi, look_share=looks, escape_rate=escape, escape_hi=escape_hi,
-                  overkill_rate=overkill, overkill_hi=overkill_hi)
+                  overkill_rate=overkill, overkill_hi=overkill_hi,
+                  precision=line.precision((defect>=hi).mean(), overkill))
     ppm = _band_ppm(line, (escape, overkill, looks), (escape_hi, overkill_hi, looks))
     assumed = dict(human_miss=human_miss, look_price=line.look_price)
     return {k:float(v) for k,v in shares.items()} | ppm | assumed
@@ -238,7 +241,8 @@ def _band_does(b, currency):
         'overkill': percent('overkill', no_overkill),
         'shipped per million': per_million('escapes_ppm', no_escape),
         'scrapped per million': per_million('scrapped_ppm', no_overkill),
-        f'{currency} per million': per_million('cost', no_escape or no_overkill)}
+        f'{currency} per million': per_million('cost', no_escape or no_overkill),
+        'defective among the rejected': precision_text(b['precision'])}
 
 # %% ../nbs/36_review.ipynb #c0044
 def report_band(
@@ -346,7 +350,7 @@ def _test_facts(valid, test, t, line, trained_rate):
     calibrated,facts = _calibration(valid, test, trained_rate)
     on_line = float(calibrate(t, facts['temperature'], trained_rate, line.defect_rate))
     y,p,groups = test
-    point = _point_facts(y, p, groups, t, line, on_line)
+    point = _point_facts(y, p, groups, t, line, on_line) | dict(on_valid=report_point(*valid[:2], t, line, valid[2]))
     return calibrated, facts | point | dict(points=operating_points(y, p, groups).to_dict('records'))
 
 # %% ../nbs/36_review.ipynb #24be1e9e
@@ -358,9 +362,10 @@ def _review(valid, test, t, line, looks, escape, overkill, human_miss):
     lo,hi = band['lo'],band['hi']
     if lo>=hi: return {} # no band: one threshold, as without looks
     y,p,groups = test
-    does = band_rates(y, p, lo, hi, line, human_miss, groups)
+    does = band_rates(y, p, lo, hi, line, human_miss, groups, two_sided=True)
     does |= band_saves(y, p, t, lo, hi, line, human_miss, groups)
-    return dict(review=does, review_report=report_band(does, line.currency))
+    found = dict(review=does, review_report=report_band(does, line.currency))
+    return found | dict(review_on_valid=_band_does(band, line.currency))
 
 # %% ../nbs/36_review.ipynb #5d3ce0c2
 def calibration_text(
@@ -375,13 +380,13 @@ def calibration_text(
             'Do not rely on probabilities of this run; the decision, which only needs the order, is not touched.')
 
 # %% ../nbs/36_review.ipynb #65a056cb
-def _cost_entries(found, line, human_miss):
+def _cost_entries(found, line, human_miss, looks=None):
     "The cost of the decision beside the ways without a model, as entries of `operating.json`"
     does = found.get('review', found['per_million'])
     cost,most = does['cost'],does['cost_hi']
-    without = line.baselines(human_miss)
-    best = min(without.values())
-    return dict(cost=cost, cost_hi=most, baselines=without, worth=against_baselines(cost, line, human_miss, most),
+    _,best = cheapest_baseline(line, human_miss, looks)
+    worth = against_baselines(cost, line, human_miss, most, looks)
+    return dict(cost=cost, cost_hi=most, baselines=line.baselines(human_miss), worth=worth,
                 pays=bool(cost<=best), surely_pays=bool(most<=best))
 
 # %% ../nbs/36_review.ipynb #ac65c884
@@ -391,8 +396,9 @@ def cost_table(
     "The cost of the decision, and of the ways without a model"
     ways = {'with this model': found['cost']} | found['baselines']
     ways = {name:f'{cost:,.0f}' for name,cost in ways.items()}
-    if 'cost_hi' in found:
-        ways['with this model'] += f", at most {found['cost_hi']:,.0f}"
+    looks = found.get('asked', {}).get('looks')
+    if looks and looks<1: ways['look at all'] += f', but at most {100*looks:.3g} % may be looked at'
+    if 'cost_hi' in found: ways['with this model'] += f", at most {found['cost_hi']:,.0f}"
     return pair_table(ways, ['way', f"{found['line']['currency']} per million parts"])
 
 # %% ../nbs/36_review.ipynb #c0055
@@ -403,16 +409,28 @@ def _line_text(found):
     chosen = f"Chosen on validation {by}, then frozen; what follows is on {found['reported_on']}."
     return f"{chosen} This is {_line_words(line)}."
 
+# %% ../nbs/36_review.ipynb #90b4f9a1
+_CHOSE = 'on validation, which chose'
+
+def _beside(table, valid):
+    "A table of what the test says, with the same on validation where it is known"
+    valid = {name.replace('_', ' '):value for name,value in valid.items()}
+    return table.assign(**{_CHOSE:[valid.get(o, '') for o in table['what']]}) if valid else table
+
 # %% ../nbs/36_review.ipynb #49bd65a3
 _INSTEAD = 'For comparison only, one threshold without people, which was not chosen:'
 
 def _decided_parts(found):
     "The decision as parts of a page"
+    if found.get('reported_on')=='valid': # there is no test to stand beside
+        found = found | dict(on_valid={}, review_on_valid={})
     alone = pair_table({name.replace('_', ' '):value for name,value in found['report'].items()})
+    alone = _beside(alone, found.get('on_valid', {}))
     if not found.get('review'): return [alone]
     band = found.get('review_report', found['review'])
     says = 'Review band: parts between the two thresholds are looked at by a person.'
-    return [says, pair_table(band, as_text=False), _INSTEAD, alone]
+    band = _beside(pair_table(band, as_text=False), found.get('review_on_valid', {}))
+    return [says, band, _INSTEAD, alone]
 
 # %% ../nbs/36_review.ipynb #1d26c75b
 def _worth_parts(found):
@@ -486,6 +504,21 @@ def operating_point(
     point = run.read('operating.json')
     made = point.get('decision') or {}
     return point if made.get('id')==getattr(run.decision, 'id', None) else None
+
+# %% ../nbs/36_review.ipynb #a31c5ec3
+def made_for_text(
+    point:dict|None # Of `operating_point`
+)->str: # '' without prices
+    "What a decision was made for, with all that was assumed of people"
+    if point is None: return ''
+    asked = point.get('asked') or {}
+    limits = {'escape rate':asked.get('escape'), 'overkill':asked.get('overkill')}
+    said = [f'{name} at most {100*share:g} %' for name,share in limits.items() if share is not None]
+    if asked.get('looks'):
+        look = f"{point['line']['look_price']:g} {point['line']['currency']} a look"
+        said.append(f"people look at up to {100*asked['looks']:g} % of the parts and miss "
+                    f"{100*asked['human_miss']:g} % of the defects there, {look}")
+    return '; '.join([_line_words(Line(**point['line'])), *said])
 
 # %% ../nbs/36_review.ipynb #208b0f64
 _ASSUMED = dict(escape_price=100., overkill_price=1., defect_rate=.01, look_price=.1, currency='€', parts_a_month=0.,
@@ -586,7 +619,7 @@ def operate_run(
     res = dict(reported_on=reported_on, chosen_on='valid', line=asdict(line), rule=rule, asked=asked)
     res |= facts | _review(valid, test, t, line, looks, escape, overkill, human_miss)
     people = _lookers(res, looks, tell)
-    res |= _cost_entries(res, line, human_miss)
+    res |= _cost_entries(res, line, human_miss, looks)
     _keep_decision(run, res, _why(line, rule, people), command, tell)
     _draw_operating(run, test, calibrated, run.decision, line, res.get('review'))
     write_section(run, 'operating', 40, operating(run), needs='operating.json')

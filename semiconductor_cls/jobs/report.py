@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MAPS', 'headline', 'with_people', 'plain_words', 'data_light', 'price_light', 'explained', 'run_sections',
-           'numbers_table', 'mistakes_table', 'subsets_part', 'words_part', 'size_part', 'audit_part', 'opening',
-           'run_report']
+           'numbers_table', 'mistakes_table', 'looks_table', 'subsets_part', 'words_part', 'size_part', 'audit_part',
+           'opening', 'run_report']
 
 # %% ../../nbs/50_jobs.report.ipynb #c0002
 import math
@@ -315,34 +315,63 @@ def _links(run, rows):
     return parallel_map(link, list(zip(rows.itertuples(), carried)))
 
 # %% ../../nbs/50_jobs.report.ipynb #3c045bfe
+def _named_rows(run, rows, what):
+    "Parts by name, with a link each; `rows.mistake` stands in the column `what`"
+    links = _links(run, run.located(rows) if 'path' in rows else rows.assign(lacks='not known where'))
+    known = [name for name in KINDS if name in rows and rows[name].notna().any()]
+    table = {'picture':links, what:rows.mistake.tolist(), 'score':rows.p_defect.round(3).tolist()}
+    return pd.DataFrame(table | {KINDS[name]:rows[name].tolist() for name in known})
+
+def _decided(run): return _there(run, 'preds_valid.csv') and run.decision is not None
+
 def mistakes_table(
     run:Run # Evaluated
 )->pd.DataFrame|None: # `picture mistake score`, and what is known of `KINDS`
     "All mistakes at the decision of a run; `None` without predictions"
-    if not _there(run, 'preds_valid.csv') or run.decision is None: return None
+    if not _decided(run): return None
     worst = worst_mistakes(_with_kinds(run, run_preds(run)[1]), run.decision.hi, None, run.decision.lo)
     rows = pd.concat(worst.values(), keys=worst, names=['mistake']).reset_index('mistake')
     if rows.empty: return None
-    links = _links(run, run.located(rows) if 'path' in rows else rows.assign(lacks='not known where'))
-    known = [name for name in KINDS if name in rows and rows[name].notna().any()]
-    kind = rows.mistake.replace(dict(escapes='escape'))
-    table = dict(picture=links, mistake=kind.tolist(), score=rows.p_defect.round(3).tolist())
-    return pd.DataFrame(table | {KINDS[name]:rows[name].tolist() for name in known})
+    return _named_rows(run, rows.replace(dict(mistake=dict(escapes='escape'))), 'mistake')
+
+# %% ../../nbs/50_jobs.report.ipynb #25df423d
+def looks_table(
+    run:Run # Evaluated
+)->pd.DataFrame|None: # `picture in truth score`, and what is known of `KINDS`
+    "All parts that the decision of a run sends to people, the most suspicious first; `None` where nobody looks"
+    if not _decided(run) or run.decision.lo==run.decision.hi: return None
+    df = _with_kinds(run, run_preds(run)[1])
+    rows = df[df.p_defect.between(*run.decision, inclusive='left') & df.label.isin(['good','defect'])]
+    if rows.empty: return None
+    rows = rows.sort_values('p_defect', ascending=False, kind='stable')
+    return _named_rows(run, rows.assign(mistake=rows.label), 'in truth')
+
+_LINKS = 'A name leads to the picture where it lay when this page was made; the small pictures are part of the page.'
+
+def _every(title, table):
+    "A table of parts with its title; nothing where there is none"
+    return [] if table is None else [title, _LINKS, table]
 
 # %% ../../nbs/50_jobs.report.ipynb #9f84876c
+_SUBSETS = ('A type of defect is measured against all good parts. Escapes and overkill are those of the decision, '
+            'before people look where some do; one decision may suit one kind of part better than another.')
+
 def _interval_text(lo, hi): return '' if pd.isna(lo) else f'{lo:.3f} to {hi:.3f}'
 
 def subsets_part(
     run:Run # Evaluated
 )->list: # Parts of a page; none where the table knows nothing of `KINDS`
-    "AUC of each kind of part and of each type of defect"
+    "AUC of each kind of part and of each type of defect, and what the decision does to it"
     if not _there(run, 'preds_valid.csv'): return []
-    each = auc_by(_with_kinds(run, run_preds(run)[1]))
+    preds = _with_kinds(run, run_preds(run)[1])
+    each = auc_by(preds)
     if len(each)<2: return []
     shown = pd.DataFrame({'by':each.by, 'which':each['value'].astype(str), 'AUC':each.auc,
-                          '95 % interval':[*map(_interval_text, each.lo, each.hi)],
-                          'defective parts':each.defective, 'good parts':each.good, 'note':each.note})
-    return ['## By kind of part and type of defect', 'A type of defect is measured against all good parts.', shown]
+                          '95 % interval':[*map(_interval_text, each.lo, each.hi)]})
+    if run.decision is not None:
+        shown = shown.join(rates_by(preds, run.decision.hi, run.decision.lo)[['escapes','overkill']])
+    counts = {'defective parts':each.defective, 'good parts':each.good, 'note':each.note}
+    return ['## By kind of part and type of defect', _SUBSETS, shown.assign(**counts)]
 
 # %% ../../nbs/50_jobs.report.ipynb #a21504a3
 def _numbers_part(m): return ['## All figures', numbers_table(m)]
@@ -361,7 +390,8 @@ _MEANINGS = {
     'log loss, Brier score':'how far the scores are from the truth as probabilities; 0 is perfect',
     '95 % interval':'where the value lies for other parts of this kind, in 95 of 100 such tests',
     'validation, test':'pictures that training does not see; validation chooses, the test only measures',
-    'stratum':'a kind of part, such as a type of cell; each set holds a like share of it',
+    'stratum':'a kind of part, such as a type of cell, or with how sure the experts were (poly-0.67); '
+              'each set holds a like share of it',
     'Youden':'the threshold with the most defects caught less good parts rejected, where no prices were given'}
 
 def words_part()->list: # Parts of a page
@@ -426,6 +456,7 @@ def audit_part(
              'decision': standing and standing.id,
              'looked at from': standing and (f'{standing.lo:.6g}' if standing.lo<standing.hi else 'nobody looks'),
              'rejected from': standing and f'{standing.hi:.6g}',
+             'decided for': made_for_text(operating_point(run)) or (standing and 'no prices were given'),
              'software': (info.get('versions') or {}).get('semiconductor_cls'), 'commit': info.get('commit'),
              'trained': time_text(info.get('finished') or info.get('started') or '')}
     table = pair_table({name:value or 'not recorded' for name,value in facts.items()})
@@ -465,8 +496,7 @@ def run_report(
     if _there(run, 'metrics.json'):
         m = run.read('metrics.json')
         first,replaced = opening(run, m),{name for o in found.values() for name in o.replaces}
-        mistakes = mistakes_table(run)
-        every = [] if mistakes is None else ['## All mistakes', mistakes]
+        every = [*_every('## All mistakes', mistakes_table(run)), *_every('## All parts to look at', looks_table(run))]
         sections += [Section(30, _test_part(run, m, replaced)), Section(35, subsets_part(run)), Section(99, every),
                      Section(75, size_part(run)), Section(80, _numbers_part(m)), Section(85, words_part()),
                      Section(95, audit_part(run))]
