@@ -422,24 +422,6 @@ def _check_add(add, others):
     if not (add and others): return
     raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
 
-# %% ../nbs/99_cli.ipynb #cffff487
-def _standing_verdicts(add):
-    "The table of what stands at a station, for its folder; a table beside the database has to agree with it"
-    folder = add if add.is_dir() else add.parent
-    if not (folder/'verdicts.db').is_file():
-        if not add.is_dir(): return add
-        raise UserError(f'--add {add}: a folder without verdicts.db; name that of a station, or a table of verdicts')
-    from semiconductor_cls.station.verdicts import Verdicts, export_verdicts, training_table
-    if add.is_dir(): return export_verdicts(Verdicts(add))
-    table = read_csv(add)
-    if not {'sha256','label'}<=set(table): return add
-    said,stands = ({*zip(o.sha256, o.label)} for o in (table[table.label.notna()], training_table(Verdicts(folder))))
-    stands = {o for o in stands if o[1] in CLASSES}
-    n = len(said-stands) + (len(stands-said) if add.name=='verdicts.csv' else 0)
-    if not n: return add
-    raise UserError(f'--add {add}: differs from verdicts.db beside it in {counted(n, "label")}, because people judged '
-                    f'on since it was saved; --add {folder} reads what stands now')
-
 # %% ../nbs/99_cli.ipynb #24ae9334
 def _check_engine(engine):
     if engine not in ('local','ray'):
@@ -460,13 +442,14 @@ def _renewed(data, add, path, resume, chosen, seed, weights): # What to train on
     if not add: return data,chosen,seed,dict(weights=weights)
     from semiconductor_cls.jobs.job import saved_recipe
     from semiconductor_cls.jobs.renew import check_renewal, check_single, renewed_table
+    from semiconductor_cls.station.verdicts import verdicts_to_add
     old,table = open_run(data),path.with_name(f'{path.name}_table.csv')
     check_single(old)
     chosen,start = saved_recipe(old),dict(weights=weights, renewed=dict(run=data, verdicts=str(add)))
     if resume:
         check_renewal(path, data, add, say)
         return str(table),chosen,seed,start
-    table = renewed_table(old, _standing_verdicts(add), path, say)
+    table = renewed_table(old, verdicts_to_add(add), path, say)
     if 'seed' not in _TYPED: seed = old.info.get('seed', seed)
     if weights is None: start['weights'] = old.info.get('weights_given')
     return str(table),chosen,seed,start

@@ -8,7 +8,7 @@ from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import file_md5
 from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import make_table, read_csv, write_csv
-from semiconductor_cls.cli import _standing_verdicts
+from semiconductor_cls.station.verdicts import verdicts_to_add
 from semiconductor_cls.jobs.job import ready
 from semiconductor_cls.jobs.renew import add_to_table, renewed_table
 from semiconductor_cls.recipe import QUICK
@@ -151,14 +151,14 @@ def test_a_table_that_is_older_than_the_verdicts_does_not_train(tmp_path):
     v = Verdicts(tmp_path/'v')
     h = judge_more(v, 'pass', 'reject')
     table,way_out = export_verdicts(v),f'differs from verdicts.db .* --add {tmp_path}/v reads what stands now'
-    assert _standing_verdicts(table)==table
+    assert verdicts_to_add(table)==table
     add_verdict(v, h, 'pass', 'ann', 'm@1', .5, .5)
-    with pytest.raises(UserError, match=way_out): _standing_verdicts(table)
-    assert _standing_verdicts(tmp_path/'v')==table and read_csv(table).label.tolist()==['good','good']
+    with pytest.raises(UserError, match=way_out): verdicts_to_add(table)
+    assert verdicts_to_add(tmp_path/'v')==table and read_csv(table).label.tolist()==['good','good']
     judge_more(v, 'reject')
-    with pytest.raises(UserError, match=way_out): _standing_verdicts(table)
+    with pytest.raises(UserError, match=way_out): verdicts_to_add(table)
     chosen = table.rename(tmp_path/'v/chosen.csv')
-    assert _standing_verdicts(chosen)==chosen
+    assert verdicts_to_add(chosen)==chosen
 
 def test_what_is_refused_leaves_the_table_and_the_words_of_others(trained, tmp_path, semicls):
     "Device, engine, jobs, a committee, a table of somebody else"

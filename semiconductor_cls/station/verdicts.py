@@ -7,7 +7,7 @@ __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH'
            'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note', 'kept_note',
            'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'moves_table',
            'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived',
-           'begin_round', 'journal', 'training_table', 'export_verdicts']
+           'begin_round', 'journal', 'training_table', 'export_verdicts', 'verdicts_to_add']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -659,3 +659,22 @@ def export_verdicts(v:Verdicts)->Path: # The training table
     write_csv(moves_table(v), v.path/'moves.csv')
     write_csv(training_table(v), v.path/'verdicts.csv')
     return v.path/'verdicts.csv'
+
+# %% ../../nbs/82_station.verdicts.ipynb #6ff832b6
+def verdicts_to_add(
+    path:Path # A station's folder of verdicts, or a table
+)->Path: # The table to add to a run
+    "What stands at a station, for its folder; a table beside the database has to agree with it"
+    folder = path if path.is_dir() else path.parent
+    if not (folder/'verdicts.db').is_file():
+        if not path.is_dir(): return path
+        raise UserError(f'--add {path}: a folder without verdicts.db; name that of a station, or a table of verdicts')
+    if path.is_dir(): return export_verdicts(Verdicts(path))
+    table = read_csv(path)
+    if not {'sha256','label'}<=set(table): return path
+    said,stands = ({*zip(o.sha256, o.label)} for o in (table[table.label.notna()], training_table(Verdicts(folder))))
+    stands = {o for o in stands if o[1] in CLASSES}
+    n = len(said-stands) + (len(stands-said) if path.name=='verdicts.csv' else 0)
+    if not n: return path
+    raise UserError(f'--add {path}: differs from verdicts.db beside it in {counted(n, "label")}, because people judged '
+                    f'on since it was saved; --add {folder} reads what stands now')
