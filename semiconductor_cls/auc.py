@@ -147,11 +147,13 @@ def _error_of_variance(sums):
 def auc_df(
     y, # True for a defect
     p, # Scores
-    groups=None # Which parts belong together
+    groups=None, # Which parts belong together
+    other=None # Scores of another model: for the difference of the two AUCs
 )->float: # At least 4
     "Degrees of freedom of DeLong's variance: how well the spread of the placements is known"
     y,p = _as_arrays(y, p)
     codes,masks,places = group_codes(groups, len(y)),(y,~y),placements(y, p)
+    if other is not None: places = [a-b for a,b in zip(places, placements(*_as_arrays(y, other)))]
     sums = [_group_sums([place], [place.mean()], mask, codes)[0] for place,mask in zip(places, masks)]
     sums = [of_class[np.unique(codes[mask])] for of_class,mask in zip(sums, masks)]
     var,error = np.sum([_error_of_variance(of_class) for of_class in sums], axis=0)
@@ -195,11 +197,25 @@ def auc_ci(
     return float(auc), float(lo), float(hi)
 
 # %% ../nbs/31_auc.ipynb #c0034
-def _p_value(diff, se):
-    "Two-sided, from the normal distribution; 1 without a difference, 0 where a difference has no spread"
+def _mover(one, other):
+    "Interval of a difference from the intervals of its two sides, as if they were independent (Zou 2007)"
+    (a,lo_a,hi_a),(b,lo_b,hi_b) = one,other
+    return a-b-np.hypot(a-lo_a, hi_b-b), a-b+np.hypot(hi_a-a, b-lo_b)
+
+def _p_value(diff, ends, level, df):
+    "Two-sided; below `1-level` where the interval leaves out zero, and only there"
     if abs(diff)<1e-12: return 1.
-    if se<1e-12: return 0.
-    return float(2*stats.norm.sf(abs(diff)/se))
+    towards_zero = diff-ends[0] if diff>0 else ends[1]-diff
+    half = stats.t.ppf(.5+level/2, df)
+    return float(2*stats.t.sf(half*abs(diff)/towards_zero, df))
+
+# %% ../nbs/31_auc.ipynb #f0e75927
+def _paired_ends(diff, cov, level, df):
+    "Ends by DeLong's variance; `None` where one of the AUCs, or their difference, has none"
+    var = cov[0,0]+cov[1,1]-2*cov[0,1]
+    if not np.min([cov[0,0], cov[1,1], var])>1e-20: return None # NaN too
+    half = stats.t.ppf(.5+level/2, df)*np.sqrt(var)
+    return diff-half, diff+half
 
 # %% ../nbs/31_auc.ipynb #c0035
 def compare_auc(
@@ -207,20 +223,19 @@ def compare_auc(
     pa, # Scores of one model
     pb, # Scores of the other, same parts in the same order
     level:float=.95, # Confidence
-    groups=None # Which parts belong together
+    groups=None, # Which parts belong together
+    df:float=None # Degrees of freedom of Student's t; those of `auc_df` if `None`. `np.inf` is DeLong's normal test
 )->dict: # `auc_a`, `auc_b`, `diff` with `lo` and `hi`, `p_value`
-    "Paired DeLong test of the difference of two AUCs"
+    "Paired DeLong test of the difference of two AUCs; from their single intervals where it knows no spread"
     (auc_a,auc_b),cov = auc_cov(y, [pa,pb], groups)
     diff = auc_a-auc_b
-    var = cov[0,0]+cov[1,1]-2*cov[0,1]
-    se = np.sqrt(max(var, 0)) if np.isfinite(cov).all() else np.nan
-    half = stats.norm.ppf(.5+level/2)*se
-    return dict(auc_a=float(auc_a),
-                auc_b=float(auc_b),
-                diff=float(diff),
-                lo=float(diff-half),
-                hi=float(diff+half),
-                p_value=_p_value(diff, se))
+    if df is None: df = auc_df(y, pa, groups, pb)
+    ends = _paired_ends(diff, cov, level, df)
+    if np.array_equal(pa, pb): ends = 0.,0.
+    elif ends is None:
+        ends,df = _mover(*(auc_ci(y, p, level, groups) for p in (pa,pb))),np.inf
+    return dict(auc_a=float(auc_a), auc_b=float(auc_b), diff=float(diff), lo=float(ends[0]), hi=float(ends[1]),
+                p_value=_p_value(diff, ends, level, df))
 
 # %% ../nbs/31_auc.ipynb #c0040
 def cum_counts(
