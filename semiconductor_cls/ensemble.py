@@ -68,6 +68,10 @@ def join_runs(
             if own!=wanted:
                 raise UserError(f'{name} was trained on {what} than {first} '
                                 f'({key} {own} against {wanted}); a committee needs one')
+    without = next((name for name,run in runs.items() if not run.has(f'preds_{which}.csv')), None)
+    if without:
+        raise UserError(f'{without}: has no predictions of labelled {dict(valid="validation").get(which, which)} '
+                        'pictures; leave this member out, or train it on data that have them')
     tables = {name:read_csv(run.file(f'preds_{which}.csv')) for name,run in runs.items()}
     return join_preds(tables)
 

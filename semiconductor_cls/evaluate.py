@@ -246,13 +246,14 @@ def plot_pr(
     ax.axhline(100*y.mean(), color='#bbb', lw=1, ls=':')
     ax.step(100*recall, 100*precision, where='post', color='#333', label=f'average precision {metrics(y, p)["ap"]:.4f}')
     for name,symbol,cut in _named_cuts(t, lo):
-        rejected = p>=cut
-        if not rejected.any(): continue
-        seen = 100*(y&rejected).sum()/y.sum(),100*y[rejected].mean()
-        ax.plot(*seen, symbol, ms=9, color=DEFECT, label=f'{name} {cut:.3g}', ls='')
+        rejected,label = p>=cut,f'{name} {cut:.3g}'
+        if rejected.any():
+            seen = 100*(y&rejected).sum()/y.sum(),100*y[rejected].mean()
+            ax.plot(*seen, symbol, ms=9, color=DEFECT, label=label, ls='')
+        else: ax.plot([], [], ' ', label=f'{label}: no part has such a score')
     ax.set(xlabel='defects caught: recall (%)', ylabel='defective among the rejected: precision (%)')
     ax.set(xlim=(-1.5,101.5), ylim=(-1.5,101.5), aspect='equal')
-    ax.legend(loc='lower left', frameon=False)
+    ax.legend(frameon=False)
     return ax
 
 # %% ../nbs/32_evaluate.ipynb #c0035

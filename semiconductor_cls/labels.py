@@ -78,8 +78,9 @@ def voice(
     where = 'out of fold' if 'fold' in df else 'on validation'
     said = f'AUC {where} {auc:.3f} (95 % interval {lo:.3f} to {hi:.3f})'
     if auc>=MAY_SPEAK: return Voice(True, said)
-    return Voice(False, f'{said}: below {MAY_SPEAK} most of what these models would call an error is a right label, '
-                        'so none is called one')
+    return Voice(False, f'{said}: below {MAY_SPEAK}, where most of what is called an error would be a right label if '
+                        'about 2 % are wrong, so none is called one. If more are wrong, they lower this AUC '
+                        'themselves: look at the list')
 
 # %% ../nbs/37_labels.ipynb #d6aef83f
 def by_part(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['calibrate', 'fit_temperature', 'escape_bound', 'band_rates', 'review_band', 'band_saves', 'report_band',
-           'train_share', 'calibration_text', 'cost_table', 'operating', 'odd_prices', 'operating_point',
+           'train_share', 'calibration_text', 'sees_both', 'cost_table', 'operating', 'odd_prices', 'operating_point',
            'made_for_text', 'Asked', 'asked_for', 'asked_text', 'operate_run']
 
 # %% ../nbs/36_review.ipynb #c0002
@@ -251,7 +251,7 @@ def report_band(
 )->dict: # Rates, ppm, cost and savings in words
     "What a review band does and saves, in words, with bounds"
     saves = dict(scrapped='saves_scrapped_ppm', shipped='saves_escapes_ppm') | {currency:'saves_cost'}
-    saves = {f'saves per million, {what}': _saved(b, name) for what,name in saves.items()}
+    saves = {f'saves per million against one threshold, {what}': _saved(b, name) for what,name in saves.items()}
     look = f"a look costs {b['look_price']:g} {currency}"
     assumed = f"a person misses {100*b['human_miss']:g} % of the defects looked at; {look}"
     return _band_does(b, currency) | saves | dict(assumed=assumed)
@@ -385,9 +385,16 @@ def _cost_entries(found, line, human_miss, looks=None):
     does = found.get('review', found['per_million'])
     cost,most = does['cost'],does['cost_hi']
     _,best = cheapest_baseline(line, human_miss, looks)
-    worth = against_baselines(cost, line, human_miss, most, looks)
+    worth = against_baselines(cost, line, human_miss, most, looks, sees_both(found))
     return dict(cost=cost, cost_hi=most, baselines=line.baselines(human_miss), worth=worth,
                 pays=bool(cost<=best), surely_pays=bool(most<=best))
+
+def sees_both(
+    found:dict # What `operating.json` holds
+)->bool:
+    "Whether the decision made mistakes of both kinds; else its cost is known by its bound only"
+    does = found.get('review') or found
+    return all(does.get(f'{name}_rate', 1.) for name in ('escape','overkill'))
 
 # %% ../nbs/36_review.ipynb #ac65c884
 def cost_table(
@@ -395,17 +402,18 @@ def cost_table(
 )->pd.DataFrame: # `way`, and the cost in a million parts
     "The cost of the decision, and of the ways without a model"
     ways = {'with this model': found['cost']} | found['baselines']
-    ways = {name:f'{cost:,.0f}' for name,cost in ways.items()}
+    ways = {name:amount(cost) for name,cost in ways.items()}
     looks = found.get('asked', {}).get('looks')
     if looks and looks<1: ways['look at all'] += f', but at most {100*looks:.3g} % may be looked at'
-    if 'cost_hi' in found: ways['with this model'] += f", at most {found['cost_hi']:,.0f}"
+    if 'cost_hi' in found: ways['with this model'] = below(found['cost'], found['cost_hi'], not sees_both(found))
     return pair_table(ways, ['way', f"{found['line']['currency']} per million parts"])
 
 # %% ../nbs/36_review.ipynb #c0055
 def _line_text(found):
     "What an operating point was chosen by, and for which line"
     line = Line(**found['line'])
-    by = 'as the cheapest threshold' if found['rule']=='cost' else f"for {found['rule']}, kept with 95 % confidence"
+    what = 'pair of thresholds' if found.get('review') else 'threshold'
+    by = f'as the cheapest {what}' if found['rule']=='cost' else f"for {found['rule']}, kept with 95 % confidence"
     chosen = f"Chosen on validation {by}, then frozen; what follows is on {found['reported_on']}."
     return f"{chosen} This is {_line_words(line)}."
 

@@ -23,6 +23,7 @@ from ..base.image import ImageError, load_image
 from ..base.page import *
 from ..base.pictures import *
 from ..evaluate import *
+from ..operate import amount
 from ..review import *
 
 # %% ../../nbs/50_jobs.report.ipynb #c0005
@@ -94,9 +95,10 @@ def _cost_text(point):
     line = point['line']
     unit,month = line['currency'],line.get('parts_a_month')
     times,when = (month/1e6, 'a month') if month else (1, 'in a million parts')
-    cost,ship_all = (f'{times*o:,.0f} {unit}' for o in (point['cost'], point['baselines']['pass all']))
-    most = f", at most {times*point['cost_hi']:,.0f} {unit}" if 'cost_hi' in point else '' # of 0.2.1: none
-    return f'{_prices_text(point)} that is {cost} {when}{most}; shipping all would cost {ship_all}.'
+    cost,ship_all = (f'{amount(times*o)} {unit}' for o in (point['cost'], point['baselines']['pass all']))
+    most = f"at most {amount(times*point['cost_hi'])} {unit}" if 'cost_hi' in point else '' # of 0.2.1: none
+    said = f"{cost} {when}{', '*bool(most)}{most}" if sees_both(point) or not most else f'{most} {when}'
+    return f'{_prices_text(point)} that is {said}; shipping all would cost {ship_all}.'
 
 # %% ../../nbs/50_jobs.report.ipynb #4f51a456
 def plain_words(
@@ -119,6 +121,20 @@ def _in_doubt(m):
     if m['auc_lo']<=.5:
         return Light('red', 'This model may be guessing', 'The interval of its AUC reaches down to 0.5.')
 
+# %% ../../nbs/50_jobs.report.ipynb #861e99d5
+_RATES = (('escape','defect','defective','ship',(.01,.05)), ('overkill','good','good','are scrapped',(.02,.1)))
+_FAR = .1,.25 # How far the bound may lie above the rate
+
+def _in_doubt_of(m, name, label, of, does, small):
+    "How much a rate is in doubt (0, 1 or 2), its bound in words, and of which parts it is"
+    rate,most = m[f'{name}_rate'],m[f'{name}_hi']
+    n = m.get(f'n_{label}_groups', m[f'n_{label}'])
+    near = [most<=max(times*rate, least) and most-rate<=far for times,least,far in zip((2,4), small, _FAR)]
+    doubt = 2 if n<FEW_PARTS else near.index(True) if any(near) else 2
+    what = f'{of} part',f"{'groups of '*(n<m[f'n_{label}'])}{of} parts"
+    based = f'{counted(n, *what)} tested: at most {_thousandths(most)} of 1,000 {does}, with 95 % confidence.'
+    return doubt,based,of
+
 # %% ../../nbs/50_jobs.report.ipynb #21dada44
 _YOURS = 'This says how sure the numbers are, not whether they are good enough.'
 
@@ -130,15 +146,10 @@ def data_light(
     doubt = _in_doubt(m)
     if doubt: return doubt
     m = with_people(m, point)
-    rate,most = m['escape_rate'],m['escape_hi']
-    n = m.get('n_defect_groups', m['n_defect'])
-    what = 'defective part',f"{'groups of '*(n<m['n_defect'])}defective parts"
-    based = f"{counted(n, *what)} tested: at most {_thousandths(most)} of 1,000 ship, with 95 % confidence."
-    if most<=max(2*rate, .01):
-        return Light('green', 'Enough parts were tested for these numbers', f'{based} {_YOURS}')
-    if most<=max(4*rate, .05):
-        return Light('amber', 'Reckon with the upper numbers', f'{based} {_YOURS}')
-    return Light('red', 'Too few defective parts were tested', f'{based} Photograph more of them.')
+    doubt,based,of = max((_in_doubt_of(m, *o) for o in _RATES), key=lambda found: found[0])
+    if doubt==2: return Light('red', f'Too few {of} parts were tested', f'{based} Photograph more of them.')
+    if doubt: return Light('amber', 'Reckon with the upper numbers', f'{based} {_YOURS}')
+    return Light('green', 'Enough parts were tested for these numbers', f'{based} {_YOURS}')
 
 # %% ../../nbs/50_jobs.report.ipynb #463ebe0c
 def price_light(

@@ -84,14 +84,15 @@ def _trained_on(run):
     "How many pictures of each class the weights were fitted to, and how many chose, in words"
     df = read_csv(run.file('table.csv'))
     df = df[df.label.isin(CLASSES)]
-    def count(split):
-        of_split = df.label[df.split==split]
-        pictures = counted(len(of_split), 'picture')
-        return f"{pictures} ({(of_split=='good').sum():,} good, {(of_split=='defect').sum():,} defect)"
-    folds = run.info.get('folds')
-    if folds:
-        return f"{count('train')}; each of {folds} networks on all but one part in {folds} of them"
-    return f"{count('train')}; {count('valid')} of validation chose the threshold"
+    def count(rows):
+        pictures = counted(rows.sum(), 'picture')
+        return f"{pictures} ({(df.label[rows]=='good').sum():,} good, {(df.label[rows]=='defect').sum():,} defect)"
+    if run.info.get('kind')=='ensemble' and 'fold' in df and df.fold.notna().any():
+        dealt = df.fold.notna()
+        k = df.fold[dealt].nunique()
+        return (f'{count(dealt)}; each network on all but one part in {k} of them, and its scores of the part that it '
+                'had not seen chose the threshold')
+    return f"{count(df.split=='train')}; {count(df.split=='valid')} of validation chose the threshold"
 
 # %% ../../nbs/67_line.export.ipynb #d75dd793
 _HOW = dict(squeeze='squeeze to side x side', # Words of a manifest for people who prepare pictures themselves
