@@ -153,7 +153,8 @@ def auc_df(
     "Degrees of freedom of DeLong's variance: how well the spread of the placements is known"
     y,p = _as_arrays(y, p)
     codes,masks,places = group_codes(groups, len(y)),(y,~y),placements(y, p)
-    if other is not None: places = [a-b for a,b in zip(places, placements(*_as_arrays(y, other)))]
+    if other is not None:
+        places = [a-b for a,b in zip(places, placements(*_as_arrays(y, other)))]
     sums = [_group_sums([place], [place.mean()], mask, codes)[0] for place,mask in zip(places, masks)]
     sums = [of_class[np.unique(codes[mask])] for of_class,mask in zip(sums, masks)]
     var,error = np.sum([_error_of_variance(of_class) for of_class in sums], axis=0)

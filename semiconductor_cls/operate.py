@@ -120,7 +120,8 @@ def against_baselines(
     if surely<0:
         return (f'is not shown to pay: at the upper bounds of its rates it costs {amount(-surely)} {unit} more '
                 f'per million parts than {other}')
-    if not seen: return f'saves at least {amount(surely)} {unit} per million parts, against {other}'
+    if not seen:
+        return f'saves at least {amount(surely)} {unit} per million parts, against {other}'
     least = '' if most is None else f', and at least {amount(surely)}'
     return f'saves {amount(gap)} {unit} per million parts{least}, against {other}'
 

@@ -404,8 +404,10 @@ def cost_table(
     ways = {'with this model': found['cost']} | found['baselines']
     ways = {name:amount(cost) for name,cost in ways.items()}
     looks = found.get('asked', {}).get('looks')
-    if looks and looks<1: ways['look at all'] += f', but at most {100*looks:.3g} % may be looked at'
-    if 'cost_hi' in found: ways['with this model'] = below(found['cost'], found['cost_hi'], not sees_both(found))
+    if looks and looks<1:
+        ways['look at all'] += f', but at most {100*looks:.3g} % may be looked at'
+    if 'cost_hi' in found:
+        ways['with this model'] = below(found['cost'], found['cost_hi'], not sees_both(found))
     return pair_table(ways, ['way', f"{found['line']['currency']} per million parts"])
 
 # %% ../nbs/36_review.ipynb #c0055

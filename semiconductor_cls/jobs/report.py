@@ -147,8 +147,10 @@ def data_light(
     if doubt: return doubt
     m = with_people(m, point)
     doubt,based,of = max((_in_doubt_of(m, *o) for o in _RATES), key=lambda found: found[0])
-    if doubt==2: return Light('red', f'Too few {of} parts were tested', f'{based} Photograph more of them.')
-    if doubt: return Light('amber', 'Reckon with the upper numbers', f'{based} {_YOURS}')
+    if doubt==2:
+        return Light('red', f'Too few {of} parts were tested', f'{based} Photograph more of them.')
+    if doubt:
+        return Light('amber', 'Reckon with the upper numbers', f'{based} {_YOURS}')
     return Light('green', 'Enough parts were tested for these numbers', f'{based} {_YOURS}')
 
 # %% ../../nbs/50_jobs.report.ipynb #463ebe0c
