@@ -153,11 +153,12 @@ def _log_bins(x):
     low,high = max(x.min(), 1e-2),max(x.max(), 1e-1)
     return np.geomspace(low, high*1.01, 40)
 
-def _log_axis(ax):
+def _log_axis(ax, bins):
     "A logarithmic axis with few and plain numbers"
+    is_wide = bins[-1]>100*bins[0]
     ax.set_xscale('log')
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_locator(LogLocator(subs=(1,2,5)))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1,) if is_wide else (1,2,5)))
     ax.xaxis.set_major_formatter('{x:,g}')
 
 # %% ../nbs/15_eda.ipynb #c0031
@@ -168,14 +169,15 @@ def plot_stats(df:pd.DataFrame)->plt.Figure|None: # None where no file is readab
     fig,axs = plt.subplots(1, 3, figsize=(9,2.3), layout='constrained')
     for ax,(stat,unit) in zip(axs, STATS.items()):
         is_log = stat=='sharpness'
-        if is_log: _log_axis(ax)
         bins = _log_bins(ok[stat]) if is_log else np.histogram_bin_edges(ok[stat], 40)
+        if is_log: _log_axis(ax, bins)
         for label,color in (('good',GOOD),('defect',DEFECT)):
             values = ok[stat][ok.label==label]
             if len(values):
-                ax.hist(values, bins, density=True, histtype='step', color=color, lw=1.5, label=label)
-        ax.set(xlabel=f'{stat} ({unit})', yticks=[])
-    axs[0].set_ylabel('share of images')
+                each = np.full(len(values), 100/len(values))
+                ax.hist(values, bins, weights=each, histtype='step', color=color, lw=1.5, label=label)
+        ax.set_xlabel(f'{stat} ({unit})')
+    axs[0].set_ylabel('images of the class (%)')
     _tidy(*axs)
     if len(axs[0].patches): axs[0].legend(frameon=False, fontsize=8)
     return fig
