@@ -86,7 +86,8 @@ def _cell_text(v):
 
 # %% ../../nbs/06_base.page.ipynb #6308f353
 CAPTIONS = dict( # Name of a figure's file → title, caption
-    class_balance=('How many images of each class', 'All three sets should hold like shares of defects.'),
+    class_balance=('How many images of each class', 'Where the bars are sets, all should hold like shares of defects. '
+                   'The fewer defects, the less sure is what is measured on them.'),
     training_batch=('What the network was shown', 'A batch after augmentation: the defects must still be visible.'),
     learning_rate=('Learning rates', 'How fast each part of the network was allowed to change, step by step.'),
     loss=('Loss and AUC while training', 'Where the validation loss rises, training went on too long.'),
