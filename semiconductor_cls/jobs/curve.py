@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 import numpy as np, pandas as pd
 from fastcore.basics import noop
 from scipy.optimize import least_squares
@@ -147,18 +148,20 @@ class Gain(NamedTuple):
     gain:float # Expected difference in AUC
     lo:float # Lower end of its 95 % interval
     hi:float # Upper end
+    seen:float|None=None # Measured now, mean of the draws
 
 # %% ../../nbs/58_jobs.curve.ipynb #b2a756f2
 def expected_gain(
     law:PowerLaw, # Through all runs
     laws, # Of `boot_laws`
     n:int, # Training defects now
-    more:int=100 # Defects that would come
+    more:int=100, # Defects that would come
+    seen:float|None=None # Test AUC measured now
 )->Gain:
     "What the next defects are expected to bring, with its interval"
     gain,*others = [float(missed(o, n)-missed(o, n+more)) for o in (law,*laws)]
     lo,hi = np.quantile(others, [.025,.975])
-    return Gain(n, more, float(1-missed(law, n)), gain, float(lo), float(hi))
+    return Gain(n, more, float(1-missed(law, n)), gain, float(lo), float(hi), seen)
 
 # %% ../../nbs/58_jobs.curve.ipynb #b4f9ab85
 _NARROW = .01 # An interval of a gain in AUC that is still of use
@@ -174,7 +177,9 @@ def gain_sentence(
     gain:Gain # Of `expected_gain`
 )->str:
     "One sentence for the person who would label them"
-    now = f'{counted(gain.n, "training defect")} give a test AUC of about {gain.auc:.3f}'
+    by_law,measured = (f'{auc:.3f}' for auc in (gain.auc, gain.seen or gain.auc))
+    now = f'{counted(gain.n, "training defect")} give a test AUC of about {by_law}'
+    if by_law!=measured: now += f' by the fitted law, measured {measured}'
     between = f'{gain.lo:+.4f} to {gain.hi:+.4f}'
     if not gain_told(gain):
         return f'{now}. The data do not tell what the next {gain.more:,} would bring: {between}.'
@@ -225,6 +230,8 @@ def _label_logs(ax, sizes):
     ax.set_xticks(sizes, [f'{o:,}' for o in sizes])
     low,high = ax.get_ylim()
     levels = [o for o in _LEVELS if low<=o<=high]
+    if len(levels)<2:
+        levels = [o for o in MaxNLocator(4).tick_values(low, high) if low<=o<=high]
     ax.set_yticks(levels, [f'{o:g}' for o in levels])
     ax.minorticks_off()
 
@@ -238,7 +245,7 @@ def plot_curve(
     "What is missed against the number of training defects, with the law and where it leads"
     n,most = table.defects,table.defects.max()
     fig,ax = plt.subplots(figsize=(6.4,3.8), layout='constrained')
-    at = np.geomspace(n.min(), 2*most, 60)
+    at = np.geomspace(n.min(), max(2*most, most+more), 60)
     lo,hi = np.quantile([missed(o, at) for o in laws], [.025,.975], axis=0)
     ax.fill_between(at, lo, hi, color='tab:blue', alpha=.15, lw=0, label='95 % interval of the law')
     ax.plot(at, missed(law, at), color='tab:blue', label=f'{law.a:.3f} + {law.b:.2g} n^-{law.c:.2f}')
@@ -314,7 +321,8 @@ def read_curve(
     y,P,groups = _scores(out, table)
     law = fit_power(table.defects, [_misses(y, p, np.ones(len(y))) for p in P])
     laws = boot_laws(table, y, P, groups, n)
-    gain,found = expected_gain(law, laws, int(table.defects.max()), more),foretell(table, y, P, groups, n)
+    most,found = int(table.defects.max()),foretell(table, y, P, groups, n)
+    gain = expected_gain(law, laws, most, more, float(table.auc[table.defects==most].mean()))
     numbers = {name:dict(value=getattr(law, name), interval=_interval(laws, name)) for name in law._fields}
     said = dict(law=numbers, gain=gain._asdict(), told=gain_told(gain), sentence=gain_sentence(gain))
     said |= dict(check=found._asdict() if found else None, check_sentence=foretold_sentence(found))
