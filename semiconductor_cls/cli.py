@@ -865,13 +865,15 @@ def _plan_ablation(asked, classes, as_json, group):
     does = f"train {counted(len(recipes), 'recipe')}, each with {counted(len(seeds), 'seed')}"
     _plan_data(data, *classes, does, [out], as_json, group)
 
-def _plan_curve(data, asked, classes, as_json, group):
-    "Say what `curve` would do; what it would refuse is refused, as far as is known before the split"
+def _plan_curve(data, r, asked, classes, as_json, group):
+    "Say what `curve` would do; what it would refuse is refused, as far as is known before the pictures are read"
     from semiconductor_cls.jobs.curve import check_curve, curve_sizes
     from semiconductor_cls.source import read_source
+    from semiconductor_cls.split import split_table
     points,draws,_,out = asked
     check_curve(*asked)
-    curve_sizes(int((read_source(data, *classes).label=='defect').sum()), points)
+    df = split_table(read_source(data, *classes), r.split_seed, r.test, r.valid, r.group_by or None)
+    curve_sizes(int(((df.split=='train') & (df.label=='defect')).sum()), points)
     does = f"train with {points} numbers of defects, in {counted(draws, 'order')} each"
     _plan_data(data, *classes, does, [out], as_json, group)
 
@@ -936,7 +938,7 @@ def curve(
     from semiconductor_cls.jobs.curve import defect_curve
     chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
     asked = (points, draws, goods, out)
-    if dry_run: return _plan_curve(data, asked, (good, defect), json, group)
+    if dry_run: return _plan_curve(data, chosen, asked, (good, defect), json, group)
     options = (goods, more, good, defect, weights, device, overwrite, say, _called())
     table,said = defect_curve(data, chosen, out, points, draws, seed, *options)
     shown = _table_text(table[['defects','goods','draw','auc','lo','hi']])

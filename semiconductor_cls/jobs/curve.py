@@ -78,6 +78,21 @@ def subset(
     stays[kept] = True
     return df[stays].reset_index(drop=True)
 
+# %% ../../nbs/58_jobs.curve.ipynb #e9ea0ad4
+def _check_sets(df, sizes, goods):
+    "Refuse sizes of which two make the same set; '' or a word where fewer good parts are there than were asked for"
+    bad,n_good = part_order(df, 'defect'),len(part_order(df, 'good'))
+    held = [len(_whole(df, bad, n)) for n in sizes]
+    apart = [a<b for a,b in zip(held, held[1:])]
+    if not all(apart):
+        most = apart[::-1].index(False)+1
+        mend = f'use --points {most}' if most>=4 else 'label more parts'
+        same = held[apart.index(False)]
+        raise UserError(f'--points {len(sizes)}: two sets would hold the same {same:,} defects, because no part is '
+                        f'cut; {mend}')
+    if not isinstance(goods, int) or goods<=n_good: return ''
+    return f'--good-parts {goods:,}: there are {n_good:,} in training, and all are taken'
+
 # %% ../../nbs/58_jobs.curve.ipynb #c89f1eac
 class PowerLaw(NamedTuple):
     "What is missed, 1-AUC, as a + b n^-c"
@@ -149,6 +164,8 @@ class Gain(NamedTuple):
     lo:float # Lower end of its 95 % interval
     hi:float # Upper end
     seen:float|None=None # Measured now, mean of the draws
+    now:tuple|None=None # 95 % interval of what the law says now
+    perfect:bool=False # Whether a training made no mistake at all on the test
 
 # %% ../../nbs/58_jobs.curve.ipynb #b2a756f2
 def expected_gain(
@@ -156,21 +173,35 @@ def expected_gain(
     laws, # Of `boot_laws`
     n:int, # Training defects now
     more:int=100, # Defects that would come
-    seen:float|None=None # Test AUC measured now
+    seen:float|None=None, # Test AUC measured now
+    perfect:bool=False # Whether a training made no mistake at all on the test
 )->Gain:
     "What the next defects are expected to bring, with its interval"
     gain,*others = [float(missed(o, n)-missed(o, n+more)) for o in (law,*laws)]
     lo,hi = np.quantile(others, [.025,.975])
-    return Gain(n, more, float(1-missed(law, n)), gain, float(lo), float(hi), seen)
+    now = np.quantile([1-missed(o, n) for o in laws], [.025,.975])
+    return Gain(n, more, float(1-missed(law, n)), gain, float(lo), float(hi), seen, tuple(map(float, now)), perfect)
 
 # %% ../../nbs/58_jobs.curve.ipynb #b4f9ab85
 _NARROW = .01 # An interval of a gain in AUC that is still of use
+_KNOWN = .1 # An interval of the law where it was measured that is still of use
+
+def _gain_doubt(gain):
+    "Why the data do not tell what the next defects bring; '' if they do"
+    if gain.perfect:
+        return 'a training made no mistake on this test, which is too small or too easy to say what is left'
+    if gain.seen is not None and gain.now:
+        lo,hi = gain.now
+        if not lo-_NARROW<=gain.seen<=hi+_NARROW or hi-lo>_KNOWN:
+            return f'the law says {lo:.3f} to {hi:.3f} for what was measured'
+    if gain.hi-gain.lo<=_NARROW or gain.lo>gain.gain/3: return ''
+    return f'{gain.lo:+.4f} to {gain.hi:+.4f}'
 
 def gain_told(
     gain:Gain # Of `expected_gain`
 )->bool:
     "Whether the data tell what the next defects bring"
-    return gain.hi-gain.lo<=_NARROW or gain.lo>gain.gain/3
+    return not _gain_doubt(gain)
 
 # %% ../../nbs/58_jobs.curve.ipynb #08e51fd0
 def gain_sentence(
@@ -180,10 +211,10 @@ def gain_sentence(
     by_law,measured = (f'{auc:.3f}' for auc in (gain.auc, gain.seen or gain.auc))
     now = f'{counted(gain.n, "training defect")} give a test AUC of about {by_law}'
     if by_law!=measured: now += f' by the fitted law, measured {measured}'
-    between = f'{gain.lo:+.4f} to {gain.hi:+.4f}'
-    if not gain_told(gain):
-        return f'{now}. The data do not tell what the next {gain.more:,} would bring: {between}.'
-    more = counted(gain.more, 'labelled defect')
+    doubt = _gain_doubt(gain)
+    if doubt:
+        return f'{now}. The data do not tell what the next {gain.more:,} would bring: {doubt}.'
+    more,between = counted(gain.more, 'labelled defect'),f'{gain.lo:+.4f} to {gain.hi:+.4f}'
     return f'{now}; the next {more} are expected to bring {gain.gain:+.4f} ({between}).'
 
 # %% ../../nbs/58_jobs.curve.ipynb #4f75ed83
@@ -322,7 +353,8 @@ def read_curve(
     law = fit_power(table.defects, [_misses(y, p, np.ones(len(y))) for p in P])
     laws = boot_laws(table, y, P, groups, n)
     most,found = int(table.defects.max()),foretell(table, y, P, groups, n)
-    gain = expected_gain(law, laws, most, more, float(table.auc[table.defects==most].mean()))
+    last = table.auc[table.defects==most]
+    gain = expected_gain(law, laws, most, more, float(last.mean()), bool((last>=1).any()))
     numbers = {name:dict(value=getattr(law, name), interval=_interval(laws, name)) for name in law._fields}
     said = dict(law=numbers, gain=gain._asdict(), told=gain_told(gain), sentence=gain_sentence(gain))
     said |= dict(check=found._asdict() if found else None, check_sentence=foretold_sentence(found))
@@ -388,6 +420,7 @@ def defect_curve(
     df,removed,_ = ready(data, r, good, defect, weights, tell, caches)
     df = df[df.split!='unlabelled']
     sizes = curve_sizes(len(part_order(df, 'defect')), points)
+    if says := _check_sets(df, sizes, goods): tell(says)
     options = dict(removed=removed, weights=weights, device=device, overwrite=overwrite, tell=tell, caches=caches)
     plan = [(n, seed+k) for k in range(draws) for n in sizes]
     with hold(out):
