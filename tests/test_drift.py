@@ -1,6 +1,8 @@
 "Drift: a run with too few good parts says nothing rather than anything"
 import numpy as np, pandas as pd
 from semiconductor_cls.line.drift import drift_table, judge_window, METRICS
+from semiconductor_cls.scan import STATS
+from semiconductor_cls.station.line import _lamp
 
 def test_drift_of_a_run_with_few_good_parts():
     df = pd.DataFrame({m:np.linspace(0, 1, 60) for m in METRICS})
@@ -26,3 +28,19 @@ def test_lots_are_the_units_where_they_are_known():
     same = [(window_of_lots(rng, 200, 0), window_of_lots(rng, 1000, 0)) for _ in range(20)]
     darker = [judge_window(a.assign(brightness=a.brightness-4), b)['alarm'] for a,b in same]
     assert np.mean([o=='brightness' for o in darker])>.9, 'where lots are alike, nothing is lost'
+
+def test_what_was_not_compared_is_never_called_like_training():
+    "25 good training pictures are too few: a window that is 110 gray levels darker is not judged, and says so"
+    rng = np.random.default_rng(0)
+    labels = ['good']*25+['defect']*20
+    few = pd.DataFrame(rng.normal(150, 6, (45,4)), columns=METRICS).assign(label=labels, score=np.nan)
+    dark = pd.DataFrame(rng.normal(40, 6, (200,4)), columns=METRICS).assign(score=rng.random(200))
+    windows = drift_table(dark, few)
+    assert windows.alarm.iloc[-1]=='' and windows.not_compared.iloc[-1]==', '.join(METRICS)
+    assert windows[[f'p_{o}' for o in METRICS]].isna().all(axis=None)
+    assert _lamp(windows)==('off','Too few training pictures to compare with (30 good ones are needed)')
+    scored = pd.DataFrame(dict(score=rng.random(60), label='good'))    # of validation and test
+    kind,text = _lamp(drift_table(dark, pd.concat([few, scored])))
+    assert kind=='off' and text=='Like training: score. Not compared: '+', '.join(STATS)
+    kind,text = _lamp(drift_table(dark.assign(score=2), pd.concat([few, scored])))
+    assert kind=='bad' and text.startswith('Changed: score. Not compared: brightness')

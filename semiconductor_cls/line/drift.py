@@ -102,15 +102,16 @@ def judge_window(
     df:pd.DataFrame, # What came in: columns of `METRICS`; `group` (lot, tray) if known
     ref:pd.DataFrame, # Training pictures: `label`, columns of `METRICS` (NaN if unknown), `group` if known
     alpha:float=.01 # Share of windows that may raise a false alarm
-)->dict: # `n`, gap and p-value of each number, `defects` (share that fits the scores), `alarm` (what has drifted)
+)->dict: # `n`, gap and p-value of each number, `defects` (share that fits the scores), `alarm`, `not_compared` (names)
     "Compare one window with the reference"
-    res,drifted = dict(n=len(df), defects=np.nan),[]
+    res,drifted,unknown = dict(n=len(df), defects=np.nan),[],[]
     for o in METRICS:
         gap,share,p = _judge_number(df[o], ref[o], ref.label, _units(df, ref, o))
         res |= {o:gap, f'p_{o}':p}
         if o=='score': res['defects'] = share
         if p<alpha/len(METRICS): drifted.append(o)
-    return res | dict(alarm=', '.join(drifted))
+        if np.isnan(p): unknown.append(o)
+    return res | dict(alarm=', '.join(drifted), not_compared=', '.join(unknown))
 
 # %% ../../nbs/75_line.drift.ipynb #c0016
 def check_window(
@@ -164,13 +165,15 @@ def plot_drift(
     "Distributions of a window against the reference, one panel a number"
     have = [o for o in METRICS if df[o].notna().any() and ref[o].notna().any()]
     if not have: return None
-    drifted = judge_window(df, ref)['alarm'].split(', ')
+    window = judge_window(df, ref)
+    drifted,unknown = (window[o].split(', ') for o in ('alarm','not_compared'))
     fig,axs = plt.subplots(1, len(have), figsize=(2.9*len(have),2.5), layout='constrained', squeeze=False)
     for ax,name in zip(axs[0], have):
         color = DEFECT if name in drifted else GOOD
         _plot_number(ax, df[name].dropna(), ref[name].dropna(), bins, color)
         ax.set_xlabel(NAMES[name])
         if name in drifted: ax.set_title('drifted', color=DEFECT, fontsize=10)
+        if name in unknown: ax.set_title('not compared', color='.4', fontsize=10)
     axs[0,0].set_ylabel('pictures (%)')
     handles = axs[0,0].get_legend_handles_labels()
     fig.legend(*handles, loc='outside upper left', ncols=2, frameon=False, fontsize=8)

@@ -72,6 +72,7 @@ def came_and_known(
     return came, ref.assign(group=np.arange(len(ref))//RUN)
 
 # %% ../../nbs/86_station.line.ipynb #c0011
+_TOO_FEW = f'Too few training pictures to compare with ({N_MIN} good ones are needed)'
 _WHY = ('The newest full window of pictures against training. Without any change, about one window in a hundred '
         'raises the alarm at most; a changed share of defects alone raises none. Lots count where they are told, else '
         'neighbours in the order of arrival.')
@@ -95,8 +96,12 @@ def _window_rows(windows, n=30):
 def _lamp(windows):
     "Colour and words of the newest window"
     if not len(windows): return 'off','Not enough pictures yet'
-    changed = windows.alarm.iloc[-1]
-    return ('bad',f'Changed: {changed}') if changed else ('good','Like training')
+    changed,unknown = windows.alarm.iloc[-1],windows.not_compared.iloc[-1]
+    compared = ', '.join(o for o in METRICS if o not in unknown.split(', '))
+    if not compared: return 'off',_TOO_FEW
+    more = f'. Not compared: {unknown}' if unknown else ''
+    if changed: return 'bad',f'Changed: {changed}{more}'
+    return ('off',f'Like training: {compared}{more}') if unknown else ('good','Like training')
 
 def lamp_html(st:Station)->str: # HTML; '' for a bundle, which does not know its training pictures
     "Whether what comes in still looks like training, in a few words"
@@ -117,9 +122,11 @@ def drift_html(st:Station)->str: # HTML
     wait = f'{counted(len(came), "picture")} came in; a window has {st.window:,}, and what does not fill one waits.'
     kind,text = _lamp(windows)
     if not n: return piece('lamp', kind=kind, text=text)+piece('note', text=wait)
+    unknown = windows.not_compared.iloc[-1]
+    why = f'{_WHY} Not compared: {unknown}. {_TOO_FEW}.' if unknown else _WHY
     newest = came.iloc[(n-1)*st.window:n*st.window]
     with st.lock: figure = _figure_src(plot_drift(newest, ref))
-    return piece('drift', kind=kind, text=text, why=_WHY, figure=figure, rows=_window_rows(windows), wait=wait)
+    return piece('drift', kind=kind, text=text, why=why, figure=figure, rows=_window_rows(windows), wait=wait)
 
 # %% ../../nbs/86_station.line.ipynb #c0016
 def _verdict_rows(table, n):
