@@ -178,3 +178,13 @@ def test_a_person_has_one_spelling(tmp_path):
     pd.DataFrame(rows, columns=['part','who','round','verdict']).to_csv(tmp_path/'a.csv', index=False)
     found = kappas(check_answers(read_answers(tmp_path/'a.csv'), 'a.csv'))
     assert found['between'].empty and found['within'].between.tolist()==['Ada']
+
+def test_an_interval_has_a_width_where_nobody_ever_disagreed(tmp_path):
+    "Twenty parts do not show that people never will: 1.00 to 1.00 was said"
+    said = [(f'{i}',who,k,('pass','pass','reject')[i%3],('good','good','defect')[i%3])
+            for i in range(20) for who in ('Ann','Ben') for k in (1,2)]
+    answers = table_of(tmp_path/'a.csv', said, 'part who round verdict label')
+    flat = agreement(read_answers(answers), tmp_path/'p.html')
+    assert set(flat.kind)=={'within','between','label'} and (flat.kappa==1).all() and (flat.hi==1).all()
+    assert ((.6<flat.lo) & (flat.lo<.95)).all()
+    assert 'In drawn studies they held the truth in 93 to 97 of 100' in (tmp_path/'p.html').read_text()
