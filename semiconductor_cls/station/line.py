@@ -90,7 +90,8 @@ def _window_rows(windows, n=30):
     "The newest windows, in words"
     for window in windows.iloc[::-1].head(n).itertuples():
         share = '–' if np.isnan(window.defects) else f'{100*window.defects:.1f} %'
-        yield dict(start=Markup(time_html(str(window.start))), defects=share, alarm=window.alarm)
+        unknown = window.not_compared and f'not compared: {window.not_compared}'
+        yield dict(start=Markup(time_html(str(window.start))), defects=share, alarm=window.alarm, unknown=unknown)
 
 # %% ../../nbs/86_station.line.ipynb #6bd6c759
 def _lamp(windows):
