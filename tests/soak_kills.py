@@ -88,7 +88,7 @@ def all_finished(folder): # Runs that a command has made or changed
 
 def left(folder):
     "What of ours lies about: half-written files and folders, locks, checkpoints of finished runs"
-    endings = ('.tmp','.new','.old','.lock','.unfinished')
+    endings = ('.tmp','.new','.old','.gone','.lock','.unfinished')
     return [str(o.relative_to(folder)) for o in folder.rglob('*')
             if o.name.startswith('.') and o.name.endswith(endings) or o.name=='checkpoint.pt']
 

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['NO_ROOM', 'NO_PLACE', 'atomic_path', 'own_folder', 'write_text', 'write_json', 'json_line', 'read_json', 'renew_json',
            'check_own', 'page_kind', 'check_results', 'check_drawn', 'file_md5', 'open_own', 'no_place', 'hold',
-           'is_held', 'mend_folder', 'whole_folder', 'is_leftover', 'sweep', 'alone_in', 'text_encoding', 'open_text',
-           'csv_format']
+           'is_held', 'check_replaceable', 'mend_folder', 'whole_folder', 'is_leftover', 'sweep', 'alone_in',
+           'text_encoding', 'open_text', 'csv_format']
 
 # %% ../../nbs/01_base.files.ipynb #c0002
 import codecs, errno, hashlib, html, json, math, os, platform, re, shlex, shutil, stat, sys, threading
@@ -204,6 +204,11 @@ def _this_process():
     return f'{command[:200]!r} (process {os.getpid()} on {platform.node()}, since {since})'
 
 # %% ../../nbs/01_base.files.ipynb #49f02819
+def _let_go(f, path):
+    "Close a lock; its file goes, if it lies there still"
+    with f:
+        if _is_at(f, path): path.unlink(missing_ok=True)
+
 def _refuse(folder, f):
     "Say who holds the lock of a folder"
     f.seek(0)
@@ -240,8 +245,12 @@ def _take(folder):
         if not _try_lock(f): _refuse(folder, f)
         if _is_at(f, _lock_path(folder)): break
         f.close()
-    f.truncate(0)
-    f.write(_this_process().encode(errors='replace'))
+    try:
+        f.truncate(0)
+        f.write(_this_process().encode(errors='replace'))
+    except OSError:
+        _let_go(f, _lock_path(folder))
+        raise
     return f
 
 # %% ../../nbs/01_base.files.ipynb #902e5ade
@@ -255,9 +264,7 @@ def _give_back(folder):
         if n>1:
             _HELD[folder] = [f,n-1]
             return
-        path = _lock_path(folder)
-        with f:
-            if _is_at(f, path): path.unlink(missing_ok=True)
+        _let_go(f, _lock_path(folder))
 
 @contextmanager
 def hold(
@@ -279,8 +286,29 @@ def is_held(folder)->bool:
     if folder in _HELD or not path.is_file(): return folder in _HELD
     with open_own(path) as f: return not _try_lock(f)
 
+# %% ../../nbs/01_base.files.ipynb #7286d0a8
+def check_replaceable(
+    path # Of a folder that would be replaced; nothing is checked where none is
+):
+    "Refuse to replace a folder that could not be deleted afterwards"
+    path = Path(path)
+    inside = [Path(where)/name for where,names,_ in os.walk(path) for name in names]
+    for folder in (path.parent, path, *inside) if path.is_dir() else ():
+        if os.access(folder, os.R_OK|os.W_OK|os.X_OK): continue
+        raise UserError(f'{folder}: cannot be written, so {path} is not replaced; '
+                        'allow it (chmod -R u+w), or choose another name')
+
 # %% ../../nbs/01_base.files.ipynb #f8bee58e
 def _beside(path, kind): return path.with_name(f'.{path.name}.{kind}')
+
+def _throw_away(path):
+    "Delete the folder that another one has replaced"
+    old,gone = _beside(path, 'old'),_beside(path, 'gone')
+    shutil.rmtree(gone, ignore_errors=True)
+    if os.path.lexists(gone):
+        raise UserError(f'{gone}: was replaced, and could not be deleted; delete it')
+    if os.path.lexists(old): os.rename(old, gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 def mend_folder(
     path # Of a folder that is held, or of what will be one
@@ -290,8 +318,10 @@ def mend_folder(
     with hold(path):
         old = _beside(path, 'old')
         if old.is_dir() and not os.path.lexists(path): os.rename(old, path)
-        for left in (old, _beside(path, 'new')): shutil.rmtree(left, ignore_errors=True)
+        _throw_away(path)
+        shutil.rmtree(_beside(path, 'new'), ignore_errors=True)
 
+# %% ../../nbs/01_base.files.ipynb #c8ea5286
 @contextmanager
 def whole_folder(
     path # Where it will be; what lies there is replaced
@@ -300,6 +330,7 @@ def whole_folder(
     path = own_folder(path)
     with hold(path):
         mend_folder(path)
+        check_replaceable(path)
         new,old = _beside(path, 'new'),_beside(path, 'old')
         new.mkdir(parents=True)
         try:
