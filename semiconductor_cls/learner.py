@@ -25,7 +25,7 @@ from fastai.vision.learner import create_head
 from fastcore.foundation import L
 from torch import nn
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from timm.models import group_parameters
 from .base.errors import *
 from .base.files import *
@@ -126,7 +126,7 @@ def save_model(
     "Write the weights as safetensors, atomically"
     with atomic_tensors(path) as part:
         tensors = {name:o.detach().cpu().contiguous() for name,o in model.state_dict().items()}
-        save_file(tensors, part)
+        part.write_bytes(save(tensors)) # safetensors' own `save_file` would close the file to all others
 
 # %% ../nbs/27_learner.ipynb #043fae75
 def check_fit(
