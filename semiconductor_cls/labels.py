@@ -210,6 +210,12 @@ def _write_without(kept, out, ids, tell):
     write_csv(kept, out/'without_suspects.csv')
     tell(f'{counted(len(ids), "image")} left out of without_suspects.csv')
 
+# %% ../nbs/37_labels.ipynb #dbec194e
+def _written_in(out, run):
+    "Hold the folder of the results; a run notes what is written into it"
+    is_own = os.path.realpath(out)==os.path.realpath(run.path)
+    return run.writes(*_OUT) if is_own else hold(out)
+
 # %% ../nbs/37_labels.ipynb #d916312d
 def labels_run(
     run:Run, # With `preds_valid.csv`, best of a set of folds
@@ -233,7 +239,7 @@ def labels_run(
     spots = _find_spots(find_spots, shown, tell)
     gone = _of_parts(df, s.head(drop))
     kept = _without(run, gone, drop) if drop else None
-    with hold(out), run.writes(*_OUT):
+    with _written_in(out, run):
         write_csv(s[[name for name in _COLUMNS if name in s]], out/'suspects.csv')
         save_fig(plot_suspects(shown, levels=run.shown_levels, spots=spots), out/'figures/suspects.png')
         if drop: _write_without(kept, out, gone, tell)
