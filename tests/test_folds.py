@@ -25,6 +25,13 @@ def test_folds_labels_committee(semicls, parts, tmp_path):
     again = semicls(*train)
     assert again.returncode==1 and '--overwrite' in again.err
 
+    weights,said = folds/'fold1/model.safetensors',(folds/'run.json').read_bytes()
+    weights.rename(tmp_path/'away')
+    p = semicls('train', *PARTS, '--name', 'f2', '--resume')
+    assert p.returncode==1 and '--resume trains nothing that is finished' in p.err.splitlines()[-1], p.err
+    assert (folds/'run.json').read_bytes()==said, 'the digits of the fold are not forgotten'
+    (tmp_path/'away').rename(weights)
+
     p = semicls('labels', 'runs/f2', '--drop', 3)
     assert p.returncode==1 and 'AUC out of fold' in p.err and '--force' in p.err, 'one epoch makes no judge of labels'
     assert not (folds/'suspects.csv').exists()

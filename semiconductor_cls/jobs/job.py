@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ADDED', 'add_copies', 'say_copies', 'say_pages', 'say_halves', 'find_risks', 'prepare', 'summary', 'say_added',
            'ready', 'slow_gpu', 'check_weights', 'given_weights', 'saved_recipe', 'check_asked', 'ending',
-           'keep_product', 'train_table', 'train_job']
+           'keep_product', 'data_marks', 'check_data', 'check_trained', 'train_table', 'train_job']
 
 # %% ../../nbs/51_jobs.job.ipynb #c0002
 import dataclasses, hashlib, os, time
@@ -342,15 +342,29 @@ def _check_world(run, ranks):
     raise UserError(f'{run.path}: cannot resume with {counted(world, "process", "processes")}, this run was started '
                     f'with {was}; go on with {how} --resume')
 
-# %% ../../nbs/51_jobs.job.ipynb #c0024
+# %% ../../nbs/51_jobs.job.ipynb #bdc5b29f
+def data_marks(
+    df:pd.DataFrame # A table after `split_table`, with `hash`
+)->dict: # `fingerprint split_fingerprint`, as `run.json` has them
+    "What tells the data of a run from others: contents with labels, and contents in sets"
+    return dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(df, ('hash','split')))
+
+def check_data(
+    run:Run, # Started once
+    marks:dict, # Of the data now; a split that the run does not keep is not compared
+    mend:str='use --overwrite or another --name' # The way out
+):
+    "Refuse to go on with a run of other data"
+    split = run.info.get('split_fingerprint')
+    same_split = split is None or marks.get('split_fingerprint') in (None,split)
+    if run.info['fingerprint']==marks['fingerprint'] and same_split: return
+    raise UserError(f'{run.path}: cannot resume, the data have changed since this run was started; {mend}')
+
 def _reopen(path, df):
     "The run to go on with, if its data are the same"
     run = open_run(path)
-    split = run.info.get('split_fingerprint')
-    same_split = split in (None, fingerprint(df, ('hash','split')))
-    if run.info['fingerprint']==fingerprint(df) and same_split: return run
-    raise UserError(f'{path}: cannot resume, the data have changed since this run was started; '
-                    'use --overwrite or another --name')
+    check_data(run, data_marks(df))
+    return run
 
 # %% ../../nbs/51_jobs.job.ipynb #bc7e5ea9
 def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
@@ -361,8 +375,18 @@ def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
     return create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
 
 # %% ../../nbs/51_jobs.job.ipynb #1823b645
+_ANEW = '--resume trains nothing that is finished; use --overwrite, or remove the folder where it is a fold'
+
+def check_trained(
+    run:Run # Finished
+):
+    "Refuse a finished run whose weights are away, or not those that were written"
+    try: run.file('model.safetensors')
+    except UserError as error: raise UserError(f'{error}. {_ANEW}') from None
+
 def _finished_before(run, tell):
     "`metrics.json` of a run that was finished before"
+    check_trained(run)
     tell(f'{run.path}: this run is finished already')
     (run/'checkpoint.pt').unlink(missing_ok=True)
     return run.read('metrics.json')
