@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['UNDECIDED', 'LICENCES', 'now', 'versions', 'git_commit', 'Spoiled', 'plain_stat', 'read_plain', 'Run', 'is_number',
-           'check_info', 'open_run', 'resume_run', 'check_free', 'create_run', 'OtherMember', 'weights_or_none',
-           'Decision', 'unmeasured_text', 'check_measured']
+           'check_info', 'open_run', 'resume_run', 'check_free', 'create_run', 'not_written', 'OtherMember',
+           'weights_or_none', 'Decision', 'unmeasured_text', 'check_measured']
 
 # %% ../../nbs/04_base.run.ipynb #c0002
-import getpass, hashlib, itertools, json, math, os, platform, re, stat, subprocess
+import errno, getpass, hashlib, itertools, json, math, os, platform, re, stat, subprocess
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib import metadata
@@ -267,6 +267,18 @@ def create_run(
         with whole_folder(path) as new:
             Run(new).update(status='running', started=now(), versions=versions(), **info)
     return Run(path)
+
+# %% ../../nbs/04_base.run.ipynb #ac562b6a
+def not_written(
+    error:OSError # Perhaps of a file that could not be made
+)->str: # '' where it is of anything else
+    "That a run, or another folder, is closed, with the way out"
+    path = Path(str(error.filename or ''))
+    is_ours = re.fullmatch(r'\..+\.(tmp|new|lock|journal)', path.name)
+    if not is_ours or error.errno not in (errno.EACCES,errno.EPERM,errno.EROFS): return ''
+    run = next((o for o in (path.parent, path.parent.parent) if os.path.exists(o/'run.json')), None)
+    mend = 'copy the run, or ask its owner for permission (chmod u+w)' if run else 'choose another place'
+    return f'{run or path.parent}: cannot be written ({error.strerror}); {mend}'
 
 # %% ../../nbs/04_base.run.ipynb #dfda6b5c
 _DIGESTS = {} # (path, inode, size, time) of a file → its hash
@@ -584,7 +596,7 @@ def _lacks_hash(run, name):
     kept = run.info.get('files')
     return kept is not None and name not in kept
 
-# %% ../../nbs/04_base.run.ipynb #c03001e5
+# %% ../../nbs/04_base.run.ipynb #b2988dfa
 def _made_for(run, known):
     "Digits of the networks that a decision is for, after the decisions that are known; `None` without any"
     return weights_or_none(run) or (known[-1]['model'] if known else None)
