@@ -311,8 +311,8 @@ def _asked(chosen, recipe, arch, group, pairs, seed, folds): # (option, what it 
 
 # %% ../nbs/99_cli.ipynb #1f5ddb88
 def _os_words(error): # Such as 'runs/a/table.csv: Permission denied'
-    "The file, and what the system says"
-    return ': '.join(str(o) for o in (error.filename, error.strerror or error) if o)
+    "The file, and what the system says; of a run that is closed, that it is"
+    return not_written(error) or ': '.join(str(o) for o in (error.filename, error.strerror or error) if o)
 
 # %% ../nbs/99_cli.ipynb #91703ad1
 def _go_on(data, path, good, defect):
@@ -819,7 +819,7 @@ def _plan_committee(asked, classes, as_json, group): # `asked` as in `committee_
     "Say what `committee` would do; what it would refuse is refused"
     from semiconductor_cls.jobs.study import averaged_before, committee_plan
     data,archs,seeds,_,out,*_,resume = asked
-    members = committee_plan(*asked)
+    members = committee_plan(*asked, *classes)
     done = resume and averaged_before(out, members)
     does = 'nothing: this committee is finished already' if done else _does_committee(archs, seeds)
     _plan_data(data, *classes, does, [] if done else [*members, out], as_json, group)
@@ -861,7 +861,7 @@ def _plan_ablation(asked, classes, as_json, group):
     from semiconductor_cls.jobs.ablate import ablation_plan, variants
     data,grid,seeds,out,*more = asked
     recipes = variants(*grid)
-    ablation_plan(data, recipes, seeds, out, *more)
+    ablation_plan(data, recipes, seeds, out, *more, *classes)
     does = f"train {counted(len(recipes), 'recipe')}, each with {counted(len(seeds), 'seed')}"
     _plan_data(data, *classes, does, [out], as_json, group)
 

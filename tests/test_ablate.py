@@ -1,6 +1,6 @@
 "Ablations: the baseline is in each, a killed one goes on, what cannot be varied is one line"
 import pandas as pd
-from conftest import heard
+from conftest import heard, part
 from semiconductor_cls.all import *
 
 TINY = [o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v)]
@@ -26,6 +26,10 @@ def test_ablation_goes_on_and_says_what_it_cannot_do(semicls, parts, tmp_path):
     assert (t.lo_valid<=t.diff_valid).all() and (t.diff_valid<=t.hi_valid).all()
     p = semicls(*args)
     assert p.returncode==0 and p.err.count('finished already')==4
+    part(next((tmp_path/'parts/ok').glob('*.png')), 0, seed=999)
+    for more in ([], ['--dry-run'], ['--vary','eps=0,.1']):
+        p = semicls(*args, *more)
+        assert p.returncode==1 and 'the data have changed since this run was started' in p.err, (more, p.err)
     for bad,want in BAD.items():
         p = semicls('ablate', *PARTS, *bad, '--out', 'b')
         assert p.returncode==1 and want in p.err

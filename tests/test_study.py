@@ -60,11 +60,17 @@ def test_a_dry_run_refuses_what_the_job_would_and_names_all_that_it_writes(stub,
         assert p.returncode==1 and why in p.err, p.err
 
 def test_a_finished_committee_is_left_as_it_is(stub, tmp_path):
-    "With `resume`; one of other members is refused"
+    "With `resume`; one of other members is refused, and one of other pictures"
     said,archs = [],['test_resnet','test_efficientnet']
-    for arch in archs: stub(f'c-{arch}-0', recipe=dataclasses.asdict(tiny(tta='', arch=arch)), weights_given='none')
+    def member(arch, **kw):
+        stub(f'c-{arch}-0', recipe=dataclasses.asdict(tiny(tta='', arch=arch)), weights_given='none', **kw)
+    for arch in archs: member(arch, fingerprint=None) # there are no pictures to compare them with
     made = ensemble_run([tmp_path/f'c-{arch}-0' for arch in archs], tmp_path/'c')
     kw = dict(r=TINY, out=tmp_path/'c', weights='none', tell=said.append, resume=True)
     assert committee_job(tmp_path/'parts', archs, **kw)['auc']==made['auc'] and 'finished already' in said[-1]
     with pytest.raises(UserError, match='is finished, and not of c-test_resnet-0;'):
         committee_job(tmp_path/'parts', archs[:1], **kw)
+    synth_folder(tmp_path/'parts', 30, 20)
+    open_run(tmp_path/'c').update(fingerprint='of other pictures')
+    with pytest.raises(UserError, match='c: cannot resume, the data have changed since this run was started'):
+        committee_job(tmp_path/'parts', archs, **kw)

@@ -257,7 +257,9 @@ def ablation_plan(
     seeds, # Seeds of each recipe
     out, # Folder of the ablation
     folds:int=0, # Number of folds
-    weights=None # See `fit_recipe`
+    weights=None, # See `fit_recipe`
+    good:str='good', # Name of the folder of good parts
+    defect:str='defect' # Name of the folder of defects
 )->dict: # Name → run directories, one a seed
     "The runs of an ablation, if it may be made"
     if folds==1: raise UserError('--folds 1: at least two')
@@ -265,6 +267,7 @@ def ablation_plan(
     _check_ablation(Path(out))
     asked = [(path, recipe, seed) for name,recipe in recipes.items() for path,seed in zip(paths[name], seeds)]
     for path,recipe,seed in asked: same_job(path, data, recipe, seed, folds, weights)
+    same_data([path for path,*_ in asked], data, next(iter(recipes.values())), folds, good, defect)
     return paths
 
 # %% ../../nbs/56_jobs.ablate.ipynb #fd7cccf5
@@ -287,7 +290,7 @@ def ablate(
 )->pd.DataFrame: # What `ablation.csv` holds
     "Train the grid, resuming what is there, and compare each recipe with the baseline"
     recipes,out,failed = variants(base, vary, grid),Path(out),{}
-    paths = ablation_plan(data, recipes, seeds, out, folds, weights)
+    paths = ablation_plan(data, recipes, seeds, out, folds, weights, good, defect)
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
     with hold(out):
         for seed,places in zip(seeds, zip(*paths.values())):
