@@ -268,14 +268,16 @@ def create_run(
             Run(new).update(status='running', started=now(), versions=versions(), **info)
     return Run(path)
 
-# %% ../../nbs/04_base.run.ipynb #ac562b6a
+# %% ../../nbs/04_base.run.ipynb #c813a428
+_CLOSED = (errno.EACCES,errno.EPERM,errno.EROFS) # What a folder answers in which nothing may be written
+
 def not_written(
     error:OSError # Perhaps of a file that could not be made
 )->str: # '' where it is of anything else
     "That a run, or another folder, is closed, with the way out"
     path = Path(str(error.filename or ''))
     is_ours = re.fullmatch(r'\..+\.(tmp|new|lock|journal)', path.name)
-    if not is_ours or error.errno not in (errno.EACCES,errno.EPERM,errno.EROFS): return ''
+    if not is_ours or error.errno not in _CLOSED: return ''
     run = next((o for o in (path.parent, path.parent.parent) if os.path.exists(o/'run.json')), None)
     mend = 'copy the run, or ask its owner for permission (chmod u+w)' if run else 'choose another place'
     return f'{run or path.parent}: cannot be written ({error.strerror}); {mend}'
@@ -596,7 +598,7 @@ def _lacks_hash(run, name):
     kept = run.info.get('files')
     return kept is not None and name not in kept
 
-# %% ../../nbs/04_base.run.ipynb #b2988dfa
+# %% ../../nbs/04_base.run.ipynb #3fc4f855
 def _made_for(run, known):
     "Digits of the networks that a decision is for, after the decisions that are known; `None` without any"
     return weights_or_none(run) or (known[-1]['model'] if known else None)
