@@ -407,8 +407,8 @@ def _voc(root, path):
     w,h = (int(root.findtext(f'size/{side}') or 0) for side in ('width','height'))
     for n,drawn in enumerate(root.iter('object'), 1):
         left,top,right,bottom = _bndbox(drawn)
-        if w: right = min(right, w-1)
-        if h: bottom = min(bottom, h-1)
+        if w and right<=w: right = min(right, w-1)
+        if h and bottom<=h: bottom = min(bottom, h-1)
         box = left,top,right,bottom
         row = _row(path, name, drawn.findtext('name'), box, 'pixels', (w,h), f'object {n}')
         if beside.is_file(): row['id'] = str(beside)
@@ -421,6 +421,8 @@ def _points(text): # 'x,y;x,y' as pairs of numbers
 def _cvat_corners(drawn):
     "Of a box, or around an outline; any other shape is named four times"
     points = _points(drawn.get('points', ''))
+    turned = drawn.get('rotation')
+    if turned and float(turned): return [f'rotated {turned}']*4
     if drawn.tag=='box':
         return [float(drawn.get(edge)) for edge in ('xtl','ytl','xbr','ybr')]
     if drawn.tag in ('polygon','polyline') and points:

@@ -409,6 +409,30 @@ def test_pictures_beside_folders_that_are_named_by_their_paths_are_counted_on_ea
     left = say_left_out(read_source(tmp_path, 'train/ok', 'train/ng').attrs['issues'])
     assert set(left.removeprefix('left out: ').split(', '))=={'2 beside the folders','1 in rework','1 in old'}
 
+# ---- boxes that are turned, and boxes of VOC that stick out
+
+@pytest.mark.parametrize('shape', ['<box label="dent" xtl="5" ytl="6" xbr="15" ybr="20" rotation="{}"/>',
+                                   '<polygon label="dent" points="5,6;15,6;15,20;5,20" rotation="{}"/>'])
+@pytest.mark.parametrize('angle', ['0.00','45.00'])
+def test_a_box_that_cvat_has_turned_is_a_finding_with_its_angle(tmp_path, shape, angle):
+    tree(tmp_path)
+    (tmp_path/'a.xml').write_text('<annotations><image id="0" name="defect/7.png" width="40" height="30">'
+                                  f'{shape.format(angle)}</image></annotations>')
+    df = read_source(tmp_path)
+    found = issues_of(df)
+    if angle=='0.00': assert [o for o in df.boxes if o]==[[(5,6,14,19)]] and not len(found)
+    else: assert not any(df.boxes) and found.kind.tolist()==['box_not_numbers'] and 'rotated 45.00' in found.detail[0]
+
+@pytest.mark.parametrize('box,kept,kinds', [((30,20,40,30),(30,20,39,29),[]), ((30,20,39.5,29.5),(30,20,39,29),[]),
+    ((35,25,400,300),(35,25,39,29),['box_cut']), ((35,5,41,20),(35,5,39,20),['box_cut'])])
+def test_a_box_of_voc_may_end_on_the_edge_and_is_called_cut_beyond_it(tmp_path, box, kept, kinds):
+    tree(tmp_path)
+    edges = ''.join(f'<{k}>{v}</{k}>' for k,v in zip(('xmin','ymin','xmax','ymax'), box))
+    (tmp_path/'defect/7.xml').write_text('<annotation><filename>7.png</filename><size><width>40</width><height>30'
+        f'</height></size><object><name>dent</name><bndbox>{edges}</bndbox></object></annotation>')
+    df = read_source(tmp_path)
+    assert [o for o in df.boxes if o]==[[kept]] and issues_of(df).kind.tolist()==kinds
+
 # ---- what a tool says of whole pictures, and shapes that cannot be told
 
 def says_of_wholes(root, tool):
