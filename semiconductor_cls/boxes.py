@@ -90,10 +90,10 @@ def is_box_file(path)->bool:
 def _rows(path):
     "The rows of a CSV: the line on which each ends, and its cells as texts"
     try:
-        sep = csv_format(path)[1]
+        sep,n_told = csv_format(path)[1],len(told_sep(path))
         with open_text(path, newline='') as f:
             rows = csv.reader(f, delimiter=sep)
-            return [(rows.line_num, [cell.strip() for cell in row]) for row in rows]
+            return [(n_told+rows.line_num, [cell.strip() for cell in row]) for row in rows]
     except (OSError, csv.Error) as error:
         raise UserError(f'{path}: not readable as CSV ({error})') from None
 

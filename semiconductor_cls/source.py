@@ -447,6 +447,11 @@ def _check_ids(files, src):
     raise UserError(f"{src}: id '{key}' stands for {one} and for {two}; one id, one file")
 
 # %% ../nbs/13_source.ipynb #c16cf9d9
+def _repeated_rows(raw, src):
+    again = raw[raw.path.duplicated(keep=False)].astype(str)
+    again = again[again.duplicated()]
+    return [issue(path, 'row_repeated', src, f'line {line}') for line,path in again.path.items()]
+
 def _row_findings(raw, src):
     "What is lost where the rows of one file differ; two sets for one file are refused"
     again = raw[raw.path.duplicated(keep=False)]
@@ -645,6 +650,7 @@ def read_table(
     if 'split' in raw:
         raw['split'],odd_sets = _sets(raw, path)
         odd += odd_sets
+    odd += _repeated_rows(raw, path)
     df = _merge_rows(raw, path)
     add_issues(df, findings+lost+unread+odd)
     return add_lots(with_masks(df, path))
@@ -667,8 +673,11 @@ def check_words(
     for kind,(what,remedy) in _REFUSED.items():
         odd = found[found.kind==kind]
         if not len(odd): continue
-        example = f'such as {odd.path.iloc[0]} ({odd.detail.iloc[0]})'
-        raise UserError(f'{data}: {len(odd):,} {what}, {example}; {remedy}')
+        foreign = odd[odd.detail.str.contains('[\udc80-\udcff]')] # bytes that are no UTF-8
+        first = (foreign if len(foreign) else odd).iloc[0]
+        if len(foreign): remedy = 'its letters are not UTF-8; save it as UTF-8'
+        text = first.detail.encode('utf-8', 'surrogateescape').decode('utf-8', 'replace')
+        raise UserError(f'{data}: {len(odd):,} {what}, such as {first.path} ({text}); {remedy}')
 
 # %% ../nbs/13_source.ipynb #ecff4aa1
 _STUDIO_COLS = {'annotation_id','lead_time'} # In the first line of its CSV

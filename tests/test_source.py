@@ -9,6 +9,7 @@ from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.issues import issues_of
 from semiconductor_cls.base.parts import say_left_out
 from semiconductor_cls.base.table import make_table
+from semiconductor_cls.line.inputs import read_list
 from semiconductor_cls.source import check_words, read_as, read_source, say_findings, say_groups
 from semiconductor_cls.split import split_table
 
@@ -498,3 +499,48 @@ def test_pictures_of_a_folder_that_its_table_does_not_name_are_counted(tmp_path,
     (tmp_path/layout).write_text('image,label\nimages/0.png,ok\nimages/1.png,ng\n')
     df = read_source(tmp_path)
     assert len(df)==2 and say_left_out(df.attrs['issues'])==f'left out: 2 not in {layout}'
+
+# ---- tables as Excel and older programs write them
+
+@pytest.mark.parametrize('first', ['sep=;\r\n','"sep=;"\n','\ufeffSEP=;\n'])
+@pytest.mark.parametrize('name', ['t.csv','t.txt','t.tsv'])
+def test_a_line_that_tells_what_parts_the_cells_is_no_row(tmp_path, first, name):
+    for i in range(2): picture(tmp_path/f'{i}.png', i)
+    (tmp_path/name).write_bytes(f'{first}path;label;x, y, z\n0.png;ok;1,5\n1.png;what;2,5\n'.encode())
+    df = read_source(tmp_path/name)
+    assert df.label.tolist()==['good',None] and df['x, y, z'].tolist()==['1,5','2,5']
+    assert issues_of(df).detail.tolist()==["line 4: 'what'"]    # as a text editor counts them
+    assert [Path(o).name for o in read_list(tmp_path/name)]==['0.png','1.png']
+
+def test_boxes_beside_folders_may_tell_what_parts_their_cells(tmp_path):
+    for name in ('good/0.png','defect/1.png'): picture(tmp_path/name)
+    (tmp_path/'boxes.csv').write_text('sep=;\nid;x_1;y_1;x_2;y_2\n1;1;2;5;6\n')
+    assert [o for o in read_source(tmp_path).boxes if o]==[[(1,2,5,6)]]
+
+def test_commas_in_the_head_of_a_table_do_not_outvote_what_parts_its_rows(tmp_path):
+    for i in range(2): picture(tmp_path/f'{i}.png', i)
+    for notes in ('1, 2, 3','1, 2, 3, 4, 5'):
+        (tmp_path/'t.csv').write_text(f'path;label;note {notes}\n0.png;ok;a\n1.png;ng;"b, c"\n')
+        assert read_source(tmp_path/'t.csv').label.tolist()==['good','defect']
+
+@pytest.mark.parametrize('column', ['label','split'])
+def test_letters_of_another_encoding_are_said_to_be_that(tmp_path, column):
+    picture(tmp_path/'0.png')
+    word = dict(label=('Défaut','train'), split=('ok','Prüfung'))[column]
+    (tmp_path/'t.csv').write_bytes(f"path,label,split\n0.png,{','.join(word)}\n".encode('latin-1'))
+    with pytest.raises(UserError, match='its letters are not UTF-8; save it as UTF-8') as told:
+        check_words(read_source(tmp_path/'t.csv'), 't.csv')
+    str(told.value).encode('utf-8')    # which bytes that are no text would refuse
+
+@pytest.mark.parametrize('again', ['{}','./{}','sub/../{}'])
+def test_rows_that_say_one_thing_twice_are_counted(tmp_path, again):
+    (tmp_path/'sub').mkdir()
+    names = [f'{i}.png' for i in range(3)]
+    for i,name in enumerate(names): picture(tmp_path/name, i)
+    lines = [f'{name},good,,,,' for name in names+[again.format(o) for o in names[1:]]]
+    boxes = ['0.png,good,1,1,4,4','0.png,good,5,5,8,8']    # two rows for two boxes repeat nothing
+    (tmp_path/'t.csv').write_text('\n'.join(['path,label,x_1,y_1,x_2,y_2', *lines, *boxes])+'\n')
+    df = read_source(tmp_path/'t.csv')
+    found = issues_of(df)
+    assert len(df)==3 and found.detail[found.kind=='row_repeated'].tolist()==['line 5','line 6']
+    assert set(found.kind)=={'row_repeated','box_on_good'} and '2 row_repeated (1.png, 2.png)' in say_findings(df)

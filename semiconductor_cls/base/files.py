@@ -6,7 +6,7 @@
 __all__ = ['NO_ROOM', 'NO_PLACE', 'atomic_path', 'own_folder', 'write_text', 'write_json', 'json_line', 'read_json', 'renew_json',
            'check_own', 'page_kind', 'check_results', 'check_drawn', 'file_md5', 'open_own', 'no_place', 'hold',
            'is_held', 'check_replaceable', 'mend_folder', 'whole_folder', 'is_leftover', 'sweep', 'alone_in',
-           'text_encoding', 'open_text', 'csv_format']
+           'text_encoding', 'told_sep', 'open_text', 'csv_format']
 
 # %% ../../nbs/01_base.files.ipynb #c0002
 import codecs, errno, hashlib, html, json, math, os, platform, re, shlex, shutil, stat, sys, threading
@@ -377,11 +377,23 @@ def text_encoding(path)->str:
     return 'utf-8'
 
 # %% ../../nbs/01_base.files.ipynb #56da8bc8
+def told_sep(path)->str: # '' where nothing is told
+    "What parts the cells of a CSV whose first line is one such as `sep=;`"
+    with open(path, encoding=text_encoding(path), errors='surrogateescape') as f:
+        found = re.fullmatch(r'"?sep=([,;|\t])"?\s*', f.readline(16), re.I)
+    return found[1] if found else ''
+
 def open_text(path, newline=None):
-    "Open a text that somebody gave; bytes that are no text come through as they are"
-    return open(path, encoding=text_encoding(path), errors='surrogateescape', newline=newline)
+    "Open a text that somebody gave, behind its `sep=;`; bytes that are no text come through as they are"
+    f = open(path, encoding=text_encoding(path), errors='surrogateescape', newline=newline)
+    if told_sep(path): f.readline()
+    return f
 
 def csv_format(path)->tuple: # (encoding, what parts the cells)
-    "How a CSV was written, by its mark and its first line"
-    with open_text(path) as f: first = re.sub('"[^"]*"', '', f.readline(65536))
-    return text_encoding(path), max(',;\t', key=first.count)
+    "How a CSV was written, by its mark, and what it tells or has in its first two lines"
+    with open_text(path) as f: lines = [f.readline(65536) for _ in range(2)]
+    lines = [re.sub('"[^"]*"', '', line) for line in lines]
+    def rank(sep): # ones that both lines have alike, then many ones, then early ones
+        n,n_next = (line.count(sep) for line in lines)
+        return n==n_next>0, n, -lines[0].find(sep)
+    return text_encoding(path), told_sep(path) or max(',;\t', key=rank)

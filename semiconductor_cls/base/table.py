@@ -330,7 +330,7 @@ def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else te
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
     try:
         encoding,sep = csv_format(path)
-        how = dict(encoding=encoding, sep=sep, **_AS_TEXT)
+        how = dict(encoding=encoding, sep=sep, skiprows=int(told_sep(path)!=''), **_AS_TEXT)
         names = _names_here(path, **how)
         df = pd.read_csv(path, dtype=object, **how)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
