@@ -17,7 +17,7 @@ from PIL import Image
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
-from .base.image import ImageError, blank_share, inside, load_image, open_header
+from .base.image import ImageError, blank_share, inside, is_stretched, load_image, open_header
 from .boxes import image_size
 
 # %% ../nbs/20_cache.ipynb #c0005
@@ -184,7 +184,8 @@ def _hashes(df):
 def _cache_path(folder, hashes, sz, levels, fit='squeeze'):
     "Where the cache of these contents lies, whatever their order"
     size = sz if fit=='squeeze' else f'{sz} {fit}'
-    what = f'3 {size} {levels and [*levels]} {sorted(set(hashes))}'
+    version = 3 if is_stretched(levels) else 4 # 4 has the numbers of deep pictures as their files have them
+    what = f'{version} {size} {levels and [*levels]} {sorted(set(hashes))}'
     return Path(folder or cache_dir())/f'{hashlib.sha256(what.encode()).hexdigest()[:24]}.npy'
 
 # %% ../nbs/20_cache.ipynb #1c785265

@@ -129,6 +129,9 @@ def _picture_words(row, limit): # Yields kind, details
         yield 'no_numbers', f'{row.no_number:.2g} of its pixels are no numbers (NaN, infinite)'
     if row.outside>DOUBTED:
         yield 'outside_levels', f'{row.outside:.0%} of its pixels lie outside those levels'
+    used = (row.brightest-row.darkest)/255
+    if row.deep and used<.1:
+        yield 'few_levels_used', f'{used:.0%} of those levels, as of a picture of another scale, or one without light'
 
 # %% ../nbs/14_scan.ipynb #6c9f0c5e
 SATURATED = .02 # Share of white pixels from which on a picture is called saturated

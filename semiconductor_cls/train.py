@@ -16,7 +16,7 @@ from .base.files import *
 from .base.parallel import *
 from .base.table import *
 from .base.run import *
-from .base.image import blank_limit, levels_of, pixel_rule
+from .base.image import blank_limit, check_rule, levels_of, pixel_rule
 from .cache import *
 from .data import *
 from .losses import *
@@ -433,7 +433,8 @@ def train_run(
     hist,steps = _diary_of(run, r, ckpt)
     write_csv(df, run/'table.csv')
     is_old = ckpt is not None and 'pixels' not in run.info # begun by a release that kept no rule of pixels
-    if is_old: df.attrs['levels'] = None
+    if ckpt is not None: # it goes on by the levels that it began with
+        df.attrs['levels'] = check_rule(run.info.get('pixels'), run.path)[0] or None
     run.update(**_asked(df, r, seed))
     if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), fit=r.fit))
     cbs = [_tensorboard(run)] if track else None

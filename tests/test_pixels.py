@@ -1,6 +1,7 @@
 "Guards the way from files to pixels: one scale a data set, the same from path and bytes, no doubt without a word"
 import io, os, runpy, shutil, struct, subprocess, sys, warnings, zlib
 from pathlib import Path
+from unittest import mock
 import cv2, numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
@@ -9,8 +10,8 @@ import semiconductor_cls
 from conftest import part, tiny
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json, write_json
-from semiconductor_cls.base.image import (FITS, ImageError, blank_share, deep_numbers, inside, load_image,
-    note_of, open_image, own_levels, read_levels, to_levels)
+from semiconductor_cls.base.image import (FITS, ImageError, StretchedLevels, blank_share, deep_numbers, inside,
+    load_image, note_of, open_image, own_levels, read_levels, to_levels)
 from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.cache import ImageCache
@@ -91,6 +92,19 @@ def test_levels_are_told(tmp_path):
     with pytest.raises(UserError, match='levels=7,3: two numbers'):
         train_job(tmp_path/'parts', tiny(levels='7,3'), path=tmp_path/'other', weights='none')
 
+@pytest.mark.parametrize('n', [1,5])
+def test_deep_pictures_of_another_scale_are_counted(tmp_path, n):
+    "Of 8 or 12 bits, both in files of 16, as no header tells"
+    for i in range(24):
+        path = tmp_path/f"parts/{'defect' if i%2 else 'good'}/{i:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(saved((camera(i%2, i)/(16 if i<n else 1)).astype(np.uint16), 'PNG'))
+    *_,found = inspect(tmp_path/'parts')
+    assert sorted(Path(o).name for o in found.path[found.kind=='few_levels_used'])==[f'{i:02}.png' for i in range(n)]
+    said = []
+    train_job(tmp_path/'parts', tiny(frozen_epochs=0), path=tmp_path/'run', weights='none', tell=said.append)
+    assert any(str(o).endswith(f'; {n} of 24 that were looked at use less than a tenth of them') for o in said)
+
 # ---- one way to decode
 
 TURNS = range(1, 9)
@@ -137,13 +151,14 @@ def colours_as(kind, a): # `a` has 12 bits
     if kind=='text': return f'P3 {a.shape[1]} {a.shape[0]} 65535 {" ".join(map(str, a.ravel()))}'.encode()
     if kind in ('tif','planes'): return colour_tiff(a, planes=kind=='planes')
     lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000] if kind=='jp2' else []
-    return cv2.imencode(f'.{kind}', a[...,::-1], lossless)[1].tobytes()
+    return cv2.imencode(f'.{kind}', a[...,::-1] if a.ndim==3 else a, lossless)[1].tobytes()
 
 def of_12_bits(a):
     "A JPEG 2000 whose header says 12 bits: the middle of the range is stored as zero"
     content = bytearray(colours_as('jp2', a+30720))
     stream = content.index(b'\xff\x4f\xff\x51')
-    content[stream+42:stream+51:3] = [11]*3
+    n_channels = 3 if a.ndim==3 else 1
+    content[stream+42:stream+42+3*n_channels:3] = [11]*n_channels
     content[content.index(b'ihdr')+14] = 11
     return bytes(content)
 
@@ -165,13 +180,34 @@ def test_deep_colours_have_one_scale_in_every_format(tmp_path, kind):
     assert other.info['seen']['deep'] and len(np.unique(other))>100
     assert (np.asarray(png)==np.asarray(other)).all()
 
-@pytest.mark.parametrize('kind', ['ppm','jp2'])
-def test_colours_of_12_bits_count_to_16_as_gray_ones_do(kind):
-    "Pillow counts gray numbers of 12 bits so"
-    ppm = b'P6 %d %d 4095\n' % TWELVE_BITS.shape[1::-1] + TWELVE_BITS.astype('>u2').tobytes()
-    content = ppm if kind=='ppm' else of_12_bits(TWELVE_BITS)
-    with Image.open(io.BytesIO(content)) as im: numbers = deep_numbers(im, content)
-    assert np.abs(numbers/65535-TWELVE_BITS/4095).max()<2**-12
+def as_12_bits(kind, a):
+    "Numbers up to 4095 in a file that tells so, gray or in colours"
+    if kind=='jp2': return of_12_bits(a)
+    size = f'{a.shape[1]} {a.shape[0]} 4095'
+    if kind=='text': return f"P{2 if a.ndim<3 else 3} {size} {' '.join(map(str, a.ravel()))}".encode()
+    return f'P{5 if a.ndim<3 else 6} {size}\n'.encode() + a.astype('>u2').tobytes()
+
+@pytest.mark.parametrize('kind', ['pnm','text','jp2'])
+@pytest.mark.parametrize('a', [TWELVE_BITS,TWELVE_BITS[...,0]], ids=['colours','gray'])
+def test_numbers_of_12_bits_are_those_of_the_file_but_for_a_rule_of_before(kind, a):
+    "Pillow stretches them to 65,535"
+    content = as_12_bits(kind, a)
+    with Image.open(io.BytesIO(content)) as im: assert np.array_equal(deep_numbers(im, content), a)
+    with Image.open(io.BytesIO(content)) as im: numbers = deep_numbers(im, content, stretched=True)
+    assert np.abs(numbers/65535-a/4095).max()<2**-12
+
+@pytest.mark.parametrize('kind', ['pnm','text','jp2'])
+@pytest.mark.parametrize('a', [TWELVE_BITS,TWELVE_BITS[...,0]], ids=['colours','gray'])
+def test_numbers_of_12_bits_have_one_scale_in_every_format(tmp_path, kind, a):
+    (tmp_path/'a.png').write_bytes(colours_as('png', a))
+    (tmp_path/f'a.{dict(jp2=kind).get(kind, "pnm")}').write_bytes(as_12_bits(kind, a))
+    paths = sorted(tmp_path.iterdir())
+    levels = read_levels(paths)
+    assert levels==read_levels(paths[:1])==read_levels(paths[1:]) and levels.high<4096
+    for some in (levels, (0,4095), (500,900)):
+        one,two = (open_image(path, some) for path in paths)
+        assert np.array_equal(one, two) and one.info['seen']['outside']==two.info['seen']['outside']
+    assert 60<load_image(paths[0], levels=(0,4095)).mean()<200
 
 def test_a_bmp_of_16_bits_a_pixel_is_not_deep(tmp_path):
     "5 bits of red, 6 of green, 5 of blue"
@@ -351,6 +387,48 @@ def test_a_deep_run_scores_alike_everywhere(deep_run, tmp_path):
     assert 'is one value' in torch.note[n] and 'outside levels' in torch.note[n+1]
     assert script.decision.tolist()==graph.decision.tolist() and (script.decision[n:]!='pass').all()
 
+def test_a_pgm_of_12_bits_scores_as_the_png_and_in_a_run_of_before_as_it_did(deep_run, tmp_path):
+    "Of before: as a PNG of the numbers that Pillow stretches to 65,535"
+    a = camera(1, 7).astype(np.uint16).clip(0, 4095)
+    (tmp_path/'a.pgm').write_bytes(as_12_bits('pgm', a))
+    for name,numbers in dict(same=a, stretched=np.round(a/4095*65535).astype(np.uint16)).items():
+        (tmp_path/f'{name}.png').write_bytes(saved(numbers, 'PNG'))
+    paths = [str(tmp_path/o) for o in ('a.pgm','same.png','stretched.png')]
+    old = tmp_path/'old'
+    shutil.copytree(deep_run/'run', old)
+    shutil.rmtree(old/'export')
+    info = open_run(old).info
+    assert info['pixels'].pop('numbers')=='as written'
+    write_json(old/'run.json', info)
+    export_run(old)
+    assert 'numbers' not in read_json(old/'export/manifest.json')['pixels']
+    for run,i in ((deep_run/'run',1), (old,2)):
+        told = subprocess.run([sys.executable, run/'export/score.py', *paths], capture_output=True, text=True,
+            check=True)
+        script = pd.read_csv(io.StringIO(told.stdout)).fillna('')
+        for found in (*(score_images(open_scorer(run, o), paths) for o in ('torch','export')), script):
+            assert found.p_defect[0]==found.p_defect[i]!=found.p_defect[3-i] and found.note[0]==found.note[i]
+
+def test_a_training_that_goes_on_keeps_the_numbers_that_it_began_with(tmp_path):
+    "Interrupted after an epoch, by a version that stretched"
+    for i in range(24):
+        path = tmp_path/f"parts/{'defect' if i%2 else 'good'}/{i:02}.pgm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(as_12_bits('pgm', camera(i%2, i).astype(np.uint16).clip(0, 4095)))
+    class Stop(Exception): pass
+    def tell(line):
+        if (tmp_path/'run/checkpoint.pt').exists(): raise Stop('power cut')
+    how = dict(path=tmp_path/'run', weights='none')
+    r = tiny(frozen_epochs=0, epochs=2, levels='0,4095')
+    with pytest.raises(Stop): train_job(tmp_path/'parts', r, tell=tell, **how)
+    info = open_run(tmp_path/'run').info
+    assert info['pixels'].pop('numbers')=='as written'
+    write_json(tmp_path/'run/run.json', info)
+    with mock.patch('semiconductor_cls.cache.load_image', wraps=load_image) as decoded:
+        train_job(tmp_path/'parts', r, resume=True, **how)
+    assert open_run(tmp_path/'run').pixels[0]==StretchedLevels(0,4095)
+    assert StretchedLevels(0,4095) in [o.args[3] for o in decoded.call_args_list]
+
 def test_a_deep_picture_is_doubted_where_training_had_none(trained, tmp_path):
     (tmp_path/'a.png').write_bytes(saved(camera(0, 1).astype(np.uint16), 'PNG'))
     row = predict_files(trained/'runs/a', [tmp_path/'a.png']).iloc[0]
@@ -491,6 +569,17 @@ def test_the_script_has_the_same_deep_colours_or_refuses_them(tmp_path, kind):
         assert np.array_equal(theirs, ours.convert('RGB')) and np.ptp(ours)
         pixels = np.asarray(ours)
         assert SCRIPT['doubt_of'](theirs, pixels, .25)==note_of(ours, pixels, tuple(levels), .25)
+
+@pytest.mark.parametrize('kind', ['pnm','text','jp2'])
+@pytest.mark.parametrize('levels', [None,[],[100.,4000.],[0.,65535.]])
+@pytest.mark.parametrize('is_old', [False,True])
+def test_the_script_stretches_numbers_of_12_bits_where_the_library_does(tmp_path, kind, levels, is_old):
+    (tmp_path/'a').write_bytes(as_12_bits(kind, TWELVE_BITS[...,0]))
+    theirs = SCRIPT['open_picture'](tmp_path/'a', 1, levels, written=not is_old)
+    ours = open_image(tmp_path/'a', StretchedLevels(*levels) if levels and is_old else levels or None)
+    assert np.array_equal(theirs, ours.convert('RGB')) and np.ptp(ours)
+    told = levels if levels is None else tuple(levels)
+    assert SCRIPT['doubt_of'](theirs, np.asarray(ours), .25)==note_of(ours, np.asarray(ours), told, .25)
 
 NOTES = ['','look: dim','unlike training: dark','a word']
 

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'MAX_BYTES', 'N_LEVELS', 'TURNED', 'BLANK', 'DOUBTED', 'FITS', 'ImageError',
-           'read_image_bytes', 'Levels', 'to_levels', 'is_deep', 'deep_numbers', 'own_levels', 'common_levels',
-           'open_header', 'read_levels', 'parse_levels', 'levels_of', 'to_8bit', 'head_of', 'open_image', 'frame_of',
-           'blank_share', 'blank_limit', 'note_of', 'check_fit', 'pixel_rule', 'fit_of', 'check_rule', 'inside',
-           'as_square', 'load_image']
+           'read_image_bytes', 'Levels', 'StretchedLevels', 'is_stretched', 'to_levels', 'is_deep', 'deep_numbers',
+           'own_levels', 'common_levels', 'open_header', 'read_levels', 'parse_levels', 'levels_of', 'to_8bit',
+           'head_of', 'open_image', 'frame_of', 'blank_share', 'blank_limit', 'note_of', 'check_fit', 'pixel_rule',
+           'fit_of', 'check_rule', 'inside', 'as_square', 'load_image']
 
 # %% ../../nbs/05_base.image.ipynb #98dabcc8
 import io, os, struct, warnings
@@ -69,6 +69,18 @@ class Levels(NamedTuple):
     high:float # Above `low`
 
     def __str__(self): return f'levels {self.low:,.6g} to {self.high:,.6g}'
+
+# %% ../../nbs/05_base.image.ipynb #17aa2002
+class StretchedLevels(Levels):
+    "Levels of a run of before, which has stretched the numbers of PGM and JPEG 2000 to 65,535"
+    def __eq__(self, other): return isinstance(other, StretchedLevels) and tuple(self)==tuple(other)
+    def __ne__(self, other): return not self==other
+    def __hash__(self): return hash(('stretched', *self))
+    def __str__(self): return f'{super().__str__()} of stretched numbers'
+
+def is_stretched(levels)->bool:
+    "Whether numbers of PGM and JPEG 2000 are as Pillow stretches them: by a rule of before, or without levels"
+    return not levels or isinstance(levels, StretchedLevels)
 
 # %% ../../nbs/05_base.image.ipynb #17e8d06d
 def to_levels(
@@ -141,19 +153,30 @@ def _deep_colour(im, content): # uint16 (h, w, 3), RGB, on black where it has an
     if numbers.shape[2]==3: return rgb
     return (rgb*(numbers[...,3:]/65535)).astype(np.uint16)
 
+# %% ../../nbs/05_base.image.ipynb #5c9d8270
+def _undo_of(im):
+    "The function that gives the numbers of a file back, of those that Pillow has stretched to 65,535"
+    told = im.tile[0].args if im.format=='PPM' and im.tile else ''
+    if isinstance(told, tuple) and told[1]>255:
+        return lambda numbers: np.rint(numbers*(told[1]/65535)).astype(numbers.dtype)
+    n_less = max(16-_jpeg2000_bits(im), 0) if im.format=='JPEG2000' and im.fp else 0
+    return lambda numbers: numbers>>n_less if n_less else numbers
+
 # %% ../../nbs/05_base.image.ipynb #1a8ebe2a
 def deep_numbers(
     im:Image.Image, # Opened, not yet decoded
-    content:bytes # Of its file
+    content:bytes, # Of its file
+    stretched:bool=False # Whether PGM and JPEG 2000 count to 65,535, whatever their files hold
 )->np.ndarray: # (h, w) or (h, w, 3)
     "The numbers that a deep picture holds, black the least"
+    undo = _undo_of(im) if not stretched else lambda numbers: numbers
     if not im.mode.startswith(('I','F','L')) or im.mode=='LA':
-        return _deep_colour(im, content)
+        return undo(_deep_colour(im, content))
     is_uint32 = 'I;32' in _stored(im) and _tag(im, 339, 1)==1
     numbers,bits = np.asarray(im),_tag(im, 258, 16)
     if _is_signed_byte(im): numbers = numbers.view(np.int8)
     if is_uint32: numbers = numbers.view(np.uint32)
-    if _tag(im, 262)!=0: return numbers
+    if _tag(im, 262)!=0: return undo(numbers)
     if im.mode=='F': return -numbers
     black_first = 2**bits-1-numbers.astype(np.int64)
     return black_first.astype(numbers.dtype) if numbers.dtype.kind=='u' else black_first
@@ -237,9 +260,10 @@ def _read_levels(paths, each=parallel_map): # Levels or `None`, a sentence about
     if not ranges: return None,''
     levels = common_levels(ranges)
     far = sum(low<levels.low or high>levels.high for low,high in ranges)
+    narrow = sum(high-low<(levels.high-levels.low)/10 for low,high in ranges)
     said = f'{counted(len(deep), "picture")} of more than 8 bits: {levels} become black to white'
-    if far:
-        said += f'; {far:,} of {len(ranges):,} that were looked at reach further, and are clipped'
+    for n,what in ((far,'reach further, and are clipped'), (narrow,'use less than a tenth of them')):
+        if n: said += f'; {n:,} of {len(ranges):,} that were looked at {what}'
     return levels, said
 
 def read_levels(
@@ -266,12 +290,12 @@ def levels_of(
     each=parallel_map # What maps a function over files
 )->Levels|None: # None if no picture is deep
     "The levels of a table's pictures: told, known already, or read"
-    if told:
+    if told and parse_levels(told)!=Levels(*(df.attrs.get('levels') or (0,0))):
         df.attrs |= dict(levels=parse_levels(told), levels_said=f'{parse_levels(told)} become black to white')
     if 'levels' not in df.attrs:
         df.attrs['levels'],df.attrs['levels_said'] = _read_levels(df.path, each)
     found = df.attrs['levels']
-    return found and Levels(*found)
+    return found if not found or isinstance(found, Levels) else Levels(*found)
 
 # %% ../../nbs/05_base.image.ipynb #2178631f
 def _is_gray(im):
@@ -329,7 +353,7 @@ def to_8bit(
     "Any mode to 8-bit gray or RGB: deep pictures by their levels, transparent pixels on black"
     has_numbers = im.mode.startswith(('I','F')) or _is_signed_byte(im)
     if has_numbers or content and is_deep(im):
-        return _from_deep(deep_numbers(im, content), levels)
+        return _from_deep(deep_numbers(im, content, is_stretched(levels)), levels)
     if im.has_transparency_data: return _on_black(im)
     if im.mode in ('L','RGB'):
         im.load()
@@ -510,9 +534,10 @@ def pixel_rule(
     levels=None, # `Levels`, or `None` if no picture of the data set is deep
     limit:float=BLANK, # From `blank_limit`
     fit:str='squeeze' # One of `FITS`
-)->dict: # `levels`, `blank`, `resize`
+)->dict: # `levels`, `blank`, `resize`; `numbers` where they are those of the files
     "What `run.json` and a manifest say about pixels"
-    return dict(levels=[float(o) for o in levels or ()], blank=float(limit), resize=fit)
+    rule = dict(levels=[float(o) for o in levels or ()], blank=float(limit), resize=fit)
+    return rule if is_stretched(levels) else rule | dict(numbers='as written')
 
 def fit_of(
     rule # `pixels` of a run or a manifest that `check_rule` knows
@@ -520,6 +545,7 @@ def fit_of(
     "How pictures of a rule become squares"
     return (rule or {}).get('resize', 'squeeze')
 
+# %% ../../nbs/05_base.image.ipynb #fa63bace
 def check_rule(
     rule, # `pixels` of a run or a manifest; `None` where there is none
     what # Named in the error
@@ -529,7 +555,10 @@ def check_rule(
     try:
         levels,blank = rule['levels'],float(rule['blank'])
         levels = parse_levels(','.join(repr(float(o)) for o in levels)) or ()
-        if rule['resize'] not in FITS or not BLANK<=blank<=1: raise ValueError
+        is_old = levels and 'numbers' not in rule
+        if is_old: levels = StretchedLevels(*levels)
+        is_known = rule['resize'] in FITS and rule.get('numbers', 'as written')=='as written'
+        if not is_known or not BLANK<=blank<=1: raise ValueError
     except (KeyError, TypeError, ValueError, UserError):
         raise UserError(f'{what}: pixels={str(rule)[:80]} is no rule that this release knows') from None
     return levels, blank

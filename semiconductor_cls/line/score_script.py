@@ -104,6 +104,14 @@ def bits_of(im, content):
         return 16 if isinstance(told, tuple) and told[1]>255 else 8
     return 16 if ';16' in stored_as(im) and im.format!='BMP' else 8
 
+def undo_of(im, content):
+    "A function that undoes that Pillow stretches the numbers of a PGM or a JPEG 2000 to 65,535"
+    told = im.tile[0].args if im.format=='PPM' and im.tile else ''
+    if isinstance(told, tuple) and told[1]>255:
+        return lambda numbers: np.rint(numbers*(told[1]/65535)).astype(numbers.dtype)
+    shift = max(16-bits_of(im, content), 0) if im.format=='JPEG2000' else 0
+    return lambda numbers: numbers>>shift if shift else numbers
+
 def ppm_colours(im, content):
     "16-bit colours of a PPM, which has the bytes of a gray picture three times as wide"
     start,(_,most) = im.tile[0][2:]
@@ -121,8 +129,14 @@ def colour_numbers(im, content, levels):
     if levels or others: raise ValueError('16-bit colours: not read here; score it with semicls predict')
     return None
 
-def numbers_of(im, content, levels):
+def numbers_of(im, content, levels, written=True):
     "The numbers of a picture of more than 8 bits, black the least; None of any other"
+    undo = undo_of(im, content) if levels and written else None # without levels they stay as Pillow gives them
+    numbers = raw_numbers(im, content, levels)
+    return numbers if numbers is None or undo is None else undo(numbers)
+
+def raw_numbers(im, content, levels):
+    "These numbers as Pillow gives them"
     stored = stored_as(im)
     signed = im.mode=='L' and tag_of(im, BITS)==8 and tag_of(im, KIND)==2
     if not signed and not im.mode.startswith(('I','F')): return colour_numbers(im, content, levels)
@@ -191,21 +205,21 @@ def blank_share(a):
         largest = max(largest, band/n)
     return largest
 
-def in_8_bits(file, content, levels):
+def in_8_bits(file, content, levels, written=True):
     "An open picture in 8 bits, and what may be doubted about its numbers"
-    bits,numbers = bits_of(file, content),numbers_of(file, content, levels)
+    bits,numbers = bits_of(file, content),numbers_of(file, content, levels, written)
     if numbers is not None:
         gray = to_levels(numbers, levels) if levels else lone(numbers)
         return Image.fromarray(gray), list(doubts_of(numbers, levels))
     doubts = list(doubts_of(np.zeros(1), levels)) if bits>8 and levels==[] else []
     return on_black(file) if file.has_transparency_data else file, doubts
 
-def open_picture(path, channels, levels=None):
+def open_picture(path, channels, levels=None, written=True):
     "A picture, upright, in 8 bits and three channels; its `info` has `doubts` and `several` pages"
     content = Path(path).read_bytes() # by its path, Pillow scrambles a TIFF that was turned
     with Image.open(io.BytesIO(content), formats=FORMATS) as file:
         several = getattr(file, 'is_animated', False)
-        im,doubts = in_8_bits(file, content, levels)
+        im,doubts = in_8_bits(file, content, levels, written)
         turn = file.getexif().get(274)
         if turn and im is not file: im.getexif()[274] = turn # it was made of the file's, and does not know
         im = ImageOps.exif_transpose(im)
@@ -266,7 +280,8 @@ def score(graph, manifest, strange_of, path):
     "Probability of defect of a picture, and what may be doubted"
     rule = manifest.get('pixels') or dict(levels=None, blank=1.) # of an older bundle: none
     fit = fit_of(manifest)
-    im = open_picture(path, manifest['channels'], rule['levels'])
+    written = rule.get('numbers')=='as written' # of an older run: as Pillow stretches them
+    im = open_picture(path, manifest['channels'], rule['levels'], written)
     squares = {o['side']:as_square(im, o['side'], fit) for o in manifest['inputs']}
     smallest = min(squares)
     left,top,right,bottom = inside(im.size, smallest, fit)
