@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['XY', 'BOX_COLS', 'plain_column', 'corner_columns', 'is_box_file', 'join_types', 'said_type', 'read_boxes',
-           'columns_not_read', 'studio_answers', 'read_annotation', 'read_tool', 'image_frame', 'image_size',
-           'turn_box', 'corners_wrong', 'check_box', 'images_called', 'attach_boxes', 'read_box_columns', 'box_files']
+           'columns_not_read', 'split_field', 'studio_answers', 'read_annotation', 'read_tool', 'image_frame',
+           'image_size', 'turn_box', 'corners_wrong', 'check_box', 'images_called', 'attach_boxes', 'read_box_columns',
+           'box_files']
 
 # %% ../nbs/12_boxes.ipynb #c0002
 import csv, json, math, os, re, unicodedata
@@ -268,13 +269,40 @@ def _labelme(d, path):
         corners = _tried(_corners_of, shape, 'shape')
         yield _row(path, d['imagePath'], shape['label'], corners, 'edges', size, f'shape {n}')
 
+# %% ../nbs/12_boxes.ipynb #c6b01983
+_STUDIO = set('id image annotation_id annotator created_at updated_at lead_time agreement'.split()) # Its own fields
+
+def _is_small(task): return {'data','annotations','completions'}.isdisjoint(task)
+
+def _is_drawn(value): return isinstance(value, list) and value!=[] and all(isinstance(o, dict) for o in value)
+
+def _small(task):
+    "What a small task tells beside its picture, by its names; nothing of a large one"
+    found = {}
+    for name,value in task.items() if _is_small(task) else ():
+        is_json = isinstance(value, str) and value.startswith(('[','{'))
+        try: value = json.loads(value) if is_json else value
+        except ValueError: value = [value]    # a text that begins so
+        is_told = name not in _STUDIO and value==value and value not in (None, '', [], {})
+        if is_told: found[name] = value
+    return found
+
+# %% ../nbs/12_boxes.ipynb #691c8fa3
+def _picture_of(task):
+    "The name of a task's picture: its own field, or among the data the first text that ends so, else the first"
+    if task.get('image'): return task['image']
+    fields = task.get('data', task)
+    texts = [value for _,value in sorted(fields.items(), key=lambda o: o[0]!='image') if isinstance(value, str)]
+    return next((o for o in texts if Path(_local(o)).suffix.lower() in IMAGE_EXTS), next(iter(texts), None))
+
 # %% ../nbs/12_boxes.ipynb #5b409592
 def _annotations(task): # The results of each person, but of those who cancelled
     told = task.get('annotations') or task.get('completions') or []
     return [one.get('result', []) for one in told if not one.get('was_cancelled')]
 
-def _results(task): # All that people said of a picture
-    return [result for results in _annotations(task) for result in results]
+def _results(task): # All that people said of a picture; of the small JSON and the CSV what was drawn
+    said = filter(_is_drawn, _small(task).values()) if _is_small(task) else _annotations(task)
+    return [result for results in said for result in results]
 
 def _percent_corners(value): # Of an outline, an ellipse, a rectangle; `None` of another thing
     if 'points' in value: corners = _around(value['points'])
@@ -301,10 +329,10 @@ def _studio_shape(drawn):
     return corners or [f'{kind or "region"} is no box']*4, join_types(labels or [])
 
 def _label_studio(d, path):
-    "What was drawn stands in the results of each annotation; in the small JSON and the CSV, in the label"
+    "What was drawn stands in the results of each annotation; in the small JSON and the CSV, in a field"
     for n,task in enumerate(d, 1):
-        name = task.get('image') or next(iter(task.get('data', {}).values()))
-        for drawn in _results(task) or task.get('label') or []:
+        name = _picture_of(task)
+        for drawn in _results(task):
             shape = _studio_shape(drawn)
             if not shape: continue
             size = drawn.get('original_width'),drawn.get('original_height')
@@ -346,17 +374,23 @@ def _question(
     raise UserError(f"{path}: '{found[0]}' and '{found[1]}' are both answered with words for good or defect; "
                     'leave one of the two questions out of the export')
 
+# %% ../nbs/12_boxes.ipynb #f9afb02e
+def _questions(tasks, good='good', defect='defect'):
+    "The names of the questions in small tasks"
+    known,said = label_words(good, defect),{}
+    for name,value in (o for task in tasks for o in _small(task).items()):
+        if not _is_drawn(value): said.setdefault(name, set()).update(_words_of(value))
+    def is_asked(name):
+        is_known = any(plain_word(word) in known and not word.isdigit() for word in said[name])
+        return is_known or _MEANINGS.get(plain_word(name))=='label'
+    return list(filter(is_asked, said))
+
 # %% ../nbs/12_boxes.ipynb #6ba8515a
-def _persons(task):
+def _persons(task, questions=('choice',)):
     "What each person chose, and whether this person drew a defect"
-    if 'annotations' in task or 'completions' in task:
-        given = [(_chosen(o), o) for o in _annotations(task)]
-    else:
-        given = []
-    small = _words_of(task.get('choice'))
-    if not given:
-        given = [(dict(choice=small) if small else {}, task.get('label') or [])]
-    for chosen,results in given:
+    said = {name:_words_of(value) for name,value in _small(task).items() if name in questions and not _is_drawn(value)}
+    given = [(said, _results(task))] if _is_small(task) else [(_chosen(o), o) for o in _annotations(task)]
+    for chosen,results in given or [({},[])]:
         shapes = filter(None, map(_studio_shape, results))
         yield chosen, any(said_type(kind)[1] is None for _,kind in shapes)
 
@@ -365,13 +399,29 @@ def _task_words(persons, question, defect): # The words for one picture, `[None]
     said = [word for word in dict.fromkeys(words) if word]
     return said or [None]
 
+# %% ../nbs/12_boxes.ipynb #b86fa299
+def split_field(task)->str|None: # Its name
+    "The field of a task of Label Studio that tells its set"
+    return next((o for o in task.get('data', task) if _MEANINGS.get(plain_word(o))=='split'), None)
+
+def _fields_not_read(tasks, questions, with_split):
+    "Names of fields that are no questions, and not read"
+    lost = {}
+    for task in tasks:
+        own,read = _picture_of(task),questions if with_split else [*questions, split_field(task)]
+        for name,value in (task.get('data') or _small(task)).items():
+            is_read = name in read or _is_drawn(value) or value==own
+            if not is_read and value not in (None, ''): lost[name] = True
+    return list(lost)
+
 # %% ../nbs/12_boxes.ipynb #0f3003d6
-def _not_read(tasks, question, path):
-    "Findings about answers that do not count"
+def _not_read(tasks, question, path, questions=('choice',), with_split=False):
+    "Findings about answers that do not count, and fields"
     counts = Counter()
     for task in tasks:
-        is_small = question!='choice' and _words_of(task.get('choice'))
-        if is_small: counts['answers_not_read','choice'] += 1
+        others = [name for name,o in _small(task).items() if name in questions and name!=question and not _is_drawn(o)]
+        counts.update(('answers_not_read',name) for name in others)
+        counts['answers_not_read','prediction'] += len(task.get('predictions') or [])
         told = task.get('annotations') or task.get('completions') or []
         counts['annotation_cancelled',''] += sum(bool(one.get('was_cancelled')) for one in told)
         for result in _results(task):
@@ -379,8 +429,11 @@ def _not_read(tasks, question, path):
             asked = (result.get('from_name') or 'choice') if is_choice else result.get('type', '')
             is_read = asked==question if is_choice else asked in ('','relation') or _studio_shape(result)
             if not is_read: counts['answers_not_read',asked] += 1
-    return [issue(path, kind, asked, counted(n, 'answer')) for (kind,asked),n in counts.items() if n]
+    found = [issue(path, kind, asked, counted(n, 'answer')) for (kind,asked),n in counts.items() if n]
+    lost = ', '.join(map(str, _fields_not_read(tasks, questions, with_split)))
+    return found + ([issue(path, 'columns_not_read', lost, 'fields of the tasks')] if lost else [])
 
+# %% ../nbs/12_boxes.ipynb #f4e772c1
 def studio_answers(
     tasks:list, # Of an export of Label Studio
     path, # The export, for what is said
@@ -388,10 +441,11 @@ def studio_answers(
     defect:str='defect' # What a defective part was called
 )->tuple: # (number of the task, a word or `None`), one for each word; findings
     "The words that people chose for each picture"
-    persons = [list(_persons(task)) for task in tasks]
+    questions = _questions(tasks, good, defect)
+    persons = [list(_persons(task, questions)) for task in tasks]
     question = _question([chosen for some in persons for chosen,_ in some], path, good, defect)
     words = [(n,word) for n,some in enumerate(persons, 1) for word in _task_words(some, question, defect)]
-    return words,_not_read(tasks, question, path)
+    return words,_not_read(tasks, question, path, questions)
 
 # %% ../nbs/12_boxes.ipynb #50b909c1
 def _bndbox(drawn):
@@ -551,7 +605,8 @@ def _tool_of(path):
 # %% ../nbs/12_boxes.ipynb #40f1b2c6
 def _whole(reader, content, path):
     "Findings about what a file says of whole pictures: tags of CVAT, flags of labelme, answers of Label Studio"
-    if reader is _label_studio: return _not_read(content, None, path)
+    if reader is _label_studio:
+        return _not_read(content, None, path, _questions(content), with_split=True)
     said = {}
     if reader is _cvat: said['tag'] = len(content.findall('image/tag'))
     flags = content.get('flags') or {} if reader is _labelme else {}

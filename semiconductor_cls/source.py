@@ -27,7 +27,7 @@ from .boxes import *
 from .base.parts import _named_for
 from .base.table import _ASIDE, _CONTAINERS, _TYPE_WORDS, _UNDECIDED
 from .base.table import _is_aside, _is_plain_type, _is_sure_type
-from .boxes import _label_studio, _local, _rows, _with_boxes, _without_read
+from .boxes import _first_row, _label_studio, _local, _picture_of, _rows, _with_boxes, _without_read
 
 # %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
@@ -687,46 +687,37 @@ def is_label_studio(path)->bool:
     ending = path.suffix.lower()
     if not path.is_file() or ending not in ('.json','.csv'): return False
     if ending=='.json': return True
-    with open_text(path) as f: first = f.readline(65536)
-    return _STUDIO_COLS <= {col.strip('" \n') for col in first.split(',')}
+    return _STUDIO_COLS <= {col.strip() for col in _first_row(path)}
 
 # %% ../nbs/13_source.ipynb #ca6ecc11
 def _cell_tasks(path):
     "The tasks of a CSV, as its small JSON has them"
     for row in read_csv(path).to_dict('records'):
-        text = row.get('label')
-        is_json = isinstance(text, str) and text.startswith('[')
-        word = None if is_json else text
-        choice = row.get('choice') or word
-        drawn = json.loads(text) if is_json else []
-        yield dict(image=row.get('image'), choice=choice, label=drawn)
+        picture = _picture_of(row)
+        yield {name:o for name,o in row.items() if o!=picture} | dict(image=picture)
 
 # %% ../nbs/13_source.ipynb #32ab5a12
+def _is_task(o): # With a picture, and a label that is no bare number
+    return isinstance(o, dict) and {'image','data'} & set(o) and not isinstance(o.get('label'), (int,float))
+
 def _tasks(path):
     "The tasks of an export"
     is_json = path.suffix.lower()=='.json'
-    try:
-        tasks = read_json(path) if is_json else list(_cell_tasks(path))
-    except ValueError as error:
-        raise UserError(f'{path}: a cell is no JSON ({error})') from None
-    has_some = isinstance(tasks, list) and tasks
-    if has_some and all(isinstance(task, dict) and {'image','data'} & set(task) for task in tasks):
-        return tasks
+    tasks = read_json(path) if is_json else list(_cell_tasks(path))
+    if isinstance(tasks, list) and tasks and all(map(_is_task, tasks)): return tasks
     raise UserError(f'{path}: no list of tasks as Label Studio writes it; of another tool, give the folder of its '
                     'pictures, with this file in it')
 
 # %% ../nbs/13_source.ipynb #15d30426
-def _picture_of(task):
-    "The name of the picture: its own field, or the first text among the data"
-    if task.get('image'): return task['image']
-    texts = (value for value in task['data'].values() if isinstance(value, str))
-    return next(texts, None)
+def _set_of(task): # As it is written; `None` where nothing is
+    said = task.get('data', task).get(split_field(task))
+    return str(said) if said==said and said not in (None, '') else None
 
 def _read_tasks(path, good, defect):
-    "Names of pictures, (number of the task, word), boxes, findings"
+    "Names of pictures and words for their sets, (number of the task, word), boxes, findings"
     tasks = _tasks(path)
     try:
-        names = list(map(_picture_of, tasks))
+        names,sets = list(map(_picture_of, tasks)),list(map(_set_of, tasks))
         words,odd = studio_answers(tasks, path, good, defect)
         boxes = pd.DataFrame(_label_studio(tasks, path), columns=BOX_COLS, dtype=object)
     except UserError: raise
@@ -734,7 +725,7 @@ def _read_tasks(path, good, defect):
         raise UserError(f'{path}: tasks that cannot be read ({type(error).__name__}: {error})') from None
     lost = [n for n,name in enumerate(names, 1) if not isinstance(name, str) or not name]
     if lost: raise UserError(f'{path}: task {lost[0]} names no picture')
-    return names,words,boxes,odd
+    return names,sets,words,boxes,odd
 
 # %% ../nbs/13_source.ipynb #1c24ed26
 def _found_below(top, names):
@@ -759,11 +750,13 @@ def read_label_studio(
     defect:str='defect' # What a defective part was called
 )->pd.DataFrame: # The table
     "Labels and boxes from an export of Label Studio"
-    names,words,boxes,left = _read_tasks(path, good, defect)
+    names,sets,words,boxes,left = _read_tasks(path, good, defect)
     places = _found_below(path.parent, names)
-    raw = dict(path=[places[n-1] for n,_ in words], label=[word for _,word in words])
-    raw = pd.DataFrame(raw, index=[n for n,_ in words], dtype=object)
+    raw = [(places[n-1], word, sets[n-1]) for n,word in words]
+    raw = pd.DataFrame(raw, [n for n,_ in words], ['path','label','split'], object)
     raw['label'],odd = _labels(raw, path, good, defect)
+    raw['split'],odd_sets = _sets(raw, path)
+    odd += odd_sets
     at = dict(zip(map(_local, names), places))
     boxes['id'] = [at.get(o, o) for o in boxes.id]
     drawn = boxes.id[boxes.odd.isna()]

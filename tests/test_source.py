@@ -544,3 +544,67 @@ def test_rows_that_say_one_thing_twice_are_counted(tmp_path, again):
     found = issues_of(df)
     assert len(df)==3 and found.detail[found.kind=='row_repeated'].tolist()==['line 5','line 6']
     assert set(found.kind)=={'row_repeated','box_on_good'} and '2 row_repeated (1.png, 2.png)' in say_findings(df)
+
+# ---- exports of Label Studio that have more than a choice
+
+def exported(root, kind, **fields):
+    "Six pictures, in each form that it writes; lists of words for each field"
+    names = [f'/data/upload/1/{i:08x}-{i}.png' for i in range(6)]
+    for i in range(6): picture(root/f'{i}.png', i)
+    own = dict(annotation_id=5, annotator=1, created_at='2026', id=7, lead_time=2.5, updated_at='2026')
+    rows = [{col:words[i] for col,words in fields.items()} | dict(own, image=name) for i,name in enumerate(names)]
+    path = root/f"e.{kind.split()[0]}"
+    if kind=='json': path.write_text(json.dumps(rows))
+    else: pd.DataFrame(rows).to_csv(path, index=False, sep=kind[4], decimal=',' if ';' in kind else '.')
+    return path
+
+FORMS,WORDS = ['csv ,','csv ;','json'],['good','NG']*3
+
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('question,words', [('quality',WORDS), ('my answer',WORDS), ('class',['0','1']*3)])
+def test_a_question_of_label_studio_may_have_any_name(tmp_path, form, question, words):
+    df = read_source(exported(tmp_path, form, **{question:words}))
+    assert df.label.tolist()==['good','defect']*3 and not len(issues_of(df))
+    assert [Path(o).name for o in df.path]==[f'{i}.png' for i in range(6)]
+
+@pytest.mark.parametrize('form', FORMS)
+def test_other_fields_of_label_studio_are_named_and_its_set_is_read(tmp_path, form):
+    sets = ['test']*2+['train','valid','train','train']
+    more = dict(serial=[f'SN{i}' for i in range(6)], spots=list('010203'))
+    df = read_source(exported(tmp_path, form, **more, choice=WORDS, focus=['sharp']*6, split=sets))
+    assert df.split.tolist()==sets and df.label.tolist()==['good','defect']*3
+    assert issues_of(df)[['kind','other']].values.tolist()==[['columns_not_read','serial, spots, focus']]
+    assert 'test set given: 2' in read_as(df) and 'columns_not_read' in say_findings(df)
+
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('other', ['result','sentiment'])
+def test_two_questions_about_good_parts_are_refused_in_every_form(tmp_path, form, other):
+    with pytest.raises(UserError, match=f"'choice' and '{other}' are both answered"):
+        read_source(exported(tmp_path, form, choice=WORDS, **{other:WORDS[::-1]}))
+    df = read_source(exported(tmp_path, form, choice=WORDS, result=['A','B']*3))
+    assert issues_of(df)[['kind','other','detail']].values.tolist()==[['answers_not_read','result','6 answers']]
+
+def test_a_set_of_label_studio_that_is_none_is_refused_and_an_empty_one_counted(tmp_path):
+    sets = ['test','','train','train','train','holdout']
+    df = read_source(exported(tmp_path, 'csv ,', choice=WORDS, split=sets))
+    assert sorted(issues_of(df).kind)==['split_empty','unknown_split']
+    with pytest.raises(UserError, match="set are none of train, valid and test.*'holdout'"): check_words(df, 'e')
+
+def test_the_picture_of_a_task_may_stand_behind_its_serial_number(tmp_path):
+    for i in range(2): picture(tmp_path/f'{i}.png', i)
+    tasks = [dict(data=dict(serial=f'SN{i}', photo=f'/data/upload/1/{i:08x}-{i}.png', split=('test','train')[i]),
+                  annotations=[dict(result=[answer(('OK','NG')[i]), OUTLINE][:i+1])]) for i in range(2)]
+    (tmp_path/'e.json').write_text(json.dumps(tasks))
+    df = read_source(tmp_path/'e.json')
+    assert df.path.tolist()==[str(tmp_path/f'{i}.png') for i in range(2)] and df.split.tolist()==['test','train']
+    assert df.label.tolist()==['good','defect'] and df.boxes.tolist()==[[],[(4,6,23,14)]]
+    assert issues_of(df)[['kind','other']].values.tolist()==[['columns_not_read','serial']]
+
+def test_predictions_of_label_studio_are_no_labels_and_counted(tmp_path):
+    for i in range(2): picture(tmp_path/f'{i}.png', i)
+    told = dict(predictions=[dict(result=[answer('NG')])], data=dict(image='0.png'))
+    fine = dict(data=dict(image='1.png'), annotations=[dict(result=[answer('OK')])])
+    (tmp_path/'e.json').write_text(json.dumps([told, fine]))
+    df = read_source(tmp_path/'e.json')
+    assert df.label.tolist()==[None,'good']
+    assert issues_of(df)[['kind','other','detail']].values.tolist()==[['answers_not_read','prediction','1 answer']]
