@@ -89,6 +89,10 @@ def test_levels_are_told(tmp_path):
         tell=said.append)
     assert open_run(tmp_path/'run').info['pixels']['levels']==[0,4095]
     assert 'levels 0 to 4,095 become black to white' in said
+    train_job(tmp_path/'parts', tiny(levels='0,2000', frozen_epochs=0), path=tmp_path/'white', weights='none',
+        tell=said.append)
+    clipped = '24 of 24 that were looked at reach further, and are clipped'
+    assert f'levels 0 to 2,000 become black to white; {clipped}' in said
     with pytest.raises(UserError, match='levels=7,3: two numbers'):
         train_job(tmp_path/'parts', tiny(levels='7,3'), path=tmp_path/'other', weights='none')
 

@@ -252,16 +252,17 @@ def _levels_of_file(path):
 # %% ../../nbs/05_base.image.ipynb #efd2881c
 N_LEVELS = 512 # Deep pictures that are read for the range of a data set
 
-def _read_levels(paths, each=parallel_map): # Levels or `None`, a sentence about them
+def _read_levels(paths, each=parallel_map, told=None): # Levels or `None`, a sentence about them
     paths = [str(o) for o in paths]
     deep = [path for path,is_one in zip(paths, each(_is_deep_file, paths, desc='depth')) if is_one]
     step = max(1, -(-len(deep)//N_LEVELS))
     ranges = [o for o in each(_levels_of_file, deep[::step], desc='range', chunk=8) if o]
-    if not ranges: return None,''
-    levels = common_levels(ranges)
+    if not ranges: return told, told and f'{told} become black to white' or ''
+    levels = told or common_levels(ranges)
     far = sum(low<levels.low or high>levels.high for low,high in ranges)
     narrow = sum(high-low<(levels.high-levels.low)/10 for low,high in ranges)
-    said = f'{counted(len(deep), "picture")} of more than 8 bits: {levels} become black to white'
+    of = '' if told else f'{counted(len(deep), "picture")} of more than 8 bits: '
+    said = f'{of}{levels} become black to white'
     for n,what in ((far,'reach further, and are clipped'), (narrow,'use less than a tenth of them')):
         if n: said += f'; {n:,} of {len(ranges):,} that were looked at {what}'
     return levels, said
@@ -290,10 +291,10 @@ def levels_of(
     each=parallel_map # What maps a function over files
 )->Levels|None: # None if no picture is deep
     "The levels of a table's pictures: told, known already, or read"
-    if told and parse_levels(told)!=Levels(*(df.attrs.get('levels') or (0,0))):
-        df.attrs |= dict(levels=parse_levels(told), levels_said=f'{parse_levels(told)} become black to white')
-    if 'levels' not in df.attrs:
-        df.attrs['levels'],df.attrs['levels_said'] = _read_levels(df.path, each)
+    told,found = parse_levels(told),df.attrs.get('levels')
+    is_other = told and told!=Levels(*(found or (0,0)))
+    if is_other or 'levels' not in df.attrs:
+        df.attrs['levels'],df.attrs['levels_said'] = _read_levels(df.path, each, told)
     found = df.attrs['levels']
     return found if not found or isinstance(found, Levels) else Levels(*found)
 
