@@ -122,7 +122,8 @@ def _decoded(f, levels):
     if not isinstance(f, Image.Image): return open_image(f, levels)
     if f.width*f.height>MAX_PIXELS:
         raise ImageError(f'{f.width} x {f.height} pixels, over the limit of {MAX_PIXELS:,}')
-    return to_8bit(ImageOps.exif_transpose(f), levels)
+    has_no_turn = f.format in ('PPM','JPEG2000') # and only the file as opened tells how numbers are stretched
+    return to_8bit(f if has_no_turn else ImageOps.exif_transpose(f), levels)
 
 # %% ../../nbs/68_line.score.ipynb #37b8002a
 def sizes_of(
