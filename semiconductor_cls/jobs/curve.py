@@ -79,8 +79,9 @@ def subset(
     return df[stays].reset_index(drop=True)
 
 # %% ../../nbs/58_jobs.curve.ipynb #e9ea0ad4
-def _check_sets(df, sizes, goods):
-    "Refuse sizes of which two make the same set; '' or a word where fewer good parts are there than were asked for"
+def _set_sizes(df, points, goods, tell=noop):
+    "Numbers of defects of the sets, of which no two may be the same; a word where good parts are too few"
+    sizes = curve_sizes(len(part_order(df, 'defect')), points)
     bad,n_good = part_order(df, 'defect'),len(part_order(df, 'good'))
     held = [len(_whole(df, bad, n)) for n in sizes]
     apart = [a<b for a,b in zip(held, held[1:])]
@@ -88,10 +89,11 @@ def _check_sets(df, sizes, goods):
         most = apart[::-1].index(False)+1
         mend = f'use --points {most}' if most>=4 else 'label more parts'
         same = held[apart.index(False)]
-        raise UserError(f'--points {len(sizes)}: two sets would hold the same {same:,} defects, because no part is '
-                        f'cut; {mend}')
-    if not isinstance(goods, int) or goods<=n_good: return ''
-    return f'--good-parts {goods:,}: there are {n_good:,} in training, and all are taken'
+        raise UserError(f'--points {len(sizes)}: two sets would hold the same {counted(same, "defect")}, because '
+                        f'no part is cut; {mend}')
+    if isinstance(goods, int) and goods>n_good:
+        tell(f'--good-parts {goods:,}: there are {n_good:,} in training, and all are taken')
+    return sizes
 
 # %% ../../nbs/58_jobs.curve.ipynb #c89f1eac
 class PowerLaw(NamedTuple):
@@ -419,8 +421,7 @@ def defect_curve(
     check_curve(points, draws, goods, out)
     df,removed,_ = ready(data, r, good, defect, weights, tell, caches)
     df = df[df.split!='unlabelled']
-    sizes = curve_sizes(len(part_order(df, 'defect')), points)
-    if says := _check_sets(df, sizes, goods): tell(says)
+    sizes = _set_sizes(df, points, goods, tell)
     options = dict(removed=removed, weights=weights, device=device, overwrite=overwrite, tell=tell, caches=caches)
     plan = [(n, seed+k) for k in range(draws) for n in sizes]
     with hold(out):
