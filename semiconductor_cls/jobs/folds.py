@@ -88,7 +88,8 @@ def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
     members = {f'fold{i}':f'fold{i}' for i in range(k)}
     return create_run(path, overwrite, kind='ensemble', folds=k, how='prob', weights_given=weights and str(weights),
                       command=command, source=str(data), seed=seed, recipe=dataclasses.asdict(r), members=members,
-                      weights=dict.fromkeys(members, 1/k), summary=f'{text}; train and valid dealt into {k} folds', **own)
+                      weights=dict.fromkeys(members, 1/k),
+                      summary=f'{text}; train and valid dealt into {k} folds', **own)
 
 # %% ../../nbs/52_jobs.folds.ipynb #e56d0d7e
 def _train_fold(run, df, i, k, text, tell, **kwargs):
