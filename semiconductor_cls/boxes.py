@@ -379,11 +379,13 @@ def _questions(tasks, good='good', defect='defect'):
     "The names of the questions in small tasks"
     known,said = label_words(good, defect),{}
     for name,value in (o for task in tasks for o in _small(task).items()):
-        if not _is_drawn(value): said.setdefault(name, set()).update(_words_of(value))
+        if not _is_drawn(value): said.setdefault(name, []).extend(_words_of(value))
     def is_asked(name):
         is_known = any(plain_word(word) in known and not word.isdigit() for word in said[name])
         return is_known or _MEANINGS.get(plain_word(name))=='label'
-    return list(filter(is_asked, said))
+    asked = list(filter(is_asked, said))
+    most = max((len(said[name]) for name in asked), default=0)
+    return [name for name in asked if 2*len(said[name])>=most] # an "ok" in a rare comment asks nothing
 
 # %% ../nbs/12_boxes.ipynb #6ba8515a
 def _persons(task, questions=('choice',)):

@@ -528,7 +528,7 @@ def made_for_text(
     asked = point.get('asked') or {}
     limits = {'escape rate':asked.get('escape'), 'overkill':asked.get('overkill')}
     said = [f'{name} at most {100*share:g} %' for name,share in limits.items() if share is not None]
-    if asked.get('looks'):
+    if asked.get('looks') and point.get('review'):
         look = f"{point['line']['look_price']:g} {point['line']['currency']} a look"
         said.append(f"people look at up to {100*asked['looks']:g} % of the parts and miss "
                     f"{100*asked['human_miss']:g} % of the defects there, {look}")

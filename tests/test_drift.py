@@ -38,7 +38,7 @@ def test_what_was_not_compared_is_never_called_like_training():
     windows = drift_table(dark, few)
     assert windows.alarm.iloc[-1]=='' and windows.not_compared.iloc[-1]==', '.join(METRICS)
     assert windows[[f'p_{o}' for o in METRICS]].isna().all(axis=None)
-    assert _lamp(windows)==('off','Too few training pictures to compare with (30 good ones are needed)')
+    assert _lamp(windows)==('off','Too few training pictures to compare with (30 readable good ones are needed)')
     scored = pd.DataFrame(dict(score=rng.random(60), label='good'))    # of validation and test
     kind,text = _lamp(drift_table(dark, pd.concat([few, scored])))
     assert kind=='off' and text=='Like training: score. Not compared: '+', '.join(STATS)

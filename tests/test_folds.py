@@ -1,5 +1,5 @@
 "Sets of folds, from the command line: scores of every part out of its fold, suspected labels; guards `labels` too"
-import json
+import json, shutil
 import pandas as pd
 from semiconductor_cls.all import *
 
@@ -31,6 +31,12 @@ def test_folds_labels_committee(semicls, parts, tmp_path):
     assert p.returncode==1 and '--resume trains nothing that is finished' in p.err.splitlines()[-1], p.err
     assert (folds/'run.json').read_bytes()==said, 'the digits of the fold are not forgotten'
     (tmp_path/'away').rename(weights)
+    info = json.loads((folds/'run.json').read_text())
+    for name in ('valid','test'): info['files'][f'preds_{name}.csv'] |= dict(sha256='0'*64) # as if of another fold
+    (folds/'run.json').write_text(json.dumps(info))
+    shutil.rmtree(folds/'fold1')
+    p = semicls('train', *PARTS, '--name', 'f2', '--resume')
+    assert p.returncode==0, 'a fold whose folder was removed may come out otherwise: ' + p.err
 
     p = semicls('labels', 'runs/f2', '--drop', 3)
     assert p.returncode==1 and 'AUC out of fold' in p.err and '--force' in p.err, 'one epoch makes no judge of labels'

@@ -7,7 +7,7 @@ __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'MAX_BYTES', 'N_LEVELS', 'TURN
            'read_image_bytes', 'Levels', 'StretchedLevels', 'is_stretched', 'to_levels', 'is_deep', 'deep_numbers',
            'own_levels', 'common_levels', 'open_header', 'read_levels', 'parse_levels', 'levels_of', 'to_8bit',
            'head_of', 'open_image', 'frame_of', 'blank_share', 'blank_limit', 'note_of', 'check_fit', 'pixel_rule',
-           'fit_of', 'check_rule', 'inside', 'as_square', 'load_image']
+           'fit_of', 'check_rule', 'keep_levels', 'inside', 'as_square', 'load_image']
 
 # %% ../../nbs/05_base.image.ipynb #98dabcc8
 import io, os, struct, warnings
@@ -573,9 +573,18 @@ def pixels(self:Run)->tuple: # As `check_rule` gives it
     if len(set(levels.values()))>1:
         said = '; '.join(f'{name}: {o or "none"}' for name,o in levels.items())
         raise UserError(f'{self.path}: its members became pixels by other levels ({said[:160]}); '
-                        'train them on one data set')
+                        'train them on one data set, with one release')
     found = list(rules.values())
     return found[0][0] if found else None, max((limit for _,limit in found), default=1.)
+
+# %% ../../nbs/05_base.image.ipynb #775b1d4f
+def keep_levels(
+    df, # A table with `path`; the levels stay with it, in `attrs`
+    run:Run # That is there
+):
+    "Read the pictures of a table by the rule of a run; nothing is done where it keeps none"
+    rule = run.info.get('pixels')
+    if rule: df.attrs['levels'] = check_rule(rule, run.path)[0] or None
 
 # %% ../../nbs/05_base.image.ipynb #1a8199f3
 @patch(as_prop=True)

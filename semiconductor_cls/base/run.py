@@ -66,10 +66,10 @@ def plain_stat(
     path = Path(path)
     try: here = os.stat(path, follow_symlinks=False)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
-    if not os.access(path, os.R_OK):
-        raise Spoiled(f'{path}: no permission to read it; ask its owner for that (chmod a+r)')
     if not stat.S_ISREG(here.st_mode):
         raise UserError(f'{path}: is no plain file; a run holds no links and no pipes')
+    if not os.access(path, os.R_OK):
+        raise Spoiled(f'{path}: no permission to read it; ask its owner for that (chmod a+r)')
     most = _LIMITS.get(path.suffix, 16<<30)
     if here.st_size<=most: return here
     raise UserError(f'{path}: {here.st_size:,} bytes; such a file of a run has at most {most:,}')
@@ -276,7 +276,7 @@ def not_written(
 )->str: # '' where it is of anything else
     "That a run, or another folder, is closed, with the way out"
     path = Path(str(error.filename or ''))
-    is_ours = re.fullmatch(r'\..+\.(tmp|new|lock|journal)', path.name)
+    is_ours = re.fullmatch(r'\..+\.(tmp|new|old|gone|lock|journal)', path.name)
     if not is_ours or error.errno not in _CLOSED: return ''
     run = next((o for o in (path.parent, path.parent.parent) if os.path.exists(o/'run.json')), None)
     mend = 'copy the run, or ask its owner for permission (chmod u+w)' if run else 'choose another place'

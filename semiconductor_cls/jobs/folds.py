@@ -15,6 +15,7 @@ from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
 from ..base.run import *
+from ..base.image import keep_levels
 from ..base.pictures import *
 from ..split import add_folds
 from ..views import *
@@ -82,6 +83,14 @@ def _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked=()):
     check_free(path, overwrite)
     return None,r,seed,k,weights
 
+# %% ../../nbs/52_jobs.folds.ipynb #c47fc288
+def _first_fold(run): # `None` for a new set
+    "A fold that is there, and keeps its rule of pixels"
+    if run is None: return None
+    places = (run/f'fold{i}' for i in range(run.info['folds']))
+    there = (open_run(path) for path in places if (path/'run.json').exists())
+    return next((fold for fold in there if fold.info.get('pixels')), None)
+
 # %% ../../nbs/52_jobs.folds.ipynb #4549e0e4
 def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
     "The run directory of a new set"
@@ -129,7 +138,7 @@ def _train_folds(run, df, removed, k, text, tell, jobs=1, apart=None, **kwargs):
     "Train the folds, then judge the set"
     known = _known_folds(run, k)
     try:
-        run.update(status='running', pictures=picture_places(df, run.path), member_ids=known)
+        run.update(status='running', pictures=picture_places(df, run.path), member_ids=known, files=None)
         write_csv(df, run/'table.csv')
         if len(removed): write_csv(removed, run/'removed.csv')
         _each_fold(run, df, k, text, tell, jobs, apart, **kwargs)
@@ -165,7 +174,7 @@ def folds_job(
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
     path,caches,_ = Path(path),{},check_device(device)
     run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked)
-    df,removed,text = ready(data, r, good, defect, weights, tell, caches)
+    df,removed,text = ready(data, r, good, defect, weights, tell, caches, _first_fold(run))
     df = add_folds(df, k, r.split_seed)
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):
@@ -189,6 +198,7 @@ def _predict_again(run, new, df, tta, device):
         if run.has(name): shutil.copyfile(run.file(name), new/name)
     df = run.located(df)
     if says := lacking(df): raise UserError(f'{run.path}: {says}')
+    keep_levels(df, run)
     dls = recipe_dls(df, saved_recipe(new), new.info['size'], device)
     model = load_run_model(new).to(dls.device)
     for which in _SETS:

@@ -44,6 +44,8 @@ def same_job(
 # %% ../../nbs/54_jobs.study.ipynb #6cd10a2d
 def _as_seen(r): return r.sizes[0], r.levels, r.fit # What copies are sought in
 
+def _is_gone(data): return str(data)!='elpv' and not os.path.exists(data)
+
 def same_data(
     paths, # Directories of runs that may be there
     data, # A path or 'elpv'
@@ -54,8 +56,9 @@ def same_data(
 )->None:
     "Refuse to take up runs of other data; nothing is read if none is there"
     there = [open_run(path) for path in paths if (path/'run.json').exists()]
+    is_done = len(there)==len(paths) and all(run.status=='finished' for run in there)
     there = [run for run in there if run.info.get('fingerprint')]
-    if not there: return
+    if not there or is_done and _is_gone(data): return # what is finished needs its data no more
     df,_ = prepare(data, r, good, defect)
     marks = fold_marks(add_folds(df, folds, r.split_seed)) if folds else data_marks(df)
     for run in there:

@@ -72,7 +72,7 @@ def came_and_known(
     return came, ref.assign(group=np.arange(len(ref))//RUN)
 
 # %% ../../nbs/86_station.line.ipynb #c0011
-_TOO_FEW = f'Too few training pictures to compare with ({N_MIN} good ones are needed)'
+_TOO_FEW = f'Too few training pictures to compare with ({N_MIN} readable good ones are needed)'
 _WHY = ('The newest full window of pictures against training. Without any change, about one window in a hundred '
         'raises the alarm at most; a changed share of defects alone raises none. Lots count where they are told, else '
         'neighbours in the order of arrival.')
