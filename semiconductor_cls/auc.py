@@ -232,7 +232,8 @@ def compare_auc(
     diff = auc_a-auc_b
     if df is None: df = auc_df(y, pa, groups, pb)
     ends = _paired_ends(diff, cov, level, df)
-    if np.array_equal(stats.rankdata(pa), stats.rankdata(pb)): ends = 0.,0. # one order, so one AUC
+    if np.array_equal(stats.rankdata(pa), stats.rankdata(pb)):
+        ends = 0.,0. # one order, so one AUC
     elif ends is None:
         ends,df = _mover(*(auc_ci(y, p, level, groups) for p in (pa,pb))),np.inf
     return dict(auc_a=float(auc_a), auc_b=float(auc_b), diff=float(diff), lo=float(ends[0]), hi=float(ends[1]),

@@ -312,7 +312,8 @@ def _why(line, rule, looks):
 
 # %% ../nbs/36_review.ipynb #c03c1cf6
 def _legends_above(axs):
-    for ax in axs: ax.legend(loc='lower left', bbox_to_anchor=(0,1), ncols=2, frameon=False, fontsize=9)
+    for ax in axs:
+        ax.legend(loc='lower left', bbox_to_anchor=(0,1), ncols=2, frameon=False, fontsize=9)
 
 def _mark_band(axs, band):
     "A decision with people: no point of the curves, which are of one threshold alone"

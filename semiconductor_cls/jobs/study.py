@@ -58,7 +58,8 @@ def same_data(
     there = [open_run(path) for path in paths if (path/'run.json').exists()]
     is_done = len(there)==len(paths) and all(run.status=='finished' for run in there)
     there = [run for run in there if run.info.get('fingerprint')]
-    if not there or is_done and _is_gone(data): return # what is finished needs its data no more
+    if not there or is_done and _is_gone(data):
+        return # what is finished needs its data no more
     df,_ = prepare(data, r, good, defect)
     marks = fold_marks(add_folds(df, folds, r.split_seed)) if folds else data_marks(df)
     for run in there:
