@@ -442,7 +442,7 @@ def _begun(data, r, seed, path, classes, weights, overwrite, resume, tell, cache
         r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
     else: check_free(path, overwrite)
     if ranks: ranks.check(r)
-    df,removed,text = ready(data, r, *classes, weights, tell, caches, run)
+    df,removed,text = ready(data, r, *classes, weights, tell, caches)
     if ranks: ranks.check(r, df)
     return df,removed,text,r,seed,weights
 
