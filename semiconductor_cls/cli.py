@@ -9,7 +9,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OP
            'curve', 'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
-import errno, shlex, signal, sys, threading, warnings, yaml
+import errno, os, shlex, signal, sys, threading, warnings, yaml
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
@@ -1055,16 +1055,14 @@ def _rounds(n, anew): # What a station is told about rounds
     return dict(round_of=n, next_round=anew)
 
 # %% ../nbs/99_cli.ipynb #b7fe2283
-_ASKED = threading.Event() # Somebody asked this process to stop
+def _stop(*_): raise KeyboardInterrupt
 
-def _stop(*_):
-    _ASKED.set()
-    raise KeyboardInterrupt
-
-def _say_or_stop(line):
-    "Say a line, unless a stop was asked for and lost"
-    if _ASKED.is_set(): raise KeyboardInterrupt
-    say(line)
+def _stop_again(dropped):
+    "What Python calls with an exception that it drops"
+    sys.__unraisablehook__(dropped)
+    if dropped.exc_type is not KeyboardInterrupt: return
+    sig = next((o for o in (signal.SIGTERM,signal.SIGINT) if signal.getsignal(o) is _stop), None)
+    if sig: threading.Timer(.05, os.kill, (os.getpid(),sig)).start()
 
 # %% ../nbs/99_cli.ipynb #c0057
 @command('run', who='On the line')
@@ -1095,7 +1093,7 @@ def serve(
     secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role)
     st = dict(max_mb=max_mb, max_files=max_files, window=window, judge_first=judge_first, heat=heat)
     st |= _rounds(round, next_round)
-    serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, _say_or_stop, **secure, **st)
+    serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, say, **secure, **st)
 
 # %% ../nbs/99_cli.ipynb #149843a3
 @command(who='This installation')
@@ -1188,6 +1186,7 @@ def main():
     for sig in (signal.SIGTERM,signal.SIGINT):
         if signal.getsignal(sig)!=signal.SIG_IGN:
             signal.signal(sig, _stop) # nohup and the like ignore one
+    sys.unraisablehook = _stop_again
     try:
         code = app(prog_name='semicls', standalone_mode=False) or 0 # typer answers Ctrl-C with 130
     except UserError as e:

@@ -320,7 +320,6 @@ def _mark_band(axs, band):
     name,left = 'the decision, with people',axs[0].get_xlim()[0] # A logarithmic axis has no zero
     axs[0].plot(max(band['scrapped_ppm'], left), band['escapes_ppm'], 's', ms=8, color='#333', label=name)
     axs[1].axhline(band['cost'], color='#333', ls=':', label=name)
-    _legends_above(axs)
 
 # %% ../nbs/36_review.ipynb #c0052
 def _draw_operating(run, test, calibrated, cuts, line, band=None):
@@ -331,7 +330,7 @@ def _draw_operating(run, test, calibrated, cuts, line, band=None):
     plot_trade(y, p, line, marks, axs[0], groups)
     plot_cost(y, p, line, marks, axs[1], groups)
     if band: _mark_band(axs, band)
-    else: _legends_above(axs)
+    _legends_above(axs)
     save_fig(fig, run/'figures/trade.png')
     ax = plot_calibration(y, p, color=DEFECT, label='as trained', groups=groups)
     plot_calibration(y, calibrated, ax=ax, label='calibrated', groups=groups)

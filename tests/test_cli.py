@@ -1,7 +1,7 @@
 "The command line from end to end, in processes of its own"
 import json, os, re, signal, subprocess, sys
 import pytest
-from conftest import part, struck, tree
+from conftest import PATIENCE, part, struck, tree
 from semiconductor_cls.base.page import time_text
 from semiconductor_cls.base.table import read_csv
 
@@ -350,3 +350,22 @@ def test_clean_says_what_it_understood(semicls, parts, tmp_path):
     p = semicls('clean', 't.csv', '--no-unboxed', '--out', 'c')
     assert p.returncode==0 and 'read as table' in p.err, p.err
     assert '1 row_without_path' in p.err and '1 two_labels' in p.err
+
+DROPPED = """import os, signal, time
+from semiconductor_cls import {room}
+class Last:
+    def __del__(self): os.kill(os.getpid(), signal.SIG{name})
+def work(*args, **kwargs):
+    Last()
+    while True: time.sleep(1)
+{room}.{work} = work
+from semiconductor_cls.cli import main
+main()"""
+
+@pytest.mark.parametrize('room,work,args,name', [('inspect','run_eda','eda parts --out e','TERM'),
+                                                 ('synth','synth','synth chips','INT')])
+def test_a_stop_that_python_drops_stops_any_command(tmp_path, room, work, args, name):
+    part(tmp_path/'parts/a.png', 0, 0)
+    cmd = [sys.executable, '-c', DROPPED.format(room=room, work=work, name=name), *args.split()]
+    p = subprocess.run(cmd, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
+    assert p.returncode==130 and 'Exception ignored' in p.stderr, p.stderr

@@ -377,16 +377,22 @@ def text_encoding(path)->str:
     return 'utf-8'
 
 # %% ../../nbs/01_base.files.ipynb #56da8bc8
+def _read_sep(f):
+    "What the first line of a text tells of what parts its cells, and leave the text behind that line"
+    found = re.fullmatch(r'"?sep=([,;|\t])"?\s*', f.readline(16), re.I)
+    if not found: f.seek(0)
+    return found[1] if found else ''
+
 def told_sep(path)->str: # '' where nothing is told
     "What parts the cells of a CSV whose first line is one such as `sep=;`"
     with open(path, encoding=text_encoding(path), errors='surrogateescape') as f:
-        found = re.fullmatch(r'"?sep=([,;|\t])"?\s*', f.readline(16), re.I)
-    return found[1] if found else ''
+        return _read_sep(f)
 
+# %% ../../nbs/01_base.files.ipynb #a9b54356
 def open_text(path, newline=None):
     "Open a text that somebody gave, behind its `sep=;`; bytes that are no text come through as they are"
     f = open(path, encoding=text_encoding(path), errors='surrogateescape', newline=newline)
-    if told_sep(path): f.readline()
+    _read_sep(f)
     return f
 
 def csv_format(path)->tuple: # (encoding, what parts the cells)

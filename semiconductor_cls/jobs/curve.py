@@ -81,8 +81,8 @@ def subset(
 # %% ../../nbs/58_jobs.curve.ipynb #e9ea0ad4
 def _set_sizes(df, points, goods, tell=noop):
     "Numbers of defects of the sets, of which no two may be the same; a word where good parts are too few"
-    sizes = curve_sizes(len(part_order(df, 'defect')), points)
     bad,n_good = part_order(df, 'defect'),len(part_order(df, 'good'))
+    sizes = curve_sizes(len(bad), points)
     held = [len(_whole(df, bad, n)) for n in sizes]
     apart = [a<b for a,b in zip(held, held[1:])]
     if not all(apart):

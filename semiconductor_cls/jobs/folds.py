@@ -84,12 +84,12 @@ def _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked=()):
     return None,r,seed,k,weights
 
 # %% ../../nbs/52_jobs.folds.ipynb #c47fc288
-def _first_fold(run): # `None` for a new set
-    "A fold that is there, and keeps its rule of pixels"
-    if run is None: return None
+def _keep_rule(df, run):
+    "Read the pictures of a table by the rule of the first fold that is there; a new set has none"
     places = (run/f'fold{i}' for i in range(run.info['folds']))
     there = (open_run(path) for path in places if (path/'run.json').exists())
-    return next((fold for fold in there if fold.info.get('pixels')), None)
+    fold = next((fold for fold in there if fold.info.get('pixels')), None)
+    if fold: keep_levels(df, fold)
 
 # %% ../../nbs/52_jobs.folds.ipynb #4549e0e4
 def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
@@ -137,6 +137,7 @@ def _known_folds(run, k):
 def _train_folds(run, df, removed, k, text, tell, jobs=1, apart=None, **kwargs):
     "Train the folds, then judge the set"
     known = _known_folds(run, k)
+    _keep_rule(df, run)
     try:
         run.update(status='running', pictures=picture_places(df, run.path), member_ids=known, files=None)
         write_csv(df, run/'table.csv')
@@ -174,7 +175,7 @@ def folds_job(
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
     path,caches,_ = Path(path),{},check_device(device)
     run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked)
-    df,removed,text = ready(data, r, good, defect, weights, tell, caches, _first_fold(run))
+    df,removed,text = ready(data, r, good, defect, weights, tell, caches)
     df = add_folds(df, k, r.split_seed)
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):

@@ -16,7 +16,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
-from ..base.image import BLANK, blank_limit, inside, keep_levels, levels_of
+from ..base.image import BLANK, blank_limit, inside, levels_of
 from ..base.run import *
 from ..base.pictures import *
 from ..base.issues import *
@@ -155,11 +155,9 @@ def prepare(
     good:str='good', # Name of the folder of good parts
     defect:str='defect', # Name of the folder of defects
     caches:dict=None, # The pixels of the table are put here, by size: see `recipe_dls`
-    begun:Run=None # A run that goes on: its rule of pixels holds
 )->tuple: # Table ready to train, table of removed images
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
-    if begun is not None: keep_levels(df, begun)
     check_words(df, data)
     df.attrs['told'] = [read_as(df), say_findings(df), say_groups(df, r.group_by)]
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
@@ -213,12 +211,11 @@ def ready(
     weights=None, # See `load_pretrained`
     tell=noop, # Called with each line a person should see
     caches:dict=None, # See `prepare`
-    begun:Run=None # See `prepare`
 )->tuple: # Table, removed images, a line of summary
     "Check the recipe, its weights and the data, before anything is written"
     check_recipe(r)
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
-    df,removed = prepare(data, r, good, defect, caches, begun)
+    df,removed = prepare(data, r, good, defect, caches)
     text = summary(df, removed)
     left = say_left_out(df.attrs.get('issues', ()))
     told = [*df.attrs.get('told', ()), *say_copies(df), text, say_added(df, removed)]
@@ -435,8 +432,8 @@ def train_table(
 # %% ../../nbs/51_jobs.job.ipynb #2d9b1006
 def _begun(data, r, seed, path, classes, weights, overwrite, resume, tell, caches, ranks=None, asked=()):
     "Table, removed images and summary; then recipe, seed and weights, for a run that goes on its own ones"
-    run = resume_run(path) if resume else None
     if resume:
+        run = resume_run(path)
         _check_world(run, ranks)
         check_asked(run, asked)
         r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
