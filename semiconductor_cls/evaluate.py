@@ -157,6 +157,15 @@ def rates(
     res |= _rate('escape', n_escapes, n_defect, of_defects)
     return res | _rate('overkill', n_overkills, n_good, of_goods)
 
+# %% ../nbs/32_evaluate.ipynb #db8f71e6
+def _point_entries(y, p, cuts, groups):
+    "What a decision does, as entries of `metrics.json`"
+    lo,t = cuts
+    seen = rates(y, p, t, groups, lo)
+    seen['escapes'] = rate_text(seen['n_escapes'], seen['n_defect'], group_sizes(groups, y))
+    seen['overkill'] = rate_text(seen['n_overkills'], seen['n_good'], group_sizes(groups, ~y))
+    return seen
+
 # %% ../nbs/32_evaluate.ipynb #c0027
 def calibration(
     y, # True for a defect
@@ -411,14 +420,11 @@ def rates_by(
     lo:float=None # Where people look from here to `t`; nobody looks if `None`
 )->pd.DataFrame: # The rows of `auc_by`: `by value escapes overkill`, in words
     "Escapes and overkill at a decision, of each kind of part; '' where it has no parts of that class"
-    def text(of, label, wrong):
-        at = of.label==label
-        if not at.any(): return ''
-        sizes = group_sizes(of.group, at.to_numpy()) if 'group' in of else None
-        return rate_text(int(wrong(of.p_defect[at]).sum()), int(at.sum()), sizes)
-    passed_below = t if lo is None else lo
-    rows = [(by, value, text(of, 'defect', lambda p: p<passed_below), text(of, 'good', lambda p: p>=t))
-            for by,value,of in _subsets(df)]
+    rows = []
+    for by,value,of in _subsets(df):
+        seen = _point_entries((of.label=='defect').to_numpy(), of.p_defect, (lo,t), of.get('group'))
+        words = [seen[what] if seen[n] else '' for what,n in (('escapes','n_defect'),('overkill','n_good'))]
+        rows.append((by, value, *words))
     return pd.DataFrame(rows, columns='by value escapes overkill'.split())
 
 # %% ../nbs/32_evaluate.ipynb #c0046
@@ -515,15 +521,6 @@ def _decide(run, y, p):
         return run.decide(*standing, run.decisions[-1]['rule'], run.decisions[-1]['why'])
     t = choose_threshold(y, p)
     return run.decide(t, t, YOUDEN, _WHY_YOUDEN)
-
-# %% ../nbs/32_evaluate.ipynb #db8f71e6
-def _point_entries(y, p, cuts, groups):
-    "What a decision does, as entries of `metrics.json`"
-    lo,t = cuts
-    seen = rates(y, p, t, groups, lo)
-    seen['escapes'] = rate_text(seen['n_escapes'], seen['n_defect'], group_sizes(groups, y))
-    seen['overkill'] = rate_text(seen['n_overkills'], seen['n_good'], group_sizes(groups, ~y))
-    return seen
 
 # %% ../nbs/32_evaluate.ipynb #2b906ae0
 def _kept_seconds(run):

@@ -25,7 +25,7 @@ def no_sign_of_life(monkeypatch): monkeypatch.setattr('semiconductor_cls.shell.P
 LONG = 'desk cli decision int8 page examples experiments gate graph login pixels bundle export run train'.split()
 
 def pytest_collection_modifyitems(items):
-    "The files that take longest come first, so that two processes end at about the same time"
+    "The files that take longest come first, so that all processes end at about the same time"
     place = {f'test_{name}':i for i,name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 
