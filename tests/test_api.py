@@ -100,3 +100,14 @@ def test_a_blind_round_gives_no_scores_to_programs(place, tmp_path):
         said = c.post(SCORE, content=f.read())
         assert (said.status_code, said.json())==(403, dict(detail='blind round-1: scores come after it'))
         assert c.get('/journal.csv').status_code==403
+
+def test_where_the_machine_speaks_second_its_tables_are_for_engineers(place, tmp_path):
+    users = check_access('127.0.0.1', '', ['ann:right-words','eve:other-words:engineer'])
+    station = Station(place/'runs/a', tmp_path/'v', judge_first=True)
+    got = {}
+    with TestClient(make_app(station, users=users, temp=tmp_path, roles={'eve':'engineer'})) as c:
+        for who,word in (('ann','right-words'), ('eve','other-words')):
+            for sent in ({}, {'x-station-role':'engineer'}): # what a visitor claims is nothing
+                got[who,len(sent)] = [c.get(f'/{o}.csv', auth=(who,word), headers=sent).status_code
+                                      for o in ('journal','verdicts','moves')]
+    assert got=={('ann',0):[403]*3, ('ann',1):[403]*3, ('eve',0):[200]*3, ('eve',1):[200]*3}

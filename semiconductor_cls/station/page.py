@@ -414,7 +414,8 @@ def _wire_pages(gr, page):
         except (UserError,OSError) as e: return fault_html(e)
     def drift(): return made(drift_html)
     def log(who, request:gr.Request):
-        return made(lambda st: verdicts_html(st, name_of(request, who))+moves_html(st))
+        own,may = name_of(request, who),is_engineer(request)
+        return made(lambda st: verdicts_html(st, own, engineer=may)+moves_html(st))
     if 'drift' in page: page.drift.select(drift, None, page.drift_page, **_QUIET)
     def book(): return made(book_html)
     def form(who, request:gr.Request):
@@ -476,7 +477,7 @@ def build_ui(
 # %% ../../nbs/87_station.page.ipynb #c0041
 def _tables_app(page):
     "An application with the pictures at full resolution and the tables of verdicts and moves"
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Request
     from starlette.responses import FileResponse, PlainTextResponse, Response
     app = FastAPI(**_CLOSED)
     @app.get('/picture/{h}.png')
@@ -484,9 +485,9 @@ def _tables_app(page):
         try: return Response(full_picture(page.st, h), media_type='image/png')
         except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
     @app.get('/{name}.csv')
-    def table(name:str):
-        if page.st.round:
-            return PlainTextResponse(f'blind {page.st.round}: the tables come after it', 403)
+    def table(name:str, request:Request):
+        why = why_no_tables(page.st, is_engineer(request))
+        if why: return PlainTextResponse(why, 403)
         try:
             path = export_verdicts(page.st.v)
         except (UserError,OSError) as e:
