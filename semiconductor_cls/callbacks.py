@@ -77,7 +77,8 @@ class EMA(Callback):
 # %% ../nbs/23_callbacks.ipynb #c0020
 @patch
 def _swap(self:EMA):
-    "Change the weights of the model for the average, or back"
+    "Change the weights of the model for the average, or back; before the first step there is no average"
+    if self.ema is None: return
     weights,average = self.learn.model.state_dict(),self.ema.module.state_dict()
     for k in weights:
         kept = weights[k].clone()

@@ -19,14 +19,16 @@ from .scan import *
 from .eda import *
 from .duplicates import *
 
+# %% ../nbs/18_clean.ipynb #828c2c2f
+def _is_torn(train): return train.groupby('group').label.transform('nunique')>1 # A truth value a row
+
 # %% ../nbs/18_clean.ipynb #c0005
 def _broken(df, train): return {i:(f'broken: {why}','') for i,why in df.reason.items() if why}
 
 def _conflicts(df, train):
     pairs = [(one,other) for one,_,other,_ in find_conflicts(df)]
     partner = dict(pairs) | {other:one for one,other in pairs}
-    n_labels = train.groupby('group').label.transform('nunique')
-    torn = train.path[n_labels>1]
+    torn = train.path[_is_torn(train)]
     return {i:('conflict',partner.get(p, '')) for i,p in torn.items()}
 
 def _unboxed(df, train):
@@ -41,6 +43,7 @@ def _leaks(df, train):
 
 # %% ../nbs/18_clean.ipynb #9cb5d106
 def _copies(df, train):
+    train = train[~_is_torn(train)]
     has_copy = train.group.duplicated(keep=False).to_numpy()
     rows = pd.Series(np.flatnonzero(has_copy))
     groups = rows.groupby(train.group.to_numpy()[rows])

@@ -13,6 +13,7 @@ from fastai.data.all import *
 from fastai.vision.augment import *
 from fastai.vision.core import TensorImage, imagenet_stats
 import fastai.vision.data # how a batch of pictures is shown
+import fastai.callback.data # drawing by weights
 import albumentations as A, cv2
 from PIL import Image
 from scipy.special import expit, logit
@@ -222,7 +223,7 @@ def make_dls(
     cache:ImageCache, # The pixels of each row
     bs:int=32, # Batch size
     augs=None, # For training: an `albumentations` pipeline or a list of fastai batch transforms; none if `None`
-    balanced:bool=True, # Draw the classes one to one, with replacement; else each image once an epoch
+    balanced:bool=True, # Draw classes one to one, with replacement; else each image once, but for a batch not full
     stats:tuple=imagenet_stats, # Mean and standard deviation that the backbone was trained with
     num_workers:int=0, # Worker processes; none are needed for small models on CPU
     device=None, # fastai's default if `None`

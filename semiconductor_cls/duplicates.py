@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SIDE', 'N_BITS', 'SMALLEST', 'YS', 'XS', 'VIEWS', 'WINDOW', 'hash_files', 'picture_print', 'whiten', 'band_recall',
            'bands_for', 'propose', 'mismatch', 'shared_noise', 'upright', 'is_copy', 'gray_of', 'is_copy_of',
-           'families', 'own_likeness', 'propose_own', 'group_copies', 'exact_groups', 'find_leaks', 'find_conflicts',
-           'near_pairs', 'find_uncompared', 'find_copies', 'count_copies', 'plot_copies']
+           'families', 'own_likeness', 'propose_own', 'group_copies', 'exact_groups', 'find_leaks', 'conflict_of',
+           'find_conflicts', 'near_pairs', 'find_uncompared', 'find_copies', 'count_copies', 'plot_copies']
 
 # %% ../nbs/16_duplicates.ipynb #c0002
 import cv2
@@ -545,18 +545,25 @@ def _keeper(group):
     ranked = group.assign(bare=~has_boxes(group)).sort_values(['bare','id'], kind='stable')
     return next(ranked.itertuples())
 
+def conflict_of(
+    one:tuple, # Path, label, and whether it is a test image
+    other:tuple # The same of what stays
+):
+    "The finding about two copies with two labels"
+    here,there = (label+(' of test' if is_test else '') for _,label,is_test in (one, other))
+    return issue(one[0], 'conflict', other[0], f'{here} here, {there} there')
+
 def find_conflicts(
     df:pd.DataFrame # From `group_copies`
-)->list: # Findings of kind `conflict`: two training images
-    "Copies that carry both labels"
-    train = df[(df.split!='test') & df.label.notna()]
-    both = train[train.groupby('group').label.transform('nunique')>1]
+)->list: # Findings of kind `conflict`
+    "Copies that carry both labels, in training or between training and test"
+    known = df[df.label.notna()]
+    both = known[known.groupby('group').label.transform('nunique')>1]
     found = []
     for _,group in both.groupby('group'):
         kept = _keeper(group)
         for o in group[group.label!=kept.label].itertuples():
-            why = f'{o.label} here, {kept.label} there'
-            found.append(issue(o.path, 'conflict', kept.path, why))
+            found.append(conflict_of(*((row.path, row.label, row.split=='test') for row in (o, kept))))
     return found
 
 # %% ../nbs/16_duplicates.ipynb #c0054
@@ -608,7 +615,7 @@ def count_copies(
     ok = df[df.reason.isna()]
     files,pictures,groups = ok[['hash','pixel_hash','group']].nunique()
     twice = ok.hash[ok.hash.duplicated()]
-    labels = df[df.split!='test'].groupby('group').label.nunique()
+    labels = df.groupby('group').label.nunique()
     return dict(
         n_duplicates=len(ok)-int(files),
         n_duplicate_groups=twice.nunique(),

@@ -6,6 +6,7 @@
 __all__ = ['TOGETHER', 'MIN_PER_CLASS', 'group_ids', 'fold_ids', 'given_sets', 'split_table', 'check_split', 'add_folds']
 
 # %% ../nbs/19_split.ipynb #c0002
+from fractions import Fraction
 import numpy as np, pandas as pd, sklearn
 from packaging.version import Version
 from scipy.sparse import coo_matrix
@@ -84,12 +85,19 @@ def fold_ids(
 # %% ../nbs/19_split.ipynb #c0016
 def _n_folds(frac): return max(2, round(1/frac)) # Of which one is about the share `frac`
 
+def _folds_of(frac, most=20):
+    "How many of how many folds come nearest to the share `frac`, of at most so many"
+    if frac*most<1: return 1,_n_folds(frac)
+    near = Fraction(frac).limit_denominator(max(most, 2))
+    return (near.numerator,near.denominator) if 0<near<1 else (most-1,most)
+
 # %% ../nbs/19_split.ipynb #d65d5267
 def _holdout(strata, groups, frac, seed):
     "Mask of a stratified share `frac` of the groups"
     strata,groups = _codes(strata, groups)
     if not _is_pure(strata, groups):
-        return fold_ids(strata, groups, _n_folds(frac), seed)==0
+        n,k = _folds_of(frac, min(20, groups.max()+1))
+        return fold_ids(strata, groups, k, seed)<n
     _,first,member = np.unique(groups, return_index=True, return_inverse=True)
     dealer = StratifiedShuffleSplit(1, test_size=frac, random_state=seed)
     _,held = next(dealer.split(first, strata[first]))
@@ -156,7 +164,7 @@ def given_sets(
 def split_table(
     df:pd.DataFrame, # The table
     seed:int=0, # Decides the shuffle; it is not the seed of training, so runs with different seeds stay comparable
-    test:float=.25, # Share of the labelled images that becomes the test set
+    test:float=.25, # Share of the different labelled images, or of their groups, that becomes the test set
     valid:float=.2, # Share of the remaining ones that becomes the validation set
     by:str=None # What stays in one set: a column such as 'lot', or a pattern for the names of files
 )->pd.DataFrame: # The table with `split` in train, valid, test, leak, unlabelled, and `group`

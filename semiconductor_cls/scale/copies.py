@@ -158,11 +158,11 @@ def group_joined(
 # %% ../../nbs/97_scale.copies.ipynb #f0b37553
 _LEAKED = """select t.row, train.row as other from g t join (select grp, min(row) as row from g where not is_test
     group by grp) train using (grp) where is_test order by t.row"""
-_AGAINST = """with train as (select * from g where not is_test and label>=0),
+_AGAINST = """with known as (select * from g where label>=0),
     kept as (select grp, arg_min(row, (bare, id_rank, row)) as row, arg_min(label, (bare, id_rank, row)) as label
-        from train group by grp having count(distinct label)>1)
-    select train.row, kept.row as other from train join kept using (grp) where train.label<>kept.label
-    order by grp, train.row"""
+        from known group by grp having count(distinct label)>1)
+    select known.row, kept.row as other from known join kept using (grp) where known.label<>kept.label
+    order by grp, known.row"""
 
 def _pairs(con, query): # (row, other row)
     found = con.execute(query).fetchnumpy()
@@ -175,9 +175,8 @@ def leaks_joined(con, df)->list:
 
 def conflicts_joined(con, df)->list:
     "As `find_conflicts`"
-    paths,labels = df.path.tolist(),df.label.tolist()
-    return [issue(paths[i], 'conflict', paths[j], f'{labels[i]} here, {labels[j]} there')
-            for i,j in _pairs(con, _AGAINST)]
+    known = list(zip(df.path, df.label, df.split=='test'))
+    return [conflict_of(known[i], known[j]) for i,j in _pairs(con, _AGAINST)]
 
 # %% ../../nbs/97_scale.copies.ipynb #1ab48a15
 def find_copies_joined(
