@@ -1,5 +1,5 @@
 "Guards one decision: report, card, table, bundle, station and maps state the same one, however often it is made"
-import csv, hashlib, re, subprocess, sys
+import csv, hashlib, re, shutil, subprocess, sys
 from collections import Counter
 from pathlib import Path
 import numpy as np, pytest
@@ -178,20 +178,30 @@ def test_page_and_station_state_the_numbers_of_the_last_decision(runs, trained, 
 
 def sha256_of(path): return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
-def decided(tmp_path, n=1):
-    "A run of scores that has decided `n` times"
-    run = scored_run(tmp_path/'r', *(score_table(*draw(60, 240, seed=i), pre) for i,pre in enumerate('vt')))
-    for i in range(n): operate_run(run, Line(.01, 10*(i+1), 1), command=f'the {i+1}. time')
-    return run
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    "Runs of scores that have decided 0, 1, 2 and 3 times, made once"
+    place = tmp_path_factory.mktemp('decided')
+    scored_run(place/'0', *(score_table(*draw(60, 240, seed=i), pre) for i,pre in enumerate('vt')))
+    for i in range(3):
+        shutil.copytree(place/f'{i}', place/f'{i+1}')
+        operate_run(open_run(place/f'{i+1}'), Line(.01, 10*(i+1), 1), command=f'the {i+1}. time')
+    return place
 
-def test_a_person_s_decision_outlives_an_evaluation(tmp_path):
-    run = decided(tmp_path)
+@pytest.fixture
+def decided(made, tmp_path):
+    "A copy of a run that has decided `n` times"
+    def f(n=1): return open_run(shutil.copytree(made/f'{n}', tmp_path/'r'))
+    return f
+
+def test_a_person_s_decision_outlives_an_evaluation(decided):
+    run = decided()
     made = run.decision
     m = evaluate_run(run, 20)
     assert (run.decision.id, m['threshold'], m['threshold_rule'])==(made.id, made.hi, 'cost')
 
-def test_a_run_of_before_opens_and_its_decision_becomes_the_first(tmp_path):
-    run = decided(tmp_path)
+def test_a_run_of_before_opens_and_its_decision_becomes_the_first(decided):
+    run = decided()
     (run/'decisions.jsonl').unlink()
     old = read_json(run/'operating.json')['threshold']
     assert run.decision==(old,old) and run.decision.id==''
@@ -199,8 +209,8 @@ def test_a_run_of_before_opens_and_its_decision_becomes_the_first(tmp_path):
     assert [o['hi'] for o in run.decisions]==[old, run.decision.hi] and run.decision.id
 
 @pytest.mark.parametrize('hurt', ['line','order','word','cut'])
-def test_a_history_that_was_changed_is_refused(tmp_path, hurt):
-    run = decided(tmp_path, 3)
+def test_a_history_that_was_changed_is_refused(decided, hurt):
+    run = decided(3)
     path = run/'decisions.jsonl'
     lines = path.read_text().splitlines(keepends=True)
     changed = dict(line=lines[:1]+lines[2:], order=lines[::-1], cut=[*lines[:2], lines[2][:20]],
@@ -208,8 +218,8 @@ def test_a_history_that_was_changed_is_refused(tmp_path, hurt):
     path.write_text(''.join(changed[hurt]))
     with pytest.raises(UserError, match=r'decisions.jsonl: line \d is not the decision that was written'): run.decision
 
-def test_a_finished_run_knows_the_hash_of_its_history(tmp_path):
-    run = decided(tmp_path, 3)
+def test_a_finished_run_knows_the_hash_of_its_history(decided):
+    run = decided(3)
     run.finish()
     path = run/'decisions.jsonl'
     path.write_text(''.join(path.read_text().splitlines(keepends=True)[:2])) # each line is whole, the last is gone
@@ -225,8 +235,8 @@ def test_a_model_that_costs_more_than_none_says_so_first(tmp_path):
     assert set(point['baselines'])=={'pass all','scrap all','look at all'}
     assert 'This model costs ' in run_report(run).read_text()
 
-def test_a_look_has_the_price_and_the_misses_that_a_person_gives(tmp_path, told):
-    run = decided(tmp_path, 1)
+def test_a_look_has_the_price_and_the_misses_that_a_person_gives(decided, told):
+    run = decided()
     given = '--look-cost .02 --human-miss .3 --currency CHF --looks .2 --defect-rate .01 --escape-cost 90'.split()
     told('evaluate', run.path, *given)
     point,page = read_json(run/'operating.json'),(run/'report.html').read_text()
@@ -235,8 +245,8 @@ def test_a_look_has_the_price_and_the_misses_that_a_person_gives(tmp_path, told)
     assert 'CHF per million' in page and '€ per million' not in page
     assert 'the 1. time' in page and '--look-cost .02 --human-miss .3 --currency CHF' in page # how to repeat it
 
-def test_prices_that_look_swapped_are_said(tmp_path):
-    said,run = [],decided(tmp_path, 0)
+def test_prices_that_look_swapped_are_said(decided):
+    said,run = [],decided(0)
     for prices in ((100,1), (1,100)): operate_run(run, Line(.01, *prices), tell=said.append)
     warned, = [o for o in said if o.endswith('swapped?')]
     assert 'an escape (1 €)' in warned and '(100 €)' in warned
