@@ -712,29 +712,36 @@ def _name_of(name): # As boxes and files are compared
     text = unicodedata.normalize('NFC', str(name)).replace('\\', '/')
     return text.removeprefix('./').strip('/')
 
-def _last(name): return _stem(name.split('/')[-1]) # without folders and ending
+def _tail(name, n): return '/'.join(_stem(name).split('/')[-n:]) # the last pieces, without ending
 
-def _ends(df, by_path):
-    "What may be called by each name without folder → their row numbers, whole paths and ids"
-    rows = {}
-    for i,(path,key,split,label) in enumerate(zip(df.path, df.id, df.split, df.label)):
-        is_judged = split=='test' and label is None
-        if is_judged and not by_path: continue
-        path,key = _name_of(path),_name_of(key)
-        for last in {_last(path), _last(key)}:
-            rows.setdefault(last, []).append((i, path, key))
-    return rows
+class _Ends:
+    "The images of a table by the ends of their paths and ids"
+    def __init__(self, df, by_path):
+        self.images,self.tails = [],{}
+        for i,(path,key,split,label) in enumerate(zip(df.path, df.id, df.split, df.label)):
+            is_judged = split=='test' and label is None
+            if by_path or not is_judged:
+                self.images.append((i, _name_of(path), _name_of(key)))
+
+    def __getitem__(self, name): # Row numbers, paths and ids; a dictionary for each number of pieces, when it is asked for
+        n = name.count('/')+1
+        if n not in self.tails:
+            self.tails[n] = tails = {}
+            for image in self.images:
+                for tail in {_tail(o, n) for o in image[1:]}:
+                    tails.setdefault(tail, []).append(image)
+        return self.tails[n].get(_stem(name), [])
 
 # %% ../nbs/12_boxes.ipynb #95bc601c
 def _ends_so(path, name): return f'/{path}'.endswith(f'/{name}') # in whole pieces
 
 def images_called(
     name:str, # What a box calls its image
-    ends:dict # From `_ends`
+    ends:_Ends # Of the table
 )->list: # Row numbers
     "The images that a name may mean: those whose path ends so, else those whose id it is"
     name = _name_of(name)
-    same = ends.get(_last(name), [])
+    same = ends[name]
     whole = [i for i,path,_ in same if path==name]
     exact = [i for i,path,_ in same if _ends_so(path, name)]
     any_ext = [i for i,path,_ in same if _ends_so(_stem(path), _stem(name))]
@@ -796,7 +803,7 @@ def attach_boxes(
     "Put checked boxes onto the images they name"
     df = df.copy()
     boxes = boxes.assign(**{col:o for col,o in dict(unit='pixels', odd=None).items() if col not in boxes})
-    ends = _ends(df, by_path)
+    ends = _Ends(df, by_path)
     called = {name: images_called(name, ends) for name in boxes.id.unique()}
     frames = _frames(df.path, [same[0] for same in called.values() if len(same)==1])
     found = [list(own) for own in df.boxes]

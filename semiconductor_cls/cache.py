@@ -41,7 +41,7 @@ def cache_gb()->float: # `SEMICLS_CACHE_GB`, or 20
 def _is_gray(path):
     try:
         with open_header(path) as im:
-            return im.mode in ('1','L','LA') or im.mode.startswith('I')
+            return im.mode in ('1','L','LA','F') or im.mode.startswith('I')
     except ImageError: return True # decoding says why
 
 def n_channels(

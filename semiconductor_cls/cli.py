@@ -420,7 +420,7 @@ def _check_shared(folds, jobs, apart):
 def _check_add(add, others):
     "Refuse to change the recipe of a run that gets verdicts"
     if not (add and others): return
-    raise UserError('--add trains with the recipe of the run; leave out --recipe, --arch, --set and the like')
+    raise UserError('--add trains with the recipe and labels of the run; leave out --recipe, --arch, --set, --good and the like')
 
 # %% ../nbs/99_cli.ipynb #24ae9334
 def _check_engine(engine):
@@ -501,7 +501,7 @@ def train(
     _check_alone(folds=folds, add=add, dry_run=dry_run)
     path = _place(out, name, runs, 'run')
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
-    _check_add(add, recipe!='quick' or arch or set_ or group or folds or dry_run)
+    _check_add(add, _TYPED & {'recipe','good','defect'} or arch or set_ or group or folds or dry_run)
     if dry_run:
         return _plan_train(data, chosen, folds, path, (good, defect), (device, engine), overwrite, resume, json)
     options = dict(good=good, defect=defect, device=device, overwrite=overwrite, resume=resume, track=track)
@@ -1086,11 +1086,11 @@ def serve(
     judge_first:bool=False, # The machine's word, score and map come after the verdict; the two are counted
     round:Annotated[int, _ROUND]=0, next_round:Annotated[bool, _NEXT]=False,
     heat:bool=True, # Show the heat map at once; with --no-heat it comes with H
-    role:Annotated[str, _ROLE]='operator',
+    role:Annotated[str, _ROLE]='operator', root:_ROOT_OPT=None,
 ):
     "Open the inspection station in a browser. Drop pictures, see score and map, decide by a key, keep the verdicts."
     from semiconductor_cls.station.page import serve_station
-    secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role)
+    secure = dict(passwords=passwords, tls_cert=tls_cert, tls_key=tls_key, proxy=proxy or (), role=role, root=root)
     st = dict(max_mb=max_mb, max_files=max_files, window=window, judge_first=judge_first, heat=heat)
     st |= _rounds(round, next_round)
     serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, say, **secure, **st)

@@ -11,7 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from .base.errors import *
 from .base.image import FITS, parse_levels
-from .data import AUGS
+from .data import AUGS, ALL_AUGS
 from .losses import *
 from .callbacks import *
 from .backbones import *
@@ -41,7 +41,7 @@ class _Training:
     cutmix:float = 0. # The same for CutMix; only one of the two may be on
     balanced:bool = True # Draw the classes one to one
     aug_p:float = .5 # Chance of each augmentation; 0 turns them off
-    augs:tuple = AUGS # Which augmentations happen: flip, rotate, zoom, warp, lighting
+    augs:tuple = AUGS # Which augmentations happen: flip, rotate, zoom, lighting; warp, or tilt, which cuts no border
     augment:str = 'albumentations' # albumentations (on bytes, for a CPU) or fastai (on batches, for a GPU)
     train_bn:bool = True # Train batch norms of the frozen body, as fastai does
     keep_norms:bool = False # Batch norms of the body keep the statistics of its weights
@@ -90,7 +90,7 @@ def _check_words(r):
 def _check_augs(r):
     "Augmentations of the study, each once"
     for name in r.augs:
-        _need(name in AUGS, f"augs={name}: one of {', '.join(AUGS)}.{nearest(name, AUGS)}")
+        _need(name in ALL_AUGS, f"augs={name}: one of {', '.join(ALL_AUGS)}.{nearest(name, ALL_AUGS)}")
     _need(r.augs and len(set(r.augs))==len(r.augs), f"augs={','.join(r.augs)}: some, each once; aug_p=0 turns all off")
 
 # %% ../nbs/28_recipe.ipynb #15996a13

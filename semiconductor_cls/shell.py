@@ -157,7 +157,9 @@ def _typed(param, value, args):
     if getattr(param, 'is_flag', False):
         return [word] if _SWITCH[value.lower()] else param.secondary_opts[:1]
     if not param.multiple: return [f'{word}={value}']
-    taken = {_field(args[i+1]) for i,o in enumerate(args[:-1]) if o==word}
+    typed = [args[i+1] for i,o in enumerate(args[:-1]) if o==word]
+    typed += [o.removeprefix(f'{word}=') for o in args if o.startswith(f'{word}=')]
+    taken = set(map(_field, typed))
     each = value if isinstance(value, list) else [value]
     return [f'{word}={o}' for o in each if _field(o) not in taken]
 

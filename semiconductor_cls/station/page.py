@@ -737,12 +737,15 @@ def serve_station(
     tls_key=None, # Its key
     proxy=(), # Addresses of proxies that may say who a visitor is
     role:str='operator', # Of people who have none of their own: 'operator' or 'engineer'
+    root=None, # Where the run's pictures lie now, if they have been moved
     **kwargs
 ):
     "Open the station and serve until it is stopped"
     named,roles,may,how = _doors(host, token, users, passwords, tls_cert, tls_key, proxy, role)
     _claimed(host, port)
-    st = Station(run if is_bundle(run) else open_run(run), verdicts, folders, tell=tell, **kwargs)
+    if root and is_bundle(run):
+        raise UserError(f'--root {root}: {run} is a bundle, which knows no pictures')
+    st = Station(run if is_bundle(run) else open_run(run, root), verdicts, folders, tell=tell, **kwargs)
     _catch_up(st, tell)
     _say_access(may, users, host, tls_cert, tell)
     station_log(st.v.path)
