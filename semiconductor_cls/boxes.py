@@ -723,7 +723,7 @@ class _Ends:
             if by_path or not is_judged:
                 self.images.append((i, _name_of(path), _name_of(key)))
 
-    def __getitem__(self, name): # Row numbers, paths and ids; a dictionary for each number of pieces, when it is asked for
+    def __getitem__(self, name): # Row numbers, paths and ids; a dictionary a number of pieces
         n = name.count('/')+1
         if n not in self.tails:
             self.tails[n] = tails = {}

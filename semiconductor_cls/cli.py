@@ -420,7 +420,7 @@ def _check_shared(folds, jobs, apart):
 def _check_add(add, others):
     "Refuse to change the recipe of a run that gets verdicts"
     if not (add and others): return
-    raise UserError('--add trains with the recipe and labels of the run; leave out --recipe, --arch, --set, --good and the like')
+    raise UserError('--add takes recipe and labels of the run; leave out --recipe, --arch, --set, --good and so on')
 
 # %% ../nbs/99_cli.ipynb #24ae9334
 def _check_engine(engine):

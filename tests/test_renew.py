@@ -37,7 +37,7 @@ def test_verdicts_train_a_new_run_that_is_compared_on_the_same_test_set(trained,
         assert (new.split==split).sum()==(table.split==split).sum()+more
     said = semicls('compare', run, 'runs/new')
     assert said.returncode==0 and 'new' in said.out, said.err
-    for given in (['--set','epochs=2'], ['--recipe','quick'], ['--good','good']): # what the run has, and is not said again
+    for given in (['--set','epochs=2'], ['--recipe','quick'], ['--good','good']):
         refused = semicls('train', run, '--add', v/'verdicts.csv', '--name', 'other', *given)
         assert refused.returncode==1 and 'leave out --recipe' in refused.err, refused.err
 

@@ -720,6 +720,14 @@ def _claimed(host, port): # before anything is loaded
 def _own_names(host, proxy): # Behind a proxy it has the proxy's name
     return LOOPBACK if host in LOOPBACK and not proxy else None
 
+# %% ../../nbs/87_station.page.ipynb #5ba215b1
+def _opened(run, root):
+    "The run, or the folder of a bundle"
+    if not is_bundle(run): return open_run(run, root)
+    if root:
+        raise UserError(f'--root {root}: {run} is a bundle, which knows no pictures')
+    return run
+
 # %% ../../nbs/87_station.page.ipynb #a40cd71b
 @delegates(Station)
 def serve_station(
@@ -733,8 +741,7 @@ def serve_station(
     browser:bool=True, # Open a browser
     tell=print, # Called with each line a person should see
     passwords=None, # A file of hashes, in place of `users`
-    tls_cert=None, # Certificate in PEM
-    tls_key=None, # Its key
+    tls_cert=None, tls_key=None, # Certificate in PEM, and its key
     proxy=(), # Addresses of proxies that may say who a visitor is
     role:str='operator', # Of people who have none of their own: 'operator' or 'engineer'
     root=None, # Where the run's pictures lie now, if they have been moved
@@ -743,9 +750,7 @@ def serve_station(
     "Open the station and serve until it is stopped"
     named,roles,may,how = _doors(host, token, users, passwords, tls_cert, tls_key, proxy, role)
     _claimed(host, port)
-    if root and is_bundle(run):
-        raise UserError(f'--root {root}: {run} is a bundle, which knows no pictures')
-    st = Station(run if is_bundle(run) else open_run(run, root), verdicts, folders, tell=tell, **kwargs)
+    st = Station(_opened(run, root), verdicts, folders, tell=tell, **kwargs)
     _catch_up(st, tell)
     _say_access(may, users, host, tls_cert, tell)
     station_log(st.v.path)
