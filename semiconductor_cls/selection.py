@@ -62,7 +62,7 @@ def greedy(
     P:pd.DataFrame, # Probabilities (images, members), on the same images
     rounds:int=30, # Members added at most, repeats counted
     init:int=2, # The best single members to start from
-    how:str='prob' # 'prob' or 'logit'
+    how:str='prob' # Scale of the average: 'prob', 'logit' or 'rank'
 )->pd.Series: # Weight of each member, summing to 1
     "Greedy selection with replacement; ties go to the earlier member"
     Q,y = rescale(P, how),np.asarray(y, dtype=bool)

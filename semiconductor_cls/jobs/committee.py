@@ -184,7 +184,7 @@ def _weights_of(y, P, weights, how):
     "Weight of each member"
     if weights=='equal': return pd.Series(1/P.shape[1], index=list(P), name='weight')
     if weights=='stack': return stack(y, P)
-    return greedy(y, P, how='logit' if how=='logit' else 'prob')
+    return greedy(y, P, how=how)
 
 # %% ../../nbs/53_jobs.committee.ipynb #54f63008
 def _new_committee(out, overwrite, members, weights, how, baseline):
