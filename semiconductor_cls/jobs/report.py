@@ -401,7 +401,7 @@ _MEANINGS = {
     'average precision':'precision, averaged over all shares of defects caught',
     'precision and recall':'the share of the rejected parts that are defective; the share of the defects caught',
     'log loss, Brier score':'how far the scores are from the truth as probabilities; 0 is perfect',
-    '95 % interval':'where the value lies for other parts of this kind, in 95 of 100 such tests',
+    '95 % interval':'from the tested parts; made so that it holds the true value in 95 of 100 such tests',
     'validation, test':'pictures that training does not see; validation chooses, the test only measures',
     'stratum':'a kind of part, such as a type of cell, or with how sure the experts were (poly-0.67); '
               'each set holds a like share of it',
