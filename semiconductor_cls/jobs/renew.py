@@ -62,7 +62,8 @@ def _names(said, path):
 def _sorted_out(known, said):
     "Verdicts by what becomes of them: new, known, contradicting, without a label"
     has_label = said.label.isin(['good','defect'])
-    label = said.hash.map(known.drop_duplicates('hash').set_index('hash').label)
+    labelled = known[known.label.notna()].drop_duplicates('hash')
+    label = said.hash.map(labelled.set_index('hash').label)
     is_known = label.notna()
     differs = has_label & is_known & (label!=said.label)
     return dict(new=said[has_label & ~is_known], known=said[has_label & is_known & ~differs],
@@ -81,7 +82,7 @@ def _grouped(table, new, names, by):
     alone = int(group_values(both, by)[len(table):].isna().sum()) if by else 0
     return numbers[:len(table)], numbers[len(table):], alone
 
-def _held(table, groups, of_new, *_):
+def _held(table, groups, of_new):
     "Which new pictures belong with one of the validation or test set"
     words = split_words()
     sets = table.split.map(lambda o: words.get(plain_word(o)))
