@@ -79,16 +79,20 @@ def subset(
     return df[stays].reset_index(drop=True)
 
 # %% ../../nbs/58_jobs.curve.ipynb #e9ea0ad4
-def _set_sizes(df, points, goods, tell=noop):
-    "Numbers of defects of the sets, of which no two may be the same; a word where good parts are too few"
-    bad,n_good = part_order(df, 'defect'),len(part_order(df, 'good'))
-    sizes = curve_sizes(len(bad), points)
-    held = [len(_whole(df, bad, n)) for n in sizes]
-    apart = [a<b for a,b in zip(held, held[1:])]
-    if not all(apart):
-        most = apart[::-1].index(False)+1
+def _points_apart(df, draw, sizes):
+    "How many of the largest sets of a draw hold each more defects than the one before, and what two hold that do not"
+    order = part_order(df, 'defect', draw)
+    held = [len(_whole(df, order, n)) for n in sizes]
+    same = [k for k in range(1, len(held)) if held[k]==held[k-1]]
+    return (len(held)-same[-1], held[same[0]]) if same else (len(held), None)
+
+def _set_sizes(df, points, goods, draws, tell=noop):
+    "Numbers of defects of the sets, of which no two of a draw may be the same; a word where good parts are too few"
+    n_defect,n_good = (len(part_order(df, label)) for label in ('defect','good'))
+    sizes = curve_sizes(n_defect, points)
+    most,same = min((_points_apart(df, draw, sizes) for draw in draws), key=lambda o: o[0])
+    if most<len(sizes):
         mend = f'use --points {most}' if most>=4 else 'label more parts'
-        same = held[apart.index(False)]
         raise UserError(f'--points {len(sizes)}: two sets would hold the same {counted(same, "defect")}, because '
                         f'no part is cut; {mend}')
     if isinstance(goods, int) and goods>n_good:
@@ -421,7 +425,7 @@ def defect_curve(
     check_curve(points, draws, goods, out)
     df,removed,_ = ready(data, r, good, defect, weights, tell, caches)
     df = df[df.split!='unlabelled']
-    sizes = _set_sizes(df, points, goods, tell)
+    sizes = _set_sizes(df, points, goods, range(seed, seed+draws), tell)
     options = dict(removed=removed, weights=weights, device=device, overwrite=overwrite, tell=tell, caches=caches)
     plan = [(n, seed+k) for k in range(draws) for n in sizes]
     with hold(out):
