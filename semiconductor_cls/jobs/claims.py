@@ -74,7 +74,10 @@ def arm_diffs(
     base:str, # What it is compared with
 )->pd.Series: # By split and seed
     "Differences of an arm's runs and their partners"
-    by = results.set_index(['arm','split_seed','seed']).value
+    by = results[results.arm.isin([arm,base])].set_index(['arm','split_seed','seed']).value
+    for name,split_seed,seed in by.index[by.index.duplicated()][:1]:
+        raise UserError(f'{name}, split {split_seed}, seed {seed}: this run stands twice in the results; '
+                        'keep one of its rows')
     return (by[arm]-by[base]).dropna()
 
 # %% ../../nbs/57_jobs.claims.ipynb #4d1db06d
