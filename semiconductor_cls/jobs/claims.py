@@ -25,7 +25,7 @@ class Effect(NamedTuple):
 # %% ../../nbs/57_jobs.claims.ipynb #12f52d35
 def paired_effect(
     diffs, # Difference of each pair, such as AUC with minus AUC without, (pairs,)
-    share:float=1/3, # Test images for each training image
+    share:float, # Test images for each image that was trained on; validation trains nothing
     level:float=.95, # Confidence of the interval
 )->Effect:
     "Mean difference over splits and seeds, by the corrected resampled t-test"
@@ -84,7 +84,7 @@ def arm_diffs(
 def claim_table(
     results:pd.DataFrame, # See `arm_diffs`
     pairs:dict, # The claim in words → (arm, base)
-    share:float=1/3, # Test images for each training image
+    share:float, # See `paired_effect`
 )->pd.DataFrame: # A row a claim: `claim diff lo hi p_value p_holm seen pairs verdict`
     "Effect and verdict of each claim, corrected for their number"
     effects = {claim:paired_effect(arm_diffs(results, *o), share) for claim,o in pairs.items()}
@@ -100,8 +100,8 @@ _COLOURS = dict(zip(ANSWERS, ['tab:green','tab:red','tab:blue','tab:gray']))
 def plot_claims(
     results:pd.DataFrame, # See `arm_diffs`
     pairs:dict, # See `claim_table`
-    title:str='', # Of the figure
-    share:float=1/3, # Test images for each training image
+    title:str, # Of the figure
+    share:float, # See `paired_effect`
 )->plt.Figure:
     "Every claim with its pairs, its interval and its verdict"
     table = claim_table(results, pairs, share)
