@@ -472,7 +472,8 @@ def operating(
     "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
     if not run.has('operating.json'): return []
     found = run.read('operating.json')
-    parts = ['## Operating point', _line_text(found), *_decided_parts(found), *_worth_parts(found)]
+    said = [o for o in (_line_text(found), out_of_fold_text(run)) if o]
+    parts = ['## Operating point', *said, *_decided_parts(found), *_worth_parts(found)]
     parts += [run/'figures/trade.png', 'What a customer may ask for:', _points_table(found['points'])]
     if 'log_loss' in found: parts.append(calibration_text(found['log_loss']))
     parts.append(run/'figures/reliability.png')
@@ -635,6 +636,7 @@ def operate_run(
     people = _lookers(res, looks, tell)
     res |= _cost_entries(res, line, human_miss, looks)
     _keep_decision(run, res, _why(line, rule, people), command, tell)
+    if says := out_of_fold_text(run): tell(says)
     _draw_operating(run, test, calibrated, run.decision, line, res.get('review'))
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
     return res

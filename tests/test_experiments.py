@@ -1,7 +1,9 @@
 "Guards the grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
 import os, re, signal, subprocess, sys
 from pathlib import Path
-import nbformat, pandas as pd, pytest
+import nbformat, numpy as np, pandas as pd, pytest
+from semiconductor_cls.evaluate import rates
+from semiconductor_cls.operate import threshold_by_rate
 
 HERE = Path(__file__).resolve().parent.parent/'nbs/experiments'
 sys.path.insert(0, str(HERE))
@@ -225,6 +227,22 @@ def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
     assert call('--help')==1
     assert call('--help')==0 and worker()!=pid
     run.OWN.worker.shutdown()
+
+def test_what_a_threshold_out_of_fold_costs_is_as_the_notebook_of_folds_says():
+    rng,overkill = np.random.default_rng(0),[]
+    valid,test = (read.folds_of('10_beyond', which) for which in ('valid','test'))
+    for fold in valid.index.unique('fold'):
+        v,t = valid.loc[fold],test.loc[fold]
+        for _ in range(8): # draws of five networks, and of the one that has not seen each picture
+            five = rng.choice(list(valid)[1:], 5, replace=False)
+            of_one,decided = v[five].to_numpy()[np.arange(len(v)), rng.integers(0, 5, len(v))],t[five].mean(axis=1)
+            cuts = [threshold_by_rate(v.label=='defect', p, escape=.1) for p in (of_one, v[five].mean(axis=1))]
+            does = [rates(t.label=='defect', decided, cut) for cut in cuts]
+            overkill.append([o['overkill_rate'] for o in does])
+    told = [f'{100*o:.1f} %' for o in np.mean(overkill, axis=0)]
+    assert told==['38.7 %','30.6 %']
+    prose = (HERE.parent/'52_jobs.folds.ipynb').read_text(encoding='utf-8')
+    assert f'costs {told[0]} overkill' in prose and f'it costs {told[1]}' in prose
 
 @pytest.mark.slow
 def test_every_notebook_runs_on_stand_ins(tmp_path):

@@ -64,3 +64,7 @@ def test_folds_labels_committee(semicls, parts, tmp_path):
     p = semicls('evaluate', 'moved/f2', '--looks', '.2')
     assert p.returncode==0, p.err
     assert 'Operating point' in (moved/'f2/report.html').read_text()
+    assert OUT_OF_FOLD in p.err.splitlines() and OUT_OF_FOLD in (moved/'f2/report.html').read_text()
+    p = semicls('evaluate', 'moved/f2/fold0', '--looks', '.2')
+    assert p.returncode==0 and 'out of fold' not in p.err, 'one network chose, and decides'
+    assert OUT_OF_FOLD not in (moved/'f2/fold0/report.html').read_text()

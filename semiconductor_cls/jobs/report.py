@@ -486,7 +486,8 @@ def opening(
     "The sentence for everybody, how sure it is, whether the model pays, and the line for engineers"
     point = operating_point(run)
     if 'escape_rate' not in m: return [headline(m, point)] # of an early release
-    return [Lead(plain_words(m, point)), data_light(m, point), price_light(point), headline(m)]
+    note = [says] if (says := out_of_fold_text(run)) else []
+    return [Lead(plain_words(m, point)), data_light(m, point), price_light(point), headline(m), *note]
 
 # %% ../../nbs/50_jobs.report.ipynb #107d0d3b
 def _when(info, made=()): # 'finished 2026-11-26 10:15 UTC; decision of 2026-11-27 08:05 UTC'

@@ -21,6 +21,7 @@ from ..base.run import *
 from ..base.pictures import *
 from ..base.page import time_text
 from ..base.image import pixel_rule
+from ..evaluate import OUT_OF_FOLD, is_out_of_fold
 from ..ensemble import committee
 from ..unlike import *
 from .runtime import *
@@ -87,11 +88,11 @@ def _trained_on(run):
     def count(rows):
         pictures = counted(rows.sum(), 'picture')
         return f"{pictures} ({(df.label[rows]=='good').sum():,} good, {(df.label[rows]=='defect').sum():,} defect)"
-    if run.info.get('kind')=='ensemble' and 'fold' in df and df.fold.notna().any():
+    if is_out_of_fold(run):
         dealt = df.fold.notna()
         k = df.fold[dealt].nunique()
         return (f'{count(dealt)}; each network on all but one part in {k} of them, and its scores of the part that it '
-                'had not seen chose the threshold')
+                f'had not seen chose the threshold. {OUT_OF_FOLD}')
     return f"{count(df.split=='train')}; {count(df.split=='valid')} of validation chose the threshold"
 
 # %% ../../nbs/67_line.export.ipynb #d75dd793
