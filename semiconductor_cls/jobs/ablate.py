@@ -199,27 +199,13 @@ def plot_ablation(
     ax.legend(frameon=False, fontsize=8, ncols=2, loc='lower right', bbox_to_anchor=(1,1))
     return fig
 
-# %% ../../nbs/56_jobs.ablate.ipynb #c0026
-def _is_finished(path): return (path/'run.json').exists() and open_run(path).info['status']=='finished'
-
-def _train_one(data, recipe, seed, path, folds, tell, **kwargs):
-    "One recipe with one seed; what is finished is skipped, what was cut off goes on"
-    same_job(path, data, recipe, seed, folds, kwargs['weights'])
-    if _is_finished(path):
-        tell(f'{path.name}: finished already')
-        return
-    tell(f'{path.name}: training')
-    kwargs |= dict(tell=tell, resume=(path/'run.json').exists())
-    if folds: folds_job(data, recipe, seed, folds, path, **kwargs)
-    else: train_job(data, recipe, seed, path, **kwargs)
-
 # %% ../../nbs/56_jobs.ablate.ipynb #58367fff
 def _train_seed(data, seed, recipes, paths, folds, jobs, apart, tell, kwargs):
     "All recipes with one seed, `jobs` at a time; what failed, by name"
-    asked = [(data, recipe, seed, path, folds) for recipe,path in zip(recipes, paths)]
+    asked = [(path, data, recipe, seed, folds) for recipe,path in zip(recipes, paths)]
     if jobs>1 or apart:
-        return (apart or run_apart)([(one[3].name, _train_one, one, kwargs) for one in asked], jobs, tell)
-    for one in asked: _train_one(*one, tell, **kwargs)
+        return (apart or run_apart)([(one[0].name, train_missing, one, kwargs) for one in asked], jobs, tell)
+    for one in asked: train_missing(*one, tell, **kwargs)
     return {}
 
 def _ablation_report(df, out, command, note):
@@ -237,7 +223,7 @@ def _run_paths(recipes, seeds, out):
 
 def _write_table(paths, out):
     "The table of what is finished; `None` without a run of the baseline, which is the first recipe"
-    finished = {name:list(filter(_is_finished, runs)) for name,runs in paths.items()}
+    finished = {name:list(filter(is_finished, runs)) for name,runs in paths.items()}
     if not next(iter(finished.values())): return None
     df = ablation_table(finished)
     write_csv(df, out/'ablation.csv')

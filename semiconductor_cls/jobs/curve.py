@@ -136,9 +136,7 @@ def fit_power(
 # %% ../../nbs/58_jobs.curve.ipynb #bbf13e0f
 def _misses(y, p, w):
     "1-AUC with each set of weights, never quite 0"
-    caught,scrapped = cum_counts(y, p, w)
-    auc = np.trapezoid(caught/caught[...,-1:], scrapped/scrapped[...,-1:], axis=-1)
-    return np.maximum(1-auc, .5/(y.sum()*(~y).sum()))
+    return np.maximum(1-metrics(y, p, w)['auc'], .5/(y.sum()*(~y).sum()))
 
 # %% ../../nbs/58_jobs.curve.ipynb #6c94703c
 def boot_laws(
