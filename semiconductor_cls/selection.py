@@ -57,11 +57,11 @@ def selection_bias(
     return pd.DataFrame([_claimed_and_kept(Q, y, half) for half in halves])
 
 # %% ../nbs/34_selection.ipynb #c0013
+_ROUNDS,_FIRST = 30,2 # Members added at most, repeats counted; the best single members to start from
+
 def greedy(
     y, # True for a defect (validation or out-of-fold)
     P:pd.DataFrame, # Probabilities (images, members), on the same images
-    rounds:int=30, # Members added at most, repeats counted
-    init:int=2, # The best single members to start from
     how:str='prob' # Scale of the average: 'prob', 'logit' or 'rank'
 )->pd.Series: # Weight of each member, summing to 1
     "Greedy selection with replacement; ties go to the earlier member"
@@ -69,10 +69,10 @@ def greedy(
     def auc(score): return auc_fast(score[y], score[~y])
     order = np.argsort([-auc(member) for member in Q], kind='stable')
     counts = np.zeros(len(Q), dtype=int)
-    counts[order[:max(init, 1)]] = 1
+    counts[order[:_FIRST]] = 1
     total = counts@Q
     best,best_counts = auc(total),counts.copy()
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         aucs = [auc(total+member) for member in Q]
         j = int(np.argmax(aucs))
         total = total+Q[j]
@@ -84,8 +84,7 @@ def greedy(
 # %% ../nbs/34_selection.ipynb #c0017
 def stack(
     y, # True for a defect (validation or out-of-fold)
-    P:pd.DataFrame, # Probabilities (images, members), on the same images
-    C:float=.1 # Inverse strength of the regularisation
+    P:pd.DataFrame # Probabilities (images, members), on the same images
 )->pd.Series: # Weight of each member for `committee(how='logit')`, summing to 1
     "Stacking by logistic regression on logits; members with a negative weight are left out one by one"
     Q,y = rescale(P, 'logit'),np.asarray(y, dtype=bool)
@@ -93,7 +92,7 @@ def stack(
     while True:
         coef = np.zeros(len(Q))
         logits = Q[keep].T/Q.std()
-        model = LogisticRegression(C=C, class_weight='balanced', max_iter=1000)
+        model = LogisticRegression(C=.1, class_weight='balanced', max_iter=1000)
         coef[keep] = model.fit(logits, y).coef_[0]
         if (coef>=0).all() or keep.sum()==1: break
         keep[coef.argmin()] = False

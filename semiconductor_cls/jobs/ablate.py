@@ -115,10 +115,9 @@ def paired_gain(
     y, # True for a defect, (n,)
     A, # Scores of one recipe, (seeds, n)
     B, # Scores of the other, the same seeds in the same order
-    groups=None, # Which parts belong together
-    level:float=.95 # Confidence
+    groups=None # Which parts belong together
 )->dict: # `diff lo hi p_value`, of the mean over the seeds of AUC(A) − AUC(B); only `diff` with one seed
-    "Paired difference of two recipes over images and seeds"
+    "Paired difference of two recipes over images and seeds, with its 95 % interval"
     A,B = np.atleast_2d(A),np.atleast_2d(B)
     k = len(A)
     aucs,cov = auc_cov(y, [*A,*B], groups)
@@ -126,7 +125,7 @@ def paired_gain(
     contrast = np.r_[np.full(k, 1/k), np.full(k, -1/k)]
     by_images = np.sqrt(max(contrast@cov@contrast, 0))
     by_seeds = diffs.std(ddof=1)/np.sqrt(k) if k>1 else np.nan
-    diff,half = float(diffs.mean()),float(_half_width(level, by_images, by_seeds, k))
+    diff,half = float(diffs.mean()),float(_half_width(.95, by_images, by_seeds, k))
     return dict(diff=diff, lo=diff-half, hi=diff+half, p_value=_p_value(diff, by_images, by_seeds, k))
 
 # %% ../../nbs/56_jobs.ablate.ipynb #5eff9381

@@ -26,15 +26,14 @@ class Effect(NamedTuple):
 def paired_effect(
     diffs, # Difference of each pair, such as AUC with minus AUC without, (pairs,)
     share:float, # Test images for each image that was trained on; validation trains nothing
-    level:float=.95, # Confidence of the interval
 )->Effect:
-    "Mean difference over splits and seeds, by the corrected resampled t-test"
+    "Mean difference over splits and seeds with its 95 % interval, by the corrected resampled t-test"
     diffs = np.asarray(diffs, float)
     pairs = len(diffs)
     if pairs<2:
         raise UserError(f'{pairs} pair of runs: without a second one its luck is unknown; train two')
     se = np.sqrt(diffs.var(ddof=1)*(1/pairs+share))
-    mean,most = diffs.mean(),stats.t.ppf(.5+level/2, pairs-1)
+    mean,most = diffs.mean(),stats.t.ppf(.975, pairs-1)
     p_value = 2*stats.t.sf(abs(mean)/se, pairs-1) if se>0 else float(mean==0)
     seen = (most+stats.t.ppf(.8, pairs-1))*se
     ends = float(mean-most*se),float(mean+most*se)
