@@ -441,7 +441,8 @@ def _read_preds(run, name, wanted=()):
     if missing:
         found = ', '.join(map(str, list(df)[:8]))[:120]
         raise UserError(f"{run/name}: no column {', '.join(missing)}, only {found}; was it saved by another program?")
-    lost = [i for i in wanted if i not in set(df.id)] if len(wanted) else []
+    known = set(df.id)
+    lost = [i for i in wanted if i not in known]
     if not lost: return df
     raise UserError(f'{run/name}: {len(lost):,} of {counted(len(wanted), "image")} of table.csv have no row here, '
                     f'the first is {lost[0]}; copy the run once more')

@@ -243,7 +243,9 @@ def _gold_labels(gold):
 
 def _say_gold(parts, known, n_empty, tell):
     "How many parts have a label, and what is left out"
-    without,unused = [o for o in parts if o not in known], [o for o in known if o not in set(parts)]
+    parts = list(parts)
+    asked = set(parts)
+    without,unused = [o for o in parts if o not in known], [o for o in known if o not in asked]
     left = [f'{counted(len(without), "part")} without one, such as {without[0]}'] if without else []
     if unused:
         left.append(f'{counted(len(unused), "label")} of parts that nobody judged, such as {unused[0]}')
