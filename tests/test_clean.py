@@ -59,3 +59,11 @@ def test_names_of_columns_that_begin_with_own_come_back(tmp_path):
     run_clean(tmp_path/'t.csv', tmp_path/'c', copies=False)
     kept = read_csv(tmp_path/'c/clean.csv')
     assert [o for o in kept if 'own' in o]==own and kept.own_note.tolist()==[f'own_note{i}' for i in range(3)]
+
+def test_a_name_with_a_carriage_return_stays_one_row(tmp_path):
+    names = [f'{label}/{name}.png' for label in ('good','defect') for name in ('a','lot\r7','b\r\nc')]
+    for i,name in enumerate(names): picture(tmp_path/'p'/name, 9*i+60)
+    run_clean(tmp_path/'p', tmp_path/'c')
+    kept = read_source(tmp_path/'c/clean.csv')
+    assert sorted(kept.path)==sorted(str(tmp_path/'p'/name) for name in names)
+    assert kept.label.value_counts().to_dict()==dict(good=3, defect=3)

@@ -8,7 +8,7 @@ __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEX
            'as_numbers', 'read_csv', 'parts_of_names', 'group_values', 'propose_group', 'say_groups']
 
 # %% ../../nbs/03_base.table.ipynb #c0002
-import difflib, json, re, sys, unicodedata
+import csv, difflib, json, re, sys, unicodedata
 from collections import Counter
 from pathlib import Path
 import pandas as pd
@@ -231,6 +231,17 @@ def _cell_in(v):
     is_escaped = isinstance(v, str) and v.startswith("'") and _FORMULA.match(v)
     return v[1:] if is_escaped else v
 
+# %% ../../nbs/03_base.table.ipynb #2a590a4a
+class _Lines:
+    "A text file for rows of `csv` that end in a carriage return and a line feed; there they end in a line feed"
+    def __init__(self, f): self.f = f
+
+    def write(self, row): self.f.write(row[:-2]+'\n')
+
+def _csv_lines(rows, f):
+    "Write rows to a text file"
+    csv.writer(_Lines(f), lineterminator='\r\n').writerows(map(_cell_out, row) for row in rows)
+
 # %% ../../nbs/03_base.table.ipynb #c0014
 def write_csv(
     df:pd.DataFrame, # Any table
@@ -241,8 +252,8 @@ def write_csv(
     for col in df.columns:
         if not is_numeric_dtype(df[col]):
             df[col] = df[col].astype(object).map(_cell_out)
-    with atomic_path(path) as file:
-        df.to_csv(file, index=False, errors='surrogateescape', lineterminator='\n')
+    with atomic_path(path) as file, open(file, 'w', encoding='utf-8', errors='surrogateescape', newline='') as f:
+        df.to_csv(_Lines(f), index=False, lineterminator='\r\n')
 
 # %% ../../nbs/03_base.table.ipynb #c0017
 TEXT_COLS = ('path id label split defect_type stratum hash reason kind other detail note plus members '

@@ -7,7 +7,7 @@ __all__ = ['N_NAMED', 'check_out', 'write_rows', 'stamp', 'batch_key', 'open_loc
            'predict_table']
 
 # %% ../../nbs/69_line.predict.ipynb #c0002
-import csv, hashlib, io, json, os, time
+import hashlib, json, os, time
 from collections import Counter
 from contextlib import nullcontext
 from itertools import islice
@@ -18,7 +18,7 @@ from ..base.files import *
 from ..base.parallel import *
 from ..base.parts import say_left_out
 from ..base.run import now
-from ..base.table import _cell_out
+from ..base.table import _csv_lines
 from .inputs import *
 from .score import *
 
@@ -62,17 +62,6 @@ def check_out(
     if kind=='.csv': check_own(out, 'id,path,p_defect', 'id,defect_score')
     else: _check_parquet(out)
     return out
-
-# %% ../../nbs/69_line.predict.ipynb #c0008
-def _csv_lines(rows, f):
-    "Write rows to a text file"
-    line = io.StringIO(newline='')
-    writer = csv.writer(line, lineterminator='\r\n')
-    for row in rows:
-        writer.writerow([_cell_out(v) for v in row])
-        f.write(line.getvalue()[:-2]+'\n')
-        line.seek(0)
-        line.truncate()
 
 # %% ../../nbs/69_line.predict.ipynb #29d97abe
 def _to_csv(rows, path, head=PRED_COLS):

@@ -19,13 +19,13 @@ from ..base.files import *
 from ..base.files import _is_at
 from ..base.parallel import *
 from ..base.parts import *
-from ..base.table import _cell_in
+from ..base.table import _cell_in, _csv_lines
 from ..base.run import *
 from ..unlike import UNLIKE
 from .inputs import *
 from .score import *
 from .predict import *
-from .predict import _csv_lines, _read_from
+from .predict import _read_from
 
 # %% ../../nbs/70_line.watch.ipynb #c0005
 UNFINISHED = re.compile(r'^~|\.(tmp|temp|part|partial|crdownload)\.', re.I)
