@@ -44,3 +44,20 @@ def test_what_was_not_compared_is_never_called_like_training():
     assert kind=='off' and text=='Like training: score. Not compared: '+', '.join(STATS)
     kind,text = _lamp(drift_table(dark.assign(score=2), pd.concat([few, scored])))
     assert kind=='bad' and text.startswith('Changed: score. Not compared: brightness')
+
+def test_few_defects_in_training_make_no_alarm_of_a_share_of_defects():
+    "29 defects are too few to compare scores with, and the lamp is gray; 30 are enough"
+    def rows(rng, n_good, n_defect):
+        y = np.arange(n_good+n_defect)<n_defect
+        others = {o:rng.normal(size=len(y)) for o in STATS}
+        return pd.DataFrame(others | dict(label=np.where(y, 'defect', 'good'), score=rng.normal(4.*y)))
+    for n,not_compared in ((1,'score'),(29,'score'),(30,'')):
+        rng,lamps = np.random.default_rng(n),[]
+        ref = rows(rng, 300, n)
+        for _ in range(10):
+            windows = drift_table(rows(rng, 160, 40).sample(frac=1, random_state=0), ref)
+            assert windows.not_compared.tolist()==[not_compared]
+            assert windows.defects.isna().all()==(n<30)
+            lamps.append(_lamp(windows))
+        calm = ('off','Like training: brightness, contrast, sharpness. Not compared: score')
+        assert lamps.count(calm if n<30 else ('good','Like training'))>=9

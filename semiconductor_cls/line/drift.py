@@ -78,7 +78,7 @@ def n_independent(
 
 # %% ../../nbs/75_line.drift.ipynb #48ad5b22
 METRICS = ['score', *STATS]
-N_MIN = 30 # Reference pictures of a class below which nothing is claimed
+N_MIN = 30 # Reference pictures of a class below which nothing is claimed by it
 
 def _units(df, ref, name):
     "Independent pictures of a window, among the good and the defective training pictures; `None` without groups"
@@ -105,10 +105,12 @@ def judge_window(
 )->dict: # `n`, gap and p-value of each number, `defects` (share that fits the scores), `alarm`, `not_compared` (names)
     "Compare one window with the reference"
     res,drifted,unknown = dict(n=len(df), defects=np.nan),[],[]
+    n_defect = (ref.score.notna() & (ref.label=='defect')).sum()
     for o in METRICS:
-        gap,share,p = _judge_number(df[o], ref[o], ref.label, _units(df, ref, o))
+        is_known = o!='score' or n_defect==0 or n_defect>=N_MIN
+        gap,share,p = _judge_number(df[o], ref[o], ref.label, _units(df, ref, o)) if is_known else [np.nan]*3
         res |= {o:gap, f'p_{o}':p}
-        if o=='score': res['defects'] = share
+        if o=='score' and n_defect: res['defects'] = share
         if p<alpha/len(METRICS): drifted.append(o)
         if np.isnan(p): unknown.append(o)
     return res | dict(alarm=', '.join(drifted), not_compared=', '.join(unknown))

@@ -73,6 +73,7 @@ def came_and_known(
 
 # %% ../../nbs/86_station.line.ipynb #c0011
 _TOO_FEW = f'Too few training pictures to compare with ({N_MIN} readable good ones are needed)'
+_FOR_SCORE = f'The score also needs {N_MIN} defective ones that were scored in validation or test'
 _WHY = ('The newest full window of pictures against training. Without any change, about one window in a hundred '
         'raises the alarm at most; a changed share of defects alone raises none. Lots count where they are told, else '
         'neighbours in the order of arrival.')
@@ -124,7 +125,8 @@ def drift_html(st:Station)->str: # HTML
     kind,text = _lamp(windows)
     if not n: return piece('lamp', kind=kind, text=text)+piece('note', text=wait)
     unknown = windows.not_compared.iloc[-1]
-    why = f'{_WHY} Not compared: {unknown}. {_TOO_FEW}.' if unknown else _WHY
+    needed = f'{_TOO_FEW}. {_FOR_SCORE}' if 'score' in unknown.split(', ') else _TOO_FEW
+    why = f'{_WHY} Not compared: {unknown}. {needed}.' if unknown else _WHY
     newest = came.iloc[(n-1)*st.window:n*st.window]
     with st.lock: figure = _figure_src(plot_drift(newest, ref))
     return piece('drift', kind=kind, text=text, why=why, figure=figure, rows=_window_rows(windows), wait=wait)
