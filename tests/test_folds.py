@@ -1,6 +1,6 @@
 "Sets of folds, from the command line: scores of every part out of its fold, suspected labels; guards `labels` too"
 import json, shutil
-import pandas as pd
+import pandas as pd, pytest
 from semiconductor_cls.all import *
 
 TINY = [o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v)]
@@ -11,6 +11,12 @@ def test_views_that_a_member_has_are_not_offered_again(stub, tmp_path):
     assert add_tta(members, tmp_path/'e', 'flips', tell=said.append)==members
     assert said==['a: looks at flips already','b: looks at flips already']
     assert sorted(o.name for o in tmp_path.iterdir())==['a','b']
+
+def test_another_run_where_a_member_would_be_stays(stub, tmp_path):
+    members,other = [stub('a'), stub('b', seed=1)],stub('e-a-flips', seed=7)
+    before = {o:o.read_bytes() for o in other.rglob('*') if o.is_file()}
+    with pytest.raises(UserError): add_tta(members, tmp_path/'e', 'flips')
+    assert {o:o.read_bytes() for o in other.rglob('*') if o.is_file()}==before
 
 def test_folds_labels_committee(semicls, parts, tmp_path):
     train = ['train', *PARTS, *TINY, '--folds', 2, '--name', 'f2']

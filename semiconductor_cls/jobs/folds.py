@@ -6,7 +6,7 @@
 __all__ = ['fold_table', 'fold_marks', 'folds_job', 'tta_run', 'add_tta']
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0002
-import dataclasses, shutil
+import dataclasses, os, shutil
 from pathlib import Path
 import numpy as np, pandas as pd
 from fastcore.basics import noop
@@ -192,13 +192,31 @@ def _made_before(out, run, tta):
         return False
     return old.weights_id==run.weights_id
 
+# %% ../../nbs/52_jobs.folds.ipynb #0d18a0c5
+def _check_target(out, run, overwrite):
+    "Refuse to replace anything but the same network with other views; the run itself is never replaced"
+    if Path(os.path.realpath(run.path)).is_relative_to(os.path.realpath(out)):
+        raise UserError(f'{out}: the run with other views would replace the run itself; choose another place')
+    if overwrite or not (out/'run.json').exists(): return
+    if open_run(out).info.get('tta_of')==run.weights_id: return
+    raise UserError(f'{out}: another run is here, which would be replaced; remove it, or choose another --out')
+
+def _check_inputs(run):
+    "Refuse a run that cannot predict again, before anything is written"
+    table = read_csv(run.file('table.csv'))
+    if 'folds' in run.info:
+        for i in range(run.info['folds']): _check_inputs(open_run(run/f'fold{i}'))
+        return
+    for name in ('model.safetensors', *filter(run.has, [UNLIKE_FILE])): run.file(name)
+    for which in _SETS: run.has(f'preds_{which}.csv')
+    if says := lacking(run.located(table)): raise UserError(f'{run.path}: {says}')
+
 # %% ../../nbs/52_jobs.folds.ipynb #e1edba25
 def _predict_again(run, new, df, tta, device):
     "Copy the network of `run` and predict what it has predicted, with other views"
     for name in ('model.safetensors', UNLIKE_FILE):
         if run.has(name): shutil.copyfile(run.file(name), new/name)
     df = run.located(df)
-    if says := lacking(df): raise UserError(f'{run.path}: {says}')
     keep_levels(df, run)
     dls = recipe_dls(df, saved_recipe(new), new.info['size'], device)
     model = load_run_model(new).to(dls.device)
@@ -208,12 +226,30 @@ def _predict_again(run, new, df, tta, device):
         p = predict_rows(model, dls, rows, tta)
         write_csv(preds_table(df, rows, p), new/f'preds_{which}.csv')
 
+# %% ../../nbs/52_jobs.folds.ipynb #92fbd6b4
+def _again(run, out, tta, device):
+    "Make the run with other views, in place of what is at `out`"
+    info = run.info
+    kept = {k:v for k,v in info.items() if k not in ('status','started','versions','finished','files')}
+    new = create_run(out, True, **kept | dict(recipe={**info['recipe'], 'tta':tta}, tta_of=run.weights_id))
+    df = read_csv(run.file('table.csv'))
+    write_csv(df, new/'table.csv')
+    if 'folds' in info:
+        for name in (f'fold{i}' for i in range(info['folds'])):
+            _again(open_run(run/name), out/name, tta, device)
+        _join_folds(new, info['folds'])
+    else: _predict_again(run, new, df, tta, device)
+    evaluate_run(new)
+    new.finish()
+    return new
+
 # %% ../../nbs/52_jobs.folds.ipynb #c0026
 def tta_run(
     run:Run, # A finished run, or a set of folds
     out, # Directory of the new run
     tta:str='dihedral', # See `tta_views`
-    device=None # Where to predict; the best there is if `None`
+    device=None, # Where to predict; the best there is if `None`
+    overwrite:bool=False # Also replace a run at `out` that is none of the same network
 )->Run:
     "The run again, predicting with other views"
     out,info = Path(out),run.info
@@ -223,19 +259,10 @@ def tta_run(
     if 'recipe' not in info or info.get('kind')=='ensemble' and 'folds' not in info:
         why = 'give runs or sets of folds; the members of a committee are augmented one by one'
         raise UserError(f'{run.path}: {why}')
-    kept = {k:v for k,v in info.items() if k not in ('status','started','versions','finished','files')}
+    _check_inputs(run)
     with hold(out):
-        new = create_run(out, True, **kept | dict(recipe={**info['recipe'], 'tta':tta}))
-        df = read_csv(run.file('table.csv'))
-        write_csv(df, new/'table.csv')
-        if 'folds' in info:
-            for i in range(info['folds']):
-                tta_run(open_run(run/f'fold{i}'), out/f'fold{i}', tta, device)
-            _join_folds(new, info['folds'])
-        else: _predict_again(run, new, df, tta, device)
-        evaluate_run(new)
-        new.finish()
-    return new
+        _check_target(out, run, overwrite)
+        return _again(run, out, tta, device)
 
 # %% ../../nbs/52_jobs.folds.ipynb #f4884e83
 def _mean_auc(paths):
@@ -250,7 +277,8 @@ def add_tta(
     out, # The committee; runs with other views lie beside it, named after it
     tta:str='dihedral', # See `tta_views`
     device=None, # Where to predict; the best there is if `None`
-    tell=noop # Called with each line a person should see
+    tell=noop, # Called with each line a person should see
+    overwrite:bool=False # See `tta_run`
 )->list: # Run directories, with those views whose member raises the validation AUC of the mean
     "Offer each run with other views as a member, and keep it if it helps"
     out,kept = Path(out),[Path(o) for o in runs]
@@ -260,7 +288,7 @@ def add_tta(
         if run.info.get('recipe', {}).get('tta')==tta:
             tell(f'{path.name}: looks at {tta} already')
             continue
-        new = tta_run(run, out.parent/f'{out.name}-{path.name}-{tta}', tta, device)
+        new = tta_run(run, out.parent/f'{out.name}-{path.name}-{tta}', tta, device, overwrite)
         auc = _mean_auc([*kept, new.path])
         verdict = 'kept' if auc>best else 'left out'
         tell(f'{new.path.name}: AUC of the committee on validation {best:.4f} without, {auc:.4f} with: {verdict}')
