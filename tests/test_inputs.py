@@ -140,6 +140,12 @@ def test_no_file_twice_however_it_is_spelt(tmp_path, monkeypatch):
     picture(tmp_path/'ph/a.png')
     monkeypatch.chdir(tmp_path)
     assert list_inputs(['ph','./ph','ph/a.png'])==list_inputs('ph')==['ph/a.png']
+    (tmp_path/'a.zip').write_bytes(zipped_pngs('m/1.png','m/2.png'))
+    (tmp_path/'linked').symlink_to('ph')
+    for name,others in {'ph':['linked','./linked/a.png'], 'a.zip':['./a.zip',tmp_path/'a.zip']}.items():
+        listed = list_inputs([name, *others])
+        assert listed==list_inputs(name) and [*iter_ids(listed)]==[*iter_ids(list_inputs(name))]
+        assert len(listed.findings)==2 and all('named before and scored once' in o[3] for o in listed.findings)
 
 LISTS = {'l.csv':'n,Image\n1,{}\n2,{}\n', 'm.csv':'File name;lot\n{};A\n{};B\n',
     'n.tsv':'filename\tlabel\n{}\tok\n{}\tng\n',

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LEADS_OUT', 'LISTS', 'walk_images', 'plain_path', 'is_url', 'Stored', 'as_stored', 'store_stamp', 'fetched',
-           'list_store', 'read_list', 'Inputs', 'list_inputs', 'file_id', 'iter_ids', 'Reader']
+           'list_store', 'read_list', 'Inputs', 'places', 'list_inputs', 'file_id', 'iter_ids', 'Reader']
 
 # %% ../../nbs/61_line.inputs.ipynb #c0002
 import csv, glob, io, os, re, stat
@@ -305,11 +305,33 @@ def _files_of(given, issues):
         return SOURCES[given]().path.tolist(),'no images in it'
     return _expand(str(given), issues)
 
-# %% ../../nbs/61_line.inputs.ipynb #5ed9ca8e
-def _same_for(path):
-    "What two names of one picture have in common"
-    return path if getattr(path, 'archive', None) or isinstance(path, Stored) else os.path.abspath(path)
+# %% ../../nbs/61_line.inputs.ipynb #d285242d
+def _real(folder):
+    try: return os.path.realpath(folder)
+    except ValueError: return os.path.abspath(folder) # No folder has a name with a NUL
 
+def places(paths)->list: # Absolute paths
+    "Paths with the links of their folders followed"
+    folders = {o:_real(o) for o in set(map(os.path.dirname, paths))}
+    return [os.path.join(folders[os.path.dirname(o)], os.path.basename(o)) for o in paths]
+
+def _same_for(files):
+    "For each file, what all its names have in common"
+    held = {i:o for i,o in enumerate(files) if getattr(o, 'archive', None)}
+    archives = {o:_real(o) for o in {o.archive for o in held.values()}}
+    members = {i:os.path.join(archives[o.archive], o.removeprefix(f'{o.archive}/')) for i,o in held.items()}
+    return [o if isinstance(o, Stored) else members.get(i, at) for i,(o,at) in enumerate(zip(files, places(files)))]
+
+# %% ../../nbs/61_line.inputs.ipynb #596c40a9
+def _once(files):
+    "What `_same_for` says → the name of each picture: one without a link if there is one, else the first"
+    once = {}
+    for key,path in zip(_same_for(files), files):
+        is_linked = key in once and os.path.abspath(once[key])!=key
+        if key not in once or is_linked and os.path.abspath(path)==key: once[key] = path
+    return once
+
+# %% ../../nbs/61_line.inputs.ipynb #5ed9ca8e
 def _named_before(given, n): # A list of one finding, or of none
     "The finding that pictures of an input belong to an earlier input, too"
     return [issue(given, 'list', '', f"{counted(n, 'picture')} named before and scored once")] if n else []
@@ -325,9 +347,9 @@ def list_inputs(
         files,why = _files_of(o, left)
         if not files:
             raise UserError('; '.join(filter(None, [f'{o}: {why}', say_left_out(left)])))
-        keys = [_same_for(path) for path in files]
-        issues += left + _named_before(o, len(found.keys() & keys))
-        for key,path in zip(keys, files): found.setdefault(key, path)
+        once = _once(files)
+        issues += left + _named_before(o, len(found.keys() & once.keys()))
+        for key,path in once.items(): found.setdefault(key, path)
     listed = Inputs(found.values())
     listed.findings = list(dict.fromkeys(issues))
     return listed
