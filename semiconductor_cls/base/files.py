@@ -9,7 +9,7 @@ __all__ = ['NO_ROOM', 'NO_PLACE', 'atomic_path', 'own_folder', 'write_text', 'wr
            'text_encoding', 'told_sep', 'open_text', 'csv_format']
 
 # %% ../../nbs/01_base.files.ipynb #c0002
-import codecs, errno, hashlib, html, json, math, os, platform, re, shlex, shutil, stat, sys, threading
+import codecs, errno, hashlib, html, json, math, os, platform, re, shlex, shutil, stat, sys, threading, time
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -156,27 +156,29 @@ def file_md5(path)->str: # 32 hex digits, or '' where the file cannot be read
 
 # %% ../../nbs/01_base.files.ipynb #2da10f06
 def open_own(
-    path # A lock or a journal of ours, made if it is not there
-): # A binary file for reading and appending, without buffer
+    path, # A lock or a journal of ours
+    mode:str='a+b' # To read and append, made if it is not there; 'rb' only to read what is there
+): # A binary file, without buffer
     "Open a file of our own; a link, a pipe or anything else that is no plain file is refused"
     refused = UserError(f'{path}: is a link or no plain file, so nothing is written there; remove it')
-    flags = os.O_RDWR|os.O_APPEND|os.O_CREAT|getattr(os, 'O_NOFOLLOW', 0)|getattr(os, 'O_NONBLOCK', 0)
+    flags = os.O_RDONLY if mode=='rb' else os.O_RDWR|os.O_APPEND|os.O_CREAT
+    flags |= getattr(os, 'O_NOFOLLOW', 0)|getattr(os, 'O_NONBLOCK', 0)
     try: handle = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise refused from None
         raise
     is_plain = stat.S_ISREG(os.fstat(handle).st_mode) and os.fstat(handle).st_nlink<2
-    if is_plain: return os.fdopen(handle, 'a+b', buffering=0)
+    if is_plain: return os.fdopen(handle, mode, buffering=0)
     os.close(handle)
     raise refused
 
 # %% ../../nbs/01_base.files.ipynb #a40e7ecd
-def _try_lock(f):
+def _try_lock(f, shared=False): # Who only asks shares the lock with others who ask
     "Whether the lock on an open file could be had; on Windows always"
     try: import fcntl
     except ImportError: return True
-    try: fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
+    try: fcntl.flock(f, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX)|fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES): return False
         raise
@@ -242,9 +244,11 @@ def _take(folder):
     while True:
         f = _open_lock(folder)
         if not f.writable(): return f
-        if not _try_lock(f): _refuse(folder, f)
-        if _is_at(f, _lock_path(folder)): break
+        is_taken = _try_lock(f)
+        if not is_taken and not _try_lock(f, shared=True): _refuse(folder, f)
+        if is_taken and _is_at(f, _lock_path(folder)): break
         f.close()
+        if not is_taken: time.sleep(.001) # Somebody asks whether it is held
     try:
         f.truncate(0)
         f.write(_this_process().encode(errors='replace'))
@@ -283,8 +287,10 @@ def is_held(folder)->bool:
     "Whether a process, this one or another, writes into a folder"
     folder = Path(os.path.realpath(folder))
     path = _lock_path(folder)
-    if folder in _HELD or not path.is_file(): return folder in _HELD
-    with open_own(path) as f: return not _try_lock(f)
+    if folder in _HELD: return True
+    try:
+        with open_own(path, 'rb') as f: return not _try_lock(f, shared=True)
+    except (FileNotFoundError, NotADirectoryError): return False
 
 # %% ../../nbs/01_base.files.ipynb #7286d0a8
 def check_replaceable(
