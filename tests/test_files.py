@@ -2,7 +2,7 @@
 import os, threading
 from concurrent.futures import ThreadPoolExecutor
 from semiconductor_cls.base.files import file_md5, write_text
-from semiconductor_cls.base.run import create_run
+from semiconductor_cls.base.run import Run, create_run
 
 def test_threads_that_write_the_same_file(tmp_path):
     gate,path = threading.Barrier(8),tmp_path/'t.txt'
@@ -22,3 +22,13 @@ def test_a_run_killed_while_it_was_made_does_not_block_its_name(tmp_path):
     run.mkdir()
     (run/'.run.json.12.tmp').write_text('{')
     assert create_run(run).info['status']=='running'
+
+def test_threads_that_decide_lose_no_decision(tmp_path):
+    gate,run = threading.Barrier(4),create_run(tmp_path/'r')
+    def decide(k):
+        gate.wait()
+        for i in range(10): Run(run.path).decide(.1+k/100+i/1000, .1+k/100+i/1000, f't{k}', str(i))
+    with ThreadPoolExecutor(4) as pool: list(pool.map(decide, range(4)))
+    kept = sorted((o['rule'], o['why']) for o in run.decisions)
+    assert kept==sorted((f't{k}', str(i)) for k in range(4) for i in range(10))
+    assert sorted(o.name for o in run.path.iterdir())==['decisions.jsonl','run.json']

@@ -16,6 +16,8 @@ from pathlib import Path
 from .errors import *
 
 # %% ../../nbs/01_base.files.ipynb #c0005
+_UNFINISHED = set() # Names that this process is writing to
+
 @contextmanager
 def atomic_path(
     path # Where the file will be; missing folders are made
@@ -25,10 +27,13 @@ def atomic_path(
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = f'{os.getpid()}-{threading.get_ident()}'
     unfinished = path.with_name(f'.{path.name}.{writer}.tmp')
+    _UNFINISHED.add(unfinished.name)
     try:
         yield unfinished
         os.replace(unfinished, path)
-    finally: unfinished.unlink(missing_ok=True)
+    finally:
+        unfinished.unlink(missing_ok=True)
+        _UNFINISHED.discard(unfinished.name)
 
 # %% ../../nbs/01_base.files.ipynb #c0008
 def own_folder(path)->Path: # Absolute, links followed
@@ -258,27 +263,29 @@ def _take(folder):
     return f
 
 # %% ../../nbs/01_base.files.ipynb #902e5ade
-_HELD = {} # Folder → [its open lock, how often this process holds it]
-_HOLDING = threading.RLock()
+_HELD = {} # Folder → [its open lock, how often it is held, by which thread]
+_HOLDING = threading.Condition()
 
 def _give_back(folder):
     "Hold a folder once less; the last time, its lock goes"
     with _HOLDING:
-        f,n = _HELD.pop(folder)
+        f,n,thread = _HELD.pop(folder)
         if n>1:
-            _HELD[folder] = [f,n-1]
+            _HELD[folder] = [f,n-1,thread]
             return
+        _HOLDING.notify_all()
         _let_go(f, _lock_path(folder))
 
 @contextmanager
 def hold(
     folder # Where something is written, or will be made
 ):
-    "Be the only process that writes into a folder; the second one is refused, and told who holds it"
-    folder = Path(os.path.realpath(folder))
+    "Be the only one who writes into a folder; a second process is refused and told who holds it, a thread waits"
+    folder,me = Path(os.path.realpath(folder)),threading.get_ident()
     with _HOLDING:
-        f,n = _HELD.get(folder) or (_take(folder), 0)
-        _HELD[folder] = [f,n+1]
+        _HOLDING.wait_for(lambda: folder not in _HELD or _HELD[folder][2]==me)
+        f,n,_ = _HELD.get(folder) or (_take(folder), 0, me)
+        _HELD[folder] = [f,n+1,me]
     try: yield
     finally: _give_back(folder)
 
@@ -358,7 +365,7 @@ def sweep(
     "Remove what killed processes were writing into a folder, and into those in it"
     for where,_,names in os.walk(folder):
         for name in filter(is_leftover, names):
-            (Path(where)/name).unlink(missing_ok=True)
+            if name not in _UNFINISHED: (Path(where)/name).unlink(missing_ok=True)
 
 @contextmanager
 def alone_in(
