@@ -114,7 +114,7 @@ def atomic_tensors(
 ):
     "`atomic_path` for torch and safetensors, which report a full disk as errors of their own"
     try:
-        with atomic_path(path) as part: yield part
+        with atomic_path(path, lasting=True) as part: yield part
     except (RuntimeError, SafetensorError) as e:
         raise OSError(errno.ENOSPC, 'cannot be written; is the disk full?', str(path)) from e
 

@@ -20,7 +20,8 @@ _UNFINISHED = set() # Names that this process is writing to
 
 @contextmanager
 def atomic_path(
-    path # Where the file will be; missing folders are made
+    path, # Where the file will be; missing folders are made
+    lasting:bool=False # On the disk before it takes the place of what was there, so that a power cut spares both
 ):
     "Give a temporary path to write to; it becomes `path` if the block succeeds and disappears if it fails"
     path = Path(path)
@@ -30,6 +31,8 @@ def atomic_path(
     _UNFINISHED.add(unfinished.name)
     try:
         yield unfinished
+        if lasting:
+            with open(unfinished, 'r+b') as f: os.fsync(f.fileno())
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -46,10 +49,11 @@ def own_folder(path)->Path: # Absolute, links followed
 # %% ../../nbs/01_base.files.ipynb #c0011
 def write_text(
     path, # The file
-    s:str # All that it will hold
+    s:str, # All that it will hold
+    lasting:bool=False # See `atomic_path`
 ):
     "Write `s` to `path` in UTF-8, atomically"
-    with atomic_path(path) as file:
+    with atomic_path(path, lasting) as file:
         file.write_text(s, encoding='utf-8', errors='surrogateescape')
 
 # %% ../../nbs/01_base.files.ipynb #c0014
@@ -65,10 +69,11 @@ def _jsonable(o):
 # %% ../../nbs/01_base.files.ipynb #4b2d9eae
 def write_json(
     path, # The file
-    d # Dicts, lists, numbers, paths, arrays
+    d, # Dicts, lists, numbers, paths, arrays
+    lasting:bool=False # See `atomic_path`
 ):
     "Write `d` as indented JSON, atomically; paths become strings, NaN becomes null"
-    write_text(path, json.dumps(_jsonable(d), indent=2) + '\n')
+    write_text(path, json.dumps(_jsonable(d), indent=2) + '\n', lasting)
 
 # %% ../../nbs/01_base.files.ipynb #03962f72
 def json_line(d)->str: # Without a line break
@@ -94,7 +99,7 @@ def renew_json(
     d # As `write_json` takes it
 ):
     "Write `d` as JSON; on a full disk over the file that is there, if it fits"
-    try: return write_json(path, d)
+    try: return write_json(path, d, lasting=True)
     except OSError as error:
         data = json.dumps(_jsonable(d), separators=(',',':')).encode(errors='surrogateescape')
         room = os.path.getsize(path)-len(data) if os.path.isfile(path) else -1

@@ -584,7 +584,7 @@ def _write_history(run, entries):
         after = entry['id'] = _entry_id(entry)
         lines.append(json.dumps(entry, sort_keys=True)+'\n')
     with run.writes('decisions.jsonl'):
-        write_text(run/'decisions.jsonl', ''.join(lines))
+        write_text(run/'decisions.jsonl', ''.join(lines), lasting=True)
 
 # %% ../../nbs/04_base.run.ipynb #47eb1c00
 _SAME = ('lo','hi','rule','why','model') # What makes a decision the same one
