@@ -79,6 +79,22 @@ def test_guesses_at_the_token_are_counted_whichever_way_they_come(written):
         got += [sign_in(c, '', f'x{i}') for i in range(6)]
     assert got==[401]*10+[429]*2
 
+AN_IMAGE = {'sec-fetch-site':'cross-site', 'sec-fetch-mode':'no-cors', 'sec-fetch-dest':'image'}
+
+@pytest.mark.parametrize('says', [{}, AN_IMAGE])
+def test_a_foreign_page_locks_nobody_out(says):
+    "It once could: with pictures whose address was `/?token=wrong`, which a browser asks for without an Origin"
+    gate = Gate(page, token=TOKEN)
+    gate.attempts = Attempts(first=0)
+    agent = {'user-agent':'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0'}
+    with visitor(gate) as c:
+        got = [c.get('/', params=dict(token='x'), headers=agent | says).status_code for _ in range(1000)]
+        assert 200 not in got and 303 not in got
+        assert sign_in(c, '', TOKEN, headers=agent)==303
+    with visitor(gate) as c: # the line controller of the same machine
+        assert c.get('/', headers={'authorization':f'Bearer {TOKEN}'}).status_code==200
+        assert [sign_in(c, '', 'guess', headers=agent) for _ in range(11)]==[401]*10+[429], 'what is typed is counted'
+
 def test_many_guesses_at_once_count_like_many_in_a_row(people):
     with visitor(gate_of(people)) as c, ThreadPoolExecutor(20) as pool:
         got = list(pool.map(lambda i: sign_in(c, 'ann', f'guess {i}'), range(40)))

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['JOIN', 'UPLOAD', 'HEARTBEAT', 'SCORE', 'OPENAPI', 'SESSION', 'CSP', 'HEADERS', 'LOGIN', 'LOGOUT', 'LOOPBACK',
            'is_address', 'known_query', 'cookie_of', 'read_body', 'replayed', 'sealed', 'noted', 'netloc_of', 'host_of',
-           'same_secret', 'ask_page', 'Answer', 'wrong_address', 'Gate', 'browser_of', 'basic_of', 'bearer_of',
-           'form_of', 'OtherPerson', 'check_access']
+           'same_secret', 'is_foreign', 'ask_page', 'Answer', 'wrong_address', 'Gate', 'counted_as', 'locked_out',
+           'browser_of', 'basic_of', 'bearer_of', 'form_of', 'OtherPerson', 'check_access']
 
 # %% ../../nbs/81_station.gate.ipynb #c0002
 import asyncio, base64, hashlib, hmac, json, logging, re, secrets, tempfile
@@ -141,6 +141,14 @@ def same_secret(
     a,b = (hashlib.sha256(o.encode('utf-8', 'surrogatepass')).digest() for o in (a, b))
     return hmac.compare_digest(a, b)
 
+# %% ../../nbs/81_station.gate.ipynb #0d17ff81
+def is_foreign(
+    heads:dict # Headers of a request
+)->bool: # `False` where a browser says nothing, as older ones, and all without TLS to another machine
+    "Whether the browser says that another page asks, and not a person who follows its link"
+    if heads.get('sec-fetch-site') not in ('cross-site','same-site'): return False
+    return (heads.get('sec-fetch-mode'), heads.get('sec-fetch-dest'))!=('navigate','document')
+
 # %% ../../nbs/81_station.gate.ipynb #2893c7cd
 def ask_page(
     named:bool, # Whether people have names and passwords
@@ -220,7 +228,7 @@ def refusal(self:Gate,
     name = host_of(host)
     known = name is not None if self.hosts is None else name in self.hosts
     if not known: return Answer(403, 'This station does not go by that name.')
-    if origin and netloc_of(origin)!=host:
+    if is_foreign(heads) or origin and netloc_of(origin)!=host:
         return Answer(403, 'Requests from other pages are refused.')
     if 'transfer-encoding' in heads:
         return Answer(411, 'A request in pieces of unknown length is refused.')
@@ -262,23 +270,44 @@ def note(self:Gate,
     line = f"{client or 'unknown'} {where}: {text}"
     self.log.info(line.replace(self.token, '…') if self.token else line)
 
+# %% ../../nbs/81_station.gate.ipynb #0072a522
+def counted_as(
+    scope:dict, # The request
+    heads:dict, # Its headers
+    by_link:bool # Whether the secret came in the address
+)->str: # Key of `Attempts`
+    "Against whom a wrong secret counts"
+    key = address_key((scope.get('client') or ('',))[0])
+    sent = by_link and heads.get('user-agent', '').startswith('Mozilla/') # As every browser says, whatever page asks
+    return f'{key} by link' if sent else key
+
+def locked_out(
+    left:float, # Seconds
+    by_link:bool # Whether only links are
+)->Answer:
+    "The answer to an address that has sent too many wrong secrets"
+    minutes = counted(int(left//60)+1, 'minute')
+    more,why = {'retry-after':str(int(left)+1)},f"{'links ' if by_link else ''}locked out for {minutes} more"
+    if not by_link:
+        return Answer(429, f'Too many wrong secrets from here. Try again in {minutes}.', more, why)
+    text = ask_page(False, 'Too many wrong links were opened from here. Type the token.')
+    return Answer(429, text, more | {'content-type':'text/html; charset=utf-8'}, why)
+
 # %% ../../nbs/81_station.gate.ipynb #76e715d6
 @patch
 async def tried(self:Gate,
     scope:dict, # The request
     heads:dict, # Its headers
     name:str, # '' with a token
-    secret:str # Password or token
+    secret:str, # Password or token
+    by_link:bool=False # Whether it came in the address
 )->Answer|None: # `None` if it is right
     "Compare a secret, unless its address has sent too many wrong ones"
-    key = address_key((scope.get('client') or ('',))[0])
+    key = counted_as(scope, heads, by_link)
     who = f' of {name}' if name in self.users else ' of an unknown name' if self.users else ''
     async with self.one:
         left = self.attempts.locked(key)
-        if left:
-            minutes = counted(int(left//60)+1, 'minute')
-            text = f'Too many wrong secrets from here. Try again in {minutes}.'
-            return Answer(429, text, {'retry-after':str(int(left)+1)}, f'locked out for {minutes} more')
+        if left: return locked_out(left, key.endswith('by link'))
         if await self.is_right(name, secret): return None
         wait = self.attempts.wrong(key)
         n = self.attempts.count(key)
@@ -383,11 +412,12 @@ async def sign_in(self:Gate,
     scope:dict, # The request
     heads:dict, # Its headers
     name:str, # '' with a token
-    secret:str # Password or token
+    secret:str, # Password or token
+    by_link:bool=False # Whether it came in the address
 )->Answer:
     "A session for the right secret"
     name = clean_name(name) if self.users else ''
-    no = await self.tried(scope, heads, name, secret)
+    no = await self.tried(scope, heads, name, secret, by_link)
     if no: return no
     self.sessions.end(cookie_of(heads, self.cookie))
     self.note(scope, f'signed in{name and " as "}{name}')
@@ -424,7 +454,8 @@ async def enter(self:Gate,
     who = self.sessions.who(cookie_of(heads, self.cookie))
     query = parse_qs(scope.get('query_string', b'').decode('latin1'))
     given = query.get('token', [''])[-1] if self.token and path=='/' else ''
-    if who is None and given: return '', await self.sign_in(scope, heads, '', given)
+    if who is None and given:
+        return '', await self.sign_in(scope, heads, '', given, by_link=True)
     auth = heads.get('authorization', '') if who is None else ''
     offered = basic_of(auth) if self.users else bearer_of(auth) if self.token else None
     if offered:
