@@ -48,6 +48,11 @@ def text_bomb():
     b = png()
     return b[:33]+chunk(b'zTXt', b'a\0\0'+zlib.compress(bytes(100_000_000), 9))+b[33:]
 
+def jpeg_scans():
+    "A progressive JPEG whose last scan comes a thousand times"
+    b = saved(chip(), 'JPEG', progressive=True)
+    return b[:-2]+b[b.rindex(b'\xff\xda'):-2]*1000+b[-2:]
+
 def turned():
     "A picture that a camera has turned by a quarter"
     exif = Image.Exif()
@@ -198,6 +203,7 @@ def listed(name, file, data, want): case(name, write(file, data), want, f'in/{fi
 one('zero', 'z.png', b'', 'zero bytes')
 one('cut_png', 'c.png', noise('PNG')[:3000], CUT)
 one('cut_jpg', 'c.jpg', noise('JPEG')[:200], CUT)
+one('jpeg_scans', 's.jpg', jpeg_scans, 'more than 100 scans')
 one('cut_bmp', 'c.bmp', noise('BMP')[:2000], CUT)
 one('cut_tif', 'c.tif', noise('TIFF')[:400], SOME)
 one('bmp_bomb', 'b.bmp', bmp_bomb(50_000, 50_000), LIMIT)
@@ -323,7 +329,8 @@ def refused_files():
     return {'cut.png': (saved(chip())[:-60], CUT), 'bomb.bmp': (bmp_bomb(50_000, 50_000), 'pixels'),
             'x.svg': (SVG, NOT_IMAGE), 'page.png': (b'<html><script>alert(1)</script>', NOT_IMAGE),
             'one.png': (saved(chip().crop((0,0,1,1))), '1 x 1 pixels'), 'empty.png': (b'', 'zero bytes'),
-            'film.png': (saved(chip(), **film), '3 pictures'), 'film.gif': (saved(chip(), 'GIF', **film), NOT_IMAGE),
+            'film.png': (saved(chip(), **film), 'several pictures'), 'scans.jpg': (jpeg_scans(), 'more than 100 scans'),
+            'film.gif': (saved(chip(), 'GIF', **film), NOT_IMAGE),
             'big.bmp': (b'BM'+bytes(3_000_000), 'over the limit of 2 MB'), 'zip.png': (b'PK\3\4'+bytes(50), NOT_IMAGE)}
 
 def taken_files():

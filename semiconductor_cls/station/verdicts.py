@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 import pandas as pd
 from fastcore.basics import patch
-from PIL import Image
 from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
@@ -43,11 +42,10 @@ def check_image(
     im = open_image(io.BytesIO(b), levels or None)
     if min(im.size)<MIN_SIDE:
         raise ImageError(f'{im.width} x {im.height} pixels, too small for a picture of a part')
-    with Image.open(io.BytesIO(b), formats=FORMATS) as file:
-        n_frames,fmt = getattr(file, 'n_frames', 1),file.format
-    if n_frames>1:
-        raise ImageError(f'{n_frames} pictures in one file; save them one by one')
-    return im, 'JPEG' if fmt=='MPO' else fmt
+    seen = im.info['seen']
+    if seen['several']:
+        raise ImageError('several pictures in one file; save them one by one')
+    return im, 'JPEG' if seen['file_format']=='MPO' else seen['file_format']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0010
 SCHEMA = """
