@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['GRADIO', 'SEND_SECONDS', 'PLACE_SECONDS', 'MOST_HELD', 'page_head', 'says_html', 'fault_html', 'guarded', 'name_of',
            'is_engineer', 'desk_key', 'view_of', 'known_desk', 'pressed_of', 'Keys', 'build_ui', 'openapi', 'NotTaken',
-           'Incoming', 'one_of', 'make_app', 'check_tls', 'check_proxy', 'serve_station']
+           'Incoming', 'one_of', 'LastOnes', 'make_app', 'check_tls', 'check_proxy', 'serve_station']
 
 # %% ../../nbs/87_station.page.ipynb #c0002
 import asyncio, ipaddress, json, logging, os, re, secrets, socket, ssl, tempfile, threading, webbrowser
@@ -479,12 +479,8 @@ def build_ui(
 def _tables_app(page):
     "An application with the pictures at full resolution and the tables of verdicts and moves"
     from fastapi import FastAPI, Request
-    from starlette.responses import FileResponse, PlainTextResponse, Response
+    from starlette.responses import FileResponse, PlainTextResponse
     app = FastAPI(**_CLOSED)
-    @app.get('/picture/{h}.png')
-    def picture(h:str):
-        try: return Response(full_picture(page.st, h), media_type='image/png')
-        except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
     @app.get('/{name}.csv')
     def table(name:str, request:Request):
         why = why_no_tables(page.st, is_engineer(request))
@@ -496,6 +492,7 @@ def _tables_app(page):
         if name!='verdicts':
             path = path.with_name('moves.csv' if name=='moves' else 'journal.csv')
         return FileResponse(path, filename=path.name, media_type='text/csv')
+    _add_pictures(app, page)
     _add_api(app, page)
     return app
 
@@ -557,7 +554,7 @@ class Incoming:
         except ClientDisconnect:
             raise NotTaken(400, 'not sent to its end') from None
 
-# %% ../../nbs/87_station.page.ipynb #ea752888
+# %% ../../nbs/87_station.page.ipynb #5c2e538c
 @asynccontextmanager
 async def one_of(
     places:asyncio.Semaphore # As many as may be taken at once
@@ -568,6 +565,42 @@ async def one_of(
         raise NotTaken(503, 'too many pictures at once: try again') from None
     try: yield
     finally: places.release()
+
+# %% ../../nbs/87_station.page.ipynb #aa4fa0fd
+class LastOnes:
+    "What was made last, up to a number of bytes"
+    def __init__(self, most:int=100_000_000): self.most,self.size,self.kept = most,0,OrderedDict()
+
+    def get(self, key)->bytes|None: # `None` where it is not kept
+        "One of them, which is the last one now"
+        if key in self.kept: self.kept.move_to_end(key)
+        return self.kept.get(key)
+
+    def put(self, key, content:bytes):
+        "Keep one more; the oldest go"
+        self.size += len(content)-len(self.kept.pop(key, b''))
+        self.kept[key] = content
+        while self.size>self.most:
+            self.size -= len(self.kept.popitem(last=False)[1])
+
+# %% ../../nbs/87_station.page.ipynb #3dd9a6cb
+def _add_pictures(app, page): # Anything with the station of the moment as `st`
+    "The pictures at full resolution"
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import PlainTextResponse, Response
+    places,last = asyncio.Semaphore(2),LastOnes()
+    async def made(st, h, key):
+        async with one_of(places):
+            return last.get(key) or await run_in_threadpool(full_picture, st, h)
+    @app.get('/picture/{h}.png')
+    async def picture(h:str):
+        st = page.st
+        key = st.model,h # A model has its own levels
+        try: content = last.get(key) or await made(st, h, key)
+        except NotTaken as e: return PlainTextResponse(e.args[1], e.args[0])
+        except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
+        last.put(key, content)
+        return Response(content, media_type='image/png')
 
 # %% ../../nbs/87_station.page.ipynb #6e65e9e7
 def _add_api(app, page): # Anything with the station of the moment as `st`
