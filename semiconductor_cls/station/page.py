@@ -479,18 +479,21 @@ def build_ui(
 def _tables_app(page):
     "An application with the pictures at full resolution and the tables of verdicts and moves"
     from fastapi import FastAPI, Request
+    from starlette.concurrency import run_in_threadpool
     from starlette.responses import FileResponse, PlainTextResponse
     app = FastAPI(**_CLOSED)
+    places = asyncio.Semaphore(1)
     @app.get('/{name}.csv')
-    def table(name:str, request:Request):
+    async def table(name:str, request:Request):
         why = why_no_tables(page.st, is_engineer(request))
         if why: return PlainTextResponse(why, 403)
+        if name not in TABLES: return PlainTextResponse('no such table', 404)
         try:
-            path = export_verdicts(page.st.v)
+            async with one_of(places):
+                path = await run_in_threadpool(export_table, page.st.v, name)
+        except NotTaken as e: return PlainTextResponse(e.args[1], e.args[0])
         except (UserError,OSError) as e:
-            return PlainTextResponse(f'The tables cannot be written: {e}', 507)
-        if name!='verdicts':
-            path = path.with_name('moves.csv' if name=='moves' else 'journal.csv')
+            return PlainTextResponse(f'The table cannot be written: {e}', 507)
         return FileResponse(path, filename=path.name, media_type='text/csv')
     _add_pictures(app, page)
     _add_api(app, page)
@@ -554,7 +557,7 @@ class Incoming:
         except ClientDisconnect:
             raise NotTaken(400, 'not sent to its end') from None
 
-# %% ../../nbs/87_station.page.ipynb #5c2e538c
+# %% ../../nbs/87_station.page.ipynb #23688568
 @asynccontextmanager
 async def one_of(
     places:asyncio.Semaphore # As many as may be taken at once
@@ -562,11 +565,11 @@ async def one_of(
     "A place, for as long as it takes; `NotTaken` where none gets free"
     try: await asyncio.wait_for(places.acquire(), PLACE_SECONDS)
     except asyncio.TimeoutError:
-        raise NotTaken(503, 'too many pictures at once: try again') from None
+        raise NotTaken(503, 'too many at once: try again') from None
     try: yield
     finally: places.release()
 
-# %% ../../nbs/87_station.page.ipynb #aa4fa0fd
+# %% ../../nbs/87_station.page.ipynb #8aa349ab
 class LastOnes:
     "What was made last, up to a number of bytes"
     def __init__(self, most:int=100_000_000): self.most,self.size,self.kept = most,0,OrderedDict()
@@ -583,7 +586,7 @@ class LastOnes:
         while self.size>self.most:
             self.size -= len(self.kept.popitem(last=False)[1])
 
-# %% ../../nbs/87_station.page.ipynb #3dd9a6cb
+# %% ../../nbs/87_station.page.ipynb #232ae9cf
 def _add_pictures(app, page): # Anything with the station of the moment as `st`
     "The pictures at full resolution"
     from starlette.concurrency import run_in_threadpool

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
-           'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note', 'kept_note',
-           'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves', 'moves_table',
-           'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting', 'find_parts', 'outlived',
-           'begin_round', 'journal', 'training_table', 'export_verdicts', 'verdicts_to_add']
+           'TABLES', 'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note',
+           'kept_note', 'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves',
+           'moves_table', 'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting', 'find_parts',
+           'outlived', 'begin_round', 'journal', 'training_table', 'export_table', 'export_verdicts', 'verdicts_to_add']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
+from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 import pandas as pd
@@ -617,12 +618,11 @@ def journal(v:Verdicts)->pd.DataFrame: # A row a verdict, columns as in `_JOURNA
 # %% ../../nbs/82_station.verdicts.ipynb #c0050
 def _agreed(words): # Label, and why there is none; one row a person, in order of time
     "What people agree on"
-    said = words[words.verdict!='look']
-    if words.verdict.iloc[-1]=='look': return None,'needs another look'
-    if said.verdict.nunique()>1:
-        who_said_what = said.who+' '+said.verdict
-        return None,'people disagree: '+', '.join(who_said_what)
-    return {'pass':'good', 'reject':'defect'}[said.verdict.iloc[0]],None
+    if words[-1].verdict=='look': return None,'needs another look'
+    said = [o for o in words if o.verdict!='look']
+    if len({o.verdict for o in said})==1:
+        return {'pass':'good', 'reject':'defect'}[said[0].verdict],None
+    return None,'people disagree: '+', '.join(f'{o.who} {o.verdict}' for o in said)
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0052
 _ROW = 'path label who when verdict score threshold model sha256 note engine scored_at decision_id'.split()+[*CARRIED]
@@ -632,8 +632,8 @@ def _said_last(texts): return next((o for o in reversed(list(texts)) if o), '')
 # %% ../../nbs/82_station.verdicts.ipynb #6b3b8db7
 def _about(words, label):
     "What people say about a part beside its label"
-    each = dict.fromkeys(o for o in words.remark if o)
-    about = {name:_said_last(words[name]) for name in CARRIED} | dict(remark='; '.join(each))
+    each = dict.fromkeys(o.remark for o in words if o.remark)
+    about = {name:_said_last(getattr(o, name) for o in words) for name in CARRIED} | dict(remark='; '.join(each))
     if label!='defect': about['defect_type'] = ''
     return [about[name] or None for name in CARRIED]
 
@@ -641,22 +641,34 @@ def _about(words, label):
 def training_table(v:Verdicts)->pd.DataFrame: # Columns as in `_ROW`
     "Verdicts as a table of labelled images, one row a picture; paths start at the folder of verdicts"
     said = v.read('select r.*, i.ext from standing r join image i on i.hash=r.hash order by r.id')
-    rows = []
-    for sha,words in last_said(said, 'hash').groupby('hash', sort=False):
+    about_each,rows = defaultdict(list),[]
+    for o in last_said(said, 'hash').itertuples(index=False):
+        about_each[o.hash].append(o)
+    for sha,words in about_each.items():
         label,note = _agreed(words)
-        last = words.iloc[-1]
+        last = words[-1]
         path = image_path(v, sha, last.ext).relative_to(v.path).as_posix()
-        rows.append([path, label, ', '.join(words.who), last.time, last.verdict, last.score, last.threshold,
+        rows.append([path, label, ', '.join(o.who for o in words), last.time, last.verdict, last.score, last.threshold,
                      last.model, sha, note, last.engine, last.scored_at, last.decision_id, *_about(words, label)])
     return pd.DataFrame(rows, columns=_ROW)
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0054
+TABLES = dict(journal=journal, moves=moves_table, verdicts=training_table) # By the names of their files
+
+def export_table(
+    v:Verdicts,
+    name:str # One of `TABLES`
+)->Path: # The file
+    "Write one of the tables beside the database; the journal comes with `verdicts`"
+    if name=='verdicts': export_table(v, 'journal')
+    path = v.path/f'{name}.csv'
+    write_csv(TABLES[name](v), path)
+    return path
+
 def export_verdicts(v:Verdicts)->Path: # The training table
     "Write `verdicts.csv`, to train on, and `journal.csv` and `moves.csv`, to look things up, beside the database"
-    write_csv(journal(v), v.path/'journal.csv')
-    write_csv(moves_table(v), v.path/'moves.csv')
-    write_csv(training_table(v), v.path/'verdicts.csv')
-    return v.path/'verdicts.csv'
+    export_table(v, 'moves')
+    return export_table(v, 'verdicts')
 
 # %% ../../nbs/82_station.verdicts.ipynb #6ff832b6
 def verdicts_to_add(
