@@ -557,7 +557,7 @@ class Incoming:
         except ClientDisconnect:
             raise NotTaken(400, 'not sent to its end') from None
 
-# %% ../../nbs/87_station.page.ipynb #23688568
+# %% ../../nbs/87_station.page.ipynb #9a1528ce
 @asynccontextmanager
 async def one_of(
     places:asyncio.Semaphore # As many as may be taken at once
@@ -569,7 +569,7 @@ async def one_of(
     try: yield
     finally: places.release()
 
-# %% ../../nbs/87_station.page.ipynb #8aa349ab
+# %% ../../nbs/87_station.page.ipynb #d00471e8
 class LastOnes:
     "What was made last, up to a number of bytes"
     def __init__(self, most:int=100_000_000): self.most,self.size,self.kept = most,0,OrderedDict()
@@ -586,7 +586,7 @@ class LastOnes:
         while self.size>self.most:
             self.size -= len(self.kept.popitem(last=False)[1])
 
-# %% ../../nbs/87_station.page.ipynb #232ae9cf
+# %% ../../nbs/87_station.page.ipynb #a6034f38
 def _add_pictures(app, page): # Anything with the station of the moment as `st`
     "The pictures at full resolution"
     from starlette.concurrency import run_in_threadpool
@@ -653,7 +653,7 @@ def make_app(
                               css=read_static('station.css'), head=page_head(), footer_links=[], run_history=False,
                               max_file_size=int(limit*1e6), ssr_mode=False, pwa=False, mcp_server=False,
                               show_error=False)
-    gate = Gate(app, token, users, hosts, max_file=limit, max_score=st.max_mb, temp=temp, roles=roles, role=role)
+    gate = Gate(app, token, users, hosts, max(REQUEST_MB, limit), limit, st.max_mb, temp, roles, role)
     page.renew = gate.renew
     return gate
 
