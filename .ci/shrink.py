@@ -1,6 +1,6 @@
 """Pictures in notebooks as 64 colours, photographs as JPEG; what is small stays: `python .ci/shrink.py nbs/*.ipynb`
 
-Each table of pandas brings the same style with it, which the page has anyway: it goes too."""
+Each table of pandas brings the same style with it, which the page has anyway, and itself as plain text: both go too."""
 import base64, io, re, sys
 import nbformat
 from PIL import Image
@@ -20,15 +20,17 @@ def pictures(nb):
         for o in c.get('outputs', []):
             if 'image/png' in o.get('data', {}): yield o['data']
 
-def drop_styles(nb)->bool: # Whether there was one
+def drop_twice(nb)->bool: # Whether there was anything
     shown = [o['data'] for c in nb.cells for o in c.get('outputs', []) if 'text/html' in o.get('data', {})]
-    tables = [o for o in shown if '<style scoped>' in o['text/html']]
-    for o in tables: o['text/html'] = re.sub(r'<style scoped>.*?</style>\n?', '', o['text/html'], flags=re.S)
+    tables = [o for o in shown if 'text/plain' in o or '<style scoped>' in o['text/html']]
+    for o in tables:
+        o['text/html'] = re.sub(r'<style scoped>.*?</style>\n?', '', o['text/html'], flags=re.S)
+        o.pop('text/plain', None)
     return bool(tables)
 
 for p in sys.argv[1:]:
     nb = nbformat.read(p, as_version=4)
-    changed = drop_styles(nb)
+    changed = drop_twice(nb)
     for found in pictures(nb):
         old = base64.b64decode(found['image/png'])
         kind,new = shrink(old)
