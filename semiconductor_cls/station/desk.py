@@ -295,10 +295,10 @@ def is_blind(
     "Whether the machine keeps its word back, because this person has not said theirs"
     return bool(st.round) or st.judge_first and not len(st.v.read(_EVER_SAID, [h, who]))
 
-_EVER_SAID = 'select 1 from verdict where hash=? and person(who)=person(?) limit 1'
+_EVER_SAID = 'select 1 from line_said where hash=? and person(who)=person(?) limit 1'
 _COMPARED = """select hash, verdict, score, threshold, machine from {} r
     where model=? and (person(who)=person(?) or ?='')"""
-_FIRST = """ and id=(select min(id) from verdict q
+_FIRST = """ and id=(select min(id) from line_said q
     where q.hash=r.hash and q.model=r.model and person(q.who)=person(r.who))"""
 
 def agreed(
@@ -307,7 +307,7 @@ def agreed(
 )->pd.DataFrame: # Index the machine's word, columns the person's; counts
     "The words of machine and people about the same parts, at the threshold of that moment"
     shows = st.judge_first and not st.round    # what is said after the machine's word is not a second opinion
-    asked = _COMPARED.format('verdict')+_FIRST if shows else _COMPARED.format('standing')
+    asked = _COMPARED.format('line_said')+_FIRST if shows else _COMPARED.format('standing')
     said = st.v.read(asked, [st.model, who, who])
     machine = [o.machine or word_of(st, o.score, o.threshold, strange_note(st, o.hash)) for o in said.itertuples()]
     said['machine'] = pd.Categorical(machine, VERDICTS)

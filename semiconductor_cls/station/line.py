@@ -41,7 +41,7 @@ def reference(st:Station)->pd.DataFrame: # `label`, columns of `METRICS`, and `g
 
 # %% ../../nbs/86_station.line.ipynb #c0008
 _CAME_IN = """select min(s.id) id, min(s.time) time, s.score, i.brightness, i.contrast, i.sharpness,
-        (select r.lot from standing r where r.hash=s.hash and r.lot!='' order by r.id desc limit 1) "group"
+        (select r.lot from line_stands r where r.hash=s.hash and r.lot!='' order by r.id desc limit 1) "group"
     from seen s join image i on i.hash=s.hash
     where s.model=? group by s.hash order by 1 limit -1 offset ?"""
 
@@ -163,7 +163,7 @@ def verdicts_html(
     if st.round: raise UserError('nobody reads verdicts in a '+why_no_tables(st))
     table = journal(st.v)
     if st.judge_first:
-        own = table.sha256[table.who.map(person_of)==person_of(who)]
+        own = table.sha256[(table.who.map(person_of)==person_of(who)) & (table['round']=='')]
         table = table[table.sha256.isin(own)]
     if not len(table):
         return piece('note', text=_NONE_OF_YOURS if st.judge_first else 'No verdicts yet.')
@@ -243,8 +243,8 @@ def squares_html(
 # %% ../../nbs/86_station.line.ipynb #aa6c58ae
 def find_html(st:Station)->str: # HTML
     "The form of the search"
-    lots = st.v.read("select distinct lot from standing where lot!='' order by lot limit 500").lot.tolist()
-    kinds = st.v.read("select distinct defect_type from standing where defect_type!='' order by 1 limit 500")
+    lots = st.v.read("select distinct lot from line_stands where lot!='' order by lot limit 500").lot.tolist()
+    kinds = st.v.read("select distinct defect_type from line_stands where defect_type!='' order by 1 limit 500")
     return piece('find', choices=_CHOICES, lots=lots, kinds=kinds.defect_type.tolist())
 
 # %% ../../nbs/86_station.line.ipynb #2a37efb6

@@ -75,7 +75,6 @@ create table if not exists moved (
     old real not null, new real not null);
 create table if not exists put_on (
     id integer primary key, time text not null, who text not null, old text not null, new text not null);
-create view if not exists standing as select * from verdict where id not in (select verdict from taken_back);
 """
 
 # %% ../../nbs/82_station.verdicts.ipynb #6f406b4c
@@ -105,6 +104,17 @@ def _add_origin(db):
             db.execute(f"alter table verdict add column {name} text not null default ''")
     if 'round' not in columns: db.execute(_FILL_ROUND)
 
+# %% ../../nbs/82_station.verdicts.ipynb #f275071b
+_ASKED = dict( # Name of a view → what it shows
+    standing='select * from verdict where id not in (select verdict from taken_back)',
+    line_said="select * from verdict where round=''",
+    line_stands="select * from standing where round=''")
+
+def _make_views(db):
+    "The verdicts that count, each kind under its name"
+    for name,query in _ASKED.items():
+        db.execute(f'create view if not exists {name} as {query}')
+
 # %% ../../nbs/82_station.verdicts.ipynb #a891a5d0
 def _make_tables(db, folder):
     "All tables and the log; what is there already stays"
@@ -114,6 +124,7 @@ def _make_tables(db, folder):
     db.execute('begin immediate')
     _add_since(db)
     _add_origin(db)
+    _make_views(db)
     db.execute('commit')
 
 # %% ../../nbs/82_station.verdicts.ipynb #69e15447
@@ -330,10 +341,10 @@ _ADD_VERDICT = f"""insert into verdict
     select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round, :machine,
         :{', :'.join(CARRIED)},
         coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model), '')
-    where not exists (select 1 from standing where hash=:hash and id>:known)
+    where not exists (select 1 from line_stands where hash=:hash and id>:known)
     and (:round='' or not exists
         (select 1 from standing where hash=:hash and round=:round and person(who)=person(:who)))"""
-_LATEST = 'select who, verdict from standing where hash=? order by id desc limit 1'
+_LATEST = 'select who, verdict from line_stands where hash=? order by id desc limit 1'
 
 # %% ../../nbs/82_station.verdicts.ipynb #da1b5f5b
 def _judge(who, verdict):
@@ -409,9 +420,9 @@ def take_back(
 
 # %% ../../nbs/82_station.verdicts.ipynb #def59854
 def verdicts_of(v:Verdicts, h:str)->pd.DataFrame: # `id time who verdict` and `CARRIED`, the oldest first
-    "The verdicts about a picture that stand, the last of each person"
+    "The verdicts about a picture that stand, the last of each person; no answers of a blind round"
     columns = ', '.join(['id','time','who','verdict',*CARRIED])
-    return last_said(v.read(f'select {columns} from standing where hash=? order by id', [str(h)]))
+    return last_said(v.read(f'select {columns} from line_stands where hash=? order by id', [str(h)]))
 
 def last_said(said:pd.DataFrame, *by)->pd.DataFrame: # Verdicts with `who`, the oldest first, and columns `by`
     "The last verdict of each person, about each of `by`"
@@ -488,14 +499,14 @@ def note_put_on(
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0038
 WAITS = """s.desk=:desk and not exists
-    (select 1 from standing r where r.hash=s.hash and r.id>s.since)"""
+    (select 1 from line_stands r where r.hash=s.hash and r.id>s.since)"""
 LOOKS = """s.id=(select max(id) from seen t where t.hash=s.hash and t.model=s.model)
-    and exists (select 1 from standing r where r.verdict='look' and person(r.who)!=person(:who)
-                and r.id=(select max(id) from standing q where q.hash=s.hash))"""
-LAST_SAID = '(select coalesce(max(r.id), 0) from standing r where r.hash=s.hash) known'
+    and exists (select 1 from line_stands r where r.verdict='look' and person(r.who)!=person(:who)
+                and r.id=(select max(id) from line_stands q where q.hash=s.hash))"""
+LAST_SAID = '(select coalesce(max(r.id), 0) from line_stands r where r.hash=s.hash) known'
 
 # %% ../../nbs/82_station.verdicts.ipynb #8880afc0
-_BACK = '(select 1 from taken_back b join verdict r on r.id=b.verdict where r.hash=s.hash and r.id>s.since)'
+_BACK = '(select 1 from taken_back b join line_said r on r.id=b.verdict where r.hash=s.hash and r.id>s.since)'
 _QUEUE = f"""select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total, {LAST_SAID}
     from seen s where s.model=:model and {{}}
     order by exists {_BACK} desc, abs(s.score-:t), s.id limit :n"""
@@ -522,9 +533,9 @@ def waiting(
 _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.verdict, r.lot, r.serial, r.remark,
         r.defect_type, n.note
     from seen s left join noted n on n.hash=s.hash and n.model=s.model
-    left join standing r on r.id=(select max(id) from standing q where q.hash=s.hash)
+    left join line_stands r on r.id=(select max(id) from line_stands q where q.hash=s.hash)
     where s.id in (select max(id) from seen where model=:model group by hash)
-    and (:own='' or exists (select 1 from standing q where q.hash=s.hash and person(q.who)=person(:own)))
+    and (:own='' or exists (select 1 from line_stands q where q.hash=s.hash and person(q.who)=person(:own)))
     and s.score between :lo and :hi
     and (:verdict='' or ifnull(r.verdict, 'none')=:verdict)
     and (:lot='' or r.lot=:lot) and (:type='' or r.defect_type=:type)
@@ -546,8 +557,9 @@ def find_parts(
 _OUTLIVED = """select s.hash, s.desk, coalesce(s.name, '') name, s.since from seen s
     where s.model!=:model and s.desk not like 'round-%'
     and s.id=(select max(t.id) from seen t where t.hash=s.hash and t.desk=s.desk)
-    and (not exists (select 1 from standing r where r.hash=s.hash and r.id>s.since)
-         or 'look'=(select r.verdict from standing r where r.hash=s.hash order by r.id desc limit 1)) order by s.id"""
+    and (not exists (select 1 from line_stands r where r.hash=s.hash and r.id>s.since)
+         or 'look'=(select r.verdict from line_stands r where r.hash=s.hash order by r.id desc limit 1))
+    order by s.id"""
 
 # %% ../../nbs/82_station.verdicts.ipynb #376d27c4
 def outlived(
@@ -640,7 +652,7 @@ def _about(words, label):
 # %% ../../nbs/82_station.verdicts.ipynb #2bd7940d
 def training_table(v:Verdicts)->pd.DataFrame: # Columns as in `_ROW`
     "Verdicts as a table of labelled images, one row a picture; paths start at the folder of verdicts"
-    said = v.read('select r.*, i.ext from standing r join image i on i.hash=r.hash order by r.id')
+    said = v.read('select r.*, i.ext from line_stands r join image i on i.hash=r.hash order by r.id')
     about_each,rows = defaultdict(list),[]
     for o in last_said(said, 'hash').itertuples(index=False):
         about_each[o.hash].append(o)
