@@ -135,6 +135,50 @@ def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
     assert said.columns.tolist()[-5:]==['lot','serial','remark','defect_type','why_look']
     assert "'=L7,0012," in table, 'no formula, and the zeros stay'
 
+REFUSED = '#refused p'
+
+def refused_meanwhile(page, other):
+    "A colleague was faster at the part; the key about the next one goes before the refusal comes; both parts"
+    part,held,let_go = shown(page),[],[]
+    press(other, 'p')
+    answered(other)
+    page.route('**/queue/join*', lambda o: o.continue_() if let_go else held.append(o))
+    fill(page, lot='L7', serial='SN-OF-A', remark='crack in A')
+    second = [press(page, 'r'), shown(page)][1]
+    page.keyboard.press('p')
+    let_go.append(True)
+    for o in held: o.continue_()
+    page.unroute('**/queue/join*')
+    answered(page)
+    return part, second
+
+def test_what_was_typed_about_a_refused_part_goes_to_no_other(place, chrome):
+    "A serial number was kept with the next part but one, and the refusal was wiped away by the next answer"
+    with Server(place, '--verdicts', 'refused', run='a') as s:
+        ann = Inspector(chrome, s.url, 'Ann').page
+        drop(ann, files_of(place, 'good', 0, 4), '4 pictures scored')
+        waits(ann, 4)
+        tab = ann.context.new_page()
+        tab.goto(s.url)
+        waits(tab, 4)
+        on_desk(tab, shown(ann))
+        one,two = refused_meanwhile(ann, tab)
+        assert ann.inner_text('#oops')=='', 'the answer about the second part'
+        assert all(o in ann.inner_text(REFUSED) for o in ('Ann has said pass by now','SN-OF-A','crack in A'))
+        assert [field(ann, o) for o in ('lot','serial','remark')]==['L7','','']
+        for width,height in SIZES:
+            ann.set_viewport_size(dict(width=width, height=height))
+            fits(ann, width)
+        three = press(ann, 'r')
+        answered(ann)
+        assert 'SN-OF-A' in ann.inner_text(REFUSED), 'it stays until somebody has read it'
+        ann.click(f'{REFUSED} >> text=Done')
+        ann.wait_for_function(f'!document.querySelector("{REFUSED}")')
+        said = journal_of(s)
+        s.quiet()
+    assert said.sha256.tolist()==[one,two,three] and said.verdict.tolist()==['pass','pass','reject']
+    assert said.serial.tolist()==['']*3 and said.remark.tolist()==['']*3
+
 def test_more_than_a_verdict_can_carry_is_refused_by_name(place, chrome):
     with Server(place, '--verdicts', 'long', run='a') as s:
         page = Inspector(chrome, s.url, 'Ann').page

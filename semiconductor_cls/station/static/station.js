@@ -73,7 +73,8 @@
     const shown = window.stationShown();
     const counts = verdicts.has(id) && shown && !judged.has(shown);
     const about = counts ? takeAbout(id) : {};
-    waiting.push({n: ++n, id, shown, known: Number(front()?.dataset.known || 0), about, ...more});
+    const name = front()?.querySelector('.name')?.firstChild?.textContent.trim() || '';
+    waiting.push({n: ++n, id, shown, name, known: Number(front()?.dataset.known || 0), about, ...more});
     if (counts) goAhead(shown);
     else if (verdicts.has(id) && shown) miss();
     step();
@@ -112,8 +113,9 @@
       // A click that was slow was sent twice: its second answer is not that of the key after it.
       // Only a choice from a list is answered without a number
       if (current && (answers ? Number(answers) !== current.n : !current.pick)) return;
-      giveBack(current?.about);
+      const key = current;
       current = null;
+      giveBack(key);
     } else if (current && age > 60000) {
       waiting.length = 0;
       current = null;
@@ -165,12 +167,27 @@
     return about;
   }
 
-  // What was refused comes back into the fields, unless something new stands there
-  function giveBack(about) {
+  // What was refused comes back into the fields while its part is shown and nothing new stands there.
+  // Else it stays as a line of its own, with the refusal: it must not go to another part.
+  function giveBack(key) {
+    const why = document.querySelector('#oops .bad')?.textContent;
+    if (!key?.about || !why) return;
     const isEmpty = !chosenType() && aboutFields().every(o => o.dataset.about === 'lot' || !o.value);
-    if (!about || !isEmpty || !document.querySelector('#oops .bad')) return;
-    for (const field of aboutFields()) field.value = about[field.dataset.about] || field.value;
-    if (about.defect_type) chooseType(about.defect_type);
+    const isShown = drawnPart()?.dataset.hash === key.shown && !waiting.length;
+    if (!isEmpty || !isShown) return void keepLine(key, why);
+    for (const field of aboutFields()) field.value = key.about[field.dataset.about] || field.value;
+    if (key.about.defect_type) chooseType(key.about.defect_type);
+  }
+
+  const labels = {serial: 'serial', remark: 'note', defect_type: 'type', why_look: 'asks'};
+
+  function keepLine(key, why) {
+    const texts = Object.keys(labels).filter(o => key.about[o]).map(o => `${labels[o]} ${key.about[o]}`);
+    const words = [key.name, why, texts.join(', ')].filter(o => o).join(' · ');
+    const done = element('button', '', 'Done'), line = element('p', 'says bad', `${words} `, done);
+    done.type = 'button';
+    done.onclick = () => line.remove();
+    document.getElementById('refused')?.append(line);
   }
 
   // ---- the next part at once
