@@ -40,18 +40,20 @@ def reference(st:Station)->pd.DataFrame: # `label`, columns of `METRICS`, and `g
     return pd.concat(tables, ignore_index=True)
 
 # %% ../../nbs/86_station.line.ipynb #c0008
-_CAME_IN = """select min(s.id) id, min(s.time) time, s.score, i.brightness, i.contrast, i.sharpness,
+_NEW = """seen s where s.model=? and not exists
+    (select 1 from seen t where t.hash=s.hash and t.model!=s.model and t.id<s.id)"""
+_CAME_IN = f"""select i.rowid id, min(s.time) time, s.score, i.brightness, i.contrast, i.sharpness,
         (select r.lot from line_stands r where r.hash=s.hash and r.lot!='' order by r.id desc limit 1) "group"
-    from seen s join image i on i.hash=s.hash
-    where s.model=? group by s.hash order by 1 limit -1 offset ?"""
+    from image i join (select s.* from {_NEW}) s on i.hash=s.hash
+    group by s.hash order by 1 limit -1 offset ?"""
 
 # %% ../../nbs/86_station.line.ipynb #756d81d3
 def came_in(
     st:Station, # With its window
     last:int=20_000 # About so many
 )->pd.DataFrame: # `time`, columns of `METRICS` and `group`, the oldest first
-    "Every picture that this model scored, once"
-    count = st.v.read('select count(distinct hash) n from seen where model=?', [st.model])
+    "Every picture that this model was the first to score, once"
+    count = st.v.read(f'select count(distinct s.hash) n from {_NEW}', [st.model])
     too_many = max(int(count.n[0])-last, 0)
     left_out = -(-too_many//st.window)*st.window # Rounded up to whole windows
     return st.v.read(_CAME_IN, [st.model, left_out]).drop(columns='id')
