@@ -58,7 +58,7 @@ def _pixel_doubts(im, pixels, gray):
     darkest,brightest,*_ = cv2.minMaxLoc(gray)
     white = cv2.countNonZero(cv2.compare(gray, 255, cv2.CMP_EQ)) if brightest==255 else 0
     found = dict(darkest=int(darkest), brightest=int(brightest), saturated=white/gray.size, blank=blank_share(pixels))
-    return found | im.info.get('seen', {})
+    return found | im.info.get(SEEN, {})
 
 # %% ../nbs/14_scan.ipynb #fd6d6951
 def look(

@@ -33,14 +33,19 @@ def test_u_takes_back_one_verdict_after_the_other(place, chrome):
         assert (said.taken_back!='').tolist()==[True,True,False]
         s.quiet()
 
+def second_tab(page, s, n):
+    "Another tab of the same browser, with the same `n` parts"
+    tab = page.context.new_page()
+    tab.goto(s.url)
+    waits(tab, n)
+    return tab
+
 def test_two_tabs_and_two_people_do_not_overrule_each_other_in_silence(place, chrome):
     with Server(place, '--verdicts', 'two', run='a') as s:
         ann = Inspector(chrome, s.url, 'Ann').page
         drop(ann, files_of(place, 'good', 0, 3), '3 pictures scored')
         waits(ann, 3)
-        tab = ann.context.new_page()
-        tab.goto(s.url)
-        waits(tab, 3)
+        tab = second_tab(ann, s, 3)
         part = shown(ann)
         on_desk(tab, part)
         press(ann, 'p')
@@ -158,9 +163,7 @@ def test_what_was_typed_about_a_refused_part_goes_to_no_other(place, chrome):
         ann = Inspector(chrome, s.url, 'Ann').page
         drop(ann, files_of(place, 'good', 0, 4), '4 pictures scored')
         waits(ann, 4)
-        tab = ann.context.new_page()
-        tab.goto(s.url)
-        waits(tab, 4)
+        tab = second_tab(ann, s, 4)
         on_desk(tab, shown(ann))
         one,two = refused_meanwhile(ann, tab)
         assert ann.inner_text('#oops')=='', 'the answer about the second part'

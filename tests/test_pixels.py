@@ -6,11 +6,12 @@ import cv2, numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 import semiconductor_cls
 from conftest import part, tiny
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json, write_json
-from semiconductor_cls.base.image import (FITS, ImageError, StretchedLevels, blank_share, deep_numbers, inside,
+from semiconductor_cls.base.image import (FITS, SEEN, ImageError, StretchedLevels, blank_share, deep_numbers, inside,
     load_image, note_of, open_image, own_levels, read_levels, to_levels)
 from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import read_csv
@@ -181,7 +182,7 @@ def test_deep_colours_have_one_scale_in_every_format(tmp_path, kind):
     own,levels = read_levels(paths[1:]),read_levels(paths[:1])
     assert own==levels and levels.high<4100
     png,other = (open_image(path, levels) for path in paths)
-    assert other.info['seen']['deep'] and len(np.unique(other))>100
+    assert other.info[SEEN]['deep'] and len(np.unique(other))>100
     assert (np.asarray(png)==np.asarray(other)).all()
 
 def as_12_bits(kind, a):
@@ -210,7 +211,7 @@ def test_numbers_of_12_bits_have_one_scale_in_every_format(tmp_path, kind, a):
     assert levels==read_levels(paths[:1])==read_levels(paths[1:]) and levels.high<4096
     for some in (levels, (0,4095), (500,900)):
         one,two = (open_image(path, some) for path in paths)
-        assert np.array_equal(one, two) and one.info['seen']['outside']==two.info['seen']['outside']
+        assert np.array_equal(one, two) and one.info[SEEN]['outside']==two.info[SEEN]['outside']
     assert 60<load_image(paths[0], levels=(0,4095)).mean()<200
 
 def test_a_bmp_of_16_bits_a_pixel_is_not_deep(tmp_path):
@@ -600,3 +601,12 @@ def test_members_with_other_squares_are_refused(padded, tmp_path):
     both = create_run(runs/'both', kind='ensemble', how='prob', members=dict(a='../a', b='../b'),
                       weights=dict(a=.5, b=.5))
     with pytest.raises(UserError, match='members see other squares'): both.fit
+
+def test_a_text_in_a_picture_is_never_taken_for_what_was_seen(tmp_path):
+    info = PngInfo()
+    for name in ('seen','assumed'): info.add_text(name, 'by nobody')
+    Image.new('L', (40,30), 90).save(tmp_path/'a.png', pnginfo=info)
+    assert open_image(tmp_path/'a.png').info[SEEN]['file_format']=='PNG'
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        load_image(tmp_path/'a.png', 32)

@@ -43,7 +43,7 @@ def check_image(
     im = open_image(io.BytesIO(b), levels or None)
     if min(im.size)<MIN_SIDE:
         raise ImageError(f'{im.width} x {im.height} pixels, too small for a picture of a part')
-    seen = im.info['seen']
+    seen = im.info[SEEN]
     if seen['several']:
         raise ImageError('several pictures in one file; save them one by one')
     return im, 'JPEG' if seen['file_format']=='MPO' else seen['file_format']
