@@ -9,6 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 import semiconductor_cls
 from conftest import part, tiny
+from hostile import jpeg_scans
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json, write_json
 from semiconductor_cls.base.image import (FITS, SEEN, ImageError, StretchedLevels, blank_share, deep_numbers, inside,
@@ -560,6 +561,17 @@ def test_the_script_has_the_same_pixels_and_doubts(
     seen,flat = square[top:bottom,left:right],ours[top:bottom,left:right]
     assert SCRIPT['blank_share'](seen)==blank_share(flat)
     assert SCRIPT['doubt_of'](theirs, seen, .25)==note_of(open_image(path, levels or None), flat, levels, .25)
+
+def fifo(path): os.mkfifo(path)
+def scans(path): path.write_bytes(jpeg_scans())
+def huge(path):
+    with open(path, 'wb') as file: file.truncate(300_000_000)
+
+@pytest.mark.parametrize('make,why', [(fifo,'not a plain file'), (scans,'a JPEG of more than 100 scans'),
+                                      (huge,'a file of more than 256 MB')])
+def test_the_script_waits_for_no_file_that_never_ends(tmp_path, make, why):
+    make(tmp_path/'a.jpg')
+    with pytest.raises(ValueError, match=why): SCRIPT['open_picture'](tmp_path/'a.jpg', 3)
 
 @pytest.mark.parametrize('kind', ['pgm','png','ppm','text','jp2','tif','planes','12 bits'])
 def test_the_script_has_the_same_deep_colours_or_refuses_them(tmp_path, kind):

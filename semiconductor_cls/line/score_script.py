@@ -214,9 +214,21 @@ def in_8_bits(file, content, levels, written=True):
     doubts = list(doubts_of(np.zeros(1), levels)) if bits>8 and levels==[] else []
     return on_black(file) if file.has_transparency_data else file, doubts
 
+MAX_BYTES,MAX_SCANS = 256_000_000,100
+
+def content_of(path):
+    "The bytes of a file; a pipe would wait for ever, and a JPEG of many scans takes hours"
+    file = Path(path)
+    if file.exists() and not file.is_file(): raise ValueError('not a plain file')
+    if file.stat().st_size>MAX_BYTES: raise ValueError(f'a file of more than {MAX_BYTES//10**6} MB')
+    content = file.read_bytes()
+    if content.startswith(b'\xff\xd8') and content.count(b'\xff\xda')>MAX_SCANS:
+        raise ValueError(f'a JPEG of more than {MAX_SCANS} scans; save it anew')
+    return content
+
 def open_picture(path, channels, levels=None, written=True):
     "A picture, upright, in 8 bits and three channels; its `info` has `doubts` and `several` pages"
-    content = Path(path).read_bytes() # by its path, Pillow scrambles a TIFF that was turned
+    content = content_of(path) # by its path, Pillow scrambles a TIFF that was turned
     with Image.open(io.BytesIO(content), formats=FORMATS) as file:
         several = getattr(file, 'is_animated', False)
         im,doubts = in_8_bits(file, content, levels, written)
