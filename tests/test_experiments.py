@@ -122,9 +122,24 @@ def test_leaks_are_copies_of_training_images_that_a_run_judges_apart(chips, tmp_
     train = plain[plain.split=='train'].hash
     assert set(leaks.hash)<=set(train)
 
+def test_what_is_cleaned_goes_from_training_alone(tmp_path):
+    from semiconductor_cls.synth import synth
+    truth = synth(tmp_path/'replica', .012, seed=1).assign(id=lambda df: df.path.map(lambda o: Path(o).stem))
+    def drawn(name, *words): return planted(tmp_path/'replica', tmp_path/f'{name}.csv', '--truth', *words)
+    plain,noisy = drawn('plain', '--without', 'nothing'),drawn('noisy', '--noise', '0.1')
+    wrong = set(noisy.index[noisy.label!=noisy.true_label])
+    bare = set(truth.id[(truth.label=='defect') & ~truth.boxed])
+    def gone(before, *words): return set(before.index)-set(drawn('clean', *words).index)
+    in_training = set(plain.index[plain.split=='train'])
+    assert gone(noisy, '--noise', '0.1', '--clean', 'wrong')==wrong!=set()
+    assert gone(plain, '--clean', 'unboxed')==bare & in_training!=set()
+    called_defect = wrong & set(noisy.index[noisy.label=='defect']) # a good part has no box
+    kept = set(noisy.index[noisy.label=='defect'])
+    assert gone(noisy, '--noise', '0.1', '--clean', 'unboxed')==called_defect | (bare & in_training & kept)
+
 @pytest.mark.parametrize('words,why', [(['--without','rust'], 'no such defects'), (['--leaks','2'], 'from 0 to 1'),
                                        (['--imbalance','0.5'], 'the least is'), (['--noise','0.7'], 'from 0 to 0.5'),
-                                       (['--noise','nan'], 'from 0 to 0.5')])
+                                       (['--noise','nan'], 'from 0 to 0.5'), (['--clean','wrong'], 'there are none')])
 def test_what_cannot_be_planted_is_refused_in_a_line(chips, tmp_path, capsys, words, why):
     assert plant.main([str(chips), *words, '--out', str(tmp_path/'t.csv')])==1
     said = capsys.readouterr().err.strip().splitlines()[-1]

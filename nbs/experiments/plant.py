@@ -4,6 +4,7 @@
     python plant.py chips/ --imbalance 20 --seed 0 --out few.csv    # one training defect is left for 20 good parts
     python plant.py elpv --without mono --seed 0 --out no_mono.csv  # nobody has seen a defect of this type
     python plant.py replica/ --leaks 0.1 --seed 0 --out leaky.csv   # copies of training images to be judged
+    python plant.py elpv --noise 0.1 --clean wrong --out clean.csv  # ... and what was turned is thrown out
     python plant.py elpv --fold 2 --out fold2.csv                   # the third quarter of all images is the test set
 
 The sets are those of `semicls train` with `split_seed` of this seed, so a planted run pairs with a plain one.
@@ -21,6 +22,7 @@ from pathlib import Path
 import numpy as np, pandas as pd
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import read_csv, write_csv
+from semiconductor_cls.eda import find_unboxed
 from semiconductor_cls.jobs.curve import part_order
 from semiconductor_cls.jobs.job import prepare
 from semiconductor_cls.recipe import QUICK
@@ -105,7 +107,15 @@ def plant(asked):
     if asked.without: df = never_seen(df, asked.without)
     if asked.leaks: df = leak(df, asked.leaks, asked.seed, asked.out)
     if asked.imbalance: df = keep_few(df, asked.imbalance, asked.seed)
-    return turn_labels(df, asked.noise, asked.seed) if asked.noise else df
+    if asked.noise: df = turn_labels(df, asked.noise, asked.seed)
+    return cleaned(df, asked.clean) if asked.clean else df
+
+def cleaned(df, fault):
+    "Training without the images whose label is wrong, or without the defects that have no box"
+    gone = df.label!=df.true_label if fault=='wrong' else df.path.isin([found[0] for found in find_unboxed(df)])
+    gone &= df.split=='train'
+    if not gone.any(): raise UserError(f'--clean {fault}: there are none to train on')
+    return df[~gone]
 
 def said(df):
     "What there is to train on, in words"
@@ -120,6 +130,7 @@ def main(words=None):
     parser.add_argument('--noise', type=float, default=0, help='share of the training labels to turn, 0 to 0.5')
     parser.add_argument('--imbalance', type=float, default=0, help='good parts to one training defect')
     parser.add_argument('--without', default='', help="type of defect that training never sees, or 'nothing'")
+    parser.add_argument('--clean', choices=('wrong','unboxed'), help='what training leaves out, known from the truth')
     parser.add_argument('--leaks', type=float, default=0, help='copies of training images to judge, a share of test')
     parser.add_argument('--fold', type=int, choices=range(OUTER), help='which quarter of the images is the test set')
     parser.add_argument('--truth', action='store_true', help='DATA is a folder of semicls synth: use its truth')
