@@ -92,9 +92,10 @@ def _as_given(df, columns): # Only these columns, under the names they have in t
     return df.rename(columns=given_back(df.columns))
 
 # %% ../nbs/18_clean.ipynb #f9e6708d
-def _absolute(df): # The table with paths that hold from any folder
-    paths = [os.path.abspath(p) for p in df.path]
-    return df.assign(path=pd.Series(paths, index=df.index, dtype=object))
+def _absolute(df): # The table with paths that hold from any folder, those of what is copied too
+    def whole(path): return os.path.abspath(path) if path and isinstance(path, str) else path
+    names = [o for o in ('path','copy_of') if o in df]
+    return df.assign(**{o:pd.Series(map(whole, df[o]), df.index, object) for o in names})
 
 # %% ../nbs/18_clean.ipynb #044cd00e
 _OWN = re.compile(r'[^\n]*,copy_group\r?\n') # After whatever columns the user has

@@ -88,7 +88,7 @@ def _n_folds(frac): return max(2, round(1/frac)) # Of which one is about the sha
 def _folds_of(frac, most=20):
     "How many of how many folds come nearest to the share `frac`, of at most so many"
     if frac*most<1: return 1,_n_folds(frac)
-    near = Fraction(frac).limit_denominator(max(most, 2))
+    near = Fraction(frac).limit_denominator(max(int(most), 2)) # an integer of NumPy overflows in here
     return (near.numerator,near.denominator) if 0<near<1 else (most-1,most)
 
 # %% ../nbs/19_split.ipynb #d65d5267

@@ -1,6 +1,8 @@
 "The cleaned table: the same in any order, and a source itself"
-import pandas as pd, pytest
+from pathlib import Path
+import cv2, numpy as np, pandas as pd, pytest
 from hypothesis import given, settings, strategies as st
+from PIL import Image
 from conftest import picture
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.clean import clean, RULES, run_clean
@@ -29,6 +31,22 @@ def test_clean_csv_is_a_source(replica, tmp_path):
     assert summary['n_images'] == res['n_kept'] == len(read_csv(tmp_path/'clean.csv'))
     assert not any(summary[k] for k in GONE)
     assert res['n_kept']+res['n_removed'] == res['n_images'] == len(truth)
+
+@pytest.mark.parametrize('whole', [False, True])
+def test_near_copies_are_listed_however_the_folder_is_named(tmp_path, monkeypatch, whole):
+    rng,photos = np.random.default_rng(0),tmp_path/'photos'
+    photos.mkdir()
+    for i in range(20):
+        noise = rng.integers(0, 255, (90,90), np.uint8)
+        Image.fromarray(cv2.GaussianBlur(noise, (0,0), 1.5)).save(photos/f'{i}.png')
+    Image.open(photos/'1.png').save(photos/'again.jpg', quality=90)
+    place = photos if whole else Path('photos')
+    rows = [dict(path=str(place/o.name), label='good') for o in sorted(photos.iterdir())]
+    pd.DataFrame(rows).to_csv(tmp_path/'t.csv', index=False)
+    monkeypatch.chdir(tmp_path)
+    assert run_clean('t.csv', 'c')['n_near']==1
+    near = read_csv(tmp_path/'c/near.csv')
+    assert {*near.path,*near.other}=={str(photos/'1.png'),str(photos/'again.jpg')}
 
 def test_groups_and_columns_of_the_user_survive(tmp_path):
     own = 'hash reason mode fold kind other print'.split()
