@@ -139,6 +139,7 @@ def auc_cov(
 def _error_of_variance(sums):
     "Variance of the sum of some terms, and the variance of that estimate"
     n = len(sums)
+    if n<2: return np.nan,np.nan
     var = n*np.var(sums, ddof=1)
     if n<4: return var, 2*var**2/(n-1)
     return var, n**2*max(stats.kstatvar(sums, 2), 0)

@@ -110,9 +110,11 @@ def _check_clean(out, rules):
 
 # %% ../nbs/18_clean.ipynb #10a7cd68
 def _list_near(kept, path):
-    "Write the near copies that stay, beside what they are copies of; how many there are"
-    again = kept.rename(columns=dict(copy_of='other'))
-    near = again[(kept.copy_kind=='near_copy') & kept.copy_of.isin(kept.path)]
+    "Write the near copies that stay, beside the first of their group that stays; how many there are"
+    pictures = kept.sort_values('copy_of', key=pd.Series.notna, kind='stable').drop_duplicates('pixel_hash')
+    first = pictures.drop_duplicates('group').set_index('group').path
+    near = pictures[pictures.group.duplicated()].sort_index()
+    near = near.assign(other=near.group.map(first))
     path.unlink(missing_ok=True)
     if len(near): write_csv(near[['path','other','label','split']], path)
     return len(near)

@@ -379,11 +379,14 @@ def _planned(data, classes, group='', refuses=True):
     return f"{counted(len(df), 'image')}, {read_as(df)}"
 
 # %% ../nbs/99_cli.ipynb #9231b5f9
-_KEPT = ('good','defect','weights') # Options of a training that its file of options holds as they are
-
-def _keep_config(path, options, recipe):
-    "Write the options that train this run once more"
-    options = {**options, 'arch':recipe.arch, 'group':recipe.group_by}
+def _keep_config(path, options, resume):
+    "Write the options that train this run once more; those that --resume need not repeat are the run's"
+    from semiconductor_cls.jobs.job import saved_recipe
+    if resume and (path/'config.yaml').exists(): return
+    run = open_run(path)
+    recipe,known = saved_recipe(run),run.info.get
+    own = dict(seed=known('seed'), folds=known('folds'), weights=known('weights_given'))
+    options = {**options, **own, 'arch':recipe.arch, 'group':recipe.group_by}
     given = {name:value for name,value in options.items() if value not in (None,0,'')}
     write_text(path/'config.yaml', yaml.safe_dump({**given, 'set':_pairs(recipe)}, sort_keys=False, allow_unicode=True))
 
@@ -473,10 +476,10 @@ def _table_of(add, path, overwrite, device, jobs=1, engine='local'):
         raise
 
 # %% ../nbs/99_cli.ipynb #say0cd01
-def _say_trained(m, path, data, json, config):
+def _say_trained(m, path, data, json, options, resume=False):
     "The result of a training, once; what it was asked is kept beside it"
     if launched()[0]: return
-    if config: _keep_config(path, *config)
+    _keep_config(path, options, resume)
     from semiconductor_cls.jobs.report import headline
     own = ' Your own folder: semicls train FOLDER (with good/ and defect/ in it)' if data=='elpv' else ''
     answer(f"{headline(m)}. Report: {path/'report.html'}.{own}", {**m, 'run':path}, json)
@@ -509,8 +512,8 @@ def train(
         data,chosen,seed,start = _renewed(data, add, path, resume, chosen, seed, weights)
         options |= dict(start, asked=_asked(chosen, recipe, arch, group, set_, seed, folds))
         m = _train(data, chosen, seed, folds, path, jobs, _apart(engine, jobs, path), **options)
-    keep = dict(data=_absolute(data), recipe=recipe, seed=seed, folds=folds) | {k:options[k] for k in _KEPT}
-    _say_trained(m, path, data, json, None if resume else (keep,chosen))
+    keep = dict(data=_absolute(data), recipe=recipe, good=good, defect=defect)
+    _say_trained(m, path, data, json, keep, resume)
 
 # %% ../nbs/99_cli.ipynb #c0024
 def _check_watch(images, watch, submission, dry_run, **only):

@@ -56,7 +56,7 @@ def precision_recall_at(
 )->pd.DataFrame: # A row a depth: `k found precision recall`
     "Precision and recall of the first k suspects against the truth"
     if ks is None: ks = [max(1, round(len(s)*o/100)) for o in (1,2,3,5,10)]
-    ks,wrong = list(ks),set(wrong)
+    ks,wrong = list(dict.fromkeys(min(k, len(s)) for k in ks)),set(wrong)
     hits = s.id.isin(wrong).cumsum().tolist()
     table = pd.DataFrame(dict(k=ks, found=[hits[k-1] for k in ks]))
     return table.assign(precision=table.found/table.k, recall=table.found/max(len(wrong), 1))

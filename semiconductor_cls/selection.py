@@ -91,7 +91,7 @@ def stack(
     keep = np.ones(len(Q), dtype=bool)
     while True:
         coef = np.zeros(len(Q))
-        logits = Q[keep].T/Q.std()
+        logits = Q[keep].T/(Q.std() or 1)
         model = LogisticRegression(C=.1, class_weight='balanced', max_iter=1000)
         coef[keep] = model.fit(logits, y).coef_[0]
         if (coef>=0).all() or keep.sum()==1: break

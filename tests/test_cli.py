@@ -1,6 +1,6 @@
 "The command line from end to end, in processes of its own"
 import json, os, re, signal, subprocess, sys
-import pytest
+import pytest, yaml
 from conftest import PATIENCE, part, struck, tree
 from semiconductor_cls.base.page import time_text
 from semiconductor_cls.base.table import read_csv
@@ -176,6 +176,7 @@ def test_ctrl_c_leaves_a_run_that_says_so_and_goes_on(semicls, parts, tmp_path):
     assert r.returncode==0, r.err
     semicls('train', *slow, '--name', 'y')
     assert preds(x)==preds(y)
+    assert yaml.safe_load((x/'config.yaml').read_text())==yaml.safe_load((y/'config.yaml').read_text())
 
 def test_help_is_quick_to_reach_and_has_examples(semicls):
     r = semicls('--help')

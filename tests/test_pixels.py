@@ -573,6 +573,15 @@ def test_the_script_waits_for_no_file_that_never_ends(tmp_path, make, why):
     make(tmp_path/'a.jpg')
     with pytest.raises(ValueError, match=why): SCRIPT['open_picture'](tmp_path/'a.jpg', 3)
 
+@pytest.mark.parametrize('content,why', [(b'','zero bytes'), (b'hello','no picture of a kind that is read here'),
+                                         (None,'no such file')])
+def test_the_script_says_the_same_of_a_file_each_time(tmp_path, content, why):
+    path = tmp_path/'a.png'
+    if content is not None: path.write_bytes(content)
+    manifest = dict(channels=1, inputs=[], members=[])
+    said = [SCRIPT['row'](None, manifest, None, str(path))[1:] for _ in range(2)]
+    assert said==[['','',why]]*2
+
 @pytest.mark.parametrize('kind', ['pgm','png','ppm','text','jp2','tif','planes','12 bits'])
 def test_the_script_has_the_same_deep_colours_or_refuses_them(tmp_path, kind):
     path = tmp_path/'a'

@@ -4,7 +4,7 @@ import csv, hashlib, io, json, os, runpy, sys
 from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PpmImagePlugin import PpmImageFile
 
 HERE = Path(__file__).resolve().parent
@@ -219,9 +219,10 @@ MAX_BYTES,MAX_SCANS = 256_000_000,100
 def content_of(path):
     "The bytes of a file; a pipe would wait for ever, and a JPEG of many scans takes hours"
     file = Path(path)
-    if file.exists() and not file.is_file(): raise ValueError('not a plain file')
+    if not file.is_file(): raise ValueError('no such file' if not file.exists() else 'not a plain file')
     if file.stat().st_size>MAX_BYTES: raise ValueError(f'a file of more than {MAX_BYTES//10**6} MB')
     content = file.read_bytes()
+    if not content: raise ValueError('zero bytes')
     if content.startswith(b'\xff\xd8') and content.count(b'\xff\xda')>MAX_SCANS:
         raise ValueError(f'a JPEG of more than {MAX_SCANS} scans; save it anew')
     return content
@@ -318,6 +319,7 @@ def row(graph, manifest, strange_of, path):
     name = "'"+path if formula else path
     try: p,note = score(graph, manifest, strange_of, path)
     except MemoryError: raise
+    except UnidentifiedImageError: return [name, '', '', 'no picture of a kind that is read here']
     except Exception as e:
         why = ' '.join(str(e).split())
         return [name, '', '', why or type(e).__name__]
