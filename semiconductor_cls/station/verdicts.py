@@ -169,7 +169,7 @@ def _check_database(db, path):
                             f'(the first is rowid {first}); mend or delete them')
 
 # %% ../../nbs/82_station.verdicts.ipynb #67d6f90e
-_BUSY = 5 # Seconds to wait for another program that writes
+_BUSY = 20 # Seconds to wait for others that write: on a busy machine five of them may keep one waiting for long
 
 def _fold(text): return str(text).casefold()
 def _weights_of(model): return str(model).rpartition('@')[2] # Of 'demo@1a2b3c4d5e', what no folder's name changes
