@@ -127,6 +127,7 @@ def _crossed(pairs, what):
     parts,i = np.unique(names, return_inverse=True)
     each = np.zeros((len(parts),3,3))
     np.add.at(each, (i,pairs.a.to_numpy(),pairs.b.to_numpy()), 1)
+    each = each[np.lexsort(each.reshape(len(parts), -1).T)] # so that names decide no draw
     a,b,share = _one_more(np.union1d(pairs.a, pairs.b))
     more = np.zeros((len(a),3,3))
     more[np.arange(len(a)),a,b] = len(pairs)/len(parts) # As many answers as a usual part has
