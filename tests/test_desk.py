@@ -1,5 +1,6 @@
 "One part on the desk, in a real browser: what is taken back, and two people or two tabs at the same part"
-import io, json, shutil
+import base64, io, json, shutil
+from contextlib import contextmanager
 import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
@@ -142,19 +143,26 @@ def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
 
 REFUSED = '#refused p'
 
-def refused_meanwhile(page, other):
-    "A colleague was faster at the part; the key about the next one goes before the refusal comes; both parts"
-    part,held,let_go = shown(page),[],[]
-    press(other, 'p')
-    answered(other)
+@contextmanager
+def slow_to_answer(page):
+    "What is pressed meanwhile reaches the station at the end"
+    held,let_go = [],[]
     page.route('**/queue/join*', lambda o: o.continue_() if let_go else held.append(o))
-    fill(page, lot='L7', serial='SN-OF-A', remark='crack in A')
-    second = [press(page, 'r'), shown(page)][1]
-    page.keyboard.press('p')
+    yield
     let_go.append(True)
     for o in held: o.continue_()
     page.unroute('**/queue/join*')
     answered(page)
+
+def refused_meanwhile(page, other):
+    "A colleague was faster at the part; the key about the next one goes before the refusal comes; both parts"
+    part = shown(page)
+    press(other, 'p')
+    answered(other)
+    with slow_to_answer(page):
+        fill(page, lot='L7', serial='SN-OF-A', remark='crack in A')
+        second = [press(page, 'r'), shown(page)][1]
+        page.keyboard.press('p')
     return part, second
 
 def test_what_was_typed_about_a_refused_part_goes_to_no_other(place, chrome):
@@ -234,6 +242,39 @@ def test_an_engineer_sets_the_threshold_and_an_operator_cannot(place, chrome):
         s.stop()
     noted = (place/'roles/station.log').read_text()
     assert noted.count('moved the threshold')==1 and 'to 0.990' in noted
+
+def moved_to(page, t):
+    set_threshold(page, t)
+    oops(page, f'to {t}')
+
+def test_a_verdict_is_given_under_the_threshold_that_was_on_the_screen(place, chrome):
+    "It was kept with the threshold that an engineer had set a moment before, and with the machine's word by that"
+    people = '--user', 'ann:secret-words', '--user', 'eve:secret-words:engineer'
+    with Server(place, '--verdicts', 'moved', *people, run='a') as s:
+        ann,eve = (sign_in(chrome, s, n) for n in ('ann','eve'))
+        drop(ann, files_of(place, 'good', 0, 4), '4 pictures scored')
+        waits(ann, 4)
+        part,login = shown(ann),'Basic '+base64.b64encode(b'ann:secret-words').decode()
+        moved_to(eve, '0.990')
+        ann.keyboard.press('r')
+        oops(ann, 'the threshold was moved to 0.990. Look again')
+        answered(ann)
+        assert shown(ann)==part and 'from 0.990 on: reject' in ann.inner_text('#decision'), 'shown anew'
+        moved_to(eve, '0.990') # to the same place: the machine's word is the same
+        press(ann, 'r')
+        answered(ann)
+        with slow_to_answer(ann):
+            press(ann, 'p')
+            ann.keyboard.press('p') # about the part that the page showed by itself
+            moved_to(eve, '0.010')
+        assert ann.locator(REFUSED).count()==2, 'both were shown with the word of before'
+        press(ann, 'p')
+        answered(ann)
+        tables = [get(s.url+o, authorization=login)[1] for o in ('journal.csv','moves.csv')]
+        said,moves = (pd.read_csv(io.StringIO(o)) for o in tables)
+        s.quiet()
+    assert said.verdict.tolist()==['reject','pass'] and said.threshold.tolist()==[.99,.01]
+    assert said.decision_id.tolist()==moves.decision_id.tolist()[1:]
 
 def test_a_threshold_as_small_as_its_scores_is_shown_and_kept(place, chrome):
     "It read 0.000, and touching its slider made it 0"

@@ -6,7 +6,7 @@
 __all__ = ['WORDS', 'FIELDS', 'EMPTY', 'DONE', 'read_static', 'piece', 'rates_at', 'rates_html', 'to_src', 'heat_layer',
            'pictures_of', 'picture_html', 'full_picture', 'decision_html', 'time_html', 'stands_html', 'about_html',
            'book_html', 'near_html', 'queue_html', 'new_desk', 'find_seen', 'is_blind', 'agreed', 'machine_html',
-           'desk_view', 'step_desk', 'check_look', 'check_there', 'judge', 'undo_last', 'arrive']
+           'desk_view', 'step_desk', 'check_look', 'check_there', 'check_decision', 'judge', 'undo_last', 'arrive']
 
 # %% ../../nbs/85_station.desk.ipynb #c0002
 import base64, io
@@ -164,12 +164,12 @@ def pictures_of(
 # %% ../../nbs/85_station.desk.ipynb #c0025
 def picture_html(
     st:Station, # Not used
-    s:dict, # Of `pictures_of`, with its `hash`
+    s:dict, # Of `pictures_of`, with its `hash`, and what goes with a verdict: `known decision`
     name:str # As it was called at the desk
 )->str: # HTML
     "The picture with its heat map over it"
-    h,known = s['hash'],s.get('known', 0)
-    return piece('picture', hash=h, known=known, plain=f'picture/{h}.png', heat=s['heat'], name=name, size=s['size'])
+    h,about = s['hash'],dict(known=s.get('known', 0), decision=s.get('decision', ''))
+    return piece('picture', hash=h, plain=f'picture/{h}.png', heat=s['heat'], name=name, size=s['size'], **about)
 
 def full_picture(
     st:Station, # With its store
@@ -263,7 +263,8 @@ def queue_html(
     total = q.total.iloc[0]
     rest = total-min(len(q), first+n)
     order = f'in blind {st.round}' if st.round else 'waiting, the most doubtful first'
-    return piece('queue', total=f'{total:,}', order=order, rows=rows, more=f'{rest:,}' if rest>0 else '')
+    more = f'{rest:,}' if rest>0 else ''
+    return piece('queue', total=f'{total:,}', order=order, decision=st.decision_at(t), rows=rows, more=more)
 
 # %% ../../nbs/85_station.desk.ipynb #e2ff23e9
 def _nothing(title, text):
@@ -336,16 +337,15 @@ def _waits(st, s, desk, t, who, **kw):
     "The open list of a desk"
     return waiting(st.v, st.model, st.round or (None if s['list']=='looks' else desk), t, who=who, **kw)
 
-def _part_html(st, part, blind):
+def _part_html(st, part, blind, t):
     "A part and what is similar, or why it cannot be shown"
-    h = part['hash']
+    h,about = part['hash'],dict(known=part['known'], decision=st.decision_at(t))
     try:
-        shown = pictures_of(st, h) | dict(hash=h, note=strange_note(st, h))
+        shown = pictures_of(st, h) | dict(hash=h, note=strange_note(st, h), **about)
     except ImageError as e:
-        return piece('lost', hash=h, known=part['known'], why=str(e)), ''
-    if blind:
-        return picture_html(st, shown | dict(known=part['known'], heat=''), part['name'] or ''), ''
-    return picture_html(st, shown | dict(known=part['known']), part['name'] or ''), near_html(st, shown)
+        return piece('lost', hash=h, why=str(e), **about), ''
+    if blind: return picture_html(st, shown | dict(heat=''), part['name'] or ''), ''
+    return picture_html(st, shown, part['name'] or ''), near_html(st, shown)
 
 # %% ../../nbs/85_station.desk.ipynb #c0041
 def desk_view(
@@ -362,7 +362,7 @@ def desk_view(
     if part is None:
         return s | dict(hash=None), DONE if st.round else EMPTY, '', '', queue_html(st, queue, None, t)
     h,blind = part['hash'],is_blind(st, part['hash'], who)
-    picture,near = _part_html(st, part, blind)
+    picture,near = _part_html(st, part, blind, t)
     decision = piece('blind', round=st.round) if blind else decision_html(st, part['score'], t, strange_note(st, h))
     return s | dict(hash=h), picture, decision+stands_html(st, h), near, queue_html(st, queue, h, t)
 
@@ -407,6 +407,19 @@ def check_there(
     if verdict=='look' or image_path(st.v, h).is_file(): return
     raise UserError('not counted: the picture of this part is gone from the store, so nobody can judge it')
 
+# %% ../../nbs/85_station.desk.ipynb #23942bfe
+def check_decision(
+    st:Station, # With its threshold
+    h:str, # Hash of a picture
+    who:str, # The inspector
+    t:float, # Threshold that holds
+    shown:str # Id of the decision that the browser showed; `None` if it does not matter
+)->str: # Id of the decision that holds
+    "Refuse a verdict whose machine's word was said by another threshold than the one that holds"
+    holds = st.decisions_at(t) # More than one where it was moved and came back
+    if shown in (None,*holds) or is_blind(st, h, who): return holds[0]
+    raise UserError(f'not counted: the threshold was moved to {digits(t)}. Look again, and decide again')
+
 # %% ../../nbs/85_station.desk.ipynb #8b81ace4
 def judge(
     st:Station, # With its verdicts
@@ -417,7 +430,8 @@ def judge(
     shown:str, # Hash of the picture that the browser showed when the key was pressed
     verdict:str, # 'pass', 'look' or 'reject'
     known:int=0, # Number of the last verdict that it showed
-    about:dict=None # What the browser sends beside it, see `CARRIED`
+    about:dict=None, # What the browser sends beside it, see `CARRIED`
+    decision:str=None # Id of the decision that it showed; `None` if it does not matter
 )->dict: # The new state
     "A verdict about the picture on the screen"
     part,about = find_seen(st, shown),about_of(about, verdict)
@@ -427,10 +441,11 @@ def judge(
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
     check_there(st, shown, verdict)
+    decision = check_decision(st, shown, who, t, decision)
     after = step_desk(st, s | dict(hash=shown), desk, t, 1, who)['hash']
     machine = word_of(st, part['score'], t, strange_note(st, shown))
     said = dict(about=about, round=st.round, machine=machine)
-    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, st.engine, st.decision_at(t), **said)
+    add_verdict(st.v, shown, verdict, who, st.model, part['score'], t, known, st.engine, decision, **said)
     return s | dict(hash=after if after!=shown else None)
 
 # %% ../../nbs/85_station.desk.ipynb #c0052

@@ -306,8 +306,9 @@ def pressed_of(text:str)->dict: # What the browser says: `n` of its key, `shown`
     shown,about = said.get('shown'),said.get('about')
     shown = shown if HASH.fullmatch(str(shown)) else ''
     n,known = _number(said.get('n')),_number(said.get('known'))
-    return dict(n=n, shown=shown, known=known, more=said.get('more') is True,
-                about=about if isinstance(about, dict) else {})
+    decision = said.get('decision')
+    return dict(n=n, shown=shown, known=known, decision=decision if isinstance(decision, str) else '',
+                more=said.get('more') is True, about=about if isinstance(about, dict) else {})
 
 # %% ../../nbs/87_station.page.ipynb #6a953353
 class Keys:
@@ -345,7 +346,7 @@ def _give(state, st, desk, who, pressed, verdict):
     "Pass, look or reject"
     if not pressed['shown']:
         raise UserError('not counted: no picture was on the screen')
-    more,t = (pressed['known'],pressed['about']),st.t
+    t,more = st.t,[pressed[o] for o in ('known','about','decision')]
     state = judge(st, state, known_desk(st, desk), who, t, pressed['shown'], verdict, *more)
     return state, machine_html(st, pressed['shown'], who, t) if st.judge_first else ''
 

@@ -318,12 +318,18 @@ def t(self:Station)->float:
     rows = moves(self.v, self.model, self.ex.cuts.id)
     return float(rows.new[0]) if len(rows) else self.threshold
 
+# %% ../../nbs/83_station.station.ipynb #cb526a2b
 @patch
-def decision_at(self:Station, t:float)->str: # A threshold that holds or held; 'd0123456789', say
-    "The id of the decision with this threshold: of the last move to it, else the run's"
+def decisions_at(self:Station, t:float)->list: # A threshold that holds or held; ['d0123456789'], say
+    "The ids of the decisions with this threshold: of each move to it, the last one first, and the run's"
     rows = moves(self.v, self.model, self.ex.cuts.id)
-    there = rows.move_id[rows.new==t]
-    return there.iloc[0] if len(there) else self.ex.cuts.id
+    there = rows.move_id[rows.new==t].tolist()
+    return there + [self.ex.cuts.id]*(t==self.threshold or not there)
+
+@patch
+def decision_at(self:Station, t:float)->str: # A threshold that holds or held
+    "The id of the decision with this threshold: of the last move to it, else the run's"
+    return self.decisions_at(t)[0]
 
 @patch(as_prop=True)
 def origin(self:Station)->tuple: # Engine, id of the decision

@@ -12,8 +12,8 @@
   window.stationShown = () => front()?.dataset.hash || '';
   window.stationAnswered = () => !current && !waiting.length && !over;
   window.stationPressed = () => JSON.stringify({
-    n: current?.n || 0, shown: current?.shown || '', known: current?.known || 0, about: current?.about || {},
-    more: waiting.some(o => verdicts.has(o.id)),
+    n: current?.n || 0, shown: current?.shown || '', known: current?.known || 0,
+    decision: current?.decision || '', about: current?.about || {}, more: waiting.some(o => verdicts.has(o.id)),
   });
 
   // What is pressed and not yet answered would be lost with the page
@@ -74,7 +74,8 @@
     const counts = verdicts.has(id) && shown && !judged.has(shown);
     const about = counts ? takeAbout(id) : {};
     const name = front()?.querySelector('.name')?.firstChild?.textContent.trim() || '';
-    waiting.push({n: ++n, id, shown, name, known: Number(front()?.dataset.known || 0), about, ...more});
+    const {known = 0, decision = ''} = front()?.dataset || {};
+    waiting.push({n: ++n, id, shown, name, known: Number(known), decision, about, ...more});
     if (counts) goAhead(shown);
     else if (verdicts.has(id) && shown) miss();
     step();
@@ -237,7 +238,8 @@
     const image = picture(next);
     const name = element('p', 'name', row.querySelector('.n').textContent);
     const part = element('div', 'part ahead', '', element('div', 'stack', '', image), name);
-    Object.assign(part.dataset, {hash: next, known: row.dataset.known});
+    const {decision} = row.parentElement.dataset;
+    Object.assign(part.dataset, {hash: next, known: row.dataset.known, decision});
     const said = element('div', 'ahead', '', element('div', `word ${decided}`, word),
       element('div', 'score', '', element('b', '', score)));
     document.getElementById('picture').append(part);
