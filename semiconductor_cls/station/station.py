@@ -352,13 +352,20 @@ def move(self:Station,
     return said
 
 # %% ../../nbs/83_station.station.ipynb #ac4700ca
+def _opened_beside(path, root):
+    "A run, with its pictures where it knows them, or below the folder of `--root`"
+    if not root: return open_run(path)
+    return min(open_run(path), open_run(path, root), key=lambda o: (_train_rows(o, MOST_TRAINING).lacks!='').sum())
+
 @patch
 def with_run(self:Station,
-    run # Another finished run, of one model or of a committee
+    run, # Another finished run, of one model or of a committee
+    tell=noop # Called with a line if some of its pictures are missing
 )->Station: # It shares the verdicts, the limits and the defect book
     "The same station with another model"
     new = copy(self)
-    new.take(_of_run(run if isinstance(run, Run) else open_run(run), noop))
+    if not isinstance(run, Run): run = _opened_beside(run, self.run and self.run.root)
+    new.take(_of_run(run, tell))
     return new
 
 # %% ../../nbs/83_station.station.ipynb #5fdf807b
