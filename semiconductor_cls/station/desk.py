@@ -23,6 +23,7 @@ from .book import *
 from .passwords import person_of
 from .verdicts import *
 from .station import *
+from .tray import *
 
 # %% ../../nbs/85_station.desk.ipynb #c0005
 def read_static(name:str)->str: # 'station.css', say
@@ -347,6 +348,11 @@ def _part_html(st, part, blind, t):
     if blind: return picture_html(st, shown | dict(heat=''), part['name'] or ''), ''
     return picture_html(st, shown, part['name'] or ''), near_html(st, shown)
 
+def _list_html(st, s, desk, queue, h, t):
+    "The open list, and what of this desk the model could not score again"
+    left = [] if st.round or s['list']=='looks' else [o for o in st.unscored if o['desk']==desk]
+    return queue_html(st, queue, h, t)+(piece('warn', text=unscored_text(left)) if left else '')
+
 # %% ../../nbs/85_station.desk.ipynb #c0041
 def desk_view(
     st:Station, # With its verdicts
@@ -360,11 +366,11 @@ def desk_view(
     part = find_seen(st, s['hash']) if s['hash'] else None
     if part is None and len(queue): part = queue.iloc[0].to_dict()
     if part is None:
-        return s | dict(hash=None), DONE if st.round else EMPTY, '', '', queue_html(st, queue, None, t)
+        return s | dict(hash=None), DONE if st.round else EMPTY, '', '', _list_html(st, s, desk, queue, None, t)
     h,blind = part['hash'],is_blind(st, part['hash'], who)
     picture,near = _part_html(st, part, blind, t)
     decision = piece('blind', round=st.round) if blind else decision_html(st, part['score'], t, strange_note(st, h))
-    return s | dict(hash=h), picture, decision+stands_html(st, h), near, queue_html(st, queue, h, t)
+    return s | dict(hash=h), picture, decision+stands_html(st, h), near, _list_html(st, s, desk, queue, h, t)
 
 # %% ../../nbs/85_station.desk.ipynb #c0046
 def step_desk(

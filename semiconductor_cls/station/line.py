@@ -22,6 +22,7 @@ from ..line.drift import *
 from .passwords import person_of
 from .verdicts import *
 from .station import *
+from .tray import *
 from .desk import *
 
 # %% ../../nbs/86_station.line.ipynb #c0005
@@ -321,4 +322,5 @@ def models_html(
     past = [o | dict(time=Markup(time_html(o['time']))) for o in models_put_on(st.v).head(20).to_dict('records')]
     left_out = f'{counted(n, "other run")} not compared: {_WHY_NOT}'
     return piece('models', model=st.model, rows=shown, may=may, left_out=left_out if n else '', past=past,
+                 unscored=unscored_text(st.unscored),
                  run=str(st.run.path), verdicts=str(st.v.path/'verdicts.csv'), new=str(st.run.path.parent/'NEW'))

@@ -236,7 +236,6 @@ def _wire_start(gr, ui, page):
         name = name_of(request, (kept or {}).get('who', ''))
         field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
         st,may = page.st,is_engineer(request)
-        rescore(st, noop) # a tray that was on its way while another model was put on
         view = view_of(st, new_desk(), (desk,st.model), name)
         field_t = gr.update(value=st.t, interactive=may, label=_from_on(st))
         button = gr.update(visible=may and not st.round)
@@ -252,6 +251,13 @@ def _wire_start(gr, ui, page):
     page.who.change(called, [page.who, page.desk], page.kept, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0028
+def _scored_for(page, score):
+    "Score a tray by the model at work, and by one that was put on meanwhile"
+    st = page.st
+    try: return score(st)
+    finally:
+        if page.st is not st: rescore(page.st, noop)
+
 def _score_tray(st, desk, files, progress, extra=''):
     "The first two hashes (enough to tell one picture from several), and the message"
     def tick(n): progress((n,len(files)), desc='scoring', unit='pictures')
@@ -274,7 +280,7 @@ def _wire_tray(gr, page):
     page.bag,page.new,page.nothing = gr.State([]),gr.State(None),gr.State(None)
     @guarded
     def dropped(_, desk, files, progress=gr.Progress()):
-        return _score_dropped(page.st, desk, files, progress)
+        return _scored_for(page, lambda st: _score_dropped(st, desk, files, progress))
     def emptied(files): return None, own_copies(files or []), 'mine'
     upload = page.files.upload(emptied, page.files, [page.files, page.bag, page.list],
                                trigger_mode='multiple', **_QUIET)
@@ -286,11 +292,11 @@ def _wire_folder(gr, page):
     "A folder is opened"
     @guarded
     def opened(_, desk, root, sub, progress=gr.Progress()):
-        st = page.st
         extra = []
-        files,n = files_below(st, root, sub, left=extra)
+        files,n = files_below(page.st, root, sub, left=extra)
         if n>len(files): extra.append(f'the first {len(files):,} of {n:,}')
-        return _score_tray(st, desk, [(path,path.name) for path in files], progress, '; '.join(extra))
+        files,said = [(path,path.name) for path in files],'; '.join(extra)
+        return _scored_for(page, lambda st: _score_tray(st, desk, files, progress, said))
     scored = page.open.click(opened, [page.nothing, page.desk, page.root, page.sub], [page.new, page.says],
                              show_progress_on=page.says, **_BUSY)
     _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
@@ -439,7 +445,9 @@ def _put_on(page, name, who, may):
     compared(page.st, there[name]) # refuses what the page does not offer
     old,page.st = page.st.model,put_on(page.st, there[name], who)
     page.renew()
-    return f'{page.st.model} was put on in place of {old}. Reload the page'
+    rescore(page.st, noop) # a tray that was scored by the old one in this moment
+    left = unscored_text(page.st.unscored)
+    return f'{page.st.model} was put on in place of {old}{"; "*bool(left)}{left}. Reload the page'
 
 def _wire_models(gr, page):
     "The runs beside the one at work, and the button that puts one on"

@@ -257,6 +257,7 @@ def take(self:Station,
     "Work with this model, by its own decision"
     self.__dict__.update(known)
     self.lock,self.shown,self.strange = threading.Lock(),OrderedDict(),{}
+    self.unscored = [] # What waited and could not be scored again, see `rescore`
     self.lamp = None,('off','') # What it was judged on, and its colour and words
     self.lo,self.threshold = self.ex.cuts
     self.history = _history_stamp(self.run)
