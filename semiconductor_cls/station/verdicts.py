@@ -56,7 +56,7 @@ create table if not exists image (
 create table if not exists seen (
     id integer primary key, hash text not null references image, model text not null, desk text not null,
     time text not null, name text, score real not null, since integer not null default 0,
-    unique (hash, model, desk));
+    came text not null default '', unique (hash, model, desk));
 create table if not exists noted (
     hash text not null references image, model text not null, note text not null, primary key (hash, model));
 create table if not exists verdict (
@@ -91,6 +91,9 @@ def _add_since(db):
     if 'since' not in columns:
         db.execute('alter table seen add column since integer not null default 0')
         db.execute(_FILL_SINCE)
+    if 'came' not in columns:
+        db.execute("alter table seen add column came text not null default ''")
+        db.execute('update seen set came=time')
 
 # %% ../../nbs/82_station.verdicts.ipynb #d4753e49
 _FILL_ROUND = """update verdict set round=coalesce((select s.desk from seen s where s.hash=verdict.hash
@@ -141,7 +144,7 @@ _ABOUT_IT = ' and '.join(f"typeof({o})='text' and length({o})<={n}" for o,n in C
 _SOUND = dict( # What holds for each row of a table
     image=f"""{_A_HASH} and ext in {tuple(EXTS.values())} and {_of_kind('width height', 'integer', 'null')}
         and {_of_kind('brightness contrast sharpness', 'real', 'null')} and {_A_NUMBER}""",
-    seen=f"""{_A_PICTURE} and {_A_SCORE} and {_of_kind('id since', 'integer')} and {_of_kind('model desk time', 'text')}
+    seen=f"""{_A_PICTURE} and {_A_SCORE} and {_of_kind('id since', 'integer')} and {_of_kind('model desk time came', 'text')}
         and {_of_kind('name', 'text', 'null')}""",
     noted=f"{_A_PICTURE} and {_of_kind('model note', 'text')}",
     verdict=f"""{_A_PICTURE} and {_A_SCORE} and {_A_PERSON} and {_ABOUT_IT} and {_of_kind('id', 'integer')}
@@ -294,8 +297,8 @@ def kept_note(v:Verdicts, h:str, model:str)->str|None: # `None` where nobody has
     return found.note[0] if len(found) else None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0032
-_ADD_SEEN = """insert into seen (hash, model, desk, time, name, score, since)
-    values (?,?,?,?,?,?,coalesce(?,(select max(id) from verdict),0))
+_ADD_SEEN = """insert into seen (hash, model, desk, came, time, name, score, since)
+    values (?,?,?,?,?,?,?,coalesce(?,(select max(id) from verdict),0))
     on conflict (hash, model, desk) do update set id=(select max(id)+1 from seen),
         time=excluded.time, name=excluded.name, score=excluded.score, since=excluded.since"""
 
@@ -310,8 +313,8 @@ def add_seen(
     note:str=None # What the model doubts, see `keep_note`; not known if `None`
 ):
     "A picture was scored at a desk; once more at the same desk, it waits again"
-    with v.db() as db:
-        db.execute(_ADD_SEEN, [h, model, desk, now(), base_name(name), float(score), since])
+    row = [h, model, desk, *[now()]*2, base_name(name), float(score), since]
+    with v.db() as db: db.execute(_ADD_SEEN, row)
     if note is not None: keep_note(v, h, model, note)
 
 # %% ../../nbs/82_station.verdicts.ipynb #1d6db516
