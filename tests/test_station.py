@@ -128,6 +128,21 @@ def test_undo_says_what_stands_about_the_score_of_another_model(judged):
     assert undo_last(a, new_desk(), 'Ada')[0]['hash']==hashes[0], 'with its own model it is taken back'
     with pytest.raises(UserError, match='no verdict of ada stands'): undo_last(b, new_desk(), 'ada')
 
+def test_a_verdict_is_taken_back_after_the_run_was_renamed(place, runs, tmp_path):
+    "It was refused as about the score of another model, though the weights are the same"
+    st = Station(runs/'a', tmp_path/'v')
+    hashes,_ = take_in(st, DESK, [(str(o), o.name) for o in sorted((place/'parts').rglob('*.bmp'))[:3]])
+    judge(st, new_desk(), DESK, 'Ann', st.t, hashes[1], 'reject')
+    (runs/'a').rename(runs/'renamed')
+    st = Station(runs/'renamed', tmp_path/'v')
+    rescore(st, noop) # as each start does
+    state,said = undo_last(st, new_desk(), 'Ann')
+    assert said.startswith('Taken back: reject') and state['hash']==hashes[1]
+    assert waiting(st.v, st.model, DESK, st.t).hash[0]==hashes[1], 'in front of the others'
+    view = desk_view(st, state, DESK, st.t)
+    assert f'data-hash="{hashes[1]}"' in view[1] and 'class="score"' in view[2]
+    judge(st, state, DESK, 'Ann', st.t, hashes[1], 'pass')
+
 def test_nobody_finds_a_second_look_that_they_may_not_give(judged):
     "ada found Ada's part among the second looks, and was refused there"
     a,_,hashes = judged

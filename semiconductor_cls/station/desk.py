@@ -13,6 +13,7 @@ import base64, io
 from functools import cache
 from importlib import resources
 import jinja2, matplotlib.pyplot as plt, numpy as np, pandas as pd
+from fastcore.basics import noop
 from PIL import Image
 from ..base.errors import *
 from ..base.image import *
@@ -462,6 +463,7 @@ def undo_last(
 )->tuple: # The new state, and what happened
     "Take back the last verdict of a person"
     taken = take_back(st.v, who, st.model, st.round)
+    if find_seen(st, taken['hash']) is None: rescore(st, noop)
     said = f"Taken back: {taken['verdict']} about {taken['name'] or 'a part without a name'}"
     if st.round: return s | dict(hash=taken['hash']), said
     others = verdicts_of(st.v, taken['hash'])

@@ -43,7 +43,8 @@ def reference(st:Station)->pd.DataFrame: # `label`, columns of `METRICS`, and `g
 # %% ../../nbs/86_station.line.ipynb #c0008
 _NEW = """seen s where s.model=? and not exists
     (select 1 from seen t where t.hash=s.hash and t.model!=s.model and t.id<s.id)"""
-_CAME_IN = f"""select i.rowid id, min(coalesce(nullif(s.came, ''), s.time)) time, s.score, i.brightness, i.contrast, i.sharpness,
+_CAME_IN = f"""select i.rowid id, min(coalesce(nullif(s.came, ''), s.time)) time, s.score,
+        i.brightness, i.contrast, i.sharpness,
         (select r.lot from line_stands r where r.hash=s.hash and r.lot!='' order by r.id desc limit 1) "group"
     from image i join (select s.* from {_NEW}) s on i.hash=s.hash
     group by s.hash order by 1 limit -1 offset ?"""

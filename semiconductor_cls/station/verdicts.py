@@ -144,8 +144,8 @@ _ABOUT_IT = ' and '.join(f"typeof({o})='text' and length({o})<={n}" for o,n in C
 _SOUND = dict( # What holds for each row of a table
     image=f"""{_A_HASH} and ext in {tuple(EXTS.values())} and {_of_kind('width height', 'integer', 'null')}
         and {_of_kind('brightness contrast sharpness', 'real', 'null')} and {_A_NUMBER}""",
-    seen=f"""{_A_PICTURE} and {_A_SCORE} and {_of_kind('id since', 'integer')} and {_of_kind('model desk time came', 'text')}
-        and {_of_kind('name', 'text', 'null')}""",
+    seen=f"""{_A_PICTURE} and {_A_SCORE} and {_of_kind('id since', 'integer')}
+        and {_of_kind('model desk time came', 'text')} and {_of_kind('name', 'text', 'null')}""",
     noted=f"{_A_PICTURE} and {_of_kind('model note', 'text')}",
     verdict=f"""{_A_PICTURE} and {_A_SCORE} and {_A_PERSON} and {_ABOUT_IT} and {_of_kind('id', 'integer')}
         and {_of_kind('model engine scored_at decision_id', 'text')} and {_of_kind('threshold', 'real')}
@@ -391,7 +391,8 @@ def add_verdict(
 
 # %% ../../nbs/82_station.verdicts.ipynb #aef5642c
 _TAKE_BACK = """insert into taken_back (verdict, who, time) select id, :who, :time from standing
-    where id=(select max(id) from standing where person(who)=person(:who)) and model=:model and round=:round"""
+    where id=(select max(id) from standing where person(who)=person(:who)) and weights(model)=weights(:model)
+    and round=:round"""
 _TAKEN = """select r.hash, r.verdict, r.model, r.round,
     coalesce((select s.name from seen s where s.hash=r.hash order by s.id desc), '') name
     from verdict r where r.id={}"""
