@@ -1,6 +1,7 @@
 "One part on the desk, in a real browser: what is taken back, and two people or two tabs at the same part"
 import base64, io, json, shutil
 from contextlib import contextmanager
+from pathlib import Path
 import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
@@ -8,6 +9,9 @@ from browser import *
 from conftest import Server, get, journal_of
 from hostile import chip, saved
 from semiconductor_cls.station.passwords import hash_password
+from semiconductor_cls.station.station import Station
+from semiconductor_cls.station.tray import take_in
+from semiconductor_cls.station.verdicts import add_verdict, waiting
 
 def test_u_takes_back_one_verdict_after_the_other(place, chrome):
     with Server(place, '--verdicts', 'back', run='a') as s:
@@ -358,6 +362,40 @@ def test_parts_are_found_again_and_the_squares_can_be_clicked(place, chrome):
         on_desk(page, one)
         assert page.is_visible('#picture'), 'and the desk is in front'
         stands(page, 'reject, Ann')
+
+GONE = 'document.querySelector("%s .gone")?.innerText.includes("No picture: ")'
+
+def second_looks(place, name, n):
+    "A folder of verdicts with open second looks, as they are listed"
+    st = Station(place/'runs/a', place/name)
+    hashes,_ = take_in(st, 'desk', [(o, Path(o).name) for o in files_of(place, 'good', 0, n)])
+    for h in hashes: add_verdict(st.v, h, 'look', 'Ben', st.model, .5, st.t)
+    return waiting(st.v, st.model, None, st.t).hash.tolist()
+
+def test_a_picture_that_is_gone_is_said_and_not_a_broken_image(place, chrome, tmp_path, one_thread):
+    "The search and the part that the page shows by itself had the browser's sign of a broken image"
+    one,*gone,_ = second_looks(place, 'gone', 4)
+    for h in gone: next((place/'gone/store').rglob(f'{h}.*')).rename(tmp_path/h)
+    with Server(place, '--verdicts', 'gone', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        page.get_by_label('Second looks').click()
+        on_desk(page, one)
+        answered(page)
+        with slow_to_answer(page):
+            page.keyboard.press('p')
+            page.wait_for_function(GONE%'.part.ahead')
+        page.wait_for_function('document.querySelector("#picture").innerText.includes("cannot be read any more")')
+        page.get_by_role('tab', name='Search').click()
+        page.wait_for_selector('form.find')
+        page.click('form.find button')
+        page.wait_for_function('document.querySelectorAll("#found .gone").length==2')
+        assert 'No picture: no such file' in page.locator('#found .gone').first.inner_text()
+        assert page.locator('#found img').count()==2
+        for width,height in SIZES:
+            page.set_viewport_size(dict(width=width, height=height))
+            fits(page, width)
+        page.screenshot(path=tmp_path/'gone.png')
+        s.quiet()
 
 # ---- a second look by somebody else
 

@@ -158,8 +158,9 @@ def pictures_of(
     h:str # Hash of a picture in the store
 )->dict: # `heat` (its source), `near` (rows with `src`), `like` (of the nearest), `size`
     "What there is to be shown of a picture"
-    if h in st.shown: return st.shown[h]
-    st.shown[h] = _drawn(st, open_image(image_path(st.v, h), st.ex.scorer.levels or None))
+    path = image_path(st.v, h)
+    if h in st.shown and path.is_file(): return st.shown[h]
+    st.shown[h] = _drawn(st, open_image(path, st.ex.scorer.levels or None))
     while len(st.shown)>100: st.shown.pop(next(iter(st.shown)), None)
     return st.shown[h]
 

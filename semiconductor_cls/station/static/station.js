@@ -228,6 +228,15 @@
     return e;
   }
 
+  // In the place of a picture that cannot be had, the station's own words about it
+  async function sayMissing(image) {
+    const answer = await ask(image.src).catch(() => null);
+    const isOurs = answer && !answer.ok && answer.headers.get('content-type')?.startsWith('text/plain');
+    image.replaceWith(element('div', 'gone', `No picture: ${isOurs ? await answer.text() : 'reload the page'}`));
+  }
+
+  document.addEventListener('error', e => { if (e.target.matches?.('img[src^="picture/"]')) sayMissing(e.target); }, true);
+
   function goAhead(hash) {
     if (missed && !judged.size) miss(0);
     judged.add(hash);
@@ -243,6 +252,7 @@
     const said = element('div', 'ahead', '', element('div', `word ${decided}`, word),
       element('div', 'score', '', element('b', '', score)));
     document.getElementById('picture').append(part);
+    if (image.complete && !image.naturalWidth) sayMissing(image);
     document.getElementById('decision').append(said);
     document.body.classList.add('ahead');
     over = [part, said];
