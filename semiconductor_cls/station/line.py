@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RUN', 'MAX_FOUND', 'MAX_RUNS', 'reference', 'came_in', 'came_and_known', 'lamp_html', 'drift_html', 'why_no_tables',
            'verdicts_html', 'moves_html', 'asked_of', 'found_parts', 'squares_html', 'find_html', 'found_html',
-           'compared', 'beside', 'candidates', 'models_html']
+           'compared', 'beside', 'bundles_beside', 'candidates', 'models_html']
 
 # %% ../../nbs/86_station.line.ipynb #c0002
 import base64, io, json, math
@@ -289,6 +289,11 @@ def beside(st:Station)->list: # Directories, the newest first
     there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
     return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
 
+def bundles_beside(st:Station)->list: # Their names
+    "Bundles in the folder of the station's run; none of them is put on by a button"
+    there = st.run.path.resolve().parent.glob('*/manifest.json')
+    return sorted(o.parent.name for o in there if is_bundle(o.parent))
+
 def candidates(
     st:Station # Of a run
 )->tuple: # What `compared` says of each; how many runs are not among them
@@ -310,6 +315,12 @@ def _with_interval(row, name, sign=''):
     lo,hi = ('lo','hi') if name=='auc' else (f'{name}_lo',f'{name}_hi')
     return f'{row[name]:{sign}.3f} ({row[lo]:{sign}.3f} to {row[hi]:{sign}.3f})'
 
+def _no_bundles(names):
+    "Why bundles are not offered; '' where there are none"
+    said = ', '.join(map(printable, names[:5]))+f' and {len(names)-5:,} more'*(len(names)>5)
+    if not names: return ''
+    return f'Not offered, as a bundle has no test predictions to compare: {said} (semicls serve BUNDLE)'
+
 _WHY_NOT = f'other test pictures, not finished, or not among the newest {MAX_RUNS}'
 
 def models_html(
@@ -323,5 +334,5 @@ def models_html(
     past = [o | dict(time=Markup(time_html(o['time']))) for o in models_put_on(st.v).head(20).to_dict('records')]
     left_out = f'{counted(n, "other run")} not compared: {_WHY_NOT}'
     return piece('models', model=st.model, rows=shown, may=may, left_out=left_out if n else '', past=past,
-                 unscored=unscored_text(st.unscored),
+                 unscored=unscored_text(st.unscored), bundles=_no_bundles(bundles_beside(st)),
                  run=str(st.run.path), verdicts=str(st.v.path/'verdicts.csv'), new=str(st.run.path.parent/'NEW'))

@@ -187,8 +187,8 @@ def _allowed(folders):
     return roots
 
 # %% ../../nbs/83_station.station.ipynb #65bd047a
-NOT_IN_BUNDLE = ('a bundle has no heat maps, no similar training pictures, no escapes and overkill, and no drift; '
-                 'serve its run for these, and train that one with the verdicts')
+NOT_IN_BUNDLE = ('a bundle has no heat maps, no similar training pictures, no escapes and overkill, no drift, and no '
+                 'page where another model is put on; serve its run for these, and train that one with the verdicts')
 
 def is_bundle(path)->bool: # Of a run or a bundle
     "Whether a folder is a bundle that stands alone"
