@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RUN', 'MAX_FOUND', 'MAX_RUNS', 'reference', 'came_in', 'came_and_known', 'lamp_html', 'drift_html', 'why_no_tables',
            'verdicts_html', 'moves_html', 'asked_of', 'found_parts', 'squares_html', 'find_html', 'found_html',
-           'compared', 'beside', 'bundles_beside', 'candidates', 'models_html']
+           'compared', 'beside', 'candidates', 'bundles_beside', 'models_html']
 
 # %% ../../nbs/86_station.line.ipynb #c0002
 import base64, io, json, math
@@ -289,11 +289,6 @@ def beside(st:Station)->list: # Directories, the newest first
     there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
     return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
 
-def bundles_beside(st:Station)->list: # Their names
-    "Bundles in the folder of the station's run; none of them is put on by a button"
-    there = st.run.path.resolve().parent.glob('*/manifest.json')
-    return sorted(o.parent.name for o in there if is_bundle(o.parent))
-
 def candidates(
     st:Station # Of a run
 )->tuple: # What `compared` says of each; how many runs are not among them
@@ -303,6 +298,18 @@ def candidates(
         try: rows.append(compared(st, path))
         except UserError: pass # it is counted
     return rows, len(there)-len(rows)
+
+# %% ../../nbs/86_station.line.ipynb #0b2e42bc
+def bundles_beside(st:Station)->list: # Their names
+    "Bundles in the folder of the station's run; none of them is put on by a button"
+    there = st.run.path.resolve().parent.glob('*/manifest.json')
+    return sorted(o.parent.name for o in there if is_bundle(o.parent))
+
+def _no_bundles(names):
+    "Why bundles are not offered; '' where there are none"
+    said = ', '.join(map(printable, names[:5]))+f' and {len(names)-5:,} more'*(len(names)>5)
+    if not names: return ''
+    return f'Not offered, as a bundle has no test predictions to compare: {said} (semicls serve BUNDLE)'
 
 # %% ../../nbs/86_station.line.ipynb #d64f44e0
 def _in_words(row):
@@ -314,12 +321,6 @@ def _with_interval(row, name, sign=''):
     "A number and its interval"
     lo,hi = ('lo','hi') if name=='auc' else (f'{name}_lo',f'{name}_hi')
     return f'{row[name]:{sign}.3f} ({row[lo]:{sign}.3f} to {row[hi]:{sign}.3f})'
-
-def _no_bundles(names):
-    "Why bundles are not offered; '' where there are none"
-    said = ', '.join(map(printable, names[:5]))+f' and {len(names)-5:,} more'*(len(names)>5)
-    if not names: return ''
-    return f'Not offered, as a bundle has no test predictions to compare: {said} (semicls serve BUNDLE)'
 
 _WHY_NOT = f'other test pictures, not finished, or not among the newest {MAX_RUNS}'
 
