@@ -199,14 +199,14 @@ def auc_ci(
     aucs,cov = auc_cov(y, [p], groups)
     auc,var = aucs[0],cov[0,0]
     tail,eps = .5+level/2,1e-12
+    m,n = _count_groups(y, groups)
     if not var>eps**2 or not eps<auc<1-eps:
-        m,n = _count_groups(y, groups)
         return (float(auc), *_newcombe(float(auc), m, n, stats.norm.ppf(tail)))
     df = auc_df(y, p, groups)
     half = stats.t.ppf(tail, df)*np.sqrt(var)/(auc*(1-auc))
     lo,hi = expit(logit(auc)+np.array([-half,half]))
     if df<SURE:
-        of_bells,_ = _newcombe(auc, *_count_groups(y, groups), stats.norm.ppf(tail), _bells_se)
+        of_bells,_ = _newcombe(auc, m, n, stats.norm.ppf(tail), _bells_se)
         lo = min(lo, of_bells)
     return float(auc), float(lo), float(hi)
 
