@@ -125,7 +125,6 @@ def run_clean(
     out, # Folder for clean.csv, removed.csv, and near.csv if near copies stay
     good:str='good', # Name of the folder (or label) of good parts
     defect:str='defect', # Name of the folder (or label) of defective parts
-    n_workers:int=None, # Threads; the number of cores if `None`
     near:bool=False, # Count near copies as copies
     **rules # Switches of `clean`
 )->dict: # n_images, n_kept, n_removed, n_near (near copies that stay), reasons, seconds
@@ -134,7 +133,7 @@ def run_clean(
     _check_clean(out, rules)
     source = read_source(src, good, defect)
     check_words(source, src)
-    df,_ = find_copies(_apart(source), n_workers)
+    df,_ = find_copies(_apart(source))
     kept,removed = clean(_absolute(df), near=near, **rules)
     why = removed[['reason','other']]
     gone = _as_given(removed.drop(columns=list(why)), source)

@@ -118,7 +118,6 @@ def _summary(df, found, small, told, fit):
 # %% ../nbs/17_inspect.ipynb #093749e4
 def inspect(
     src, # What `read_source` takes
-    n_workers:int=None, # Threads; the number of cores if `None`
     group:str='', # See `say_groups`
     size:int=128, # Side of the square that a network will see, pixels: that of the recipe `quick`
     find=find_copies, # What reads the files and looks for copies
@@ -129,7 +128,7 @@ def inspect(
     start = time.perf_counter()
     df = read_source(src, **kw)
     told = [o for o in (read_as(df), say_findings(df), say_groups(df, group)) if o]
-    df,copies = find(df, n_workers)
+    df,copies = find(df)
     found = _findings(df, copies)
     small = small_defects(df[df.reason.isna()], size, fit)
     if small:
@@ -276,7 +275,6 @@ def run_eda(
     out, # Folder for summary.json, issues.csv, figures/, report.html
     good:str='good', # Name of the folder (or label) of good parts
     defect:str='defect', # Name of the folder (or label) of defective parts
-    n_workers:int=None, # Threads; the number of cores if `None`
     group:str='', # See `say_groups`
     find=find_copies, # What reads the files and looks for copies
     fit:str='squeeze' # See `inspect`
@@ -284,7 +282,7 @@ def run_eda(
     "Inspect a source and write down what was found"
     start,out = time.perf_counter(),_check_eda(out)
     check_fit(fit)
-    df,summary,found = inspect(src, n_workers, group, find=find, fit=fit, good=good, defect=defect)
+    df,summary,found = inspect(src, group, find=find, fit=fit, good=good, defect=defect)
     with alone_in(out):
         write_csv(found, out/'issues.csv')
         figures = _figures(df, found, out)

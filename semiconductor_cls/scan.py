@@ -83,12 +83,11 @@ def look(
 # %% ../nbs/14_scan.ipynb #c0019
 def scan(
     df:pd.DataFrame, # The table
-    also=None, # Function of the gray pixels; its results become the column `also`
-    n_workers:int=None # Threads; the number of cores if `None`
+    also=None # Function of the gray pixels; its results become the column `also`
 )->pd.DataFrame: # The table with the columns of `look`
     "Read every file of a table once; deep pictures of it share one scale"
     see = partial(look, also=also, levels=levels_of(df))
-    seen = parallel_map(see, df.path, n_workers, desc='Reading images')
+    seen = parallel_map(see, df.path, desc='Reading images')
     seen = pd.DataFrame(seen, index=df.index, columns=None if seen else list(look('', also)))
     seen['reason'] = seen.reason.astype(object).where(seen.reason.notna(), None)
     if not also: seen = seen.drop(columns='also')
@@ -106,12 +105,11 @@ def _head(path):
 
 # %% ../nbs/14_scan.ipynb #cffa532f
 def read_heads(
-    paths, # Image files
-    n_workers:int=None # Threads; the number of cores if `None`
+    paths # Image files
 )->pd.DataFrame: # `width height` (0 where it cannot be told), `several` (pages), `file_format file_mode exif_camera`
     "What the headers of files tell, without their pixels"
     names = 'width height several file_format file_mode exif_camera'.split()
-    heads = parallel_map(_head, list(paths), n_workers, desc='headers')
+    heads = parallel_map(_head, list(paths), desc='headers')
     return pd.DataFrame([{name:o.get(name, _UNREAD[name]) for name in names} for o in heads], columns=names)
 
 # %% ../nbs/14_scan.ipynb #c0023

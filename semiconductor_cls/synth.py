@@ -371,14 +371,14 @@ def _clear(path):
     shutil.rmtree(path/'.unfinished')
 
 # %% ../nbs/11_synth.ipynb #c0059
-def _write_replica(path, df, seed, n_workers): # The truth
+def _write_replica(path, df, seed): # The truth
     "Draw a replica in a hidden folder, and move it up when it is whole"
     part = path/'.unfinished'
     try:
         for o in set(FOLDERS.values()): (part/o).mkdir(parents=True)
         rows = list(df.itertuples(index=False))
         def write(i): return _write_one(part, seed, rows, i)
-        df['boxes'] = parallel_map(write, range(len(rows)), n_workers, desc='drawing')
+        df['boxes'] = parallel_map(write, range(len(rows)), desc='drawing')
         truth = _write_tables(part, seed, df)
         for o in sorted(part.iterdir()): os.replace(o, path/o.name)
     finally: shutil.rmtree(part, ignore_errors=True)
@@ -388,8 +388,7 @@ def synth(
     path, # A new or empty folder
     scale:float=1., # Share of the contest's 38,289 images, from 0.001
     seed:int=0, # Decides everything
-    wrong_labels:float=0., # Share of each class of training images that is filed under the other one, 0..0.5
-    n_workers:int=None # Threads; the number of cores if `None`
+    wrong_labels:float=0. # Share of each class of training images that is filed under the other one, 0..0.5
 )->pd.DataFrame: # The truth, as in `truth.csv`
     "Write a replica of the contest's data, and the truth about it; a second writer is refused"
     path = Path(path)
@@ -397,7 +396,7 @@ def synth(
         with hold(path):
             _clear(path)
             _check_synth(path, scale, seed, wrong_labels)
-            return _write_replica(path, _plan(scale, seed, wrong_labels), seed, n_workers)
+            return _write_replica(path, _plan(scale, seed, wrong_labels), seed)
     except OSError as e:
         raise UserError(f'{path}: cannot be written ({e.strerror or e})') from None
 

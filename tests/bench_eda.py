@@ -32,9 +32,10 @@ def md5sum(paths): xargs(paths, '-P2', '-n', '500', 'md5sum')
 
 def bench_hashing(paths, repeats):
     "Files a second, ours and md5sum's in turn, the best of `repeats` each"
-    from semiconductor_cls.duplicates import hash_files
+    from semiconductor_cls.base.files import file_md5
+    from semiconductor_cls.base.parallel import parallel_map
     xargs(paths, 'cat')
-    turns = [(timed(hash_files, paths), timed(md5sum, paths)) for _ in range(repeats)]
+    turns = [(timed(parallel_map, file_md5, paths), timed(md5sum, paths)) for _ in range(repeats)]
     ours,theirs = (len(paths)/min(seconds) for seconds in zip(*turns))
     beside = f'xargs -P2 md5sum {theirs:,.0f}; ratio {ours/theirs:.2f}; the study 870'
     print(f'hashing {len(paths):,} files, warm cache: {ours:,.0f} files/s; {beside}', flush=True)

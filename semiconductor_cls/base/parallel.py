@@ -58,7 +58,6 @@ def progress(
 def parallel_map(
     f, # A function of one item that spends its time outside Python's lock
     items, # A sequence
-    n_workers:int=None, # Threads; the number of cores if `None`
     desc:str='', # What the progress bar says
     chunk:int=64 # Items a thread takes at once
 )->list: # Results in the order of `items`
@@ -66,7 +65,7 @@ def parallel_map(
     items,results = list(items),[]
     chunks = [items[i:i+chunk] for i in range(0, len(items), chunk)]
     def run_chunk(part): return [f(o) for o in part]
-    with ThreadPoolExecutor(n_workers or n_cpus()) as pool, progress(total=len(items), desc=desc) as bar:
+    with ThreadPoolExecutor(n_cpus()) as pool, progress(total=len(items), desc=desc) as bar:
         for done in pool.map(run_chunk, chunks):
             results += done
             bar.update(len(done))

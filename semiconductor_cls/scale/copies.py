@@ -181,7 +181,6 @@ def conflicts_joined(con, df)->list:
 # %% ../../nbs/97_scale.copies.ipynb #1ab48a15
 def find_copies_joined(
     df:pd.DataFrame, # The table
-    n_workers:int=None, # Not used: the cluster decides
     folder='facts', # Where facts and fingerprints go
     over=over_cluster, # What runs the tasks
     tell=noop, # Called with each line a person should see
