@@ -351,10 +351,8 @@ def _assumed(numbers):
 
 def _lone(numbers):
     "uint8 of a deep picture without `Levels`"
-    if numbers.dtype==np.uint16: return (numbers>>8).astype(np.uint8)
-    finite = numbers[np.isfinite(numbers)]
-    low,high = (float(finite.min()),float(finite.max())) if finite.size else (0.,1.)
-    if numbers.dtype.kind in 'iu' and low>=0 and high<65536:
+    low,high = _assumed(numbers)
+    if numbers.dtype.kind in 'iu' and (low,high) in ((0,255), (0,65535)):
         return (numbers//256 if high>255 else numbers).astype(np.uint8)
     numbers = np.nan_to_num(numbers.astype(np.float32), nan=low, posinf=high, neginf=low)
     return ((numbers-low)*np.float32(255/max(high-low, 1e-9))).clip(0, 255).astype(np.uint8)
