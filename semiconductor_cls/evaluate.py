@@ -359,7 +359,6 @@ def plot_mistakes(
     df:pd.DataFrame, # Predictions with `path`
     t:float, # Threshold
     k:int=5, # At most so many of each
-    root='.', # Where relative paths start
     levels=None, # Of the run, see `Run.pixels`
     lo:float=None # Where people look from here to `t`
 ): # The figure
@@ -371,7 +370,7 @@ def plot_mistakes(
         if parts.empty:
             row[0].text(0, .5, f'no {name}', transform=row[0].transAxes, color='#555')
         for ax,part in zip(row, parts.itertuples()):
-            _show_file(ax, Path(root)/str(part.path), getattr(part, 'lacks', ''), levels)
+            _show_file(ax, part.path, getattr(part, 'lacks', ''), levels)
             kind = name.rstrip('s')
             title = f'{_caption(part.id)}\n{kind}, score {part.p_defect:.3f}'
             ax.set_title(title, fontsize=8, color=color, parse_math=False)

@@ -66,15 +66,12 @@ def _left_as(name):
 CALLED_MASK = 'as a part, though called a mask' # What is counted so is not left out
 
 def left_out_issues(
-    left:dict, # (folder, what) → how many
-    kind:str='not_a_part', # Kind of the findings; other endings have their own
-    why:str='' # Why, if the words do not say it
+    left:dict # (folder, what) → how many
 )->list: # Findings
     "A finding for each folder and kind of files that were left out"
-    detail = ' left out' + (f': {why}' if why else '')
-    kinds = {what: 'not_an_image' if what.startswith("'") else kind for _,what in left}
+    def kind(what): return 'not_an_image' if what.startswith("'") else 'not_a_part'
     return [issue(folder, 'read_as', what, counted(n, 'picture')) if what==CALLED_MASK else
-            issue(folder, kinds[what], what, f'{n:,}{detail}') for (folder,what),n in left.items() if n]
+            issue(folder, kind(what), what, f'{n:,} left out') for (folder,what),n in left.items() if n]
 
 # %% ../../nbs/08_base.parts.ipynb #37550188
 def say_left_out(
