@@ -21,6 +21,7 @@ from .base.page import *
 from .auc import *
 from .auc import _as_arrays
 from .evaluate import *
+from .evaluate import _point_entries
 
 # %% ../nbs/35_operate.ipynb #c0005
 @dataclass(frozen=True)
@@ -338,16 +339,15 @@ def report_point(
     groups=None # Which parts belong together
 )->dict: # Rates with intervals in words, ppm and cost
     "What a frozen threshold does, in rates, in ppm and in money"
-    y,seen = np.asarray(y, dtype=bool),rates(y, p, t, groups)
+    seen = _point_entries(np.asarray(y, dtype=bool), p, (None,t), groups)
     measured,bound = _per_million(line, seen)
     none = dict(escapes=not seen['n_escapes'], scrapped=not seen['n_overkills'])
     none['cost'] = any(none.values())
-    escape = rate_text(seen['n_escapes'], seen['n_defect'], group_sizes(groups, y))
-    overkill = rate_text(seen['n_overkills'], seen['n_good'], group_sizes(groups, ~y))
     names = dict(escapes='shipped', scrapped='scrapped', cost=line.currency)
     ppm = {f'{name} per million': below(measured[k], bound[k], none[k]) for k,name in names.items()}
     among = precision_text(line.precision(1-seen['escape_rate'], seen['overkill_rate']))
-    return dict(threshold=f'{t:.4g}', escape_rate=escape, overkill=overkill, **ppm) | {_AMONG:among}
+    words = dict(threshold=f'{t:.4g}', escape_rate=seen['escapes'], overkill=seen['overkill'])
+    return words | ppm | {_AMONG:among}
 
 # %% ../nbs/35_operate.ipynb #c0048
 def _pick(values, at): return np.take_along_axis(values, at[...,None], -1)[...,0]

@@ -143,12 +143,12 @@ def _mistakes_of(df, t, lo, column):
     "Rows of `mistakes_by` for one column"
     if column not in df: return
     known = df[df[column].notna() & df.label.notna()]
-    for (value,label),o in known.groupby([column,'label']):
-        if value==label: continue
-        is_defect = label=='defect'
-        wrong = int((o.p_defect<lo if is_defect else o.p_defect>=t).sum())
-        ends = rate_ci(wrong, len(o), sizes=group_sizes(o.get('group')))
-        yield column,value,'escapes' if is_defect else 'overkill',len(o),wrong,wrong/len(o),*ends
+    for value,of in known.groupby(column):
+        seen = rates(of.label=='defect', of.p_defect, t, of.get('group'), lo)
+        for label,kind,rate in (('defect','escapes','escape'), ('good','overkill','overkill')):
+            if value==label or not seen[f'n_{label}']: continue
+            ends = [seen[f'{rate}_{o}'] for o in ('rate','lo','hi')]
+            yield column,value,kind,seen[f'n_{label}'],seen[f'n_{rate}s'],*ends
 
 def mistakes_by(
     df:pd.DataFrame, # Predictions with `label`, `p_defect` and columns to group by
@@ -157,7 +157,6 @@ def mistakes_by(
     cols=('defect_type','stratum'), # Columns to group by
 )->pd.DataFrame: # One row a type or stratum: `by value kind parts mistakes rate lo hi`
     "Escapes and overkill by type and stratum, with exact intervals over groups of parts where `group` names them"
-    lo = t if lo is None else lo
     rows = [o for column in cols for o in _mistakes_of(df, t, lo, column)]
     res = pd.DataFrame(rows, columns='by value kind parts mistakes rate lo hi'.split())
     return res.sort_values(['kind','rate'], ascending=[True,False], kind='stable').reset_index(drop=True)
