@@ -21,6 +21,7 @@ from ..ensemble import *
 from ..selection import *
 from .report import *
 from .folds import *
+from .folds import _write_means
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0005
 def _members(runs, least=2):
@@ -200,16 +201,6 @@ def _new_committee(out, overwrite, members, weights, how, baseline):
     write_text(run/'table.csv', table)
     return run
 
-def _write_preds(run, members, weights, how):
-    "Predictions of the committee, for each set on which all members have predicted"
-    for which in ('valid','test','unlabelled'):
-        name_of = f'preds_{which}.csv'
-        if not all((member/name_of).exists() for member in members.values()): continue
-        tables = {name:read_csv(member.file(name_of)) for name,member in members.items()}
-        table = committee_table(tables, weights, how)
-        table = table[['id','path','label','p_defect']].sort_values('id', kind='stable')
-        write_csv(table, run/f'preds_{which}.csv')
-
 # %% ../../nbs/53_jobs.committee.ipynb #40a161f2
 def _compare_ways(run, yv, Pv, yt, Pt, groups):
     "Write `committees.csv` and the figures of the ways and of the members' diversity"
@@ -239,7 +230,7 @@ def _average(members, out, how, weights, overwrite, baseline):
     chosen_on = 'nothing: equal weights' if weights=='equal' else 'validation'
     run.write('weights.json', dict(how=how, chosen_on=chosen_on, weights=chosen.to_dict()))
     write_csv(combos, run/'combinations.csv')
-    _write_preds(run, members, chosen.to_numpy(), how)
+    _write_means(run, members, weights=chosen.to_numpy(), how=how)
     measured,groups = evaluate_run(run),groups_of(run, ids)
     _gains(run, baseline or combos.members[0], ids, yt, Pt, groups)
     _compare_ways(run, yv, Pv, yt, Pt, groups)

@@ -39,22 +39,20 @@ def fold_table(
 # %% ../../nbs/52_jobs.folds.ipynb #c0008
 _SETS = ('valid','test','unlabelled')
 
-def _fold_preds(run, k, which):
-    "Predictions of the folds that have any, with their number"
-    folds,name = {i:Run(run/f'fold{i}') for i in range(k)},f'preds_{which}.csv'
-    return [read_csv(o.file(name)).assign(fold=i) for i,o in folds.items() if o.has(name)]
+def _write_means(run, members, sets=_SETS, weights=None, how='prob'):
+    "Predictions of a committee, for each set on which all members have predicted"
+    for name in (f'preds_{which}.csv' for which in sets):
+        if not all(member.has(name) for member in members.values()): continue
+        mean = committee_table({key:read_csv(o.file(name)) for key,o in members.items()}, weights, how)
+        write_csv(preds_table(mean, mean.index, mean.p_defect), run/name)
 
 # %% ../../nbs/52_jobs.folds.ipynb #e3957b4f
 def _join_folds(run, k):
     "Out-of-fold predictions, and means of the folds where all have predicted"
-    parts = {which:_fold_preds(run, k, which) for which in _SETS}
-    out_of_fold = pd.concat(parts.pop('valid')).sort_values('id', kind='stable')
-    write_csv(out_of_fold, run/'preds_valid.csv')
-    for which,tables in parts.items():
-        if not tables: continue
-        mean = committee_table({f'fold{i}':o for i,o in enumerate(tables)})
-        mean = mean[['id','path','label','p_defect']].sort_values('id', kind='stable')
-        write_csv(mean, run/f'preds_{which}.csv')
+    folds = {f'fold{i}':Run(run/f'fold{i}') for i in range(k)}
+    parts = [read_csv(o.file('preds_valid.csv')).assign(fold=i) for i,o in enumerate(folds.values())]
+    write_csv(pd.concat(parts).sort_values('id', kind='stable'), run/'preds_valid.csv')
+    _write_means(run, folds, ('test','unlabelled'))
 
 # %% ../../nbs/52_jobs.folds.ipynb #a80bde5f
 def fold_marks(
