@@ -305,8 +305,7 @@ def all_claims():
             cells = [claim.study, name, effect, row.pairs, alike_points(row, scale), f'**{row.verdict}**', where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
     cleaning = '[09](experiments/09_cleaning.ipynb)'
-    lines += [f'| Copies are removed before the split | leaks | see below | | | on drawn chips | {cleaning} |',
-              f'| Wrong labels, unboxed defects are cleaned | their worth | | | | *not tested* | {cleaning} |']
+    lines.append(f'| Copies are removed before the split | leaks | see below | | | on drawn chips | {cleaning} |')
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
     return '\n'.join([*lines, '', far_sentence(), '', many_sentence(), '', new_sentence(), '', leak_sentence()])
 
