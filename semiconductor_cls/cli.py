@@ -1078,7 +1078,7 @@ def serve(
     token:Annotated[str, _TOKEN]='', hash_password:Annotated[bool, _HASH]=False,
     user:Optional[list[str]]=None, # NAME:PASSWORD[:engineer], for a trial: ps shows it to others (may be repeated)
     max_mb:float=32., # Largest picture file, MB
-    max_files:int=200, # Pictures that may be dropped at once
+    max_files:int=200, # Pictures that may be dropped at once; together 1,024 MB at most, more from a folder (--folders)
     window:int=200, # Pictures in a window of the drift page
     browser:bool=True, # Open a browser
     # File with a line NAME:scrypt$...[:engineer] of each person, from --hash-password; only engineers set the threshold

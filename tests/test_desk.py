@@ -186,6 +186,10 @@ def test_what_was_typed_about_a_refused_part_goes_to_no_other(place, chrome):
             fits(ann, width)
         three = press(ann, 'r')
         answered(ann)
+        ann.click(f'{REFUSED} >> text=Back to it')
+        on_desk(ann, one)
+        stands(ann, 'pass, Ann')
+        answered(ann)
         assert 'SN-OF-A' in ann.inner_text(REFUSED), 'it stays until somebody has read it'
         ann.click(f'{REFUSED} >> text=Done')
         ann.wait_for_function(f'!document.querySelector("{REFUSED}")')

@@ -209,6 +209,25 @@ def test_a_refusal_of_the_gate_is_said_on_the_page(place, ann):
     told = 'Refused: this request names a file that this browser has not uploaded.'
     ann.wait_for_function(f"document.body.innerText.includes('{told}')")
 
+LARGE = """() => { // two files of 3 MB, and a limit of 5 MB
+    Object.defineProperty(File.prototype, 'size', {value: 3e6, configurable: true});
+    document.querySelector('meta[name=station-mb]').content = 5;
+}"""
+
+def test_a_tray_over_the_limit_is_refused_in_one_line(place, ann):
+    "200 files of --max-mb are more than a request may bring, and the station was said not to answer"
+    files,sent = files_of(place, 'good', 0, 2),[]
+    assert ann.get_attribute('meta[name=station-mb]', 'content')=='1024'
+    ann.evaluate(LARGE)
+    ann.on('request', lambda o: sent.append(o.url) if '/upload?' in o.url else None)
+    ann.set_input_files('#drop input[type=file]', files)
+    told = '6 MB at once, over the limit of 5 MB: nothing was taken. Drop fewer at a time, or open a folder'
+    ann.wait_for_function(f'document.querySelector("#refused")?.innerText.includes("{told}")')
+    assert not sent
+    ann.evaluate('delete File.prototype.size')
+    drop(ann, files[:1], '1 picture scored') # and the next tray is taken
+    ann.click('#refused >> text=Done')
+
 def test_an_inspector_with_a_password(place, locked, ann):
     ann.wait_for_function(f'document.querySelector("{NAME}").value=="ann"')
     drop(ann, files_of(place, 'good', 0, 1), '1 picture scored')

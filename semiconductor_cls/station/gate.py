@@ -239,7 +239,7 @@ def refusal(self:Gate,
     if not (n.isascii() and n.isdigit()):
         return Answer(411, 'A request without a length is refused.')
     if len(n)>15 or int(n)>self.max_mb*1e6:
-        return Answer(413, f'More than {self.max_mb:g} MB at once.')
+        return Answer(413, f'More than {self.max_mb:g} MB at once: send fewer files at a time.')
 
 # %% ../../nbs/81_station.gate.ipynb #7ed4ec53
 @patch

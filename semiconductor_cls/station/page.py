@@ -35,10 +35,13 @@ from .desk import *
 from .line import *
 
 # %% ../../nbs/87_station.page.ipynb #c0005
-def page_head()->str: # HTML
+def page_head(
+    most:float=REQUEST_MB # What may be dropped at once, MB
+)->str: # HTML
     "What the page adds to its head: the script of the keys, and a rule that other sites do not learn its address"
     scripts = ''.join(f'<script>\n{read_static(o)}</script>' for o in ('picture.js','station.js'))
-    return f'<meta name="referrer" content="same-origin">{scripts}'
+    limit = f'<meta name="station-mb" content="{most:g}">'
+    return f'<meta name="referrer" content="same-origin">{limit}{scripts}'
 
 # %% ../../nbs/87_station.page.ipynb #c0008
 def says_html(
@@ -652,6 +655,7 @@ def make_app(
     "The station as an ASGI application"
     temp = os.environ['GRADIO_TEMP_DIR'] = os.path.realpath(temp or tempfile.mkdtemp())
     limit = 2*st.max_mb # MB; what is a little too large is refused by its name, on the page
+    most = max(REQUEST_MB, limit)
     gr = _gradio()
     ui = build_ui(st, bool(token or users))
     page = ui.station_page
@@ -659,10 +663,10 @@ def make_app(
     theme = gr.themes.Base(font=['system-ui','sans-serif'], font_mono=['ui-monospace','monospace'], radius_size='md')
     closed = dict(_CLOSED) # A copy, because Gradio adds to it
     app = gr.mount_gradio_app(_tables_app(page), ui, path='/', app_kwargs=closed, theme=theme,
-                              css=read_static('station.css'), head=page_head(), footer_links=[], run_history=False,
+                              css=read_static('station.css'), head=page_head(most), footer_links=[], run_history=False,
                               max_file_size=int(limit*1e6), ssr_mode=False, pwa=False, mcp_server=False,
                               show_error=False)
-    gate = Gate(app, token, users, hosts, max(REQUEST_MB, limit), limit, st.max_mb, temp, roles, role)
+    gate = Gate(app, token, users, hosts, most, limit, st.max_mb, temp, roles, role)
     page.renew = gate.renew
     return gate
 

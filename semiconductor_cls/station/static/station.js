@@ -51,7 +51,21 @@
     else if (now) warn('');
   }
 
+  // A tray over the limit is not sent, and a line says why
+  function tooLarge(body) {
+    if (!(body instanceof FormData)) return null;
+    const megabytes = [...body.values()].reduce((sum, o) => sum + (o.size || 0), 0) / 1e6;
+    const limit = Number(document.querySelector('meta[name=station-mb]')?.content || Infinity);
+    if (megabytes <= limit) return null;
+    const sizes = `${Math.ceil(megabytes).toLocaleString('en')} MB at once, over the limit of ${limit.toLocaleString('en')} MB`;
+    const why = `${sizes}: nothing was taken. Drop fewer at a time, or open a folder`;
+    addLine(why);
+    return new Response(why, {status: 413});
+  }
+
   window.fetch = async (...args) => {
+    const refused = tooLarge(args[1]?.body);
+    if (refused) return refused;
     if (String(args[0]?.url ?? args[0]).includes('/queue/join')) joins++;
     try {
       const answer = await ask(...args);
@@ -184,8 +198,15 @@
 
   function keepLine(key, why) {
     const texts = Object.keys(labels).filter(o => key.about[o]).map(o => `${labels[o]} ${key.about[o]}`);
-    const words = [key.name, why, texts.join(', ')].filter(o => o).join(' · ');
-    const done = element('button', '', 'Done'), line = element('p', 'says bad', `${words} `, done);
+    const again = element('button', '', 'Back to it');
+    again.type = 'button';
+    again.dataset.pick = key.shown;
+    addLine([key.name, why, texts.join(', ')].filter(o => o).join(' · '), again, ' ');
+  }
+
+  // It stays until somebody has read it
+  function addLine(words, ...more) {
+    const done = element('button', '', 'Done'), line = element('p', 'says bad', `${words} `, ...more, done);
     done.type = 'button';
     done.onclick = () => line.remove();
     document.getElementById('refused')?.append(line);
