@@ -1,7 +1,8 @@
 "Weights that come as a file, in torchvision's names and order, and those of a hub"
-import http.server, os, subprocess, sys, threading
+import http.server, os, threading
 import pytest, timm, torch, torchvision
 from safetensors.torch import save_file
+from warm import Command
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.backbones import Body
 from semiconductor_cls.weights import load_pretrained
@@ -29,7 +30,9 @@ def test_names_of_others_need_the_order_of_a_pth(tmp_path):
 
 # ---- the hub
 
-ASK = """import sys; from semiconductor_cls.backbones import Body; from semiconductor_cls.weights import load_pretrained
+ASK = """import warnings; warnings.simplefilter('ignore')
+from semiconductor_cls.backbones import Body
+from semiconductor_cls.weights import load_pretrained
 body = Body('test_resnet'); print(load_pretrained(body, 'test_resnet'), float(next(body.parameters()).mean()))"""
 
 @pytest.fixture
@@ -60,9 +63,10 @@ def ask(tmp_path, **env):
     "Code and what was said on both channels of a process that fills a network from the hub"
     of_hub = ('HF_','TRANSFORMERS_','HTTP_PROXY','HTTPS_PROXY','ALL_PROXY','NO_PROXY')
     own = {name:o for name,o in os.environ.items() if not name.upper().startswith(of_hub)}
-    p = subprocess.run([sys.executable, '-W', 'ignore', '-c', ASK], capture_output=True, text=True, timeout=300,
-                       env=own | dict(HF_HOME=str(tmp_path/'hub')) | env)
-    return p.returncode,p.stdout,p.stderr
+    env = own | dict(HF_HOME=str(tmp_path/'hub')) | env
+    p = Command([], tmp_path, env, code=ASK, anew=('timm','huggingface_hub'))
+    out,err = p.communicate(timeout=300)
+    return p.returncode,out,err
 
 def test_a_mirror_then_its_cache_then_no_network(hub, tmp_path):
     url,asked = hub

@@ -9,7 +9,7 @@ LIBRARIES = ['fastai.vision.all', 'timm', 'albumentations', 'sklearn.metrics', '
 forks = multiprocessing.get_context('forkserver')
 forks.set_forkserver_preload(LIBRARIES)
 
-def _command(args, cwd, env, out, err): # In the child
+def _command(args, cwd, env, out, err, code, anew): # In the child
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     out.close()
@@ -20,16 +20,20 @@ def _command(args, cwd, env, out, err): # In the child
     os.chdir(cwd)
     tempfile.tempdir = None # TMPDIR may be another one
     sys.argv = ['-c', *args]
+    for name in [o for o in sys.modules if o.partition('.')[0] in anew]: del sys.modules[name]
+    if code: return exec(code, {'__name__':'__main__'})
     from semiconductor_cls import shell
     shell.PATIENCE = 1e6 # 'at work' depends on the load of the machine; test_cli looks at that
     from semiconductor_cls.cli import main
     main()
 
 class Command:
-    "`semicls ARGS` with the parts of `subprocess.Popen` that tests use"
-    def __init__(self, args, cwd, env, stderr=subprocess.PIPE):
+    """`semicls ARGS`, or `code` in its place, with the parts of `subprocess.Popen` that tests use.
+
+    Libraries named in `anew` are imported anew, because they read `env` when they are"""
+    def __init__(self, args, cwd, env, stderr=subprocess.PIPE, code='', anew=()):
         own = [forks.Pipe(duplex=False) for _ in range(1 if stderr==subprocess.STDOUT else 2)]
-        words = list(map(str, args)), str(cwd), dict(env), own[0][1], own[-1][1]
+        words = list(map(str, args)), str(cwd), dict(env), own[0][1], own[-1][1], code, anew
         self.process = forks.Process(target=_command, args=words)
         self.process.start()
         files = []
