@@ -5,7 +5,7 @@ from conftest import PATIENCE, part, struck, tree
 from semiconductor_cls.base.page import time_text
 from semiconductor_cls.base.table import read_csv
 
-TINY = '--arch efficientnet_lite0 --set sizes=32 --set epochs=1 --set bs=8'.split()
+TINY = '--arch test_resnet --weights none --set sizes=32 --set epochs=1 --set bs=8'.split()
 PARTS = 'parts --good ok --defect ng'.split()
 FILES = ('run.json metrics.json table.csv removed.csv history.csv preds_valid.csv preds_test.csv model.safetensors '
          'report.html').split()
@@ -286,11 +286,10 @@ def test_a_run_is_repeated_from_its_own_file_and_answers_programs(semicls, few):
         return json.loads(p.out)
     def scores(name): return read_csv(few/f'runs/{name}/preds_test.csv').p_defect.tolist()
     before = tree(few)
-    tiny = [*TINY, '--weights','none']
-    for args in (['train','photos',*tiny], ['eda','photos','--out','eda'], ['clean','photos','--out','c']):
+    for args in (['train','photos',*TINY], ['eda','photos','--out','eda'], ['clean','photos','--out','c']):
         assert set(told(*args, '--dry-run'))=={'reads','does','writes'}
     assert tree(few)==before
-    a = told('train', 'photos', *tiny, '--out', 'runs/a')
+    a = told('train', 'photos', *TINY, '--out', 'runs/a')
     b = told('train', '--config', 'runs/a/config.yaml', '--name', 'b')
     assert a['auc']==b['auc'] and scores('a')==scores('b')
     assert told('eda', 'photos', '--out', 'eda')['n_duplicates']==1
