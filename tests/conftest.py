@@ -1,5 +1,5 @@
 "What several test files share: drawn parts, given scores, tiny runs, a process for the command, a station"
-import dataclasses, io, os, resource, shutil, signal, socket, subprocess, sys, time, urllib.error, urllib.request
+import dataclasses, fcntl, io, os, resource, shutil, signal, socket, subprocess, sys, time, urllib.error, urllib.request
 from pathlib import Path
 import cv2, matplotlib, numpy as np, pandas as pd, pytest
 from hypothesis import HealthCheck, settings
@@ -206,21 +206,40 @@ def stub_scorer(monkeypatch, make=Brightness):
 
 # ---- runs
 
-@pytest.fixture(scope='session')
-def trained(tmp_path_factory):
-    "parts, parts.csv with their boxes, runs/a and runs/b of two backbones, runs/both. No test changes them"
+def once(factory, name, make):
+    "A folder that `make` fills, by one of the processes that share the tests; the others wait for it"
+    if 'PYTEST_XDIST_WORKER' not in os.environ:
+        alone = factory.mktemp(name)
+        make(alone)
+        return alone
+    path = factory.getbasetemp().parent/name # of this test run
+    done = path.with_suffix('.done')
+    with open(path.with_suffix('.lock'), 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(path, ignore_errors=True) # left where it failed
+            path.mkdir()
+            make(path)
+            done.touch()
+    return path
+
+def train_two(p):
     from semiconductor_cls.jobs.committee import ensemble_run
     from semiconductor_cls.base.table import write_csv
     from semiconductor_cls.jobs.job import train_job
     from semiconductor_cls.synth import synth_folder
-    p = tmp_path_factory.mktemp('trained')
     with pytest.MonkeyPatch.context() as mp:
-        mp.setenv('SEMICLS_CACHE', str(tmp_path_factory.mktemp('cache')))
+        mp.setenv('SEMICLS_CACHE', str(p/'cache'))
         write_csv(synth_folder(p/'parts', 60, 40), p/'parts.csv')
         recipes = dict(a=tiny(), b=tiny(arch='test_efficientnet', sizes=(48,), tta=''))
         for name,r in recipes.items(): train_job(p/'parts.csv', r, path=p/f'runs/{name}', weights='none')
         ensemble_run([p/'runs/a', p/'runs/b'], p/'runs/both')
-        yield p
+    shutil.rmtree(p/'cache')
+
+@pytest.fixture(scope='session')
+def trained(tmp_path_factory):
+    "parts, parts.csv with their boxes, runs/a and runs/b of two backbones, runs/both. No test changes them"
+    return once(tmp_path_factory, 'trained', train_two)
 
 @pytest.fixture
 def runs(trained, tmp_path):
@@ -232,10 +251,10 @@ def bundles(trained, tmp_path_factory):
     "both, for onnxruntime, and a, for OpenVINO. No test changes them"
     for o in ('onnx','onnxscript','onnxruntime','openvino'): pytest.importorskip(o)
     from semiconductor_cls.line.export import export_run
-    p = tmp_path_factory.mktemp('bundles')
-    export_run(trained/'runs/both', out=p/'both')
-    export_run(trained/'runs/a', 'openvino', out=p/'a')
-    return p
+    def export(p):
+        export_run(trained/'runs/both', out=p/'both')
+        export_run(trained/'runs/a', 'openvino', out=p/'a')
+    return once(tmp_path_factory, 'bundles', export)
 
 @pytest.fixture
 def bundle(bundles, tmp_path):
