@@ -3,7 +3,8 @@ import pandas as pd
 from conftest import heard, part
 from semiconductor_cls.all import *
 
-TINY = [o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v)]
+TINY = [*'--weights none --set arch=test_resnet'.split(),
+        *(o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v))]
 PARTS = 'parts --good ok --defect ng'.split()
 BAD = {('--vary','pol=avg'): 'Did you mean pool', ('--vary','pool'): 'field=value', ('--vary','eps=0,x'): 'of the kind'}
 
