@@ -79,7 +79,7 @@ def test_a_place_where_no_folder_can_be_is_refused_with_the_way_out(semicls, par
 def test_python_m_is_the_command(module, parts, tmp_path):
     def run(*args):
         return subprocess.run([sys.executable, '-m', module, *args], cwd=tmp_path, capture_output=True, text=True)
-    plan = run('train', *PARTS, '--dry-run')
+    plan = run('clean', *PARTS, '--out', 'c', '--dry-run')
     assert plan.returncode==0 and plan.stdout.startswith('would read: 82 images'), plan.stderr
     assert run('--version').stdout.startswith('semicls ')
     wrong = run('train', 'nowhere')
