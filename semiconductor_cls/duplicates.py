@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SIDE', 'N_BITS', 'SMALLEST', 'YS', 'XS', 'VIEWS', 'WINDOW', 'picture_print', 'whiten', 'band_recall', 'bands_for',
            'propose', 'mismatch', 'shared_noise', 'upright', 'is_copy', 'gray_of', 'is_copy_of', 'families',
-           'own_likeness', 'propose_own', 'group_copies', 'exact_groups', 'find_leaks', 'conflict_of', 'find_conflicts',
-           'near_pairs', 'find_uncompared', 'find_copies', 'count_copies', 'plot_copies']
+           'own_likeness', 'propose_own', 'without_design', 'group_copies', 'exact_groups', 'find_leaks', 'conflict_of',
+           'find_conflicts', 'near_pairs', 'find_uncompared', 'find_copies', 'count_copies', 'plot_copies']
 
 # %% ../nbs/16_duplicates.ipynb #c0002
 import cv2
@@ -384,14 +384,15 @@ def is_copy_of(
 def families(
     prints:np.ndarray, # (n, 256), from `picture_print`
     alike:float=.85, # Least cosine with the first one of a family
-    fewest:int=8 # Pictures in a family; of fewer the mean says little
+    fewest:int=8, # Pictures in a family; of fewer the mean says little
+    firsts=True # Which rows may be the first one, a mask (n,)
 )->list: # Of each family its row numbers, and the view of each row that lies as the first one
     "Pictures that look so alike that they may be parts of one design"
     x = prints.astype(np.float32)
     x /= np.linalg.norm(x, axis=1, keepdims=True)+1e-6
     left,found = np.ones(len(x), bool),[]
-    while left.any():
-        first = np.argmax(left)
+    while (left & firsts).any():
+        first = np.argmax(left & firsts)
         cosines = np.stack([x[:,order]@x[first] for order in VIEWS.values()])
         rows = np.flatnonzero(left & (cosines.max(0)>alike))
         left[[first,*rows]] = False
@@ -431,26 +432,35 @@ def own_likeness(
     return products/size[:,None]/size
 
 # %% ../nbs/16_duplicates.ipynb #8382a926
+def _chance(alike):
+    "The likeness that strangers have: its middle and its spread"
+    strangers = alike[np.triu_indices(len(alike), 1)]
+    middle = np.median(strangers)
+    return middle, np.median(np.abs(strangers-middle))/.6745+1e-6
+
 def _stand_out(alike, most=3):
     "Pairs of rows whose likeness is beyond chance, the `most` best of each row (m, 2)"
-    n = len(alike)
-    i,j = np.triu_indices(n, 1)
-    middle = np.median(alike[i,j])
-    spread = np.median(np.abs(alike[i,j]-middle))/.6745+1e-6
+    n,(middle,spread) = len(alike),_chance(alike)
     best = np.argsort(-alike+2*np.eye(n), axis=1, kind='stable')[:,:most]
     pairs = np.stack([np.arange(n).repeat(best.shape[1]), best.ravel()], 1)
     return pairs[alike[tuple(pairs.T)]>middle+norm.isf(1/n)*spread]
 
-def _own_pairs(rows, views, load):
-    "Pairs of one family (m, 3)"
+
+# %% ../nbs/16_duplicates.ipynb #78f41f16
+def _own_of(rows, views, load):
+    "Places of the rows that lie over the first one, at least 8, and how alike they are in what is their own"
     first = load(rows[0])
-    if first is None: return np.empty((0,3), int)
-    def middle(k): return _laid_over(first, load(rows[k]), views[k])
+    def middle(k): return None if first is None else _laid_over(first, load(rows[k]), views[k])
     middles = parallel_map(middle, range(len(rows)), desc='Laying parts over each other')
     fits = np.flatnonzero([o is not None for o in middles])
-    if len(fits)<8: return np.empty((0,3), int)
-    pairs = fits[_stand_out(own_likeness(np.stack([middles[k] for k in fits])))]
-    i,j = np.sort(pairs.reshape(-1, 2), axis=1).T
+    if len(fits)<8: return fits[:0], np.ones((0,0))
+    return fits, own_likeness(np.stack([middles[k] for k in fits]))
+
+def _own_pairs(rows, views, load):
+    "Pairs of one family (m, 3)"
+    fits,alike = _own_of(rows, views, load)
+    if not len(fits): return np.empty((0,3), int)
+    i,j = np.sort(fits[_stand_out(alike)].reshape(-1, 2), axis=1).T
     return np.column_stack([rows[i], rows[j], views[i]^views[j]])
 
 # %% ../nbs/16_duplicates.ipynb #ef30425b
@@ -465,6 +475,49 @@ def propose_own(
     if len(prints)>_FEW_OWN: return proposed
     own = [_own_pairs(rows, views, load) for rows,views in families(prints)]
     return np.unique(np.concatenate([proposed.reshape(-1, 3), *own]), axis=0)
+
+# %% ../nbs/16_duplicates.ipynb #15e5ca81
+def _is_doubted(rows, views, group, prints, is_near, tries=16):
+    "Whether strangers of a family pass for copies"
+    order = np.lexsort(prints[rows].T) # not the order of the files
+    half = len(rows)//2
+    some = np.unique(np.linspace(0, half-1, tries).astype(int))
+    pairs = [(i,j) for i,j in zip(order[some], order[some+half]) if group[rows[i]]!=group[rows[j]]]
+    return any(is_near(np.array([rows[i], rows[j], views[i]^views[j]])) for i,j in pairs)
+
+def _stand_by_own(pairs, rows, views, load, n, noise=np.inf, most=512):
+    "Which of the pairs are copies by what is a part's own; those outside of the family are"
+    fits,alike = _own_of(rows[:most], views[:most], load)
+    keep,place = np.ones(len(pairs), bool),np.full(n, -1)
+    if not len(fits): return keep
+    middle,spread = _chance(alike)
+    if spread>noise: return keep
+    place[rows[fits]] = np.arange(len(fits))
+    i,j = place[pairs[:,:2]].T
+    inside = (i>=0) & (j>=0)
+    keep[inside] = alike[i[inside],j[inside]]>min(middle+6*spread, .9)
+    return keep
+
+# %% ../nbs/16_duplicates.ipynb #37b48def
+def without_design(
+    pairs:np.ndarray, # (m, 3), near copies: rows of two pictures, and the view
+    prints:np.ndarray, # (n, 256), from `picture_print`
+    load, # Row number → gray pixels, or None where they cannot be read
+    is_near, # (row, row, view) → whether two pictures pass for near copies
+)->np.ndarray: # Those pairs that more than a design makes
+    "Near copies without those whose likeness is that of a design of fine structure"
+    n = len(prints)
+    links = coo_matrix((np.ones(len(pairs)), pairs[:,:2].T), shape=(n,n))
+    group = connected_components(links, directed=False)[1]
+    size,keep = np.bincount(group)[group],np.ones(len(pairs), bool)
+    firsts = size>=(2 if n<=_FEW_OWN else 5)
+    for rows,views in families(prints, firsts=firsts):
+        order = np.argsort(~firsts[rows], kind='stable')
+        rows,views = rows[order],views[order]^views[order[0]]
+        strangers = len(np.unique(group[rows]))>1
+        if strangers and not _is_doubted(rows, views, group, prints, is_near): continue
+        keep &= _stand_by_own(pairs, rows, views, load, n, np.inf if strangers else .05)
+    return pairs[keep]
 
 # %% ../nbs/16_duplicates.ipynb #c0041
 def _stays_first(df):
@@ -571,7 +624,8 @@ def near_pairs(
     def is_near(o): return is_copy_of(*paths[o[:2]], o[2], levels)
     proposed = propose_own(propose(as_is, views), prints, load)
     near = parallel_map(is_near, proposed, desc='Comparing pictures', chunk=8)
-    pairs = rows[proposed[np.array(near, bool)][:,:2]]
+    found = without_design(proposed[np.array(near, bool)], prints, load, is_near)
+    pairs = rows[found[:,:2]]
     return [*dict.fromkeys(tuple(pair) for pair in pairs.tolist())]
 
 # %% ../nbs/16_duplicates.ipynb #15c1ef36

@@ -1,12 +1,12 @@
 "Copies: which one stays, what a fixture may not be taken for, and that tiny, blank and huge pictures are looked at"
 from pathlib import Path
-import cv2, numpy as np, pytest
+import cv2, numpy as np, pandas as pd, pytest
 from PIL import Image
 from conftest import picture
 from fixtures import design, shoot
 from semiconductor_cls.base.table import make_table, read_csv
 from semiconductor_cls.clean import run_clean
-from semiconductor_cls.duplicates import group_copies
+from semiconductor_cls.duplicates import find_copies, group_copies
 from semiconductor_cls.inspect import inspect, run_eda
 
 def test_a_labelled_copy_stays_rather_than_one_without_a_label(tmp_path):
@@ -79,3 +79,25 @@ def test_strips_and_blanks_are_said_not_to_be_compared(tmp_path):
     assert sorted(found.detail[found.kind=='not_compared'].str.split(':').str[0])==['blank',
         *['under 48 pixels on a side']*2]
     assert 'Not searched for near copies: 3' in (tmp_path/'out/report.html').read_text()
+
+@pytest.mark.parametrize('turned', [0, .3])
+def test_parts_of_a_design_of_fine_structure_are_no_copies(tmp_path, turned):
+    "48 parts of one die, with copies of two of them; each lies a little elsewhere"
+    rng = np.random.default_rng(7)
+    die = np.full((190,240), 100.)
+    for y,x,high,wide,gray in zip(*[rng.integers(*o, 7000) for o in ((0,190),(0,240),(2,9),(2,9),(70,170))]):
+        die[y:y+high,x:x+wide] = gray
+    die = cv2.GaussianBlur(die, (0,0), 1)
+    rows = []
+    for i in range(48):
+        move = cv2.getRotationMatrix2D((120,95), rng.uniform(-turned, turned), 1)
+        move[:,2] += rng.uniform(-.1-turned, .1+turned, 2)
+        part = cv2.warpAffine(die, move, (240,190), flags=cv2.INTER_CUBIC)[20:170,20:220]
+        part = np.clip(part+rng.normal(0, 1, part.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(part).save(tmp_path/f'{i:02}.png')
+        if i<2: Image.fromarray(np.clip(part*1.05+3, 0, 255).astype(np.uint8)).save(tmp_path/f'{i:02}_relit.png')
+        rows += [dict(path=str(o), label='good') for o in sorted(tmp_path.glob(f'{i:02}*.png'))]
+    df,_ = find_copies(make_table(rows))
+    near = df[df.copy_kind=='near_copy']
+    pairs = {frozenset(o) for o in zip(near.id, near.copy_of.map(lambda o: Path(o).stem))}
+    assert pairs=={frozenset((f'0{i}',f'0{i}_relit')) for i in range(2)}
