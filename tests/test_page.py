@@ -88,6 +88,8 @@ def judge_some(ann, ben):
     press(ann, 'ArrowLeft')
     assert shown(ann)==first
     one,two = press(ann, 'p'),press(ann, 'r')
+    ben.keyboard.press('l') # what he sees was said by the threshold that Ann has moved meanwhile
+    ben.wait_for_function('document.querySelector("#oops").innerText.includes("the threshold was moved to 0.99")')
     press(ben, 'l')
     ann.keyboard.press('u')
     on_desk(ann, two)
