@@ -358,6 +358,9 @@ def _test_facts(valid, test, t, line, trained_rate):
     return calibrated, facts | point | dict(points=operating_points(y, p, groups).to_dict('records'))
 
 # %% ../nbs/36_review.ipynb #24be1e9e
+_ALONE = ('threshold, report, per_million and the rates beside them are of one threshold without people, for comparison; '
+          'what the run does stands in review and decision')
+
 def _review(valid, test, t, line, looks, escape, overkill, human_miss):
     "Choose a band on validation and report it on test, as entries of `operating.json`; nothing without `looks`"
     if looks is None: return {}
@@ -368,7 +371,7 @@ def _review(valid, test, t, line, looks, escape, overkill, human_miss):
     y,p,groups = test
     does = band_rates(y, p, lo, hi, line, human_miss, groups, two_sided=True)
     does |= band_saves(y, p, t, lo, hi, line, human_miss, groups)
-    found = dict(review=does, review_report=report_band(does, line.currency))
+    found = dict(note=_ALONE, review=does, review_report=report_band(does, line.currency))
     return found | dict(review_on_valid=_band_does(band, line.currency))
 
 # %% ../nbs/36_review.ipynb #5d3ce0c2

@@ -60,6 +60,19 @@ def send_twice(page):
     "Each event of the page reaches the station twice, as a slow machine may send it"
     page.evaluate(TWICE)
 
+DROPPED = """() => {
+    const real = HTMLElement.prototype.click;
+    HTMLElement.prototype.click = function () {
+        if (this.id != 'reject') return real.call(this);
+        HTMLElement.prototype.click = real;
+        fetch('gradio_api/queue/join', {method: 'POST', body: JSON.stringify({data: [null]})});
+    };
+}"""
+
+def drop_next_click(page):
+    "The next click on *reject* is lost, as Gradio may lose one, and another request goes out at that moment"
+    page.evaluate(DROPPED)
+
 def says(page, words):
     page.wait_for_function('w => document.querySelector("#says").innerText.includes(w)', arg=words)
 

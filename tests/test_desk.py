@@ -38,6 +38,18 @@ def test_u_takes_back_one_verdict_after_the_other(place, chrome):
         assert (said.taken_back!='').tolist()==[True,True,False]
         s.quiet()
 
+def test_a_click_that_is_lost_is_given_again_though_another_request_goes_out(place, chrome):
+    with Server(place, '--verdicts', 'lost', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
+        waits(page, 2)
+        drop_next_click(page)
+        first = shown(page)
+        page.keyboard.press('r')
+        page.wait_for_function('h => stationShown()!=h', arg=first)
+        answered(page)
+        assert journal_of(s).verdict.tolist()==['reject'], 'once, and not lost'
+
 def second_tab(page, s, n):
     "Another tab of the same browser, with the same `n` parts"
     tab = page.context.new_page()

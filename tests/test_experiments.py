@@ -1,7 +1,8 @@
 "Guards the grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
 import os, re, signal, subprocess, sys
 from pathlib import Path
-import nbformat, numpy as np, pandas as pd, pytest
+import nbformat, numpy as np, pandas as pd, psutil, pytest
+from conftest import wait_for
 from semiconductor_cls.evaluate import rates
 from semiconductor_cls.operate import threshold_by_rate
 
@@ -242,6 +243,21 @@ def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
     assert call('--help')==1
     assert call('--help')==0 and worker()!=pid
     run.OWN.worker.shutdown()
+
+GRID = """import sys; sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import run
+if __name__=='__main__': run.in_worker(['semicls','synth',sys.argv[2]+'/drawn','--scale','1'], Path(sys.argv[2])/'log', {})
+"""
+
+def test_no_training_outlives_the_grid(tmp_path):
+    (tmp_path/'grid.py').write_text(GRID)
+    parent = subprocess.Popen([sys.executable, tmp_path/'grid.py', HERE, tmp_path])
+    wait_for((tmp_path/'drawn').exists, parent)
+    below = psutil.Process(parent.pid).children(recursive=True)
+    parent.kill()
+    parent.wait()
+    assert below and psutil.wait_procs(below, timeout=60)[1]==[]
 
 def test_what_a_threshold_out_of_fold_costs_is_as_the_notebook_of_folds_says():
     rng,overkill = np.random.default_rng(0),[]

@@ -14,8 +14,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
 from multiprocessing import get_context
 from pathlib import Path
-from threading import Lock, local
+from threading import Lock, Thread, local
 import numpy as np, pandas as pd
+from semiconductor_cls.base.parallel import _follow
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.ensemble import join_preds
 
@@ -166,13 +167,8 @@ def caught(folder):
     found = found.assign(type=type_of(found).fillna('good'), n=1, score=score, unlike=unlike, either=score|unlike)
     return found.groupby('type')[['n','score','unlike','either']].sum().reset_index()
 
-def in_its_own(words, log, env):
-    "Run a command, its talk in a file; the exit status"
-    words = [sys.executable if words[0]=='python' else words[0], *words[1:]]
-    with open(log, 'a') as f: return subprocess.run(words, cwd=ROOT, env=env, stdout=f, stderr=f).returncode
-
 def in_process(words, log, env):
-    "The same here, which saves some seconds of imports"
+    "Run a command here, its talk in a file; the exit status"
     with open(log, 'a') as f, redirect_stdout(f), redirect_stderr(f):
         try:
             import linear, plant
@@ -187,9 +183,14 @@ def in_process(words, log, env):
 
 OWN = local() # Each thread has a worker of its own, so that one that dies costs no other
 
+def begin():
+    "A worker works at the root, and ends with the grid that started it, however that ends"
+    os.chdir(ROOT)
+    Thread(target=_follow, daemon=True).start()
+
 def in_worker(words, log, env):
     "The same in a process that stays: its imports, and its place on a GPU, are paid for once"
-    if not hasattr(OWN, 'worker'): OWN.worker = ProcessPoolExecutor(1, get_context('spawn'), os.chdir, (ROOT,))
+    if not hasattr(OWN, 'worker'): OWN.worker = ProcessPoolExecutor(1, get_context('spawn'), begin)
     try: return OWN.worker.submit(in_process, words, log, env).result()
     except BrokenProcessPool:
         del OWN.worker
@@ -197,7 +198,7 @@ def in_worker(words, log, env):
 
 def caller(args):
     "How a command is run"
-    return in_process if args.quick else in_worker if args.jobs>1 else in_its_own
+    return in_process if args.quick else in_worker
 
 def train(row, args, lock):
     "One training, and its traces in the three files"

@@ -22,7 +22,7 @@
   // ---- what the station answers
 
   const ask = window.fetch;
-  let boot = '', joins = 0;
+  let boot = '';
 
   // A line over the page, which stays until the page is loaded again or the station answers again
   function warn(text, stays) {
@@ -63,10 +63,16 @@
     return new Response(why, {status: 413});
   }
 
+  // Whether a request is that of a key or choice: others go out meanwhile, such as what follows an earlier answer
+  function carries([url, request], {n, pick}) {
+    if (!String(url?.url ?? url).includes('/queue/join')) return false;
+    return JSON.parse(request.body).data.some(o => String(o).startsWith(pick || `{"n":${n},`));
+  }
+
   window.fetch = async (...args) => {
     const refused = tooLarge(args[1]?.body);
     if (refused) return refused;
-    if (String(args[0]?.url ?? args[0]).includes('/queue/join')) joins++;
+    if (current && carries(args, current)) current.sent = true;
     try {
       const answer = await ask(...args);
       look(answer);
@@ -97,7 +103,6 @@
 
   function click() {
     since = performance.now();
-    current.joins = joins;
     if (current.pick) window.stationPick = current.pick;
     document.getElementById(current.id)?.click();
   }
@@ -135,7 +140,7 @@
       waiting.length = 0;
       current = null;
       warn('The station has not answered for a minute. Reload the page.', true);
-    } else if (current && joins === current.joins && age > 500) click();
+    } else if (current && !current.sent && age > 500) click();
     settle();
     step();
   }
