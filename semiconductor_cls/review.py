@@ -358,8 +358,8 @@ def _test_facts(valid, test, t, line, trained_rate):
     return calibrated, facts | point | dict(points=operating_points(y, p, groups).to_dict('records'))
 
 # %% ../nbs/36_review.ipynb #24be1e9e
-_ALONE = ('threshold, report, per_million and the rates beside them are of one threshold without people, for comparison; '
-          'what the run does stands in review and decision')
+_ALONE = ('threshold, report, per_million and the rates beside them are of one threshold without people, '
+          'for comparison; what the run does stands in review and decision')
 
 def _review(valid, test, t, line, looks, escape, overkill, human_miss):
     "Choose a band on validation and report it on test, as entries of `operating.json`; nothing without `looks`"

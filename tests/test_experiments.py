@@ -247,7 +247,8 @@ def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
 GRID = """import sys; sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import run
-if __name__=='__main__': run.in_worker(['semicls','synth',sys.argv[2]+'/drawn','--scale','1'], Path(sys.argv[2])/'log', {})
+place = Path(sys.argv[2])
+if __name__=='__main__': run.in_worker(['semicls','synth',str(place/'drawn'),'--scale','1'], place/'log', {})
 """
 
 def test_no_training_outlives_the_grid(tmp_path):

@@ -42,7 +42,7 @@ def reference(st:Station)->pd.DataFrame: # `label`, columns of `METRICS`, and `g
 
 # %% ../../nbs/86_station.line.ipynb #c0008
 _NEW = """seen s where s.model=? and not exists
-    (select 1 from seen t where t.hash=s.hash and t.model!=s.model and t.id<s.id)"""
+    (select 1 from seen t where t.hash=s.hash and t.model!=s.model and t.nth<s.nth)"""
 _CAME_IN = f"""select i.rowid id, min(coalesce(nullif(s.came, ''), s.time)) time, s.score,
         i.brightness, i.contrast, i.sharpness,
         (select r.lot from line_stands r where r.hash=s.hash and r.lot!='' order by r.id desc limit 1) "group"
@@ -109,10 +109,13 @@ def _lamp(windows):
     if changed: return 'bad',f'Changed: {changed}{more}'
     return ('off',f'Like training: {compared}{more}') if unknown else ('good','Like training')
 
+_LAST = """select (select coalesce(max(id),0) from seen) seen, (select count(*) from line_stands where lot!='') told,
+    (select coalesce(max(id),0) from line_stands where lot!='') told_last"""
+
 def lamp_html(st:Station)->str: # HTML; '' for a bundle, which does not know its training pictures
     "Whether what comes in still looks like training, in a few words"
     if not st.whole: return ''
-    last = int(st.v.read('select coalesce(max(id), 0) n from seen').n[0]),st.window
+    last = *st.v.read(_LAST).iloc[0],st.window
     if st.lamp[0]!=last:
         came,ref = came_and_known(st, 2*st.window-1) # The newest full window, and what does not fill one
         st.lamp = last,_lamp(drift_table(came, ref, st.window))

@@ -241,9 +241,10 @@ class Station:
         if not (alone or isinstance(run, Run)): run = open_run(run)
         check_window(window)
         self.roots = _allowed(folders)
-        known = _of_bundle if alone else _of_run
-        self.take(known(run, tell))
+        known = (_of_bundle if alone else _of_run)(run, tell)
         self.v = Verdicts(verdicts)
+        self.take(known)
+        follow_rename(self.v, self.model)
         self.book,self.heat = Book(self.v.path),self.whole and heat and not (judge_first or round_of)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.judge_first = judge_first or bool(round_of)

@@ -7,7 +7,8 @@ __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH'
            'TABLES', 'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note',
            'kept_note', 'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves',
            'moves_table', 'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting', 'find_parts',
-           'outlived', 'begin_round', 'journal', 'training_table', 'export_table', 'export_verdicts', 'verdicts_to_add']
+           'outlived', 'follow_rename', 'begin_round', 'journal', 'training_table', 'export_table', 'export_verdicts',
+           'verdicts_to_add']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -56,7 +57,7 @@ create table if not exists image (
 create table if not exists seen (
     id integer primary key, hash text not null references image, model text not null, desk text not null,
     time text not null, name text, score real not null, since integer not null default 0,
-    came text not null default '', unique (hash, model, desk));
+    came text not null default '', nth integer not null default 0, unique (hash, model, desk));
 create table if not exists noted (
     hash text not null references image, model text not null, note text not null, primary key (hash, model));
 create table if not exists verdict (
@@ -94,6 +95,9 @@ def _add_since(db):
     if 'came' not in columns:
         db.execute("alter table seen add column came text not null default ''")
         db.execute('update seen set came=time')
+    if 'nth' not in columns:
+        db.execute('alter table seen add column nth integer not null default 0')
+        db.execute('update seen set nth=id')
 
 # %% ../../nbs/82_station.verdicts.ipynb #d4753e49
 _FILL_ROUND = """update verdict set round=coalesce((select s.desk from seen s where s.hash=verdict.hash
@@ -144,7 +148,7 @@ _ABOUT_IT = ' and '.join(f"typeof({o})='text' and length({o})<={n}" for o,n in C
 _SOUND = dict( # What holds for each row of a table
     image=f"""{_A_HASH} and ext in {tuple(EXTS.values())} and {_of_kind('width height', 'integer', 'null')}
         and {_of_kind('brightness contrast sharpness', 'real', 'null')} and {_A_NUMBER}""",
-    seen=f"""{_A_PICTURE} and {_A_SCORE} and {_of_kind('id since', 'integer')}
+    seen=f"""{_A_PICTURE} and {_A_SCORE} and {_of_kind('id since nth', 'integer')}
         and {_of_kind('model desk time came', 'text')} and {_of_kind('name', 'text', 'null')}""",
     noted=f"{_A_PICTURE} and {_of_kind('model note', 'text')}",
     verdict=f"""{_A_PICTURE} and {_A_SCORE} and {_A_PERSON} and {_ABOUT_IT} and {_of_kind('id', 'integer')}
@@ -297,8 +301,8 @@ def kept_note(v:Verdicts, h:str, model:str)->str|None: # `None` where nobody has
     return found.note[0] if len(found) else None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0032
-_ADD_SEEN = """insert into seen (hash, model, desk, came, time, name, score, since)
-    values (?,?,?,?,?,?,?,coalesce(?,(select max(id) from verdict),0))
+_ADD_SEEN = """insert into seen (hash, model, desk, came, time, name, score, since, nth)
+    values (?,?,?,?,?,?,?,coalesce(?,(select max(id) from verdict),0),(select coalesce(max(id),0)+1 from seen))
     on conflict (hash, model, desk) do update set id=(select max(id)+1 from seen),
         time=excluded.time, name=excluded.name, score=excluded.score, since=excluded.since"""
 
@@ -572,6 +576,17 @@ def outlived(
 )->pd.DataFrame: # `hash desk name since`
     "What waits, and was scored by another model last"
     return v.read(_OUTLIVED, dict(model=model))
+
+# %% ../../nbs/82_station.verdicts.ipynb #7eae320e
+def follow_rename(
+    v:Verdicts,
+    model:str # Of the station
+):
+    "Scores and doubts of the same weights under another name become those of this name"
+    with v.db() as db:
+        for table in ('seen','noted'):
+            others = 'where model!=:model and weights(model)=weights(:model)'
+            db.execute(f'update or ignore {table} set model=:model {others}', dict(model=model))
 
 # %% ../../nbs/82_station.verdicts.ipynb #ecb814ce
 _PARTS = 'select distinct hash, name, score from seen where model=:model and desk {} order by hash'
