@@ -401,6 +401,7 @@ def _tiff_kind(content): # Such as 'TIFF (64 bits a channel, real numbers)'
 # %% ../../nbs/05_base.image.ipynb #4c421d02
 def _unidentified(content):
     "Why Pillow does not know a file"
+    if not content: return 'zero bytes'
     kind = next((kind for start,kind in _STARTS.items() if content.startswith(start)), None)
     if not kind: return 'not a PNG, JPEG, BMP or TIFF image'
     try:

@@ -38,7 +38,6 @@ def check_image(
     levels=None # Of the run, see `Run.pixels`
 )->tuple: # Decoded picture, format ('PNG', …)
     "Decode a picture of unknown origin; whatever is wrong is an `ImageError` in a few words"
-    if not b: raise ImageError('zero bytes')
     if len(b)>max_mb*1e6:
         raise ImageError(f'{len(b)/1e6:.0f} MB, over the limit of {max_mb:g} MB')
     im = open_image(io.BytesIO(b), levels or None)
