@@ -390,21 +390,6 @@ def _keep_config(path, options, resume):
     given = {name:value for name,value in options.items() if value not in (None,0,'')}
     write_text(path/'config.yaml', yaml.safe_dump({**given, 'set':_pairs(recipe)}, sort_keys=False, allow_unicode=True))
 
-def _plan_train(data, recipe, folds, path, classes, where, overwrite, resume, as_json):
-    "Say what `train` would do"
-    from semiconductor_cls.recipe import stages
-    device,engine = where
-    _check_engine(engine)
-    if folds==1: raise UserError('--folds 1: at least two')
-    if not resume: check_free(path, overwrite)
-    reads = _planned(data, classes, recipe.group_by)
-    if device:
-        from semiconductor_cls.views import check_device
-        check_device(device)
-    passes = [f"{counted(n, 'epoch')} {stage} at {size} px" for size,stage,n,_ in stages(recipe)]
-    does = f"train {recipe.arch} {counted(folds or 1, 'time')}: {', '.join(passes)}"
-    plan(reads, does, [path], as_json)
-
 # %% ../nbs/99_cli.ipynb #3c20d6ff
 def _check_alone(**asked):
     "Refuse an option that several processes cannot share"
@@ -438,6 +423,42 @@ def _apart(engine, jobs, out): # `None` on this machine
         raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
     from semiconductor_cls.scale.trainings import trainings_on_cluster
     return trainings_on_cluster(out)
+
+# %% ../nbs/99_cli.ipynb #c1391e6e
+def _check_plan(path, folds, where, overwrite, resume):
+    "Refuse what a training would refuse before it reads anything"
+    device,engine,jobs = where
+    _check_engine(engine)
+    if folds==1: raise UserError('--folds 1: at least two')
+    _check_shared(folds, jobs, engine=='ray')
+    if not resume: check_free(path, overwrite)
+    if device:
+        from semiconductor_cls.views import check_device
+        check_device(device)
+
+def _does(recipe, folds=0): # 'train resnet18 1 time: 3 epochs frozen at 128 px, …'
+    "A training in words"
+    from semiconductor_cls.recipe import stages
+    passes = [f"{counted(n, 'epoch')} {stage} at {size} px" for size,stage,n,_ in stages(recipe)]
+    return f"train {recipe.arch} {counted(folds or 1, 'time')}: {', '.join(passes)}"
+
+# %% ../nbs/99_cli.ipynb #cfc45fa7
+def _plan_renewal(run, add, path, resume, as_json):
+    "Say what `train RUN --add` would do"
+    from semiconductor_cls.jobs.job import saved_recipe
+    from semiconductor_cls.jobs.renew import add_to_table, check_renewal, check_single, table_beside
+    from semiconductor_cls.station.verdicts import verdicts_to_add
+    old,table = open_run(run),table_beside(path)
+    check_single(old)
+    if resume: check_renewal(path, run, add, say)
+    rows = read_csv(table) if resume else add_to_table(old, verdicts_to_add(add), say)
+    reads = f"{counted(len(rows), 'image')}, those of {run} and of verdicts"
+    plan(reads, _does(saved_recipe(old)), [path,table], as_json)
+
+def _plan_train(data, add, recipe, folds, path, classes, resume, as_json):
+    "Say what `train` would do"
+    if add: return _plan_renewal(data, add, path, resume, as_json)
+    plan(_planned(data, classes, recipe.group_by), _does(recipe, folds), [path], as_json)
 
 # %% ../nbs/99_cli.ipynb #0c5a8889
 def _renewed(data, add, path, resume, chosen, seed, weights): # What to train on, recipe, seed, weights and more
@@ -504,16 +525,16 @@ def train(
     _check_alone(folds=folds, add=add, dry_run=dry_run)
     path = _place(out, name, runs, 'run')
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
-    _check_add(add, _TYPED & {'recipe','good','defect'} or arch or set_ or group or folds or dry_run)
+    _check_add(add, _TYPED & {'recipe','good','defect'} or arch or set_ or group or folds)
     if dry_run:
-        return _plan_train(data, chosen, folds, path, (good, defect), (device, engine), overwrite, resume, json)
+        _check_plan(path, folds, (device, engine, jobs), overwrite, resume)
+        return _plan_train(data, add, chosen, folds, path, (good, defect), resume, json)
     options = dict(good=good, defect=defect, device=device, overwrite=overwrite, resume=resume, track=track)
     with _table_of(add and not resume, path, overwrite, device, jobs, engine):
         data,chosen,seed,start = _renewed(data, add, path, resume, chosen, seed, weights)
         options |= dict(start, asked=_asked(chosen, recipe, arch, group, set_, seed, folds))
         m = _train(data, chosen, seed, folds, path, jobs, _apart(engine, jobs, path), **options)
-    keep = dict(data=_absolute(data), recipe=recipe, good=good, defect=defect)
-    _say_trained(m, path, data, json, keep, resume)
+    _say_trained(m, path, data, json, dict(data=_absolute(data), recipe=recipe, good=good, defect=defect), resume)
 
 # %% ../nbs/99_cli.ipynb #c0024
 def _check_watch(images, watch, submission, dry_run, **only):
@@ -922,7 +943,7 @@ def _good_parts(text): # `share`, `all`, or a number
 def curve(
     data:str, # A folder, a table (clean.csv), or the word 'elpv'
     out:OUT_OPT=None, name:NAME_OPT=None, runs:RUNS_OPT=Path('runs'),
-    points:int=5, # Sets of defects, each about twice the one before, the last all there are
+    points:int=5, # Sets of defects (4 to 12), each about twice the one before, the last all there are
     draws:int=3, # Orders in which the parts are taken; the luck of the draw is in the intervals
     good_parts:str='share', # Good parts in each set: share (in proportion to the defects), all, or a number
     more:int=100, # Defects that might be labelled next

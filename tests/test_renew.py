@@ -28,6 +28,9 @@ def test_verdicts_train_a_new_run_that_is_compared_on_the_same_test_set(trained,
     (v/'same.bmp').write_bytes(Path(test.path).read_bytes())
     other = 'good' if test.label=='defect' else 'defect'
     write_csv(pd.DataFrame([*rows, dict(path='same.bmp', label=other)]), v/'verdicts.csv')
+    dry = semicls('train', run, '--add', v/'verdicts.csv', '--name', 'new', '--dry-run')
+    assert dry.returncode==0 and f'would read: {len(table)+4} images' in dry.out and 'new_table.csv' in dry.out, dry.err
+    assert 'against its label' in dry.err and not (tmp_path/'runs').exists()
     made = semicls('train', run, '--add', v/'verdicts.csv', '--name', 'new', '--weights', 'none')
     assert made.returncode==0, made.err
     assert 'verdicts: 4 new training pictures' in made.err and '1 against its label' in made.err
@@ -116,7 +119,7 @@ def test_new_training_pictures_are_counted_after_the_split(tmp_path):
     counts = [o for o in said if o.startswith('verdicts:')]
     assert counts[0].startswith('verdicts: 2 new pictures; ')
     assert counts[1:]==['verdicts: 1 new training picture; left out: '
-                        '1 that belongs with pictures of the validation or test set']
+                        '1 of parts in the validation or test set']
     write_csv(pd.DataFrame(dict(path=['copy.bmp'], label=['defect'])), v/'verdicts.csv')
     with pytest.raises(UserError, match='no picture of the verdicts can train'):
         ready(renewed_table(run, v/'verdicts.csv', tmp_path/'new'), r, weights='none')

@@ -94,7 +94,7 @@ def _set_sizes(df, points, goods, draws, tell=noop):
     if most<len(sizes):
         mend = f'use --points {most}' if most>=4 else 'label more parts'
         raise UserError(f'--points {len(sizes)}: two sets would hold the same {counted(same, "defect")}, because '
-                        f'no part is cut; {mend}')
+                        f'the defects of a part stay together; {mend}')
     if isinstance(goods, int) and goods>n_good:
         tell(f'--good-parts {goods:,}: there are {n_good:,} in training, and all are taken')
     return sizes

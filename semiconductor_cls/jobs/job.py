@@ -196,7 +196,7 @@ def say_added(
     new,broken = (o[ADDED]=='new' if ADDED in o else pd.Series(dtype=bool) for o in (df,removed))
     if not new.any() and not broken.any(): return ''
     n,n_train = int(new.sum()),int((df.split[new]=='train').sum())
-    left = [(n-n_train,'that belongs with pictures of the validation or test set'), (int(broken.sum()),'broken')]
+    left = [(n-n_train,'of parts in the validation or test set'), (int(broken.sum()),'broken')]
     said = ', '.join(f'{k:,} {what}' for k,what in left if k)
     if not n_train:
         raise UserError(f'no picture of the verdicts can train; left out: {said}')

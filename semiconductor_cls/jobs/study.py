@@ -110,7 +110,7 @@ def committee_plan(
     "The members of a committee, if it may be made; what is there has to be of the same job"
     if folds==1: raise UserError('--folds 1: at least two')
     out = Path(out)
-    asked = {out.parent/f'{out.name}-{arch}-{seed}':(dataclasses.replace(r, arch=arch), seed)
+    asked = {out.parent/f'{out.name}-{arch}-{seed}':(check_recipe(dataclasses.replace(r, arch=arch)), seed)
              for arch in named_archs(archs) for seed in seeds}
     if not (resume and averaged_before(out, asked)): check_free(out, overwrite)
     for path,(recipe,seed) in asked.items():
