@@ -529,7 +529,8 @@ def openapi(st:Station)->dict: # JSON
     why = dict(type='object', properties=dict(detail=_TEXT))
     answers = {'200':gives('The score and where it comes from', dict(type='object', properties=_SCORED,
                                                                       required=list(_SCORED))),
-               '401':dict(description='No session, password or token'), '422':gives('No usable picture', why),
+               '401':dict(description='No session, password or token'),
+               '422':gives(f'No usable picture, of several pages or a side under {MIN_SIDE} pixels, say', why),
                '403':gives('In a blind round', why), '408':gives(f'Not sent within {SEND_SECONDS:g} seconds', why),
                '400':dict(description='With parameters, or not sent to its end'),
                '413':gives(f'Over the limit of {st.max_mb:g} MB', why),
