@@ -211,10 +211,11 @@ def auc_ci(
     return float(auc), float(lo), float(hi)
 
 # %% ../nbs/31_auc.ipynb #c0034
-def _mover(one, other):
-    "Interval of a difference from the intervals of its two sides, as if they were independent (Zou 2007)"
+def _mover(one, other, r=0.):
+    "Interval of a difference from the intervals of its two sides, which correlate by `r` (Zou 2007)"
     (a,lo_a,hi_a),(b,lo_b,hi_b) = one,other
-    return a-b-np.hypot(a-lo_a, hi_b-b), a-b+np.hypot(hi_a-a, b-lo_b)
+    def half(x, y): return np.sqrt(max(x**2+y**2-2*r*x*y, 0))
+    return a-b-half(a-lo_a, hi_b-b), a-b+half(hi_a-a, b-lo_b)
 
 def _p_value(diff, ends, level, df):
     "Two-sided; below `1-level` where the interval leaves out zero, and only there"
@@ -240,15 +241,16 @@ def compare_auc(
     groups=None, # Which parts belong together
     df:float=None # Degrees of freedom of Student's t; those of `auc_df` if `None`. `np.inf` is DeLong's normal test
 )->dict: # `auc_a`, `auc_b`, `diff` with `lo` and `hi`, `p_value`
-    "Paired DeLong test of the difference of two AUCs; from their single intervals where it knows no spread"
+    "Paired DeLong test of the difference of two AUCs; from their single intervals where it hardly knows the spread"
     (auc_a,auc_b),cov = auc_cov(y, [pa,pb], groups)
     diff = auc_a-auc_b
     if df is None: df = auc_df(y, pa, groups, pb)
     ends = _paired_ends(diff, cov, level, df)
     if np.array_equal(stats.rankdata(pa), stats.rankdata(pb)):
         ends = 0.,0. # one order, so one AUC
-    elif ends is None:
-        ends,df = _mover(*(auc_ci(y, p, level, groups) for p in (pa,pb))),np.inf
+    elif ends is None or df<SURE:
+        r = 0. if ends is None else cov[0,1]/np.sqrt(cov[0,0]*cov[1,1])
+        ends,df = _mover(*(auc_ci(y, p, level, groups) for p in (pa,pb)), r),np.inf
     return dict(auc_a=float(auc_a), auc_b=float(auc_b), diff=float(diff), lo=float(ends[0]), hi=float(ends[1]),
                 p_value=_p_value(diff, ends, level, df))
 
