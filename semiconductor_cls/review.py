@@ -95,6 +95,10 @@ def _band_ppm(line, measured, bound):
     worst = line.per_million(*bound)
     return ppm | {f'{_PPM[k]}_hi':float(worst[k]) for k in ('escapes','scrapped','cost')}
 
+def _at_most(hit, mask, groups):
+    "Upper bound of the share of `hit` among the parts in `mask`"
+    return rate_ci(int(hit[mask].sum()), int(mask.sum()), sizes=group_sizes(groups, mask))[1]
+
 # %% ../nbs/36_review.ipynb #c0021
 def band_rates(
     y, # True for a defect
@@ -114,11 +118,12 @@ def band_rates(
     looks = _on_line(line, look[y].mean(), look[~y].mean())
     level = .975 if two_sided and escape else .95
     escape_hi = escape_bound(y, p, lo, hi, human_miss, groups, level)
-    overkill_hi = rate_ci(int((good>=hi).sum()), len(good), sizes=group_sizes(groups, ~y))[1]
-    shares = dict(lo=lo, hi=hi, look_share=looks, escape_rate=escape, escape_hi=escape_hi,
+    overkill_hi = _at_most(p>=hi, ~y, groups)
+    looks_hi = _on_line(line, *(_at_most(look, mask, groups) for mask in (y,~y))) if lo<hi else 0.
+    shares = dict(lo=lo, hi=hi, look_share=looks, look_hi=looks_hi, escape_rate=escape, escape_hi=escape_hi,
                   overkill_rate=overkill, overkill_hi=overkill_hi,
                   precision=line.precision((defect>=hi).mean(), overkill))
-    ppm = _band_ppm(line, (escape, overkill, looks), (escape_hi, overkill_hi, looks))
+    ppm = _band_ppm(line, (escape, overkill, looks), (escape_hi, overkill_hi, looks_hi))
     assumed = dict(human_miss=human_miss, look_price=line.look_price)
     return {k:float(v) for k,v in shares.items()} | ppm | assumed
 
@@ -232,11 +237,11 @@ def _band_does(b, currency):
     no_escape,no_overkill = not b['escape_rate'],not b['overkill_rate']
     def per_million(name, none): return below(b[name], b[f'{name}_hi'], none)
     def percent(name, none): return below(100*b[f'{name}_rate'], 100*b[f'{name}_hi'], none, ' %')
-    share = 100*b['look_share']
+    looks = below(100*b['look_share'], 100*b.get('look_hi', b['look_share']), not b['look_share'], ' %')
     return {
         'pass below': f"{b['lo']:.4g}",
         'reject from': f"{b['hi']:.4g}",
-        'parts looked at': f'{share:.3g} %' if share else 'none seen',
+        'parts looked at': looks,
         'escape rate': percent('escape', no_escape),
         'overkill': percent('overkill', no_overkill),
         'shipped per million': per_million('escapes_ppm', no_escape),
