@@ -250,7 +250,8 @@ def compare_auc(
         ends = 0.,0. # one order, so one AUC
     elif ends is None or df<SURE:
         r = 0. if ends is None else cov[0,1]/np.sqrt(cov[0,0]*cov[1,1])
-        ends,df = _mover(*(auc_ci(y, p, level, groups) for p in (pa,pb)), r),np.inf
+        of_a,of_b = (auc_ci(y, p, level, groups) for p in (pa,pb))
+        ends,df = _mover(of_a, of_b, r),np.inf
     return dict(auc_a=float(auc_a), auc_b=float(auc_b), diff=float(diff), lo=float(ends[0]), hi=float(ends[1]),
                 p_value=_p_value(diff, ends, level, df))
 
