@@ -465,9 +465,9 @@ def _renewed(data, add, path, resume, chosen, seed, weights): # What to train on
     "The run DATA with the verdicts that were given since; without any, what was given"
     if not add: return data,chosen,seed,dict(weights=weights)
     from semiconductor_cls.jobs.job import saved_recipe
-    from semiconductor_cls.jobs.renew import check_renewal, check_single, renewed_table
+    from semiconductor_cls.jobs.renew import check_renewal, check_single, renewed_table, table_beside
     from semiconductor_cls.station.verdicts import verdicts_to_add
-    old,table = open_run(data),path.with_name(f'{path.name}_table.csv')
+    old,table = open_run(data),table_beside(path)
     check_single(old)
     chosen,start = saved_recipe(old),dict(weights=weights, renewed=dict(run=data, verdicts=str(add)))
     if resume:

@@ -237,7 +237,7 @@ def _band_does(b, currency):
     no_escape,no_overkill = not b['escape_rate'],not b['overkill_rate']
     def per_million(name, none): return below(b[name], b[f'{name}_hi'], none)
     def percent(name, none): return below(100*b[f'{name}_rate'], 100*b[f'{name}_hi'], none, ' %')
-    looks = below(100*b['look_share'], 100*b.get('look_hi', b['look_share']), not b['look_share'], ' %')
+    looks = below(100*b['look_share'], 100*b['look_hi'], not b['look_share'], ' %')
     return {
         'pass below': f"{b['lo']:.4g}",
         'reject from': f"{b['hi']:.4g}",

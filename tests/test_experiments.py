@@ -233,7 +233,7 @@ def test_a_schedule_is_judged_by_its_epochs():
     assert table.loc['one cycle needs fewer epochs than constant', 'diff']==pytest.approx(saved)
 
 def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
-    def call(*words): return run.in_worker(['python', 'nbs/experiments/plant.py', *words], tmp_path/'log', {})
+    def call(*words): return run.in_worker(['python', 'nbs/experiments/plant.py', *words], tmp_path/'log')
     def worker(): return run.OWN.worker.submit(os.getpid).result()
     assert call('--help')==0
     pid = worker()
@@ -248,7 +248,7 @@ GRID = """import sys; sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import run
 place = Path(sys.argv[2])
-if __name__=='__main__': run.in_worker(['semicls','synth',str(place/'drawn'),'--scale','1'], place/'log', {})
+if __name__=='__main__': run.in_worker(['semicls','synth',str(place/'drawn'),'--scale','1'], place/'log')
 """
 
 def test_no_training_outlives_the_grid(tmp_path):

@@ -167,7 +167,7 @@ def caught(folder):
     found = found.assign(type=type_of(found).fillna('good'), n=1, score=score, unlike=unlike, either=score|unlike)
     return found.groupby('type')[['n','score','unlike','either']].sum().reset_index()
 
-def in_process(words, log, env):
+def in_process(words, log):
     "Run a command here, its talk in a file; the exit status"
     with open(log, 'a') as f, redirect_stdout(f), redirect_stderr(f):
         try:
@@ -188,10 +188,10 @@ def begin():
     os.chdir(ROOT)
     Thread(target=_follow, daemon=True).start()
 
-def in_worker(words, log, env):
+def in_worker(words, log):
     "The same in a process that stays: its imports, and its place on a GPU, are paid for once"
     if not hasattr(OWN, 'worker'): OWN.worker = ProcessPoolExecutor(1, get_context('spawn'), begin)
-    try: return OWN.worker.submit(in_process, words, log, env).result()
+    try: return OWN.worker.submit(in_process, words, log).result()
     except BrokenProcessPool:
         del OWN.worker
         return 1
@@ -206,11 +206,10 @@ def train(row, args, lock):
     more = TINY.split() if args.quick else (),args.device
     words,before = command_of(row, args.runs, *more),plant_command(row, args.runs)
     go_on = ['--resume'] if (folder/'run.json').exists() and row['recipe']!='linear' else []
-    env = dict(os.environ, OMP_NUM_THREADS=str(args.threads))
     print(f"{row['run']}: starts", file=sys.stderr, flush=True)
     log = args.runs/f"{row['run']}.log"
     call = caller(args)
-    if before and call(before, log, env) or call([*words, *go_on], log, env):
+    if before and call(before, log) or call([*words, *go_on], log):
         print(f"{row['run']}: failed, see {log}", file=sys.stderr, flush=True)
         return False
     with lock:
@@ -227,10 +226,10 @@ def train(row, args, lock):
 def do_once(args, experiment, path, commands, keep):
     "The commands of an experiment that is one job, if it is wanted and its file is not there; `keep` writes that"
     if path.exists() or not experiment.startswith(tuple(args.only.split(','))): return True
-    env,log = dict(os.environ, OMP_NUM_THREADS=str(args.threads)),args.runs/f'{experiment}.log'
+    log = args.runs/f'{experiment}.log'
     for words in commands:
         print(shlex.join(words), file=sys.stderr, flush=True)
-        if caller(args)(words, log, env): return False
+        if caller(args)(words, log): return False
     shown = ' && '.join(map(shlex.join, commands)).replace(f'{args.runs}/', '')
     keep(path, f'OMP_NUM_THREADS={args.threads} {shown}')
     return True

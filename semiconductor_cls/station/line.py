@@ -109,8 +109,8 @@ def _lamp(windows):
     if changed: return 'bad',f'Changed: {changed}{more}'
     return ('off',f'Like training: {compared}{more}') if unknown else ('good','Like training')
 
-_LAST = """select (select coalesce(max(id),0) from seen) seen, (select count(*) from line_stands where lot!='') told,
-    (select coalesce(max(id),0) from line_stands where lot!='') told_last"""
+_LAST = """select (select coalesce(max(id),0) from seen) seen, count(*) told, coalesce(max(id),0) told_last
+    from line_stands where lot!=''"""
 
 def lamp_html(st:Station)->str: # HTML; '' for a bundle, which does not know its training pictures
     "Whether what comes in still looks like training, in a few words"
