@@ -328,6 +328,7 @@ def _studio_shape(drawn):
     labels = value.get(named[0]) if named else None
     return corners or [f'{kind or "region"} is no box']*4, join_types(labels or [])
 
+# %% ../nbs/12_boxes.ipynb #e1940c5e
 def _label_studio(d, path):
     "What was drawn stands in the results of each annotation; in the small JSON and the CSV, in a field"
     for n,task in enumerate(d, 1):

@@ -109,6 +109,7 @@ def band_recall(
     same = 1-np.arccos(cosine)/np.pi
     return 1-(1-same**_key_bits(n))**n_tables
 
+# %% ../nbs/16_duplicates.ipynb #939eb05e
 def bands_for(
     n:int # Rows: pictures times views
 )->int:
@@ -321,6 +322,7 @@ def _shared(a, b, floor=.02):
     limit = max(floor, 5/np.sqrt(len(places)+1), 6*float(np.sqrt(np.mean(away**2))))
     return (here if max(size, other)>=.5 else np.nan), limit
 
+# %% ../nbs/16_duplicates.ipynb #9adaf73c
 def shared_noise(
     a:np.ndarray, # Gray pixels
     b:np.ndarray, # Gray pixels

@@ -95,6 +95,7 @@ def precision(
     defective,good = self.defect_rate*caught,(1-self.defect_rate)*overkill_rate
     return defective/(defective+good) if defective+good else np.nan
 
+# %% ../nbs/35_operate.ipynb #500b5a0b
 _AMONG = 'defective among the rejected' # On the line
 
 def precision_text(share)->str:

@@ -148,6 +148,7 @@ def _wrong_kind(name, value):
         return '' if fine else f'{_KIND_WORDS[kind]}, or several, in a list'
     return '' if _is_of(value, type(usual)) else _KIND_WORDS[type(usual)]
 
+# %% ../nbs/28_recipe.ipynb #09ccdb2d
 def check_kinds(
     fields:dict, # Of a recipe, all of them known
     path='recipe' # Where they come from

@@ -268,6 +268,7 @@ def _relit(rng, image):
     relit = image*gain + rng.integers(-6, 7)
     return np.clip(relit, 0, 255).astype(np.uint8)
 
+# %% ../nbs/11_synth.ipynb #e3eb9dda
 def _near(rng, image, how):
     "A near copy, and how far it is shifted"
     if how=='recoded': return _recoded(rng, image), (0,0)

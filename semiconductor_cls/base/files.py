@@ -80,6 +80,7 @@ def json_line(d)->str: # Without a line break
     "`d` as `write_json` writes it, in one line"
     return json.dumps(_jsonable(d))
 
+# %% ../../nbs/01_base.files.ipynb #6186a19e
 def read_json(path): # What the file holds
     "Read a JSON file; a missing or broken one is a `UserError` that names it"
     try:
@@ -328,6 +329,7 @@ def _throw_away(path):
     if os.path.lexists(old): os.rename(old, gone)
     shutil.rmtree(gone, ignore_errors=True)
 
+# %% ../../nbs/01_base.files.ipynb #13191426
 def mend_folder(
     path # Of a folder that is held, or of what will be one
 ):
@@ -413,6 +415,7 @@ def open_text(path, newline=None):
     _read_sep(f)
     return f
 
+# %% ../../nbs/01_base.files.ipynb #49fce36a
 def csv_format(path)->tuple: # (encoding, what parts the cells)
     "How a CSV was written, by its mark, and what it tells or has in its first two lines"
     with open_text(path) as f: lines = [f.readline(65536) for _ in range(2)]

@@ -511,6 +511,7 @@ def blank_share(
         largest = max(largest, (len(a) if lines.all() else int(lines.argmin()))/len(a))
     return largest
 
+# %% ../../nbs/05_base.image.ipynb #4485cc30
 BLANK = .25 # A smaller band is never doubted
 
 def blank_limit(
@@ -565,6 +566,7 @@ def pixel_rule(
     rule = dict(levels=[float(o) for o in levels or ()], blank=float(limit), resize=fit)
     return rule if is_stretched(levels) else rule | dict(numbers='as written')
 
+# %% ../../nbs/05_base.image.ipynb #de489fa4
 def fit_of(
     rule # `pixels` of a run or a manifest that `check_rule` knows
 )->str: # One of `FITS`; a rule of before squeezes

@@ -229,6 +229,7 @@ def _is_begun(path):
     except UserError: return False
     return info.get('kind')=='ensemble' and 'folds' not in info and info.get('status')!='finished'
 
+# %% ../../nbs/04_base.run.ipynb #ce47e494
 def _is_ours(path):
     "Whether a folder holds what `create_run` writes first"
     try: info = read_plain(path/'run.json')
@@ -482,6 +483,7 @@ def weights_or_none(
     except (OtherMember, Spoiled): raise
     except UserError: return None
 
+# %% ../../nbs/04_base.run.ipynb #0a06bb5c
 def _member_ids(run):
     "Member → the digits of its weights; where they are not there those known before, `None` without any"
     known = run.info.get('member_ids') or {}

@@ -7,10 +7,12 @@ __all__ = ['compare_runs']
 
 # %% ../../nbs/55_jobs.compare.ipynb #c0002
 import os
+from functools import reduce
 import pandas as pd
 from ..base.errors import *
 from ..base.table import *
 from ..base.run import *
+from ..split import *
 from ..auc import *
 from ..ensemble import *
 from .committee import *
@@ -48,6 +50,13 @@ def _check_different(runs):
     for i,(run,place) in enumerate(zip(runs, places)):
         if place in places[:i]: raise UserError(f'{run.path}: is given twice')
 
+# %% ../../nbs/55_jobs.compare.ipynb #21247d3d
+def _together(runs, ids):
+    "Which test images belong together in any of the runs; `None` where no run knows"
+    known = [o for o in (groups_of(run, ids) for run in runs) if o is not None]
+    def joined(a, b): return group_ids(pd.DataFrame(dict(group=a, copy_group=b)))
+    return reduce(joined, known) if known else None
+
 # %% ../../nbs/55_jobs.compare.ipynb #60f9b184
 def compare_runs(
     runs # Run directories; the first is what the others are compared with
@@ -57,7 +66,7 @@ def compare_runs(
     _check_different(runs)
     ids,y,P = join_preds({str(run.path):read_csv(run.file('preds_test.csv')) for run in runs})
     _same_test(runs, ids)
-    groups,first,rows = groups_of(runs[0], ids),P.iloc[:,0].to_numpy(),[]
+    groups,first,rows = _together(runs, ids),P.iloc[:,0].to_numpy(),[]
     for name in P:
         p = P[name].to_numpy()
         auc,lo,hi = auc_ci(y, p, groups=groups)

@@ -174,6 +174,7 @@ def table_beside(
     check_own(out, re.compile(rf'[^\n]*\b{ADDED}\b'), kind='table of a run with verdicts')
     return out
 
+# %% ../../nbs/59_jobs.renew.ipynb #b2059777
 def renewed_table(
     run, # A finished run, or its directory
     verdicts, # `verdicts.csv` of a station

@@ -163,6 +163,7 @@ class Looked(NamedTuple):
     heat:np.ndarray=None # (size,size), from 0 to 1
     note:str='' # Why it cannot be decoded, or what is strange about it
 
+# %% ../../nbs/72_line.pointing.ipynb #bee6febb
 def _fetch(read, item): # What `Reader` gives, or the reason why it gives nothing
     try: return read(item)
     except ImageError as e: return e

@@ -38,6 +38,7 @@ def _ranks(firsts, grids):
     ranks = [_rank(a, b) for a,b in zip(firsts, grids) if a.max()>a.min()]
     return np.array(ranks or [math.nan])
 
+# %% ../../nbs/73_line.sanity.ipynb #f2e46043
 def _hits(maps, boxes, pixels, fit):
     "Share of maps that hit a box, each stretched over its picture"
     sizes = [px.shape[1::-1] for px in pixels]

@@ -174,6 +174,7 @@ def picture_html(
     h,about = s['hash'],dict(known=s.get('known', 0), decision=s.get('decision', ''))
     return piece('picture', hash=h, plain=f'picture/{h}.png', heat=s['heat'], name=name, size=s['size'], **about)
 
+# %% ../../nbs/85_station.desk.ipynb #d22dc24e
 def full_picture(
     st:Station, # With its store
     h:str # Hash of a picture

@@ -133,6 +133,7 @@ def host_of(netloc:str): # A Host header; `None` where it is none
     try: return urlsplit('//'+netloc).hostname if _HOST.fullmatch(netloc) else None
     except ValueError: return None
 
+# %% ../../nbs/81_station.gate.ipynb #66303618
 def same_secret(
     a:str, # What was sent
     b:str # What it should be
@@ -376,6 +377,7 @@ def basic_of(auth:str)->tuple|None: # Of an Authorization header; name and passw
     except ValueError: return None
     return clean_name(name),password
 
+# %% ../../nbs/81_station.gate.ipynb #8fd5679b
 def bearer_of(auth:str)->tuple|None: # Of an Authorization header; '' and the token, or `None`
     "The token that a program sends"
     kind,_,token = auth.partition(' ')

@@ -292,6 +292,7 @@ def beside(st:Station)->list: # Directories, the newest first
     there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
     return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
 
+# %% ../../nbs/86_station.line.ipynb #2e279f50
 def candidates(
     st:Station # Of a run
 )->tuple: # What `compared` says of each; how many runs are not among them

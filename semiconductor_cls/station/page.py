@@ -56,6 +56,7 @@ def fault_html(e:Exception)->str: # Of a `UserError` or an `OSError`; HTML
     text = str(e) if isinstance(e, UserError) else f'nothing was saved: {e.strerror or e}'
     return says_html(text, True)
 
+# %% ../../nbs/87_station.page.ipynb #ebe098b0
 def guarded(f): # A function of the state and more, which returns the state and a message
     "The same function, which answers a `UserError` with the old state and the error's words"
     @wraps(f)   # Gradio reads the signature

@@ -195,6 +195,7 @@ def is_bundle(path)->bool: # Of a run or a bundle
     path = Path(path)
     return (path/'manifest.json').exists() and not (path/'run.json').exists()
 
+# %% ../../nbs/83_station.station.ipynb #0ca09279
 class GraphOnly:
     "A bundle in the place of an `Explainer`: it scores, and does not know where it looked"
     def __init__(self,

@@ -57,6 +57,7 @@ def owns(self:Uploads,
     "Whether this browser has uploaded just this file, and nobody has put a link in its place"
     return isinstance(path, str) and path in self.seen.get(owner, ()) and not os.path.islink(path)
 
+# %% ../../nbs/80_station.uploads.ipynb #c9ade22c
 @patch
 def forget(self:Uploads, owner:str)->list: # The name and the browser; paths, as text
     "The session of a browser is over: what it alone has uploaded"

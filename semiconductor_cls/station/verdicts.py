@@ -294,6 +294,7 @@ def keep_note(
     "What a model doubts about a picture is written down"
     with v.db() as db: db.execute(_KEEP_NOTE, [h, model, note])
 
+# %% ../../nbs/82_station.verdicts.ipynb #17e61eea
 def kept_note(v:Verdicts, h:str, model:str)->str|None: # `None` where nobody has asked the model
     "What a model doubted about a picture"
     found = v.read('select note from noted where hash=? and model=?', [h, model])
@@ -695,6 +696,7 @@ def export_table(
     write_csv(TABLES[name](v), path)
     return path
 
+# %% ../../nbs/82_station.verdicts.ipynb #57f31891
 def export_verdicts(v:Verdicts)->Path: # The training table
     "Write `verdicts.csv`, to train on, and `journal.csv` and `moves.csv`, to look things up, beside the database"
     export_table(v, 'moves')
