@@ -58,17 +58,20 @@ class EMA(Callback):
 
     def before_fit(self):
         "Start the average from the first weights"
-        if self.ema is None: self.ema = self._copy(self.learn.model)
+        if self.ema is not None or self._is_search(): return
+        self.ema = self._copy(self.learn.model)
 
     def after_batch(self):
         "Take in the weights of one step"
-        if not self.training: return
+        if not self.training or self._is_search(): return
         self.n += 1
         self.ema.update(self.learn.model, step=self.n)
 
     def finish(self, model):
         "Put the average into `model`"
         if self.ema is not None: model.load_state_dict(self.ema.module.state_dict())
+
+    def _is_search(self): return hasattr(self.learn, 'lr_finder') # whose steps fastai takes back
 
     def _copy(self, model):
         on_gpu = next(model.parameters()).is_cuda # many tensors in one call there

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['AUGS', 'ALL_AUGS', 'Lighting', 'seed_augs', 'Tilt', 'study_augs', 'batch_augs', 'Augment', 'class_weights', 'ToImage',
-           'Pixels', 'Labels', 'votes_of', 'make_dls', 'predict_dl', 'chip_dls']
+           'Pixels', 'Labels', 'check_votes', 'votes_of', 'make_dls', 'predict_dl', 'chip_dls']
 
 # %% ../nbs/21_data.ipynb #c0002
 import io, os, random
@@ -19,8 +19,8 @@ from PIL import Image
 from scipy.special import expit, logit
 from .base.errors import *
 from .base.table import *
-from .base.image import load_image
-from .source import read_source
+from .base.image import ImageError, levels_of, load_image
+from .source import check_words, read_source
 from .split import split_table
 from .cache import *
 cv2.setNumThreads(0) # one image is too small to share out, and the cores are the model's
@@ -160,7 +160,7 @@ class Pixels(Transform):
     ):
         super().__init__()
         self.cache,self.sz,self.channels = cache,cache.sz,1 if cache.data.ndim==3 else 3
-        self.fit = cache.fit
+        self.fit,self.levels = cache.fit,cache.levels
         self.bytes = None if device is None else torch.tensor(np.asarray(cache.data)).to(device)
         if self.bytes is not None:
             self.bytes = self.bytes[:,None] if self.channels==1 else self.bytes.permute(0,3,1,2)
@@ -168,10 +168,11 @@ class Pixels(Transform):
     def encodes(self, o):
         "(h,w) or (h,w,3) uint8; of bytes on a device what `ToImage` makes of them, without a copy"
         if isinstance(o, (int, np.integer)): return self._row(o)
-        if isinstance(o, np.ndarray): o = Image.fromarray(o)
+        if isinstance(o, np.ndarray): o = _picture(o)
         if isinstance(o, bytes): o = io.BytesIO(o)
-        fit = getattr(self, 'fit', 'squeeze') # of a learner that was saved before: none
-        return load_image(_as_file(o) if isinstance(o, Image.Image) else o, self.sz, self.channels, fit=fit)
+        fit,levels = getattr(self, 'fit', 'squeeze'),getattr(self, 'levels', None) # of learners saved before: none
+        file = _as_file(o) if isinstance(o, Image.Image) else o
+        return load_image(file, self.sz, self.channels, levels or None, fit)
 
     def _row(self, i):
         if self.cache is None:
@@ -181,13 +182,25 @@ class Pixels(Transform):
     def __getstate__(self): return {**self.__dict__, 'cache':None, 'bytes':None}
 
 # %% ../nbs/21_data.ipynb #0774f283
+_AS_PNG = '1 L LA P I I;16 RGB RGBA'.split() # Modes of Pillow that a PNG holds
+
 def _as_file(picture):
-    "A picture as a file in memory, read like any other file"
-    file = io.BytesIO()
-    picture.save(file, 'PNG')
+    "A picture as a file in memory, with the turn that its camera noted, read like any other file"
+    file,exif,turn = io.BytesIO(),Image.Exif(),picture.getexif().get(274)
+    if turn: exif[274] = turn
+    if picture.mode not in (*_AS_PNG,'F'): picture = picture.convert('RGB')
+    picture.save(file, 'TIFF' if picture.mode=='F' else 'PNG', exif=exif)
     file.seek(0)
     return file
 
+def _picture(a):
+    "An array as a picture"
+    try:
+        return Image.fromarray(a)
+    except TypeError:
+        raise ImageError(f'an array of {a.dtype} and shape {a.shape} is no picture') from None
+
+# %% ../nbs/21_data.ipynb #6189c56b
 class Labels(Transform):
     "Label of a row of the table"
     def __init__(self,
@@ -226,13 +239,19 @@ def _block(df, cache, idx, augs, stats, lie_on, votes):
         batch_tfms=[IntToFloatTensor(), *on_batch, Normalize.from_stats(*stats, cuda=False)])
 
 # %% ../nbs/21_data.ipynb #8fa30434
+def check_votes(
+    df:pd.DataFrame, # A table
+    name:str, # Of a column
+):
+    "Refuse a column of votes that is not there"
+    if name not in df: raise UserError(f'votes={name}: the table has no such column.{nearest(name, df)}')
+
 def votes_of(
     df:pd.DataFrame, # A table after `split_table`
     name:str, # Of a column
 )->pd.Series: # NaN in rows that do not train, and where nobody voted
     "The share of experts who saw a defect in each training image"
-    if name not in df:
-        raise UserError(f'votes={name}: the table has no such column.{nearest(name, df)}')
+    check_votes(df, name)
     votes = pd.to_numeric(df[name], errors='coerce')
     odd = df[name].notna() & ~votes.between(0, 1)
     if odd.any():
@@ -257,6 +276,8 @@ def make_dls(
     idx = df.index[df.split.isin(['train','valid'])]
     n_train,device = int((df.split=='train').sum()),device or default_device()
     if resident is None: resident = _is_resident(cache, device, augs, num_workers)
+    if resident and isinstance(augs, A.Compose):
+        raise UserError('resident=True: albumentations change bytes on the CPU; give batch_augs(), or resident=False')
     pinned = bool(num_workers) and torch.device(device).type=='cuda'
     kw = dict(bs=min(bs, max(n_train, 1)), val_bs=bs, num_workers=num_workers, pin_memory=pinned, device=device)
     lie_on,drawn_by = device if resident else None,votes_of(df, votes) if votes else None
@@ -287,7 +308,8 @@ def chip_dls(
 )->DataLoaders: # `train` and `valid`, augmented as in the study
     "Loaders of a folder; files that cannot be read are left out and counted"
     df = read_source(src)
-    cache = ImageCache(df, sz, folder)
+    check_words(df, src)
+    cache = ImageCache(df, sz, folder, levels=levels_of(df))
     df,removed = drop_broken(df.assign(hash=cache.hash), cache)
     for first in removed.head(1).itertuples():
         print(f'{counted(len(removed), "file")} left out, the first is {first.path}: {first.detail}')

@@ -347,7 +347,7 @@ def _write_tables(root, seed, df):
 
 # %% ../nbs/11_synth.ipynb #c0056
 def _check_synth(path, scale, seed, wrong_labels):
-    full = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    full = path.exists() and (not path.is_dir() or any(o.name!='.lock' for o in path.iterdir()))
     if full:
         raise UserError(f'{path}: exists and is not an empty folder; choose a new one')
     if not 1e-3 <= scale <= 10:

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST_LOSS', 'AHEAD', 'seed_epoch', 'same_each_time', 'check_loss', 'Diary', 'save_checkpoint', 'load_checkpoint',
-           'recipe_dls', 'fit_recipe', 'fingerprint', 'preds_table', 'sets_to_predict', 'train_run', 'load_run_model']
+           'recipe_dls', 'check_precision', 'fit_recipe', 'votes_mark', 'fingerprint', 'preds_table', 'sets_to_predict',
+           'train_run', 'load_run_model']
 
 # %% ../nbs/29_train.ipynb #c0002
 import dataclasses, random
@@ -32,7 +33,7 @@ def seed_epoch(
     *key # Such as the seed of the run and the number of the epoch
 ):
     "Seed all chance for one epoch from `key`"
-    digest = hashlib.sha256(repr(key).encode()).digest()
+    digest = hashlib.sha256(repr(tuple(o.item() if isinstance(o, np.generic) else o for o in key)).encode()).digest()
     seed = int.from_bytes(digest[:4], 'big')
     set_seed(seed)
     dls.train.rng = random.Random(seed)
@@ -247,15 +248,22 @@ def _place_grads(model):
         p.grad = torch.zeros_like(p) if p.requires_grad else None
 
 # %% ../nbs/29_train.ipynb #1a7469dd
+def check_precision(
+    precision:str, # One of 'fp32', 'bf16', 'fp16'
+    device=None # Where to train; fastai's default if `None`
+):
+    "Refuse what a device cannot do"
+    if precision=='fp32': return
+    if torch.device(device or default_device()).type!='cuda':
+        raise UserError(f'precision={precision}: only on CUDA; on a CPU it was measured to be slower than fp32 '
+                        '(40 against 59 images/s)')
+    if precision=='bf16' and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UserError('precision=bf16: this GPU has none; fp16 is there')
+
 def _new_learner(dls, r, weights, cbs):
     "A learner with what the recipe switches on, its model where it will be trained"
-    mixed = r.precision!='fp32'
-    if mixed and torch.device(dls.device).type!='cuda':
-        raise UserError(f'precision={r.precision}: only on CUDA; on a CPU it was measured to be slower than fp32 '
-                        '(40 against 59 images/s)')
-    if r.precision=='bf16' and not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise UserError('precision=bf16: this GPU has none; fp16 is there')
-    ema,amp = EMA(r.ema) if r.ema else None,Mixed(r.precision) if mixed else None
+    check_precision(r.precision, dls.device)
+    ema,amp = EMA(r.ema) if r.ema else None,Mixed(r.precision) if r.precision!='fp32' else None
     norms = [KeepNorms()] if r.keep_norms else []
     own = [o for o in (ema, amp, *norms, *make_mix(r.mixup, r.cutmix)) if o is not None]
     loss = make_loss(r.loss, r.eps)
@@ -337,6 +345,10 @@ def _diary_of(run, r, ckpt):
 
 # %% ../nbs/29_train.ipynb #c0043
 def _text(value): return '' if pd.isna(value) else str(value)
+
+def votes_mark(df, votes)->dict: # A table with `hash`; the column that labels are drawn by, or ''
+    "`votes_fingerprint`: which contents have which votes; empty where the recipe names no column"
+    return dict(votes_fingerprint=fingerprint(df, ('hash',votes))) if votes else {}
 
 def fingerprint(
     df:pd.DataFrame, # A table with `hash`

@@ -29,6 +29,8 @@ from .run import *
 IMAGE_EXTS = {'.png','.jpg','.jpeg','.jpe','.jfif','.bmp','.dib','.tif','.tiff','.webp',
               '.jp2','.j2k','.jpf','.jpx','.pgm','.ppm','.pbm','.pnm','.pfm'}
 FORMATS = ('PNG','JPEG','BMP','TIFF','WEBP','JPEG2000','PPM')
+# What is odd about a picture is told in our words. Said once, because threads share the filters of the process
+warnings.filterwarnings('ignore', module=r'PIL\.')
 MAX_PIXELS = 64_000_000 # 8,000 × 8,000: more than any part's photograph here
 
 class ImageError(Exception): "Why a file cannot be used as an image, in a few words"
@@ -199,6 +201,7 @@ def deep_numbers(
         return undo(_deep_colour(im, content))
     is_uint32 = 'I;32' in _stored(im) and _tag(im, 339, 1)==1
     numbers,bits = np.asarray(im),_tag(im, 258, 16)
+    numbers = numbers.astype(numbers.dtype.newbyteorder('='), copy=False) # TIFF has two orders of bytes
     if _is_signed_byte(im): numbers = numbers.view(np.int8)
     if is_uint32: numbers = numbers.view(np.uint32)
     if _tag(im, 262)!=0: return undo(numbers)
@@ -236,15 +239,13 @@ def open_header(
 ):
     "A picture of which the header alone is read; `ImageError` where that is impossible"
     _check_plain(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        try:
-            im = Image.open(path, formats=FORMATS)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise ImageError(f'its header cannot be read ({error})') from error
-        with im: yield im
+    try:
+        im = Image.open(path, formats=FORMATS)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ImageError(f'its header cannot be read ({error})') from error
+    with im: yield im
 
 # %% ../../nbs/05_base.image.ipynb #28f4429c
 _NEVER_DEEP = (b'BM', b'\xff\xd8', b'RIFF')
@@ -430,14 +431,12 @@ def head_of(
 # %% ../../nbs/05_base.image.ipynb #7be6d616
 def _decode(content, levels):
     "The picture, turned upright as the camera noted (EXIF); `seen` of its `info` says what may be doubted"
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        with _open(content) as im:
-            head = head_of(im)
-            eight = to_8bit(im, levels, content)
-            turn = None if _tag(im, 274) else im.getexif().get(274)
-            if turn and eight is not im: eight.getexif()[274] = turn
-            upright = ImageOps.exif_transpose(eight)
+    with _open(content) as im:
+        head = head_of(im)
+        eight = to_8bit(im, levels, content)
+        turn = None if _tag(im, 274) else im.getexif().get(274)
+        if turn and eight is not im: eight.getexif()[274] = turn
+        upright = ImageOps.exif_transpose(eight)
     upright.info[SEEN] = upright.info.get(SEEN, {}) | head
     return upright
 

@@ -56,11 +56,13 @@ def _join_folds(run, k):
 
 # %% ../../nbs/52_jobs.folds.ipynb #a80bde5f
 def fold_marks(
-    df:pd.DataFrame # A table after `add_folds`, with `hash`
+    df:pd.DataFrame, # A table after `add_folds`, with `hash`
+    votes:str='' # The column that labels are drawn by, if the recipe names one
 )->dict: # As `data_marks` gives them of a table without folds
     "What tells the data of a set from others"
     train = df.assign(split=df.split.replace('valid', 'train'))
-    return dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(train, ('hash','split','fold')))
+    marks = dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(train, ('hash','split','fold')))
+    return marks | votes_mark(df, votes)
 
 # %% ../../nbs/52_jobs.folds.ipynb #69a31add
 def _started_with(run, weights):
@@ -173,12 +175,13 @@ def folds_job(
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
     path,caches,_ = Path(path),{},check_device(device)
     run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked)
-    df,removed,text = ready(data, r, good, defect, weights, tell, caches)
+    df,removed,text = ready(data, r, good, defect, weights, tell, caches, device)
     df = add_folds(df, k, r.split_seed)
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):
-        if resume: check_data(run, fold_marks(df))
-        run = run or _create_set(path, overwrite, k, weights, command, data, seed, r, text, fold_marks(df))
+        marks = fold_marks(df, r.votes)
+        if resume: check_data(run, marks)
+        run = run or _create_set(path, overwrite, k, weights, command, data, seed, r, text, marks)
         return _train_folds(run, df, removed, k, text, tell, jobs, apart, **kwargs)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024
@@ -229,6 +232,8 @@ def _again(run, out, tta, device):
     "Make the run with other views, in place of what is at `out`"
     info = run.info
     kept = {k:v for k,v in info.items() if k not in ('status','started','versions','finished','files')}
+    if places := kept.get('pictures'):
+        kept['pictures'] = places | dict(from_run=os.path.relpath(places['root'], os.path.realpath(out)))
     new = create_run(out, True, **kept | dict(recipe={**info['recipe'], 'tta':tta}, tta_of=run.weights_id))
     df = read_csv(run.file('table.csv'))
     write_csv(df, new/'table.csv')

@@ -28,6 +28,7 @@ from ..eda import odd_shapes, shortcuts, small_defects
 from ..duplicates import *
 from ..split import *
 from ..cache import *
+from ..data import votes_of
 from ..backbones import *
 from ..weights import *
 from ..views import *
@@ -67,6 +68,8 @@ def _seen(df, cache):
     def full(path): return look(path, levels=cache.levels)['pixel_hash']
     rows[twins] = parallel_map(full, df.path[twins])
     def printed(i):
+        side = min(image_size(df.path.iloc[i]) or (SMALLEST,)) # of the file, however large it is in the cache
+        if side<SMALLEST: return None
         fine = min(grays[i].shape)>=96
         return picture_print(grays[i] if fine else gray_of(df.path.iloc[i], cache.levels))
     return df.assign(pixel_hash=rows, print=parallel_map(printed, range(len(df))), reason=None)
@@ -83,15 +86,16 @@ def _check_levels(df, cache):
 def add_copies(
     df:pd.DataFrame, # A table with `hash`, without broken images
     cache:ImageCache # Its pixels
-)->pd.DataFrame: # With `copy_group`; `attrs['copies']` counts the kinds, `attrs['conflicts']` are findings
+)->pd.DataFrame: # With `copy_group`; `attrs` has counts (`copies`, `uncompared`) and findings (`conflicts`)
     "Find byte, pixel and near copies, so that the split can keep them together"
     _check_levels(df, cache)
     seen = _seen(df, cache)
+    n_uncompared = int(seen.print.isna().sum())
     seen = group_copies(seen, near_pairs(seen))
     links = dict(hash=seen.group.astype(str))
     if 'copy_group' in df: links['copy_group'] = df.copy_group
     df = df.assign(copy_group=group_ids(pd.DataFrame(links)))
-    df.attrs['copies'] = seen.copy_kind.value_counts().to_dict()
+    df.attrs['copies'],df.attrs['uncompared'] = seen.copy_kind.value_counts().to_dict(),n_uncompared
     df.attrs['conflicts'] = tuple(find_conflicts(seen))
     return df
 
@@ -101,11 +105,12 @@ _KINDS = dict(copy='byte', pixel_copy='pixel', near_copy='near') # Kind of copy 
 def say_copies(
     df:pd.DataFrame # From `prepare`
 )->list: # Lines; none where there are no copies
-    "How many copies are kept together, and which carry the other label"
-    counts = df.attrs.get('copies', {})
+    "How many copies are kept together, which carry the other label, and how many pictures were not searched"
+    counts,left = df.attrs.get('copies', {}),df.attrs.get('uncompared', 0)
     words = [(counts.get(kind), f'{word} copy', f'{word} copies') for kind,word in _KINDS.items()]
     found = [counted(*o) for o in words if o[0]]
     lines = [f"copies kept in one set with what they are copies of: {', '.join(found)}"] if found else []
+    if left: lines.append(f"{counted(left, 'picture')} too small or blank to be searched for near copies")
     conflicts = df.attrs.get('conflicts', ())
     lines += [f'copies with contradicting labels: {path} and {other} ({why})' for path,_,other,why in conflicts[:5]]
     more = len(conflicts)-5
@@ -211,11 +216,14 @@ def ready(
     weights=None, # See `load_pretrained`
     tell=noop, # Called with each line a person should see
     caches:dict=None, # See `prepare`
+    device=None, # Where to train; the best there is if `None`
 )->tuple: # Table, removed images, a line of summary
     "Check the recipe, its weights and the data, before anything is written"
     check_recipe(r)
+    check_precision(r.precision, device)
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
     df,removed = prepare(data, r, good, defect, caches)
+    if r.votes: votes_of(df, r.votes)
     text = summary(df, removed)
     left = say_left_out(df.attrs.get('issues', ()))
     told = [*df.attrs.get('told', ()), *say_copies(df), text, say_added(df, removed)]
@@ -306,6 +314,9 @@ def keep_product(
     own = df.iloc[rows]
     part = own['hash'] if 'group' not in own else own.group.where(own.group.notna(), own['hash'])
     sizes = parallel_map(image_size, own.path, desc='sizes')
+    if None in sizes:
+        raise UserError(f'{own.path.iloc[sizes.index(None)]}: cannot be read any more; '
+                        'bring it back and go on with --resume')
     keep_likeness(run, learn_likeness(np.stack([cache[i] for i in rows]), sizes, part.astype(str).to_numpy()))
 
 # %% ../../nbs/51_jobs.job.ipynb #d259f68a
@@ -344,10 +355,12 @@ def _check_world(run, ranks):
 
 # %% ../../nbs/51_jobs.job.ipynb #bdc5b29f
 def data_marks(
-    df:pd.DataFrame # A table after `split_table`, with `hash`
-)->dict: # `fingerprint split_fingerprint`, as `run.json` has them
-    "What tells the data of a run from others: contents with labels, and contents in sets"
-    return dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(df, ('hash','split')))
+    df:pd.DataFrame, # A table after `split_table`, with `hash`
+    votes:str='' # The column that labels are drawn by, if the recipe names one
+)->dict: # `fingerprint split_fingerprint` and perhaps `votes_fingerprint`, as `run.json` has them
+    "What tells the data of a run from others: contents with labels, in sets, and with votes"
+    marks = dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(df, ('hash','split')))
+    return marks | votes_mark(df, votes)
 
 def check_data(
     run:Run, # Started once
@@ -355,15 +368,15 @@ def check_data(
     mend:str='use --overwrite or another --name' # The way out
 ):
     "Refuse to go on with a run of other data"
-    split = run.info.get('split_fingerprint')
-    same_split = split is None or marks.get('split_fingerprint') in (None,split)
-    if run.info['fingerprint']==marks['fingerprint'] and same_split: return
+    def same(name): return None in (run.info.get(name), marks.get(name)) or run.info[name]==marks[name]
+    if run.info['fingerprint']==marks['fingerprint'] and all(map(same, ('split_fingerprint','votes_fingerprint'))):
+        return
     raise UserError(f'{run.path}: cannot resume, the data have changed since this run was started; {mend}')
 
 def _reopen(path, df):
     "The run to go on with, if its data are the same"
     run = open_run(path)
-    check_data(run, data_marks(df))
+    check_data(run, data_marks(df, run.info.get('recipe', {}).get('votes', '')))
     return run
 
 # %% ../../nbs/51_jobs.job.ipynb #bc7e5ea9
@@ -371,6 +384,7 @@ def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
     "A run directory that says what was asked for, and where the pictures lie"
     info = dict(info, world=world)
     facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
+    facts |= votes_mark(df, r.votes)
     facts |= dict(pictures=picture_places(df, path), risks=[*df.attrs.get('risks', ())])
     return create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
 

@@ -16,6 +16,7 @@ from ..base.run import *
 from ..backbones import *
 from ..recipe import *
 from ..split import add_folds
+from ..train import votes_mark
 from .job import *
 from .folds import *
 from .committee import *
@@ -64,8 +65,9 @@ def same_data(
     df,_ = prepare(data, r, good, defect)
     marks = fold_marks(add_folds(df, folds, r.split_seed)) if folds else data_marks(df)
     for run in there:
-        alike = 'recipe' not in run.info or _as_seen(saved_recipe(run))==_as_seen(r)
-        own = marks if alike else dict(fingerprint=marks['fingerprint'])
+        made = saved_recipe(run) if 'recipe' in run.info else r
+        own = marks if _as_seen(made)==_as_seen(r) else dict(fingerprint=marks['fingerprint'])
+        own = own | votes_mark(df, made.votes if made.votes in df else '')
         check_data(run, own, 'choose another --out, or remove it')
 
 # %% ../../nbs/54_jobs.study.ipynb #ae274fde

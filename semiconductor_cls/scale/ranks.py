@@ -177,7 +177,9 @@ def named(self:Ranks):
         if not lost: raise
         said = self.blame(str(e))
     else: return
-    speaks = not any(self.store.check([f'call{k}']) for k in range(self.rank))
+    speaks = True
+    with suppress(RuntimeError): # where the store went with rank 0, each rank says it
+        speaks = not any(self.store.check([f'call{k}']) for k in range(self.rank))
     raise UserError(said) if speaks else SystemExit(1)
 
 # %% ../../nbs/91_scale.ranks.ipynb #dcc2024e
