@@ -244,7 +244,8 @@ def check_votes(
     name:str, # Of a column
 ):
     "Refuse a column of votes that is not there"
-    if name not in df: raise UserError(f'votes={name}: the table has no such column.{nearest(name, df)}')
+    if name in df: return
+    raise UserError(f'votes={name}: the table has no such column.{nearest(name, df)}')
 
 def votes_of(
     df:pd.DataFrame, # A table after `split_table`

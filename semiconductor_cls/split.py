@@ -171,8 +171,8 @@ def split_table(
     "Stratified and grouped train, validation and test sets"
     df = df.reset_index(drop=True).copy()
     groups = group_ids(df, by)
-    if 'group_given' in df: df = df.drop(columns='group', errors='ignore') # of a split before
-    if 'group' in df: df = df.rename(columns=dict(group='group_given'))
+    if 'group_given' not in df: # else of a split before
+        df = df.rename(columns=dict(group='group_given'))
     df['group'] = groups
     split = given_sets(df)
     to_deal = [(share,name) for share,name in ((test,'test'),(valid,'valid')) if not (split==name).any()]

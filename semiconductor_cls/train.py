@@ -347,7 +347,8 @@ def _diary_of(run, r, ckpt):
 def _text(value): return '' if pd.isna(value) else str(value)
 
 def votes_mark(df, votes)->dict: # A table with `hash`; the column that labels are drawn by, or ''
-    "`votes_fingerprint`: which contents have which votes; empty where the recipe names no column"
+    "`votes_fingerprint`: which contents have which votes; empty without a column; what is no vote is refused"
+    if votes: votes_of(df, votes)
     return dict(votes_fingerprint=fingerprint(df, ('hash',votes))) if votes else {}
 
 def fingerprint(

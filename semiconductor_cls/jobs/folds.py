@@ -179,9 +179,8 @@ def folds_job(
     df = add_folds(df, k, r.split_seed)
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):
-        marks = fold_marks(df, r.votes)
-        if resume: check_data(run, marks)
-        run = run or _create_set(path, overwrite, k, weights, command, data, seed, r, text, marks)
+        if resume: check_data(run, fold_marks(df, r.votes))
+        run = run or _create_set(path, overwrite, k, weights, command, data, seed, r, text, fold_marks(df, r.votes))
         return _train_folds(run, df, removed, k, text, tell, jobs, apart, **kwargs)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024

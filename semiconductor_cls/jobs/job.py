@@ -28,7 +28,6 @@ from ..eda import odd_shapes, shortcuts, small_defects
 from ..duplicates import *
 from ..split import *
 from ..cache import *
-from ..data import votes_of
 from ..backbones import *
 from ..weights import *
 from ..views import *
@@ -110,7 +109,8 @@ def say_copies(
     words = [(counts.get(kind), f'{word} copy', f'{word} copies') for kind,word in _KINDS.items()]
     found = [counted(*o) for o in words if o[0]]
     lines = [f"copies kept in one set with what they are copies of: {', '.join(found)}"] if found else []
-    if left: lines.append(f"{counted(left, 'picture')} too small or blank to be searched for near copies")
+    if left:
+        lines.append(f"{counted(left, 'picture')} too small or blank to be searched for near copies")
     conflicts = df.attrs.get('conflicts', ())
     lines += [f'copies with contradicting labels: {path} and {other} ({why})' for path,_,other,why in conflicts[:5]]
     more = len(conflicts)-5
@@ -223,7 +223,7 @@ def ready(
     check_precision(r.precision, device)
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
     df,removed = prepare(data, r, good, defect, caches)
-    if r.votes: votes_of(df, r.votes)
+    votes_mark(df, r.votes)
     text = summary(df, removed)
     left = say_left_out(df.attrs.get('issues', ()))
     told = [*df.attrs.get('told', ()), *say_copies(df), text, say_added(df, removed)]
