@@ -175,7 +175,7 @@ def _typed_ones(ctx, names):
     finally: _TYPED.clear()
 
 # %% ../nbs/99_cli.ipynb #30b5ca08
-def _check_recipe(path, given, recipe=None, set_=(), **_):
+def _check_recipe(path, given, /, recipe=None, set_=(), **_):
     "Refuse a recipe that is typed beside a file of which every field counts more"
     if given in (None, recipe): return
     from semiconductor_cls.recipe import Recipe
