@@ -327,7 +327,7 @@ def test_a_plan_refuses_what_the_command_would(semicls, parts, tmp_path):
              'parts --folds 1':'--folds 1', 'parts --weights gone.pth':'gone.pth: no such weights file',
              'parts --resume':'no such run directory'}
     for words,why in wrong.items():
-        p = semicls('train', *words.split(), *PARTS[1:], '--dry-run', '--name', 'b', *TINY)
+        p = semicls('train', *TINY, *words.split(), *PARTS[1:], '--dry-run', '--name', 'b')
         assert p.returncode==1 and why in p.err.splitlines()[-1] and not p.out, p.err
 
 @pytest.mark.parametrize('text,why', [('name: [a, b]','write one text'), ('overwrite: 3','write true or false'),
