@@ -9,7 +9,7 @@ __all__ = ['XY', 'BOX_COLS', 'plain_column', 'corner_columns', 'is_box_file', 'j
            'box_files']
 
 # %% ../nbs/12_boxes.ipynb #c0002
-import csv, json, math, os, re, unicodedata
+import csv, json, math, os, posixpath, re, unicodedata
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -23,13 +23,13 @@ from .base.parallel import *
 from .base.table import COLUMN_WORDS, label_words, plain_word
 from .base.image import FORMATS, IMAGE_EXTS, TURNED, frame_of
 from .base.issues import *
-from .base.parts import own_kind
+from .base.parts import own_kind, walk_once
 from .base.table import _meanings
 
 # %% ../nbs/12_boxes.ipynb #1f451b38
 XY = ['x_1','y_1','x_2','y_2'] # Left, top, right, bottom, in pixels
 _CSV_COLS = ['file','line','id','defect_type','odd',*XY] # Of a box file
-BOX_COLS = [*_CSV_COLS,'unit','of'] # Of a box file of another tool
+BOX_COLS = [*_CSV_COLS,'unit','of','short'] # Of a box file of another tool
 _CORNERS = [o.split() for o in (
     'x1 y1 x2 y2', 'x0 y0 x1 y1', 'xmin ymin xmax ymax', 'minx miny maxx maxy', 'left top right bottom',
     'xtl ytl xbr ybr')] # Names of the four corners in tables, without signs
@@ -194,16 +194,23 @@ def _local(name):
     "A file name as a tool wrote it: of a whole path or an address of another machine, only the last piece"
     name = unquote(str(name)).split('?d=')[-1].replace('\\', '/')
     if not re.match(r'/|\w+:', name): return name
-    return re.sub(r'^[0-9a-f]{8}-', '', name.split('/')[-1]) # Label Studio puts eight digits in front
+    return name.split('/')[-1]
 
-def _row(path, name, kind, corners, unit, of=None, line=''):
+def _short(name, is_sure=False):
+    "The name before Label Studio put eight digits in front, '' where there are none; unless it is sure, no date"
+    found = re.fullmatch(r'([0-9a-f]{8})-(.+)', _local(name))
+    return found[2] if found and (is_sure or not found[1].isdigit()) else ''
+
+def _row(path, name, kind, corners, unit, of=None, line='', is_studio=False):
     "A row of a foreign box file"
     is_told = of and all(of)
     size = tuple(round(float(side)) for side in of) if is_told else None
     box = dict(zip(XY, corners))
     kind,odd = said_type(kind)
-    return dict(box, file=str(path), line=line, id=_local(name), defect_type=kind, odd=odd, unit=unit, of=size)
+    names = dict(id=_local(name), short=_short(name, is_studio))
+    return dict(box, file=str(path), line=line, **names, defect_type=kind, odd=odd, unit=unit, of=size)
 
+# %% ../nbs/12_boxes.ipynb #2ef5e9c8
 def _around(points, thick=0): # The corners around (x, y) points; a line is as thick as a pixel at least
     x,y = zip(*points)
     left,top = min(x),min(y)
@@ -337,7 +344,7 @@ def _label_studio(d, path):
             shape = _studio_shape(drawn)
             if not shape: continue
             size = drawn.get('original_width'),drawn.get('original_height')
-            yield _row(path, name, shape[1], shape[0], 'share', size, f'task {n}')
+            yield _row(path, name, shape[1], shape[0], 'share', size, f'task {n}', is_studio=True)
 
 # %% ../nbs/12_boxes.ipynb #285afb03
 def _words_of(said): # A word, a list, a dict with choices, or the same as JSON in a cell
@@ -711,7 +718,7 @@ def check_box(
 # %% ../nbs/12_boxes.ipynb #a1b62f16
 def _name_of(name): # As boxes and files are compared
     text = unicodedata.normalize('NFC', str(name)).replace('\\', '/')
-    return text.removeprefix('./').strip('/')
+    return posixpath.normpath(f'/{text}').strip('/')
 
 def _tail(name, n): return '/'.join(_stem(name).split('/')[-n:]) # the last pieces, without ending
 
@@ -748,6 +755,10 @@ def images_called(
     any_ext = [i for i,path,_ in same if _ends_so(_stem(path), _stem(name))]
     by_id = [i for i,_,key in same if key==name]
     return whole or exact or any_ext or by_id
+
+def _all_called(boxes, ends): # (name, short name) → row numbers
+    names = dict.fromkeys(zip(boxes.id, boxes.short))
+    return {(name,short): images_called(name, ends) or images_called(short, ends) for name,short in names}
 
 # %% ../nbs/12_boxes.ipynb #50c52eb1
 def _xy(row): return row.x_1,row.y_1,row.x_2,row.y_2
@@ -803,14 +814,13 @@ def attach_boxes(
 )->pd.DataFrame: # A table with `boxes` and `defect_type`, and a finding for every row that does not fit
     "Put checked boxes onto the images they name"
     df = df.copy()
-    boxes = boxes.assign(**{col:o for col,o in dict(unit='pixels', odd=None).items() if col not in boxes})
-    ends = _Ends(df, by_path)
-    called = {name: images_called(name, ends) for name in boxes.id.unique()}
+    boxes = boxes.assign(**{col:o for col,o in dict(unit='pixels', odd=None, short='').items() if col not in boxes})
+    called = _all_called(boxes, _Ends(df, by_path))
     frames = _frames(df.path, [same[0] for same in called.values() if len(same)==1])
     found = [list(own) for own in df.boxes]
     types,issues = df.defect_type.tolist(),[]
     for row in boxes.itertuples(index=False):
-        same = called[row.id]
+        same = called[row.id,row.short]
         if len(same)!=1:
             issues.append(_name_issue(row, len(same)))
             continue
@@ -983,7 +993,7 @@ _INSPECTED = {'issues.csv','report.html'} # What an inspection writes
 def _drawn_files(path):
     "Files beside pictures that may tell something about them, hidden ones not"
     files = []
-    for parent,dirs,names in os.walk(path):
+    for parent,dirs,names in walk_once(path, {}):
         seen = [name for name in dirs if not name.startswith(('.','@','_'))]
         dirs[:] = sorted(seen)
         is_ours = own_kind(names) or _INSPECTED.issubset(names)

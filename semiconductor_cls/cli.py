@@ -175,11 +175,23 @@ def _typed_ones(ctx, names):
     finally: _TYPED.clear()
 
 # %% ../nbs/99_cli.ipynb #30b5ca08
+def _check_recipe(path, given, /, recipe=None, set_=(), **_):
+    "Refuse a recipe that is typed beside a file of which every field counts more"
+    if given in (None, recipe): return
+    from semiconductor_cls.recipe import Recipe
+    taken = {pair.partition('=')[0] for pair in set_ or ()}
+    left = {o.name for o in fields(Recipe)}-taken-{'arch','group_by'}
+    if left: return
+    raise UserError(f'--recipe {recipe}: counts for nothing, because --config {path} sets all fields of a recipe; '
+                    'leave one of the two out')
+
 def _with_config(f):
     "The same command, which also has the option `--config`; `Command` has read the file by then"
     @wraps(f)
     def run(*args, ctx, config=None, **kw): # With a default, Python 3.10 makes it optional, and Typer gives none
         _check_paths(**kw)
+        found = read_config(config, ctx.command) if config else {}
+        _check_recipe(config, found.get('recipe'), **kw)
         with _typed_ones(ctx, kw): return f(*args, **kw)
     more,usual = dict(config=_CONFIG, ctx=_CONTEXT),dict(config=None)
     asked = [Parameter(name, Parameter.KEYWORD_ONLY, default=usual.get(name, Parameter.empty), annotation=kind)
@@ -237,6 +249,8 @@ _ROOT_OPT = Annotated[Optional[Path], _MOVED]
 _SET_OPT = Annotated[Optional[list[str]], typer.Option('--set', help='Override a field of the recipe: field=value')]
 
 # %% ../nbs/99_cli.ipynb #f613ed01
+def _whole_path(weights): return os.path.abspath(weights) if weights not in (None,'','none') else weights
+
 OUT_OPT = Annotated[Optional[Path], typer.Option('--out', help='Directory of the run, instead of --name and --runs')]
 NAME_OPT = Annotated[Optional[str], typer.Option('--name', help='Name of the run')]
 RUNS_OPT = Annotated[Path, typer.Option('--runs', help='Folder of the runs')]
@@ -244,7 +258,8 @@ RECIPE_OPT = Annotated[str, typer.Option('--recipe', help='Recipe to start from:
 DEVICE_HELP = 'cpu, cuda, cuda:1 or mps; if not given, training takes the best one and scoring the CPU'
 DEVICE_OPT = Annotated[Optional[str], typer.Option('--device', help=DEVICE_HELP)]
 WEIGHTS_OPT = Annotated[Optional[str], typer.Option(
-    '--weights', help="ImageNet weights (.safetensors, .pth), or 'none' to start from random ones")]
+    '--weights', callback=_whole_path,
+    help="ImageNet weights (.safetensors, .pth), or 'none' to start from random ones")]
 OVERWRITE_OPT = Annotated[bool, typer.Option('--overwrite', help='Replace what is there')]
 RESUME_OPT = Annotated[bool, typer.Option('--resume', help='Go on with what was stopped; refused where nothing is')]
 ENGINE_OPT = Annotated[str, typer.Option(
@@ -359,7 +374,9 @@ def _train(data, recipe, seed, folds, path, jobs=1, apart=None, **options): # `m
         raise
 
 # %% ../nbs/99_cli.ipynb #ff1cfcaf
-def _absolute(data): return str(Path(data).absolute()) if Path(data).exists() else data
+def _absolute(data):
+    from semiconductor_cls.source import SOURCES
+    return str(Path(data).absolute()) if data not in SOURCES and Path(data).exists() else data
 
 def _pairs(recipe):
     "The fields of a recipe that have no option of their own, as `--set` takes them"
@@ -411,30 +428,36 @@ def _check_add(add, others):
     raise UserError('--add takes recipe and labels of the run; leave out --recipe, --arch, --set, --good and so on')
 
 # %% ../nbs/99_cli.ipynb #24ae9334
-def _check_engine(engine):
+def _check_engine(engine, jobs=1):
     if engine not in ('local','ray'):
         raise UserError(f'--engine {engine}: one of local, ray')
+    if engine=='ray' and jobs>1:
+        raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
+
+def _check_start(device, weights, engine='local', jobs=1):
+    "Refuse what a training would refuse of where it runs, and of what it starts from"
+    from semiconductor_cls.views import check_device
+    from semiconductor_cls.weights import read_weights
+    _check_engine(engine, jobs)
+    check_device(device)
+    if weights not in (None,'none'): read_weights(weights)
 
 def _apart(engine, jobs, out): # `None` on this machine
     "What does trainings beside one another"
-    _check_engine(engine)
+    _check_engine(engine, jobs)
     if engine=='local': return None
-    if jobs>1:
-        raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
     from semiconductor_cls.scale.trainings import trainings_on_cluster
     return trainings_on_cluster(out)
 
 # %% ../nbs/99_cli.ipynb #c1391e6e
 def _check_plan(path, folds, where, overwrite, resume):
     "Refuse what a training would refuse before it reads anything"
-    device,engine,jobs = where
-    _check_engine(engine)
+    device,weights,engine,jobs = where
     if folds==1: raise UserError('--folds 1: at least two')
+    if resume: folds = open_run(path).info.get('folds', folds)
+    else: check_free(path, overwrite)
     _check_shared(folds, jobs, engine=='ray')
-    if not resume: check_free(path, overwrite)
-    if device:
-        from semiconductor_cls.views import check_device
-        check_device(device)
+    _check_start(*where)
 
 def _does(recipe, folds=0): # 'train resnet18 1 time: 3 epochs frozen at 128 px, …'
     "A training in words"
@@ -455,10 +478,22 @@ def _plan_renewal(run, add, path, resume, as_json):
     reads = f"{counted(len(rows), 'image')}, those of {run} and of verdicts"
     plan(reads, _does(saved_recipe(old)), [path,table], as_json)
 
-def _plan_train(data, add, recipe, folds, path, classes, resume, as_json):
+def _going_on(path, asked, weights): # Recipe, number of folds, and whether it is finished
+    "What `--resume` goes on with; what it would refuse is refused"
+    from semiconductor_cls.jobs.job import check_asked, given_weights, saved_recipe
+    run = open_run(path)
+    check_asked(run, asked)
+    given_weights(run, weights)
+    return saved_recipe(run),run.info.get('folds', 0),run.info['status']=='finished'
+
+def _plan_train(data, add, recipe, folds, path, options, weights, as_json):
     "Say what `train` would do"
+    resume,done = options['resume'],False
     if add: return _plan_renewal(data, add, path, resume, as_json)
-    plan(_planned(data, classes, recipe.group_by), _does(recipe, folds), [path], as_json)
+    if resume: recipe,folds,done = _going_on(path, options['asked'], weights)
+    does = 'nothing: this run is finished already' if done else _does(recipe, folds)
+    reads = _planned(data, (options['good'],options['defect']), recipe.group_by)
+    plan(reads, does, [] if done else [path], as_json)
 
 # %% ../nbs/99_cli.ipynb #0c5a8889
 def _renewed(data, add, path, resume, chosen, seed, weights): # What to train on, recipe, seed, weights and more
@@ -526,14 +561,14 @@ def train(
     path = _place(out, name, runs, 'run')
     chosen = _recipe('--recipe', recipe, [*([f'arch={arch}'] if arch else []), *(set_ or [])], group)
     _check_add(add, _TYPED & {'recipe','good','defect'} or arch or set_ or group or folds)
-    if dry_run:
-        _check_plan(path, folds, (device, engine, jobs), overwrite, resume)
-        return _plan_train(data, add, chosen, folds, path, (good, defect), resume, json)
     options = dict(good=good, defect=defect, device=device, overwrite=overwrite, resume=resume, track=track)
+    options['asked'] = _asked(chosen, recipe, arch, group, set_, seed, folds)
+    if dry_run:
+        _check_plan(path, folds, (device, weights, engine, jobs), overwrite, resume)
+        return _plan_train(data, add, chosen, folds, path, options, weights, json)
     with _table_of(add and not resume, path, overwrite, device, jobs, engine):
         data,chosen,seed,start = _renewed(data, add, path, resume, chosen, seed, weights)
-        options |= dict(start, asked=_asked(chosen, recipe, arch, group, set_, seed, folds))
-        m = _train(data, chosen, seed, folds, path, jobs, _apart(engine, jobs, path), **options)
+        m = _train(data, chosen, seed, folds, path, jobs, _apart(engine, jobs, path), **options, **start)
     _say_trained(m, path, data, json, dict(data=_absolute(data), recipe=recipe, good=good, defect=defect), resume)
 
 # %% ../nbs/99_cli.ipynb #c0024
@@ -562,12 +597,13 @@ def _decided(n, broken):
     why = f" ({n['unlike']:,} because unlike training)" if n['unlike'] else ''
     return f"{n['reject']:,} rejected, {n['look']:,} to look at{why}, {broken:,} without a score"
 
-def _plan_predict(run, images, out, engine, submission, as_json):
-    "Say what `predict` would do"
-    from semiconductor_cls.line.inputs import list_inputs
-    from semiconductor_cls.line.predict import check_out
+def _plan_predict(run, images, out, engine, submission, device, as_json):
+    "Say what `predict` would do; what it would refuse is refused"
+    from semiconductor_cls.line.predict import _listed, check_out
+    from semiconductor_cls.line.score import open_scorer
     if engine!='ray': out = check_out(out, submission, images)
-    plan(counted(len(list_inputs(images)), 'file'), f'score them with {run}', [out], as_json)
+    open_scorer(run, 'auto' if engine=='ray' else engine, say, device)
+    plan(counted(len(_listed(images, submission, say)), 'file'), f'score them with {run}', [out], as_json)
 
 # %% ../nbs/99_cli.ipynb #6c95cdd7
 def _watched(run, watch, out, engine, settle, results, webhook, device=None): # What went wrong, counts, a line
@@ -612,12 +648,12 @@ def predict(
     where a row could not be posted).
     """
     _check_watch(images, watch, submission, dry_run, settle=settle, results=results, webhook=webhook)
-    settle = 2. if settle is None else settle
+    job = run,images,out,engine,submission,device
     if engine=='ray': _check_ray(out, watch, submission, device)
-    if dry_run: return _plan_predict(run, images, out, engine, submission, json)
-    sent = settle,results,webhook
+    if dry_run: return _plan_predict(*job, json)
+    sent = (2. if settle is None else settle),results,webhook
     if watch: broken,found,said = _watched(run, watch, out, engine, *sent, device)
-    else: broken,found,said = _scored(run, images, out, engine, submission, device)
+    else: broken,found,said = _scored(*job)
     answer(said, {**found, 'out':out}, json)
     if broken: raise typer.Exit(3)
 
@@ -632,13 +668,21 @@ def _plan_data(data, good, defect, does, writes, as_json, group='', refuses=True
     "Say what a command would do with data"
     plan(_planned(data, (good, defect), group or '', refuses), does, writes, as_json)
 
+def _plan_clean(data, out, classes, as_json):
+    "Say what `clean` would do; what it would refuse is refused"
+    from semiconductor_cls.clean import _check_clean
+    _check_clean(out, {})
+    writes = [out/name for name in ('clean.csv','removed.csv','near.csv')]
+    _plan_data(data, *classes, 'list what to keep and what to remove', writes, as_json)
+
 def _eda_engine(engine, out):
-    "What inspects a source"
+    "What inspects a source; a place where its report may not be is refused"
+    from semiconductor_cls.inspect import _check_eda, run_eda
     _check_engine(engine)
+    _check_eda(out)
     if engine=='ray':
         from semiconductor_cls.scale.copies import cluster_eda
         return cluster_eda(out, say)
-    from semiconductor_cls.inspect import run_eda
     return run_eda
 
 # %% ../nbs/99_cli.ipynb #82aaf62e
@@ -691,9 +735,7 @@ def clean(
 
     Each removed row says why. The images themselves are never touched.
     """
-    writes = [out/name for name in ('clean.csv','removed.csv','near.csv')]
-    if dry_run:
-        return _plan_data(data, good, defect, 'list what to keep and what to remove', writes, json)
+    if dry_run: return _plan_clean(data, out, (good, defect), json)
     from semiconductor_cls.clean import run_clean
     kinds = dict(broken=broken, conflicts=conflicts, leaks=leaks, copies=copies, unboxed=unboxed)
     s = run_clean(data, out, good, defect, near=near, **kinds)
@@ -727,12 +769,15 @@ def synth(
     answer(said, {**n, 'out':path}, json)
 
 # %% ../nbs/99_cli.ipynb #c0036
-def _plan_evaluate(run, what_for, as_json):
-    "Say what `evaluate` would do"
+def _plan_evaluate(run, asked, as_json):
+    "Say what `evaluate` would do; what it would refuse is refused"
+    from semiconductor_cls.review import asked_text, check_choice
+    check_choice(run, asked)
     there = [name for name in ('preds_valid.csv','preds_test.csv') if run.has(name)]
     counts = ', '.join(f"{counted(len(read_csv(run.file(name))), 'row')} of {name}" for name in there)
     writes = [run/name for name in ('metrics.json','operating.json','figures','report.html')]
-    plan(f'{run.path}: {counts or "no predictions"}', f'measure, and choose the threshold: {what_for}', writes, as_json)
+    does = f'measure, and choose the threshold: {asked_text(asked)}'
+    plan(f'{run.path}: {counts or "no predictions"}', does, writes, as_json)
 
 # %% ../nbs/99_cli.ipynb #f6df3058
 def _to_decide(path, root, dry_run):
@@ -777,12 +822,12 @@ def evaluate(
     Metrics with intervals and the operating point: metrics.json, operating.json, figures, report.
     What is not given stays as in the decision that stands; what was never given is assumed, and said.
     """
-    from semiconductor_cls.review import asked_for, asked_text
+    from semiconductor_cls.review import asked_for
     run = _to_decide(run, root, dry_run)
     asked = asked_for(run, escape_price=escape_cost, overkill_price=overkill_cost, defect_rate=defect_rate,
                       look_price=look_cost, currency=currency, parts_a_month=parts_a_month,
                       escape=max_escape, overkill=max_overkill, looks=looks, human_miss=human_miss)
-    if dry_run: return _plan_evaluate(run, asked_text(asked), json)
+    if dry_run: return _plan_evaluate(run, asked, json)
     m,first = _decide(run, asked)
     said = f"{first}. Operating point: {run/'operating.json'}. Report: {run/'report.html'}"
     answer(said, {**m, 'operating':read_json(run/'operating.json'), 'run':run.path}, json)
@@ -839,11 +884,13 @@ def ensemble(
 def _does_committee(archs, seeds):
     return f"train {', '.join(archs)} with {counted(len(seeds), 'seed')} each, and average them"
 
-def _plan_committee(asked, classes, as_json, group): # `asked` as in `committee_plan`
+def _plan_committee(asked, classes, as_json, group): # `asked` as in `committee_plan` and as in `_check_start`
     "Say what `committee` would do; what it would refuse is refused"
     from semiconductor_cls.jobs.study import averaged_before, committee_plan
-    data,archs,seeds,_,out,*_,resume = asked
-    members = committee_plan(*asked, *classes)
+    job,start = asked
+    data,archs,seeds,_,out,*_,resume = job
+    _check_start(*start)
+    members = committee_plan(*job, *classes)
     done = resume and averaged_before(out, members)
     does = 'nothing: this committee is finished already' if done else _does_committee(archs, seeds)
     _plan_data(data, *classes, does, [] if done else [*members, out], as_json, group)
@@ -873,7 +920,7 @@ def committee(
     from semiconductor_cls.jobs.report import headline
     archs = named_archs([o.strip() for o in arch.split(',') if o.strip()])
     numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
-    asked = (data, archs, numbers, chosen, out, folds, weights, overwrite, resume)
+    asked = (data, archs, numbers, chosen, out, folds, weights, overwrite, resume),(device, weights, engine, jobs)
     if dry_run: return _plan_committee(asked, (good, defect), json, group)
     options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out), resume)
     m = committee_job(data, archs, numbers, chosen, out, *options)
@@ -883,7 +930,8 @@ def committee(
 def _plan_ablation(asked, classes, as_json, group):
     "Say what `ablate` would do; what it would refuse is refused"
     from semiconductor_cls.jobs.ablate import ablation_plan, variants
-    data,grid,seeds,out,*more = asked
+    (data,grid,seeds,out,*more),start = asked
+    _check_start(*start)
     recipes = variants(*grid)
     ablation_plan(data, recipes, seeds, out, *more, *classes)
     does = f"train {counted(len(recipes), 'recipe')}, each with {counted(len(seeds), 'seed')}"
@@ -894,8 +942,9 @@ def _plan_curve(data, r, asked, classes, as_json, group):
     from semiconductor_cls.jobs.curve import check_curve, curve_sizes
     from semiconductor_cls.source import read_source
     from semiconductor_cls.split import split_table
-    points,draws,_,out = asked
-    check_curve(*asked)
+    (points,draws,goods,out),start = asked
+    check_curve(points, draws, goods, out)
+    _check_start(*start)
     df = split_table(read_source(data, *classes), r.split_seed, r.test, r.valid, r.group_by or None)
     curve_sizes(int(((df.split=='train') & (df.label=='defect')).sum()), points)
     does = f"train with {points} numbers of defects, in {counted(draws, 'order')} each"
@@ -924,7 +973,7 @@ def ablate(
     _check_resume(resume, False, out)
     from semiconductor_cls.jobs.ablate import ablate as run_ablation, parse_vary
     chosen,fields,numbers = _recipe('--recipe', recipe, set_, group),parse_vary(vary),_ints('--seeds', seeds)
-    asked = (data, (chosen, fields, grid), numbers, out, folds, weights)
+    asked = (data, (chosen, fields, grid), numbers, out, folds, weights),(device, weights, engine, jobs)
     if dry_run: return _plan_ablation(asked, (good, defect), json, group)
     options = (folds, grid, good, defect, weights, device, say, _called(), jobs, _apart(engine, jobs, out))
     df = run_ablation(data, chosen, fields, numbers, out, *options)
@@ -961,7 +1010,7 @@ def curve(
     _check_resume(resume, overwrite, out)
     from semiconductor_cls.jobs.curve import defect_curve
     chosen,goods = _recipe('--recipe', recipe, set_, group),_good_parts(good_parts)
-    asked = (points, draws, goods, out)
+    asked = (points, draws, goods, out),(device, weights)
     if dry_run: return _plan_curve(data, chosen, asked, (good, defect), json, group)
     options = (goods, more, good, defect, weights, device, overwrite, say, _called())
     table,said = defect_curve(data, chosen, out, points, draws, seed, *options)

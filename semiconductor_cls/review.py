@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['calibrate', 'fit_temperature', 'escape_bound', 'band_rates', 'review_band', 'band_saves', 'report_band',
            'train_share', 'calibration_text', 'sees_both', 'cost_table', 'operating', 'odd_prices', 'operating_point',
-           'made_for_text', 'Asked', 'asked_for', 'asked_text', 'operate_run']
+           'made_for_text', 'Asked', 'asked_for', 'asked_text', 'check_choice', 'operate_run']
 
 # %% ../nbs/36_review.ipynb #c0002
 from dataclasses import asdict
@@ -529,19 +529,24 @@ def operating_point(
     return point if made.get('id')==getattr(run.decision, 'id', None) else None
 
 # %% ../nbs/36_review.ipynb #a31c5ec3
+def _asked_words(line, asked): # `asked` has `escape overkill looks human_miss`
+    "What a decision is made for: a line, a limit, looks"
+    limits = {'escape rate':asked.get('escape'), 'overkill':asked.get('overkill')}
+    said = [f'{name} at most {100*share:g} %' for name,share in limits.items() if share is not None]
+    if asked.get('looks'):
+        share,miss = (f'{100*asked[name]:g} %' for name in ('looks','human_miss'))
+        said.append(f'people look at up to {share} of the parts and miss {miss} of the defects there, '
+                    f'{line.look_price:g} {line.currency} a look')
+    return [_line_words(line), *said]
+
 def made_for_text(
     point:dict|None # Of `operating_point`
 )->str: # '' without prices
     "What a decision was made for, with all that was assumed of people"
     if point is None: return ''
     asked = point.get('asked') or {}
-    limits = {'escape rate':asked.get('escape'), 'overkill':asked.get('overkill')}
-    said = [f'{name} at most {100*share:g} %' for name,share in limits.items() if share is not None]
-    if asked.get('looks') and point.get('review'):
-        look = f"{point['line']['look_price']:g} {point['line']['currency']} a look"
-        said.append(f"people look at up to {100*asked['looks']:g} % of the parts and miss "
-                    f"{100*asked['human_miss']:g} % of the defects there, {look}")
-    return '; '.join([_line_words(Line(**point['line'])), *said])
+    if not point.get('review'): asked = asked | dict(looks=None)
+    return '; '.join(_asked_words(Line(**point['line']), asked))
 
 # %% ../nbs/36_review.ipynb #208b0f64
 _ASSUMED = dict(escape_price=100., overkill_price=1., defect_rate=.01, look_price=.1, currency='€', parts_a_month=0.,
@@ -607,7 +612,15 @@ def asked_text(asked:Asked)->str:
     parts = {'as in the decision that stands':asked.kept, 'no longer':asked.ended,
              'assumed, because not given':asked.assumed}
     said = [f"{what}: {', '.join(_OPTIONS[o] for o in names)}" for what,names in parts.items() if names]
-    return '; '.join([f'decided for {_line_words(asked.line)}', *said])
+    return 'decided for ' + '; '.join([*_asked_words(asked.line, asked.limits), *said])
+
+def check_choice(
+    run:Run, # With `preds_valid.csv`
+    asked:Asked # From `asked_for`
+):
+    "Refuse what `operate_run` would refuse"
+    *_,valid = run_preds(run)
+    _choose(_parts(valid), asked.line, asked.limits['escape'], asked.limits['overkill'])
 
 # %% ../nbs/36_review.ipynb #6f8ec2a7
 _NOBODY = 'no band of scores is worth its looks here, so there is one threshold, and nobody looks'

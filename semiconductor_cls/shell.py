@@ -65,11 +65,12 @@ def _lead_nowhere(number):
         if nowhere!=number: os.close(nowhere)
 
 def open_streams():
-    "Give a process that was started without one of its streams one that leads nowhere"
+    "Give a process without one of its streams one that leads nowhere; names that cannot be printed are spelled"
     for number,name in enumerate(('stdin','stdout','stderr')):
         if getattr(sys, name) is not None: continue
         _lead_nowhere(number)
         setattr(sys, name, open(os.devnull, 'w' if number else 'r', encoding='utf-8'))
+    if sys.stdout.errors=='strict': sys.stdout.reconfigure(errors='backslashreplace')
 
 # %% ../nbs/98_shell.ipynb #a311b37f
 PATIENCE = .3 # Seconds of silence before a command says that it is at work
@@ -89,12 +90,12 @@ def sign_of_life(
     finally: timer.cancel()
 
 # %% ../nbs/98_shell.ipynb #5bfa55c5
-def _names(command): # Name in the file → parameter of the command
-    found = {}
-    for o in command.params:
-        keys = [o.name] if o.param_type_name=='argument' else [word.lstrip('-') for word in o.opts]
-        found |= {key:o for key in keys if key not in ('config','help','h')}
-    return found
+def _names(command, values={}): # Name in the file → parameter of the command
+    "A list is meant for the argument, where an option has the same name"
+    by_place = {o.name:o for o in command.params if o.param_type_name=='argument'}
+    options = {word.lstrip('-'):o for o in command.params if o.name not in by_place for word in o.opts}
+    options = {key:o for key,o in options.items() if key not in ('config','help','h')}
+    return by_place | options | {name:o for name,o in by_place.items() if isinstance(values.get(name), list)}
 
 # %% ../nbs/98_shell.ipynb #f8b9362b
 class _Texts(yaml.BaseLoader):
@@ -164,6 +165,9 @@ def _typed(param, value, args):
     return [f'{word}={o}' for o in each if _field(o) not in taken]
 
 # %% ../nbs/98_shell.ipynb #87e00f10
+def _unset(word):
+    return UserError(f'{word}: is empty, as a variable is that was not set; give it a value, or leave it out')
+
 def with_config(
     command, # A command of the app
     args:list # As typed
@@ -173,9 +177,13 @@ def with_config(
     if not places: return args, {}
     if len(places)>1:
         raise UserError('--config: given twice; one file holds all options')
-    i = places[0]
-    path = args[i].partition('=')[2] or (args[i+1] if i+1<len(args) else '')
-    found,known = read_config(path, command),_names(command)
+    after = args[places[0]+1:]
+    _,has_value,path = args[places[0]].partition('=')
+    if not has_value and not after: return args, {} # which is refused as of any option
+    path = path if has_value else after[0]
+    if not path: raise _unset('--config')
+    found = read_config(path, command)
+    known = _names(command, found)
     for name,value in found.items(): _check_value(path, name, known[name], value)
     by_place = {name:value for name,value in found.items() if known[name].param_type_name=='argument'}
     options = [_typed(known[name], value, args) for name,value in found.items() if name not in by_place]
@@ -204,7 +212,7 @@ class Command(TyperCommand):
         is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
         if not is_empty or ctx.get_parameter_source(name).name!='COMMANDLINE': return
         word = next(o.opts[0] for o in self.params if o.name==name)
-        raise UserError(f'{word}: is empty, as a variable is that was not set; give it a value, or leave it out')
+        raise _unset(word)
 
     def invoke(self, ctx):
         "Do the job"

@@ -27,7 +27,8 @@ from .boxes import *
 from .base.parts import _named_for
 from .base.table import _ASIDE, _CONTAINERS, _TYPE_WORDS, _UNDECIDED
 from .base.table import _is_aside, _is_plain_type, _is_sure_type
-from .boxes import _first_row, _label_studio, _local, _picture_of, _rows, _with_boxes, _without_read
+from .boxes import _first_row, _label_studio, _local, _picture_of, _rows, _short
+from .boxes import _with_boxes, _without_read
 
 # %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
@@ -203,7 +204,7 @@ def _check_apart(path, good, defect):
 
 # %% ../nbs/13_source.ipynb #287febc4
 def _check_inside(df, tops):
-    "Refuse a folder inside a class that is called like the other; other folders name sets, or the type of a defect"
+    "The rows with the set or the type that a folder inside a class names, and how many lie in which folder of masks"
     folders = [Path(p).parent for p in df.path]
     label_of = dict(zip(folders, df.label))
     inside = {p: p.relative_to(tops[label]).parts for p,label in label_of.items()}
@@ -214,12 +215,15 @@ def _check_inside(df, tops):
         own = {inside[p] for p,place in places.items() if place.label==label}
         _check_sets(top, own, says, in_class=True)
     sets,kinds = [],[]
+    is_mask = [_is_aside(places[p].kind or '') for p in folders]
     for p,label in zip(folders, df.label):
         place = places[p]
         has_type = label=='defect' and not _is_number(place.kind or '')
         kinds.append(place.kind if has_type else None)
         sets.append(place.split or 'train')
-    return df.assign(split=pd.Series(sets, dtype=object), defect_type=pd.Series(kinds, dtype=object))
+    df = df.assign(split=pd.Series(sets, dtype=object), defect_type=pd.Series(kinds, dtype=object))
+    masks = Counter(str(p) for p,is_one in zip(folders, is_mask) if is_one)
+    return df[~pd.Series(is_mask, dtype=bool)].reset_index(drop=True),masks
 
 # %% ../nbs/13_source.ipynb #e6acb806
 def _sets_beside(path, good, defect, issues):
@@ -263,10 +267,10 @@ def _named_folders(path, good, defect):
     _check_apart(path, good, defect)
     tops = dict(good=path/good, defect=path/defect)
     df = _table_of(path, [('good','train',good), ('defect','train',defect)])
+    df,masks = _check_inside(df, tops)
     for label,top in tops.items():
         if label not in set(df.label): raise _no_images(top)
-    df = _check_inside(df, tops)
-    issues = []
+    issues = _left_out(masks)
     named,rows,left = _sets_beside(path, good, defect, issues)
     own = df.drop(columns='id').to_dict('records')
     if rows: df = add_issues(make_table(own+rows), df.attrs['issues'])
@@ -398,7 +402,8 @@ def _sets(raw, src):
     is_empty = raw.split.isna()
     means = means.where(means.notna() | is_empty, raw.split)
     if is_empty.all(): return means,findings
-    for line,path in raw.path[is_empty].items():
+    is_told = raw.path.isin(raw.path[~is_empty])    # in another row
+    for line,path in raw.path[is_empty & ~is_told].items():
         findings.append(issue(path, 'split_empty', src, f'line {line}'))
     return means,findings
 
@@ -463,7 +468,7 @@ def _row_findings(raw, src):
             words = again.split[again.path==differing[0]].unique()
             sets = ' and in '.join(map(str, words))
             raise UserError(f'{src}: {differing[0]} is in {sets}; one file, one set')
-        findings += [issue(path, 'rows_differ', src, f"'{col}': the first row counts") for path in differing]
+        findings += [issue(path, 'rows_differ', src, f"'{col}': the first one counts") for path in differing]
     return findings
 
 # %% ../nbs/13_source.ipynb #2eb51d48
@@ -486,7 +491,7 @@ def _merge_rows(raw, src):
     raw.loc[raw.path.isin(two), 'label'] = None
     findings = [issue(path, 'two_labels', src, 'its labels disagree; it has no label now') for path in two]
     findings += _row_findings(raw, src)
-    files = raw.drop_duplicates('path')
+    files = raw.groupby('path', sort=False).first().reset_index()    # of each column the first cell that is not empty
     _check_ids(files, src)
     if 'defect_type' in raw:
         types = raw.groupby('path').defect_type.agg(join_types)
@@ -556,7 +561,7 @@ def with_masks(
     src # What it was read from
 )->pd.DataFrame:
     "A box around each spot of the mask that a row names, and a finding for each mask"
-    if 'mask' not in df: return df
+    if 'mask' not in df or not len(df): return df
     boxes,findings = zip(*map(_mask_row, df.itertuples()), strict=True)
     df['boxes'] = [own or spots for own,spots in zip(df.boxes, boxes)]
     return add_issues(df, [o for o in findings if o])
@@ -734,13 +739,13 @@ def _found_below(top, names):
     for p in list_images(top): below.setdefault(p.name, []).append(p)
     def find(name):
         asked = unquote(name).split('?d=')[-1].replace('\\', '/')
-        for end in (asked, _local(name)):
+        for end in (asked, _local(name), _short(name, True)):
             named = below.get(end.split('/')[-1], [])
             tail = '/'+end.lstrip('/')
             exact = [p for p in named if f'/{p.as_posix()}'.endswith(tail)]
             some = exact or named
             if len(some)==1: return str(some[0])
-        return str(top/_local(name))
+        return str(top/(_short(name, True) or _local(name)))
     return [find(name) for name in names]
 
 # %% ../nbs/13_source.ipynb #68dfed0b
@@ -757,14 +762,29 @@ def read_label_studio(
     raw['label'],odd = _labels(raw, path, good, defect)
     raw['split'],odd_sets = _sets(raw, path)
     odd += odd_sets
-    at = dict(zip(map(_local, names), places))
-    boxes['id'] = [at.get(o, o) for o in boxes.id]
+    boxes['id'] = [places[int(line.removeprefix('task '))-1] for line in boxes.line]
     drawn = boxes.id[boxes.odd.isna()]
     raw.loc[raw.label.isna() & raw.path.isin(drawn), 'label'] = 'defect'
     says_nothing = raw.label.isna() & raw.path.isin(raw.path[raw.label.notna()])
     return attach_boxes(add_issues(_merge_rows(raw[~says_nothing], path), left+odd), boxes, by_path=True)
 
 # %% ../nbs/13_source.ipynb #c0036
+def _elpv_cells(line):
+    "A name, a probability and a type; `None` of any other line"
+    cells = line.split()
+    try: probability = float(cells[1]) if len(cells)==3 else None
+    except ValueError: return None
+    return (cells[0], probability, cells[2]) if probability is not None and 0<=probability<=1 else None
+
+def _elpv_rows(file):
+    "The rows of ELPV's table; a line that is none is refused"
+    with open_text(file) as f: lines = list(f)
+    for n,line in enumerate(lines, 1):
+        row = _elpv_cells(line)
+        if row: yield row
+        elif line.strip():
+            raise UserError(f"{file}: line {n} is no name, probability (0 to 1) and type: '{line.strip()[:60]}'")
+
 def _elpv_folder():
     spec = find_spec('elpv_dataset')
     if spec: return Path(spec.origin).parent/'data'
@@ -776,7 +796,8 @@ def read_elpv(
 )->pd.DataFrame: # The table, with columns `probability` and `cell_type`
     "The ELPV photographs: defect where the experts' probability is at least one half"
     path = _elpv_folder() if path is None else Path(path)
-    raw = pd.read_csv(path/'labels.csv', sep=r'\s+', names=['path','probability','cell_type'])
+    rows = list(_elpv_rows(path/'labels.csv'))
+    raw = pd.DataFrame(rows, columns=['path','probability','cell_type'])
     stratum = raw.cell_type.str.cat(raw.probability.round(2).astype(str), '-')
     label = ['defect' if p>=.5 else 'good' for p in raw.probability]
     return make_table(raw.assign(path=[str(path/p) for p in raw.path], label=label, stratum=stratum))
@@ -785,9 +806,7 @@ def read_elpv(
 def is_elpv(path)->bool:
     "Whether the first line of a file is one of ELPV's: a name, a probability, a type"
     with open(path, encoding='utf-8', errors='replace') as f:
-        fields = f.readline(4096).split()
-    try: return len(fields)==3 and 0<=float(fields[1])<=1
-    except ValueError: return False
+        return _elpv_cells(f.readline(4096)) is not None
 
 # %% ../nbs/13_source.ipynb #c0043
 @dataclass(frozen=True)
@@ -816,7 +835,7 @@ def _mask_folders(top, named):
     "Folders below `top` that are called like masks, but for those that the user has named"
     found = []
     named = {os.path.realpath(folder) for folder in named}
-    for place,dirs,_ in os.walk(top):
+    for place,dirs,_ in walk_once(top, {}):
         aside = [Path(place)/name for name in dirs if _is_aside(name)]
         found += [folder for folder in aside if os.path.realpath(folder) not in named]
         dirs[:] = [name for name in dirs if not is_side_folder(name) and Path(place)/name not in found]
@@ -971,7 +990,7 @@ def check_source(
 # %% ../nbs/13_source.ipynb #1351df86
 def _say_folders(df): # ' in ok', where one folder holds them all
     folders = {Path(p).parent.name for p in df.path}
-    return f' in {folders.pop()}' if len(folders)==1 else ''
+    return f' in {folders.pop()}' if len(folders)==1 and folders!={''} else ''
 
 def _say_types(df):
     "Such as ' of 2 types (dent, scratch)'; '' where none is known"

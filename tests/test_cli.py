@@ -298,6 +298,12 @@ def test_a_run_is_repeated_from_its_own_file_and_answers_programs(semicls, few):
     kept = tree(few)
     for args in (['evaluate','runs/a'], ['predict','runs/a','one','--out','s.csv']): told(*args, '--dry-run')
     assert tree(few)==kept
+    for words,why in {'evaluate runs/a --max-escape .1 --max-overkill .1':'one limit',
+                      'eda photos --out runs/a':'is a run',
+                      'predict runs/a one --out s.csv --engine x':'--engine x', 'clean photos --out runs/a':'is a run',
+                      'train photos --out runs/a --resume --seed 5':'was started with seed'}.items():
+        p = semicls(*words.split(), '--dry-run')
+        assert p.returncode==1 and why in p.err and not p.out, p.err
     assert told('predict', 'runs/a', 'one', '--out', 's.csv')['files']==1
     p = semicls('predict', 'runs/a', 'one', '--out', 't.csv')
     assert p.out.startswith('1 file, ') and not ONES.search(p.err+p.out)
@@ -318,9 +324,10 @@ def test_a_plan_refuses_what_the_command_would(semicls, parts, tmp_path):
     (tmp_path/'t.csv').write_text('path,label\n'+rows)
     wrong = {'t.csv':'neither good nor defect', 'parts --group (':'no regular expression',
              'parts --engine Ray':'--engine Ray', 'parts --device nowhere':'--device nowhere',
-             'parts --folds 1':'--folds 1'}
+             'parts --folds 1':'--folds 1', 'parts --weights gone.pth':'gone.pth: no such weights file',
+             'parts --resume':'no such run directory'}
     for words,why in wrong.items():
-        p = semicls('train', *words.split(), *PARTS[1:], '--dry-run', '--name', 'b', *TINY)
+        p = semicls('train', *TINY, *words.split(), *PARTS[1:], '--dry-run', '--name', 'b')
         assert p.returncode==1 and why in p.err.splitlines()[-1] and not p.out, p.err
 
 @pytest.mark.parametrize('text,why', [('name: [a, b]','write one text'), ('overwrite: 3','write true or false'),
@@ -370,3 +377,19 @@ def test_a_stop_that_python_drops_stops_any_command(tmp_path, room, work, args, 
     cmd = [sys.executable, '-c', DROPPED.format(room=room, work=work, name=name), *args.split()]
     p = subprocess.run(cmd, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
     assert p.returncode==130 and 'Exception ignored' in p.stderr, p.stderr
+
+def test_a_recipe_that_is_typed_beside_a_whole_file_is_not_silently_lost(semicls, parts, tmp_path):
+    from semiconductor_cls.recipe import RECIPES
+    from semiconductor_cls.cli import _pairs
+    (tmp_path/'c.yaml').write_text(json.dumps(dict(recipe='quick', set=_pairs(RECIPES['quick']))))
+    p = semicls('train', *PARTS, '--config', 'c.yaml', '--recipe', 'strong', '--name', 'n', '--dry-run')
+    assert p.returncode==1 and '--recipe strong: counts for nothing' in p.err
+    (tmp_path/'c.yaml').write_text('recipe: quick\nset: epochs=1')
+    p = semicls('train', *PARTS, '--config', 'c.yaml', '--recipe', 'strong', '--name', 'n', '--dry-run')
+    assert p.returncode==0, p.err
+
+def test_a_file_of_options_names_the_runs_of_an_ensemble(semicls, tmp_path):
+    for text in ('runs: [a, b]', 'runs: [a, b]\nname: c'):
+        (tmp_path/'c.yaml').write_text(text)
+        p = semicls('ensemble', '--config', 'c.yaml', *([] if 'name' in text else ['--name','c']))
+        assert p.returncode==1 and 'a: no such run directory' in p.err

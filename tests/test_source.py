@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 from PIL import Image
 from conftest import picture
 from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.files import write_json
 from semiconductor_cls.base.issues import issues_of
 from semiconductor_cls.base.parts import say_left_out
 from semiconductor_cls.base.table import make_table
@@ -608,3 +609,50 @@ def test_predictions_of_label_studio_are_no_labels_and_counted(tmp_path):
     df = read_source(tmp_path/'e.json')
     assert df.label.tolist()==[None,'good']
     assert issues_of(df)[['kind','other','detail']].values.tolist()==[['answers_not_read','prediction','1 answer']]
+
+@pytest.mark.parametrize('codes', [('0a1b2c3d','1a1b2c3d'), ('20240131','20240201')])
+def test_a_box_of_label_studio_stays_with_its_task(tmp_path, codes):
+    for code in codes: Image.new('L', (40,30)).save(tmp_path/f'{code}-top.png')
+    drawn = dict(value=dict(x=10, y=20, width=50, height=30, rectanglelabels=['dent']))
+    tasks = [dict(data=dict(image=f'/data/upload/1/{code}-top.png')) for code in codes]
+    write_json(tmp_path/'t.json', [dict(tasks[0], annotations=[dict(result=[drawn])]), tasks[1]])
+    df = read_source(tmp_path/'t.json')
+    assert [*zip(df.label, df.defect_type, df.boxes.map(len))]==[('defect','dent',1),(None,None,0)]
+
+def test_a_date_in_front_of_a_name_is_no_code_of_a_server(tmp_path):
+    for name in ('good/20240131-001','good/2','defect/001','defect/3'):
+        (tmp_path/name).parent.mkdir(exist_ok=True)
+        Image.new('L', (40,30)).save(tmp_path/f'{name}.png')
+    coco = dict(images=[dict(id=1, file_name='/line/20240131-001.png')], categories=[dict(id=1, name='dent')],
+                annotations=[dict(image_id=1, category_id=1, bbox=[1,2,3,4])])
+    write_json(tmp_path/'coco.json', coco)
+    df = read_source(tmp_path)
+    assert not df.boxes[df.label=='defect'].map(len).any() and set(issues_of(df).kind)=={'box_on_good'}
+
+def test_of_several_rows_of_a_file_the_first_cell_that_is_not_empty_counts(tmp_path):
+    rows = 'a.png,,,', 'a.png,defect,test,P7', 'b.png,good,,P7', 'b.png,,train,'
+    (tmp_path/'t.csv').write_text('\n'.join(['path,label,split,group', *rows]))
+    df = read_source(tmp_path/'t.csv')
+    assert df[['label','split','group']].values.tolist()==[['defect','test','P7'],['good','train','P7']]
+    assert not len(issues_of(df))
+
+def test_masks_and_boxes_are_found_where_a_class_folder_is_a_link(tmp_path):
+    for i in range(4):
+        for at in ('good','defect','defect/masks'):
+            (tmp_path/'store'/at).mkdir(parents=True, exist_ok=True)
+            Image.new('L', (40,30), i).save(tmp_path/f'store/{at}/{i}{at[:1]}.png')
+    dent = dict(label='dent', points=[[9,9],[1,1]])
+    write_json(tmp_path/'store/defect/3.json', dict(imagePath='3d.png', shapes=[dent]))
+    photos = tmp_path/'photos'
+    photos.mkdir()
+    for at in ('good','defect'): (photos/at).symlink_to(tmp_path/'store'/at)
+    (photos/'again').mkdir()
+    (photos/'again/good').symlink_to(tmp_path/'store/good')
+    inner = tmp_path/'inner'
+    inner.mkdir()
+    for at in ('good','defect'): (inner/at).mkdir()
+    for at in ('good','defect'): (inner/at/'lot').symlink_to(tmp_path/'store'/at)
+    for top in (photos,inner):
+        df = read_source(top)
+        assert df.label.value_counts().to_dict()==dict(good=4, defect=4), top
+        assert df.boxes.map(len).sum()==1

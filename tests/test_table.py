@@ -1,7 +1,8 @@
 "What must hold for any table: it survives the way through a CSV, no cell is a formula, no id stands for two files"
-import pandas as pd
+import pandas as pd, pytest
 from hypothesis import given, strategies as st
 from pandas.api.types import is_numeric_dtype
+from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import _cell_out, make_table, read_csv, unique_ids, write_csv
 
 text = st.text(st.characters(blacklist_categories=('Cs',), blacklist_characters='\x00'), min_size=1, max_size=12)
@@ -35,3 +36,13 @@ def test_a_table_without_a_carriage_return_has_the_bytes_of_pandas(tmp_path_fact
 def test_ids_are_unique(files):
     ids = unique_ids(['/'.join(o) for o in files])
     assert len(set(ids))==len(files)
+
+@pytest.mark.parametrize('text', ['path,label,note\nA.bmp,ok,"5 inch\nB.bmp,ng,12" wafer\n',
+    'label;file\r\n"ok;A.bmp\r\nng";B.BMP\r\nng;"C.bmp\r\nok;D.bmp"\r\n'])
+def test_a_row_between_two_stray_quotes_is_not_lost(tmp_path, text):
+    (tmp_path/'t.csv').write_bytes(text.encode())
+    with pytest.raises(UserError, match='lies in a cell of another, between two quotes'): read_csv(tmp_path/'t.csv')
+
+def test_a_remark_of_several_lines_is_no_row(tmp_path):
+    (tmp_path/'t.csv').write_text('path,note\nA.bmp,"first, then\nsecond, or B.bmp"\n"a\nB.bmp",\n')
+    assert len(read_csv(tmp_path/'t.csv'))==2

@@ -202,12 +202,19 @@ def _is_at(f, path):
     except FileNotFoundError:
         return False
 
-def _lock_path(folder):
-    "Beside the folder, or in it where nothing can be written beside it"
-    parent = next(o for o in folder.parents if o.is_dir())
-    if not folder.is_dir() or os.access(parent, os.W_OK):
-        return folder.with_name(f'.{folder.name}.lock')
-    return folder/'.lock'
+# %% ../../nbs/01_base.files.ipynb #81b5432f
+def _lock_places(folder):
+    "Where this process locks a folder: beside it, or in it where nothing can be written beside it; the other place"
+    places = folder.with_name(f'.{folder.name}.lock'),folder/'.lock'
+    parent = next(o for o in folder.parents if os.path.isdir(o))
+    is_beside = not os.path.isdir(folder) or os.access(parent, os.W_OK)
+    return places if is_beside else places[::-1]
+
+def _is_locked(path):
+    "Whether a process holds the lock at `path`"
+    try:
+        with open_own(path, 'rb') as f: return not _try_lock(f, shared=True)
+    except (FileNotFoundError, NotADirectoryError): return False
 
 # %% ../../nbs/01_base.files.ipynb #3de3de2d
 def _this_process():
@@ -239,10 +246,9 @@ def no_place(path, error)->UserError:
     return UserError(f'{path}: cannot be made ({why}); choose another place')
 
 # %% ../../nbs/01_base.files.ipynb #d4e6c6de
-def _open_lock(folder):
+def _open_lock(folder, path):
     "The file of the lock of a folder; one that nobody can write where nothing can be written"
     try:
-        path = _lock_path(folder)
         path.parent.mkdir(parents=True, exist_ok=True)
         return open_own(path)
     except OSError as error:
@@ -252,19 +258,21 @@ def _open_lock(folder):
 
 def _take(folder):
     "The open lock of a folder"
+    here,other = _lock_places(folder)
     while True:
-        f = _open_lock(folder)
+        f = _open_lock(folder, here)
         if not f.writable(): return f
         is_taken = _try_lock(f)
         if not is_taken and not _try_lock(f, shared=True): _refuse(folder, f)
-        if is_taken and _is_at(f, _lock_path(folder)): break
+        if is_taken and _is_at(f, here): break
         f.close()
         if not is_taken: time.sleep(.001) # Somebody asks whether it is held
     try:
         f.truncate(0)
         f.write(_this_process().encode(errors='replace'))
-    except OSError:
-        _let_go(f, _lock_path(folder))
+        if _is_locked(other): _refuse(folder, open_own(other, 'rb'))
+    except (OSError, UserError):
+        _let_go(f, here)
         raise
     return f
 
@@ -280,7 +288,7 @@ def _give_back(folder):
             _HELD[folder] = [f,n-1,thread]
             return
         _HOLDING.notify_all()
-        _let_go(f, _lock_path(folder))
+        _let_go(f, _lock_places(folder)[0])
 
 @contextmanager
 def hold(
@@ -299,11 +307,7 @@ def hold(
 def is_held(folder)->bool:
     "Whether a process, this one or another, writes into a folder"
     folder = Path(os.path.realpath(folder))
-    path = _lock_path(folder)
-    if folder in _HELD: return True
-    try:
-        with open_own(path, 'rb') as f: return not _try_lock(f, shared=True)
-    except (FileNotFoundError, NotADirectoryError): return False
+    return folder in _HELD or any(map(_is_locked, _lock_places(folder)))
 
 # %% ../../nbs/01_base.files.ipynb #7286d0a8
 def check_replaceable(

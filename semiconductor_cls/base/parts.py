@@ -6,7 +6,8 @@
 __all__ = ['SIDE_FOLDER', 'OURS', 'CALLED_MASK', 'MASK_NAME', 'is_image_name', 'is_side_folder', 'own_kind', 'count_images',
            'left_out_issues', 'say_left_out', 'sift', 'names_left_out', 'on_disk', 'read_as_issues', 'label_of_line',
            'is_labelled_list', 'has_header', 'mask_pairs', 'mask_facts', 'why_no_mask', 'is_mask_of', 'mask_boxes',
-           'mask_spots', 'named_masks', 'judge_masks', 'mask_words', 'without_masks', 'masks_to_boxes', 'list_images']
+           'mask_spots', 'named_masks', 'judge_masks', 'mask_words', 'without_masks', 'masks_to_boxes', 'walk_once',
+           'list_images']
 
 # %% ../../nbs/08_base.parts.ipynb #df4dec99
 import csv, os, re
@@ -131,10 +132,10 @@ def names_left_out(
     "What of an archive is no picture of a part"
     names = list(names)
     own,left = _own_folders(names),{}
-    @lru_cache(None)
-    def folder_left(folder):
-        above = folder_left(folder.parent) if folder.name else ''
-        return above or (folder.name if is_side_folder(folder.name) else own.get(folder, ''))
+    @lru_cache(100_000)
+    def folder_left(folder): # The outermost first
+        whats = (o.name if is_side_folder(o.name) else own.get(o, '') for o in (*reversed(folder.parents), folder))
+        return next(filter(None, whats), '')
     for name in names:
         path = PurePath(name)
         folder = folder_left(path.parent)
@@ -384,19 +385,29 @@ def _enter(place, dirs, root, seen, left):
     return entered
 
 # %% ../../nbs/08_base.parts.ipynb #6c393ffd
+def walk_once(
+    folder, # Where to begin
+    left:dict, # Folders that are read elsewhere are counted here, by (folder, what)
+    onerror=None # As of `os.walk`
+):
+    "As `os.walk`, through links, and into each real folder once"
+    root = os.path.realpath(folder)
+    seen = {root}
+    for place,dirs,files in os.walk(folder, followlinks=True, onerror=onerror):
+        yield place,dirs,files
+        dirs[:] = _enter(place, dirs, root, seen, left)
+
 def list_images(
     folder, # Where to look, subfolders included
     issues:list=None # Findings are appended here: folders that cannot be opened, files that are no images
 )->list: # Sorted, so that a table is the same on every file system
     "Pictures of parts below `folder`, with the masks beside them"
     if issues is None: issues = []
-    images,left,root = [],{},os.path.realpath(folder)
-    seen = {root}
+    images,left = [],{}
     def unreadable(error): issues.append(issue(error.filename, 'unreadable_folder', detail=error.strerror))
-    for place,dirs,files in os.walk(folder, followlinks=True, onerror=unreadable):
+    for place,dirs,files in walk_once(folder, left, unreadable):
         folders = [o for o in dirs if is_image_name(o)]
-        entered,names = sift(place, dirs, files, left)
-        dirs[:] = _enter(place, entered, root, seen, left)
+        dirs[:],names = sift(place, dirs, files, left)
         images += [Path(place)/o for o in names+folders]
     issues += left_out_issues(left)
     return sorted(images)

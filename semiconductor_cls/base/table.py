@@ -252,6 +252,7 @@ def write_csv(
     for col in df.columns:
         if not is_numeric_dtype(df[col]):
             df[col] = df[col].astype(object).map(_cell_out)
+    df.columns = map(_cell_out, df.columns)
     with atomic_path(path) as file, open(file, 'w', encoding='utf-8', errors='surrogateescape', newline='') as f:
         df.to_csv(_Lines(f), index=False, lineterminator='\r\n')
 
@@ -318,10 +319,25 @@ def _boxes_in(cell):
 def _check_twice(path, how):
     "Refuse two columns of one name"
     first = pd.read_csv(path, nrows=1, header=None, **how | dict(dtype=object))
-    names = first.iloc[0].dropna().astype(str).str.strip() if len(first) else pd.Series(dtype=object)
+    names = first.iloc[0].dropna().astype(str).str.strip().map(_cell_in) if len(first) else pd.Series(dtype=object)
     again = names[names.duplicated() & (names!='')]
     if len(again):
         raise UserError(f"{path}: two columns are called '{again.iloc[0]}'; rename one, or delete it")
+
+# %% ../../nbs/03_base.table.ipynb #fd06928f
+def _ending(cell): return Path(cell.strip('"\' ')).suffix.lower()
+
+def _check_quotes(df, names, sep):
+    "Refuse a cell that holds another row"
+    at = next((i for i,col in enumerate(df) if names[col]=='path'), None)
+    if at is None: return
+    endings = set(map(_ending, df.iloc[:,at].dropna()))-{''}
+    broken = (cell for col in df for cell in df[col].dropna() if '\n' in cell or '\r' in cell)
+    for line in (line for cell in broken for line in cell.splitlines()[1:]):
+        cells = line.split(sep)
+        if len(cells)<2 or len(cells)<=at or _ending(cells[at]) not in endings: continue
+        raise ValueError(f"the row '{line[:60]}' lies in a cell of another, between two quotes; "
+                         'delete the quotes, or double each of them')
 
 # %% ../../nbs/03_base.table.ipynb #9a33bb51
 def _names_here(path, **how):
@@ -337,6 +353,7 @@ def _read_column(col, name, sep):
     if not is_numeric_dtype(col): col = _text_column(col)
     return [_boxes_in(o) for o in col] if name=='boxes' else col
 
+# %% ../../nbs/03_base.table.ipynb #15ce89e0
 def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else text; boxes as lists
     "Read what `write_csv` wrote; a missing or broken file is a `UserError` that names it"
     try:
@@ -344,6 +361,7 @@ def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else te
         how = dict(encoding=encoding, sep=sep, skiprows=int(told_sep(path)!=''), **_AS_TEXT)
         names = _names_here(path, **how)
         df = pd.read_csv(path, dtype=object, **how)
+        _check_quotes(df, names, sep)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
     except ValueError as e: # of Python and of pandas
         raise UserError(f'{path}: not readable as CSV ({e})') from None
@@ -352,7 +370,7 @@ def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else te
     try:
         columns = {col:_read_column(df[col], names.get(col, col), sep) for col in df.columns}
     except ValueError as error: raise UserError(f'{path}: {error}') from None
-    return pd.DataFrame(columns, df.index)
+    return pd.DataFrame(columns, df.index).rename(columns=_cell_in)
 
 # %% ../../nbs/03_base.table.ipynb #ac4c9ee7
 def parts_of_names(
