@@ -385,12 +385,15 @@ def _pairs(recipe):
     return [f'{name}={text(value)}' for name,value in values.items()]
 
 # %% ../nbs/99_cli.ipynb #03fc8019
-def _planned(data, classes, group='', refuses=True):
+def _planned(data, classes, group='', refuses=True, votes=''):
     "What a command would read; what it would refuse is refused, and what did not fit is said"
     from semiconductor_cls.base.parts import say_left_out
     from semiconductor_cls.source import check_words, read_as, read_source, say_findings, say_groups
     df = read_source(data, *classes)
     if refuses: check_words(df, data)
+    if votes:
+        from semiconductor_cls.data import check_votes
+        check_votes(df, votes)
     told = say_findings(df), say_groups(df, group), say_left_out(df.attrs.get('issues', ()))
     for line in filter(None, told): say(line)
     return f"{counted(len(df), 'image')}, {read_as(df)}"
@@ -488,11 +491,13 @@ def _going_on(path, asked, weights): # Recipe, number of folds, and whether it i
 
 def _plan_train(data, add, recipe, folds, path, options, weights, as_json):
     "Say what `train` would do"
+    from semiconductor_cls.train import check_precision
     resume,done = options['resume'],False
     if add: return _plan_renewal(data, add, path, resume, as_json)
     if resume: recipe,folds,done = _going_on(path, options['asked'], weights)
     does = 'nothing: this run is finished already' if done else _does(recipe, folds)
-    reads = _planned(data, (options['good'],options['defect']), recipe.group_by)
+    check_precision(recipe.precision, options['device'])
+    reads = _planned(data, (options['good'],options['defect']), recipe.group_by, votes=recipe.votes)
     plan(reads, does, [] if done else [path], as_json)
 
 # %% ../nbs/99_cli.ipynb #0c5a8889

@@ -325,7 +325,8 @@ def test_a_plan_refuses_what_the_command_would(semicls, parts, tmp_path):
     wrong = {'t.csv':'neither good nor defect', 'parts --group (':'no regular expression',
              'parts --engine Ray':'--engine Ray', 'parts --device nowhere':'--device nowhere',
              'parts --folds 1':'--folds 1', 'parts --weights gone.pth':'gone.pth: no such weights file',
-             'parts --resume':'no such run directory'}
+             'parts --resume':'no such run directory', 'parts --set votes=shares --set loss=ce':'no such column',
+             'parts --set precision=bf16':'only on CUDA'}
     for words,why in wrong.items():
         p = semicls('train', *TINY, *words.split(), *PARTS[1:], '--dry-run', '--name', 'b')
         assert p.returncode==1 and why in p.err.splitlines()[-1] and not p.out, p.err
