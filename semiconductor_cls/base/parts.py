@@ -125,12 +125,15 @@ def _own_folders(names): # Folder → 'a run', or another of `OURS`, or 'figures
     return figures | {folder:kind for folder,kind in kinds.items() if kind}
 
 # %% ../../nbs/08_base.parts.ipynb #c9e2d861
+_DEEP = 200 # Folders above a file
+
 def names_left_out(
-    names # Paths of all files of an archive, with '/' between folders
+    names:list # Paths of all files of an archive, with '/' between folders
 )->dict: # Name → what it is left out as, '' if it need not be said; the other names are pictures of parts
     "What of an archive is no picture of a part"
-    names = list(names)
-    own,left = _own_folders(names),{}
+    left = {o:f'in more than {_DEEP} folders' for o in names if o.count('/')>_DEEP}
+    names = [o for o in names if o not in left]
+    own = _own_folders(names)
     @lru_cache(None)
     def folder_left(folder):
         above = folder_left(folder.parent) if folder.name else ''

@@ -179,7 +179,7 @@ def list_store(
     "Pictures of parts in a store"
     top,found = _listing(url)
     if top is None: return _named(*next(iter(found.items())))
-    left = names_left_out(o.removeprefix(top) for o in found)
+    left = names_left_out([o.removeprefix(top) for o in found])
     items = {o:Stored(o, stamp=_stamp_in(info)) for o,info in found.items() if o.removeprefix(top) not in left}
     masks = mask_words(list(items), lambda o: _stored_facts(items[o]))
     counts = Counter([*left.values(), *masks.values()])
