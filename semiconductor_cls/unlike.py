@@ -240,13 +240,32 @@ def likeness_id(
     return hashlib.sha256(data).hexdigest()
 
 # %% ../nbs/38_unlike.ipynb #3f93bb43
+def _check_arrays(t):
+    "A `KeyError` or `ValueError` where arrays are none that `learn_likeness` makes"
+    shapes,n = dict(limit=(1,), side=(1,), sizes=(3,2)),len(t['gray.rows'])
+    for part,v in describe(np.zeros((1,96,96), np.uint8)).items():
+        d = v.shape[1]
+        shapes |= {f'{part}.{k}':o for k,o in dict(rows=(n,d), mean=(d,), scale=(d,), usual=(2,)).items()}
+        fine = (t[f'{part}.scale']>0).all() and np.diff(t[f'{part}.usual'])>0
+        if not (n and fine): raise ValueError(f'{part} has no spread')
+    for k,shape in shapes.items():
+        fine = t[k].shape==shape and np.isfinite(t[k]).all()
+        if not fine: raise ValueError(f'{k} is not {shape} numbers')
+
 def read_likeness(
     data:bytes, # What the file holds
-    path # Named in the error
+    path, # Named in the error
+    sides=None # That pictures come in; any if `None`
 )->Likeness:
     "What `likeness_bytes` made"
-    try: return Likeness({k:v for k,v in load(data).items() if k in _NAMES})
-    except (SafetensorError, KeyError, IndexError, ValueError) as e:
+    try:
+        arrays = {k:v for k,v in load(data).items() if k in _NAMES}
+        _check_arrays(arrays)
+        likeness = Likeness(arrays)
+        if likeness.side not in (sides or [likeness.side]):
+            raise ValueError(f'pictures of {likeness.side} px, not of {sides}')
+        return likeness
+    except (SafetensorError, KeyError, IndexError, ValueError, TypeError) as e:
         why = f'{type(e).__name__}: {e}'[:80]
         raise UserError(f'{path}: not readable as what training pictures look like ({why}); train again') from None
 

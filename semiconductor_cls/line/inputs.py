@@ -82,9 +82,12 @@ def _store_of(url): # fsspec's file system, path in it
         from fsspec.registry import known_implementations
     except ImportError:
         raise UserError(f"{url}: pictures in a store need fsspec: pip install 'semiconductor_cls[scale]'") from None
-    kind = url.partition('://')[0].lower()
+    kind,_,rest = url.partition('://')
+    kind = kind.lower()
     try:
-        return fsspec.core.url_to_fs(url)
+        store = fsspec.get_filesystem_class(kind)
+        url = f'{kind}://{rest}' # `url_to_fs` would take '::' in a name for a chain of stores
+        return store(**store._get_kwargs_from_urls(url)), store._strip_protocol(url)
     except ImportError:
         driver = known_implementations[kind]['class'].split('.')[0]
         raise UserError(f'{url}: needs a driver: pip install {driver}') from None
@@ -100,13 +103,14 @@ def _stamp_in(info): # (bytes, tag or time)
 
 def store_stamp(
     item:Stored
-)->tuple|None: # (bytes, tag or time); `None` where there is nothing
+)->tuple|None: # (bytes, tag or time); `None` where nothing is to be had
     "What changes when an object in a store changes"
     if item.stamp: return item.stamp
     fs,path = _store_of(item)
-    try: return _stamp_in(fs.info(path))
-    except FileNotFoundError: return None
+    try: item.stamp = _stamp_in(fs.info(path))
+    except (FileNotFoundError, PermissionError): return None
     except Exception as e: raise _store_error(item, e) from None
+    return item.stamp
 
 # %% ../../nbs/61_line.inputs.ipynb #ea1844a6
 def _content(item, found): # A file in memory, or an `Item` with a note
@@ -119,31 +123,40 @@ def fetched(
     items # Paths, and `Item`s of which some are `Stored`
 )->list: # The stored ones as files in memory, or as an `Item` with a note; the others as they are
     "What is to be read, with what lies in stores read"
-    items = list(items)
+    items,asked = list(items),{}
     for i,o in enumerate(items):
-        if isinstance(o, Stored) and o.stamp and o.stamp[0]>MAX_BYTES: # as a file on disk
-            items[i] = Item(o, f'{o.stamp[0]/1e6:,.0f} MB, over the limit of {MAX_BYTES/1e6:,.0f} MB')
-    asked = {i:_store_of(o) for i,o in enumerate(items) if isinstance(o, Stored) and not o.note}
+        if not isinstance(o, Stored) or o.note: continue
+        size,*_ = store_stamp(o) or (0,)
+        if size<=MAX_BYTES: asked[i] = _store_of(o)
+        else: # as a file on disk
+            items[i] = Item(o, f'{size/1e6:,.0f} MB, over the limit of {MAX_BYTES/1e6:,.0f} MB')
     for fs in {id(fs):fs for fs,_ in asked.values()}.values():
         places = {i:path for i,(own,path) in asked.items() if own is fs}
-        found = fs.cat(list(dict.fromkeys(places.values())), on_error='return')
-        for i,path in places.items(): items[i] = _content(items[i], found[path])
+        found = fs.cat_ranges([*places.values()], None, None, on_error='return') # `cat` takes [1] for a pattern
+        for i,content in zip(places, found): items[i] = _content(items[i], content)
     return items
 
 # %% ../../nbs/61_line.inputs.ipynb #c6bb6c6b
-def _listing(url): # The folder before the first wildcard, '' of a lone object; URL → facts
+def _start(pattern):
+    "The folder of a pattern's first wildcard"
+    while glob.has_magic(pattern): pattern = os.path.dirname(pattern)
+    return pattern
+
+def _found_at(fs, path): # The folder before the first wildcard, `None` of a lone object; name → facts
+    "What lies at a place; only where nothing does, it is a pattern"
+    if fs.isfile(path): return None,{path:fs.info(path)}
+    is_pattern = glob.has_magic(path) and not fs.isdir(path)
+    return (_start(path), fs.glob(path, detail=True)) if is_pattern else (path, fs.find(path, detail=True))
+
+# %% ../../nbs/61_line.inputs.ipynb #7c5f4251
+def _listing(url): # The same, as URLs
     "Objects that a URL names: itself, a pattern's, or all below it"
     fs,path = _store_of(url)
-    top = path.rstrip('/')
-    try:
-        if glob.has_magic(path): found = fs.glob(path, detail=True)
-        elif fs.isfile(path): top,found = '',{path:fs.info(path)}
-        else: found = fs.find(path, detail=True)
-    except FileNotFoundError: found = {}
+    try: top,found = _found_at(fs, path)
+    except FileNotFoundError: top,found = path,{}
     except Exception as e: raise _store_error(url, e) from None
-    while glob.has_magic(top): top = os.path.dirname(top)
     objects = {fs.unstrip_protocol(name):info for name,info in found.items() if info.get('type')!='directory'}
-    return top and fs.unstrip_protocol(top)+'/', objects
+    return top if top is None else fs.unstrip_protocol(top).rstrip('/')+'/', objects
 
 def _stored_facts(item):
     "What tells a mask from its picture, of one in a store"
@@ -165,8 +178,8 @@ def list_store(
 )->list: # One `Stored` a picture, sorted as the files of a folder
     "Pictures of parts in a store"
     top,found = _listing(url)
-    if not top and found: return _named(*next(iter(found.items())))
-    left = names_left_out(o.removeprefix(top) for o in found)
+    if top is None: return _named(*next(iter(found.items())))
+    left = names_left_out([o.removeprefix(top) for o in found])
     items = {o:Stored(o, stamp=_stamp_in(info)) for o,info in found.items() if o.removeprefix(top) not in left}
     masks = mask_words(list(items), lambda o: _stored_facts(items[o]))
     counts = Counter([*left.values(), *masks.values()])
@@ -237,11 +250,6 @@ def _test_folders(folder):
     "Test folders of a folder whose layout has any, as far as they are there and lie inside"
     paths = [os.path.join(folder, o) for o in folders_to_judge(folder)]
     return [o for o in paths if os.path.isdir(o) and not _outside(o, _root(folder))]
-
-def _start(pattern):
-    "The folder of a pattern's first wildcard"
-    while glob.has_magic(pattern): pattern = os.path.dirname(pattern)
-    return pattern
 
 # %% ../../nbs/61_line.inputs.ipynb #a4cf53c3
 def _hit_left_as(hit, start):
@@ -400,6 +408,7 @@ class Reader:
     def __call__(self, item):
         "What to decode: a path, or a member's bytes in memory"
         if getattr(item, 'note', ''): raise ImageError(item.note)
+        if hasattr(item, 'getbuffer'): return item # of `fetched`
         if getattr(item, 'archive', None) is None: return _regular(item)
         if item.archive!=self.archive:
             self.archive,self.members = item.archive,iter_members(item.archive)

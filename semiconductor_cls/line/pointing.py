@@ -188,7 +188,7 @@ def iter_maps(
     with ThreadPoolExecutor(n_cpus()) as ex:
         for i in progress(range(0, len(paths), bs), desc='explain'):
             batch = paths[i:i+bs]
-            decoded = [*ex.map(decode, [_fetch(read, o) for o in batch])]
+            decoded = [*ex.map(decode, [_fetch(read, o) for o in fetched(batch)])]
             good = [o for o in decoded if not isinstance(o, str)]
             seen = _looked(explain, *zip(*good)) if good else iter(())
             for path,o in zip(batch, decoded):

@@ -159,13 +159,15 @@ def _read_from(f, start, mode='rb', **kwargs):
 
 # %% ../../nbs/69_line.predict.ipynb #58cc1f3a
 def _entries(f):
-    "Keys and lines of a journal, up to a line that was cut off"
+    "Keys and lines of a journal, up to a line that was cut off, or is none of a journal"
     for line in _read_from(f, 0):
         try:
-            key,_ = json.loads(line if line.endswith(b'\n') else b'') # A torn last line is no entry
-        except ValueError:
+            entry = json.loads(line if line.endswith(b'\n') else b'') # A torn last line is no entry
+        except (ValueError, RecursionError):
             return
-        yield key, line
+        kinds = [*map(type, entry)] if isinstance(entry, list) else []
+        if kinds not in ([str,list], [str,str]): return # a text once
+        yield entry[0], line
 
 # %% ../../nbs/69_line.predict.ipynb #c6530d19
 class Journal:
@@ -207,6 +209,13 @@ def _only_writer(out):
     if out.suffix.lower()=='.csv' and out.exists() and os.name!='nt':
         return open_locked(out)
     return nullcontext()
+
+def _unless_there(rows, out, was_there):
+    "The rows of a table; at their end it is refused to replace one that has come meanwhile"
+    yield from rows
+    if os.path.lexists(out) and not was_there:
+        raise UserError(f'{out}: has come since this command began, so it is not written over; move it away, and '
+                        'the same command goes on')
 
 # %% ../../nbs/69_line.predict.ipynb #e36e0a05
 N_NAMED = 5 # Broken and strange files that are named at once
@@ -303,13 +312,14 @@ def predict_table(
     items,keys,start = _listed(inputs, submission, tell),[],time.perf_counter()
     with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
-        began = _started(journal, scorer, tell)
+        was_there,began = os.path.lexists(out),_started(journal, scorer, tell)
         todo = _todo(items, bs, scorer, journal, keys, bar)
         new = _score_rest(out, journal, scorer, todo, bar, tell)
         if new<len(items):
             tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
         rate = new/(time.perf_counter()-start)
         scored = (row for k in keys for row in journal.rows(k))
-        counts = write_rows(table_rows(items, scored, scorer, began), out, submission)
+        rows = _unless_there(table_rows(items, scored, scorer, began), out, was_there)
+        counts = write_rows(rows, out, submission)
         journal.path.unlink()
     return _totals(counts, len(items), rate)

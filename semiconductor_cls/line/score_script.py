@@ -1,6 +1,6 @@
 """Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest.
 Ends with 3 if a picture has no score."""
-import csv, hashlib, io, json, os, runpy, sys
+import csv, hashlib, io, json, os, re, runpy, sys
 from datetime import datetime, timezone
 from pathlib import Path
 import numpy as np
@@ -75,9 +75,13 @@ def load_notes(manifest):
     arrays = read_arrays(data.read_bytes())
     likeness = unlike['Likeness'](arrays)
     fit = fit_of(manifest)
+    sides = [o['side'] for o in manifest['inputs']]
+    fine = likeness.side in sides and arrays['sizes'].shape==(3,2) and np.isfinite(likeness.limit)
+    if not fine: raise ValueError(f'{data.name}: of another model')
     def strange_of(im):
         batch = as_square(im, likeness.side, fit)
         return unlike['unlike_notes'](likeness, batch, [im.size])[0]
+    strange_of(Image.new('RGB', (9,9))) # What is missing is an error here, not a note of each picture
     return strange_of
 
 def tag_of(im, number, default=None):
@@ -214,7 +218,18 @@ def in_8_bits(file, content, levels, written=True):
     doubts = list(doubts_of(np.zeros(1), levels)) if bits>8 and levels==[] else []
     return on_black(file) if file.has_transparency_data else file, doubts
 
-MAX_BYTES,MAX_SCANS = 256_000_000,100
+MAX_BYTES,MAX_SCANS,MAX_PIECES = 256_000_000,100,10_000
+PIECE = re.compile(rb'\xff([^\x00\x01\xd0-\xd7\xff])') # The beginning of a piece of a JPEG
+
+def check_scans(content):
+    "Refuse a JPEG whose scans take hours; what lies behind its end, such as a video, does not count"
+    scans,pieces,at = 0,0,2
+    while (found := PIECE.search(content, at)) and found[1]!=b'\xd9':
+        scans += found[1]==b'\xda'
+        pieces += 1
+        if scans>MAX_SCANS: raise ValueError(f'a JPEG of more than {MAX_SCANS} scans; save it anew')
+        if pieces>MAX_PIECES: raise ValueError(f'a JPEG of more than {MAX_PIECES:,} pieces; save it anew')
+        at = found.end()+int.from_bytes(content[found.end():found.end()+2], 'big')
 
 def content_of(path):
     "The bytes of a file; a pipe would wait for ever, and a JPEG of many scans takes hours"
@@ -223,8 +238,7 @@ def content_of(path):
     if file.stat().st_size>MAX_BYTES: raise ValueError(f'a file of more than {MAX_BYTES//10**6} MB')
     content = file.read_bytes()
     if not content: raise ValueError('zero bytes')
-    if content.startswith(b'\xff\xd8') and content.count(b'\xff\xda')>MAX_SCANS:
-        raise ValueError(f'a JPEG of more than {MAX_SCANS} scans; save it anew')
+    if content.startswith(b'\xff\xd8'): check_scans(content)
     return content
 
 def open_picture(path, channels, levels=None, written=True):
@@ -305,7 +319,25 @@ def score(graph, manifest, strange_of, path):
     note = '; '.join(filter(None, (strange, doubt)))
     batch = {f'x{side}':square for side,square in squares.items()}
     members = graph(batch)[0].astype(float)
-    return committee(members, manifest), note
+    p = committee(members, manifest)
+    if not np.isfinite(p): raise ValueError('the model gave no number')
+    return p, note
+
+def drawn_pictures(side):
+    "The four pictures of the self-test, from arithmetic alone"
+    picture,row,column,channel = np.ogrid[1:5,0:side,0:side,0:3]
+    slope = row*(picture+2)*5 + column*(3*picture+channel)
+    waves = row*column*picture//side
+    return ((slope+waves+40*picture) % 256).astype(np.uint8)
+
+def check_scores(graph, manifest):
+    "Refuse a machine that scores the drawn pictures otherwise than the one that exported"
+    batch = {f"x{o['side']}":drawn_pictures(o['side']) for o in manifest['inputs']}
+    scores,want = committee(graph(batch).astype(float), manifest),manifest['selftest']
+    limit = 1e-3 if manifest['precision']=='float32' else .03
+    off = np.abs(scores[:len(want)]-want).max(initial=0.)
+    if not off<=limit: # so NaN is none either
+        sys.exit(f'{HERE}: scores otherwise on this machine than where it was exported (by {off:.2g}); export it here')
 
 def decide(p, low, high, note=''):
     "pass, look or reject; people look at a picture unlike training, and at a doubtful one before it passes"
@@ -315,16 +347,14 @@ def decide(p, low, high, note=''):
 
 def row(graph, manifest, strange_of, path):
     "What the table says about a picture; one that cannot be scored, or is unlike training, has a note"
-    formula = path.startswith(('=','+','-','@','\t','\r')) # A spreadsheet would run it
-    name = "'"+path if formula else path
     try: p,note = score(graph, manifest, strange_of, path)
     except MemoryError: raise
-    except UnidentifiedImageError: return [name, '', '', 'no picture of a kind that is read here']
+    except UnidentifiedImageError: return [path, '', '', 'no picture of a kind that is read here']
     except Exception as e:
         why = ' '.join(str(e).split())
-        return [name, '', '', why or type(e).__name__]
+        return [path, '', '', why or type(e).__name__]
     word = decide(p, *manifest['cuts'], note)
-    return [name, f'{p:.9g}', word, note]
+    return [path, f'{p:.9g}', word, note]
 
 def trace(manifest):
     "What every row says of its origin: threshold, model with the digits of its weights, engine, time, decision"
@@ -336,6 +366,12 @@ def trace(manifest):
     decision = manifest.get('decision_id') or ''
     return [manifest['threshold'], model, engine, now, decision]
 
+FORMULA = re.compile(r"'*[=+\-@\t\r]") # What a spreadsheet would run, with any apostrophes that are there already
+
+def safe(cell):
+    "A cell that no spreadsheet runs"
+    return "'"+cell if isinstance(cell, str) and FORMULA.match(cell) else cell
+
 COLUMNS = 'path p_defect decision note threshold model engine scored_at decision_id'.split()
 
 def main():
@@ -346,6 +382,7 @@ def main():
     try:
         manifest = read_manifest()
         graph,strange_of = load_graph(manifest),load_notes(manifest)
+        check_scores(graph, manifest)
         origin = trace(manifest)
     except ImportError as e: sys.exit(f'{e.name}: cannot be imported ({e}); pip install {e.name}')
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
@@ -356,7 +393,7 @@ def main():
     unscored = 0
     for path in pictures:
         found = row(graph, manifest, strange_of, path)
-        table.writerow(found+origin)
+        table.writerow(map(safe, found+origin))
         unscored += not found[1]
     if unscored: sys.exit(3)
 

@@ -81,7 +81,7 @@ class Notes:
 
     def add(self, notes)->None:
         "More notes; they are on the disk when this returns"
-        text = '\n'*self.is_torn+''.join(json_line(o)+'\n' for o in notes)
+        text,self.is_torn = '\n'*self.is_torn+''.join(json_line(o)+'\n' for o in notes),True # until it is whole
         with open_own(self.path) as f:
             write_all(f, text.encode())
             os.fsync(f.fileno())
@@ -94,8 +94,8 @@ def _state(path): # Of a file; nothing for what is not there, or is there and ha
 def _key(row): return [row['id'],row['scored_at']] # What tells a row from all others, also in a later table
 
 # %% ../../nbs/70_line.watch.ipynb #c0899851
-def _is_stamp(note): # [id, time, what the file was]
-    return isinstance(note, list) and [*map(type, note)]==[str,str,list]
+def _is_stamp(note): # [id, time, what the file was, its place]; without a place of an earlier version
+    return isinstance(note, list) and [*map(type, note)] in ([str,str,list,str], [str,str,list])
 
 # %% ../../nbs/70_line.watch.ipynb #c0011
 def _check_head(f, path):
@@ -129,15 +129,20 @@ class RowLog:
             numbers = {o:float(cells[o]) if cells[o] else None for o in ('p_defect','threshold')}
             yield cells | numbers
 
-    def _know(self, rows):
-        noted,lacks = {(key,when):was for key,when,was in self.notes.read()},[]
-        for row,place in zip(rows, places([row['path'] for row in rows])):
-            was = noted.get((row['id'],row['scored_at']))
-            if was is None and (was := _state(row['path'])):
-                lacks.append([*_key(row), was])
-            self.files[place] = was
-        self.ids = {row['id'] for row in rows}
-        if lacks: self.notes.add(lacks)
+# %% ../../nbs/70_line.watch.ipynb #61d35314
+@patch
+def _know(self:RowLog, rows):
+    "Take in what was noted of the rows, and note what was not"
+    noted,lacks = {(key,when):rest for key,when,*rest in self.notes.read()},[]
+    for row,here in zip(rows, places([row['path'] for row in rows])):
+        was,place = (*noted.get((row['id'],row['scored_at']), [None]), '')[:2]
+        state = _state(row['path']) if place!=here else []
+        if state and was in (None, state): # not noted yet, or moved together with the table
+            was,place = state,here
+            lacks.append([*_key(row), was, place])
+        self.files[place or here] = was or []
+    self.ids = {row['id'] for row in rows}
+    if lacks: self.notes.add(lacks)
 
 # %% ../../nbs/70_line.watch.ipynb #ce03c2e4
 @patch
@@ -178,7 +183,7 @@ def has(self:RowLog, path)->bool: # A path of `new_of`
 def add_scored(self:RowLog, rows)->None: # Rows of files of `new_of`
     "Append rows, and know their files"
     self.check_there()
-    self.notes.add([[*_key(dict(zip(PRED_COLS, row))), self.looked[row[1]][1]] for row in rows])
+    self.notes.add([[*_key(dict(zip(PRED_COLS, row))), *self.looked[row[1]][::-1]] for row in rows])
     self.add(rows)
     self.files.update(self.looked[row[1]] for row in rows)
 
@@ -219,6 +224,8 @@ def _arrived(folder, log, waiting, settle, left):
 
 def _is_final(path, note, waiting, settle):
     "Whether a file has its score, or a note that will not change"
+    is_other = stamp(path) not in (None, waiting[path][0]) # somebody wrote while it was read
+    if is_other: return False
     if not note or note.startswith(UNLIKE) or getattr(path, 'note', ''): return True
     return time.monotonic()-waiting[path][1]>=5*settle
 
@@ -235,6 +242,15 @@ def write_result(
     write_json(path, dict(zip(PRED_COLS, row)))
     return path
 
+def _keep_result(results, row, left):
+    "The result of a row of `PRED_COLS`; where none can be, that is told, and the line goes on"
+    below = os.path.relpath(row[1], left.folder)
+    try: write_result(results, below, row)
+    except UserError as e: left.tell(f'{e}; its row is in the table')
+    except OSError as e: # such as a name that is too long; a full disk stops the watch
+        if e.errno not in NO_PLACE: raise
+        left.tell(f'{results}: no result of {below} can be written ({e.strerror}); its row is in the table')
+
 # %% ../../nbs/70_line.watch.ipynb #385e83c7
 POST_SECONDS = 5. # That a receiver has for an answer
 
@@ -246,8 +262,9 @@ def _connection(url, seconds=POST_SECONDS): # To the receiver, and what follows 
 
 def check_webhook(url:str)->str:
     "Refuse an address that no row can be posted to"
-    parts = urlsplit(url)
-    try: fine = parts.scheme in ('http','https') and parts.hostname and parts.port!=0
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ('http','https') and parts.hostname and parts.port!=0
     except ValueError: fine = False
     if not fine or not url.isprintable() or ' ' in url:
         raise UserError('--webhook: an address such as http://host:8080/path or https://host/path')
@@ -386,9 +403,8 @@ def _append(log, scored, scorer, left, results=None, posts=None): # The decision
     if again and not log.again:
         left.tell(f'{left.folder}: a picture under an old name has a row of its own: {again[0]}')
     log.again += again
-    if results:
-        for row in rows:
-            write_result(results, os.path.relpath(row[1], left.folder), row)
+    for row in rows if results else ():
+        _keep_result(results, row, left)
     if rows: log.add_scored(rows)
     if posts: posts.add(rows)
     return [row[3] for row in rows] + ['unlike' for row in rows if is_unlike(row)]

@@ -31,13 +31,19 @@ def _numbers(df):
     return pd.DataFrame(dict(row=np.arange(len(df)), rank=rank, id_rank=ids, is_test=(df.split=='test').to_numpy(bool),
                              label=pd.factorize(df.label)[0], bare=~has_boxes(df).to_numpy(bool)))
 
+def _shards(parts):
+    "Exactly these shards; DuckDB itself would take `[1]` or `*` in a name for a pattern"
+    dataset, = need_scale('pyarrow.dataset')
+    return dataset.dataset([str(o) for o in parts], format='parquet')
+
 def _database(df, parts):
     "A database with the table `f`: hashes, and the numbers of each row"
     duckdb, = need_scale('duckdb')
     con = duckdb.connect()
     con.register('numbers', _numbers(df))
+    con.register('facts', _shards(parts))
     con.execute("""create table f as select row, hash, pixel_hash, reason is null as ok, print is not null as printed,
-        numbers.* exclude (row) from read_parquet($1) join numbers using (row)""", [[str(o) for o in parts]])
+        numbers.* exclude (row) from facts join numbers using (row)""")
     return con
 
 # %% ../../nbs/97_scale.copies.ipynb #b82e45eb
@@ -87,7 +93,7 @@ def propose_joined(
 def _is_near(pair, levels=None): return is_copy_of(*pair, levels)
 
 _FIRSTS = 'select row from f qualify row = min(row) over (partition by pixel_hash) and printed order by row'
-_PRINTS = f'select print from read_parquet($1) join ({_FIRSTS}) using (row) order by row'
+_PRINTS = f'select print from facts join ({_FIRSTS}) using (row) order by row'
 
 def near_joined(
     con, # From `_database`
@@ -99,7 +105,8 @@ def near_joined(
     "Near copies: fingerprints propose on this node, the workers compare pixels and noise"
     rows = con.execute(_FIRSTS).fetchnumpy()['row'].astype(int)
     if len(rows)<2: return []
-    held = con.execute(_PRINTS, [[str(o) for o in parts]]).fetchnumpy()['print']
+    con.register('facts', _shards(parts))
+    held = con.execute(_PRINTS).fetchnumpy()['print']
     prints = np.frombuffer(b''.join(held), np.float16).reshape(len(rows), -1)
     paths,levels = df.path.iloc[rows].astype(str).to_numpy(object),df.attrs.get('levels')
     proposed = propose_own(propose_joined(con, prints), prints, lambda i: gray_of(paths[i], levels))

@@ -60,6 +60,8 @@ def open_shards(
         raise UserError(f'--out {folder}: exists and is not a folder')
     if about.exists():
         old = read_json(about)
+        if not isinstance(old, dict) or type(old.get('started')) is not str:
+            raise UserError(f'{about}: does not say when shards were begun; give another folder')
         _check_job(folder, old, job)
         return old
     if folder.exists() and any(not o.name.startswith('.') for o in folder.iterdir()):
@@ -93,8 +95,8 @@ def read_seal(
     if not path.exists(): return ''
     pa,_ = need_scale('pyarrow', 'pyarrow.parquet')
     try: sealed = json.loads((pa.parquet.read_schema(path).metadata or {})[_SEAL])
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError): sealed = {}
-    if sealed.get('job')!=json.loads(json.dumps(job)):
+    except (OSError, pa.ArrowInvalid, KeyError, ValueError, RecursionError): sealed = {}
+    if not isinstance(sealed, dict) or 'files' not in sealed or sealed.get('job')!=json.loads(json.dumps(job)):
         raise UserError(f'{path}: is no shard of this job; move it elsewhere, and it is made again')
     return sealed['files']
 
