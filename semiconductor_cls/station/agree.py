@@ -83,7 +83,7 @@ def _as_numbers(said, where):
 
 # %% ../../nbs/88_station.agree.ipynb #195407ec
 def _named(df, where):
-    "Parts, people and rounds as text, each person in one spelling; a row without a part, a person or a round is refused"
+    "Parts, people and rounds as text, each person in one spelling; a row that lacks one of them is refused"
     for name in _NEEDS[:3]:
         gone = df[name].isna() | (df[name].astype(str).str.strip()=='')
         if gone.any():
@@ -297,6 +297,7 @@ def _about_machine(df):
     if n_changed: said.append(f'{counted(n_changed, "part")} {_CHANGED}')
     return ' '.join(said)
 
+# %% ../../nbs/88_station.agree.ipynb #a13f13a0
 def _about_rounds(df, within):
     "Whose answers are not in their own row, because a part has to be seen in each of the rounds"
     left = {o.between:int((df.who==o.between).sum())-o.answers for o in within.itertuples()}
@@ -309,8 +310,9 @@ def _about_none(df, found):
     own,both = (set(found[o].get('between', ())) for o in ('within','between'))
     alone = [o for o in people if o not in own and df['round'].nunique()>1]
     apart = [o for o in map(' and '.join, combinations(people, 2)) if o not in both]
-    if alone: said.append(f"No row with themselves: {', '.join(alone)}, who saw no part in two rounds.")
-    if apart: said.append(f"No row with each other: {', '.join(apart)}, who saw no part in the same round.")
+    for names,which,in_what in (alone,'themselves','two rounds'), (apart,'each other','the same round'):
+        if not names: continue
+        said.append(f"No row with {which}: {', '.join(names)}, who saw no part in {in_what}.")
     return ' '.join(said)
 
 # %% ../../nbs/88_station.agree.ipynb #eeae438d

@@ -207,10 +207,9 @@ class Gate:
         self.max_mb,self.max_file,self.max_score,self.temp = max_mb,max_file,max_score or max_file,temp
         self.uploads,self.sessions,self.attempts = Uploads(),Sessions(),Attempts()
         self.cookie,self.boot,self.ticket = 'station-'+secrets.token_hex(4),secrets.token_hex(8),''
-        self.pages,self.uploading = Counter(),0 # Open pages of each owner; uploads that the page reads
-        self.coming = 0 # Bytes of the uploads that are on their way
+        self.pages,self.openers = Counter(),OrderedDict() # Open pages of each owner; page → who has opened it
+        self.uploading,self.coming = 0,0 # Uploads that the page reads; bytes of those on their way
         self.streams = set() # Requests that last as long as a page is open
-        self.openers = OrderedDict() # Page → who has opened it
         self.one,self.log = asyncio.Lock(),logging.getLogger('semicls.station')
         self.key,self.right,self.nobody = secrets.token_bytes(),{},hash_password(secrets.token_hex())
 
@@ -567,6 +566,7 @@ def expected(self:Gate, scope, heads):
     try: yield
     finally: self.coming -= size
 
+# %% ../../nbs/81_station.gate.ipynb #e4354e9f
 @patch
 async def passed(self:Gate, scope, heads, receive, send, who)->Answer|None:
     "The page answers a request; an `Answer` if it must not see it"

@@ -320,7 +320,8 @@ def add_seen(
     note:str=None # What the model doubts, see `keep_note`; not known if `None`
 ):
     "A picture was scored at a desk; once more at the same desk, it waits again"
-    with v.db() as db: db.execute(_ADD_SEEN, _seen_row(h, model, desk, name, score, since))
+    row = _seen_row(h, model, desk, name, score, since)
+    with v.db() as db: db.execute(_ADD_SEEN, row)
     if note is not None: keep_note(v, h, model, note)
 
 # %% ../../nbs/82_station.verdicts.ipynb #1d6db516
