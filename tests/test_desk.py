@@ -111,6 +111,33 @@ def test_no_verdict_key_gets_into_the_name(place, chrome):
         answered(page)
         assert journal_of(s).who.tolist()==['Ann','Annlpru']
 
+COMPOSED = """key => document.activeElement.dispatchEvent(
+    new KeyboardEvent('keydown', {key, isComposing: true, bubbles: true, cancelable: true}))"""
+LAYOUT = "([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydown', {key, code, bubbles: true}))"
+
+def test_keys_of_an_input_method_and_of_other_layouts(place, chrome):
+    with Server(place, '--verdicts', 'keys', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        drop(page, files_of(place, 'good', 0, 4), '4 pictures scored')
+        waits(page, 4)
+        for name in ('remark','serial'):
+            page.click(f'[data-about={name}]')
+            page.evaluate(COMPOSED, 'Enter') # it takes the word that is proposed
+            page.keyboard.type('ri')
+            assert field(page, name)=='ri', 'the field keeps the keys'
+            page.fill(f'[data-about={name}]', '')
+        page.dblclick(NAME)
+        page.keyboard.press('End')
+        page.evaluate(COMPOSED, 'Enter')
+        page.keyboard.type('p')
+        assert page.input_value(NAME)=='Annp' and len(journal_of(s))==0
+        page.keyboard.press('Enter')
+        for key,code,n in ('з','KeyP',1), ('ρ','KeyR',2), ('ı','KeyR',2), ('ö','KeyP',2):
+            page.evaluate(LAYOUT, [key,code])
+            answered(page)
+            assert len(journal_of(s))==n, 'a letter of another script is the key that it lies on, an own one is not'
+        assert journal_of(s).verdict.tolist()==['pass','reject']
+
 # ---- what a verdict can carry
 
 def field(page, name): return page.input_value(f'[data-about={name}]')
@@ -135,6 +162,14 @@ def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
         two = press(ann, 'l')
         answered(ann)
         three = shown(ann)
+        for key,word in ('p','pass'), ('r','reject'):
+            fill(ann, why_look='dust?')
+            ann.keyboard.press(key)
+            oops(ann, f'{word} needs no second look')
+            answered(ann)
+            on_desk(ann, three)
+            assert field(ann, 'why_look')=='dust?', 'a question is not thrown away'
+        fill(ann, why_look='')
         ann.keyboard.press('1')
         ann.keyboard.press('p')
         oops(ann, 'a part that passes has no defect (scratch)')

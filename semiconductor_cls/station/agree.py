@@ -83,13 +83,13 @@ def _as_numbers(said, where):
 
 # %% ../../nbs/88_station.agree.ipynb #195407ec
 def _named(df, where):
-    "Parts and people as text, each person in one spelling; a row without a part, a person or a round is refused"
+    "Parts, people and rounds as text, each person in one spelling; a row that lacks one of them is refused"
     for name in _NEEDS[:3]:
         gone = df[name].isna() | (df[name].astype(str).str.strip()=='')
         if gone.any():
             raise UserError(f'{where}: {counted(int(gone.sum()), "row")} without {name}')
-    part,who = (df[name].astype(str).str.strip() for name in ('part','who'))
-    return df.assign(part=part, who=who.groupby(who.map(person_of)).transform('first'))
+    part,who,rounds = (df[name].astype(str).str.strip() for name in _NEEDS[:3])
+    return df.assign(part=part, round=rounds, who=who.groupby(who.map(person_of)).transform('first'))
 
 def _check_one_label(parts, labels, where):
     "Refuse two labels of one part; labels as numbers"
@@ -137,11 +137,11 @@ def _crossed(pairs, what):
 
 # %% ../../nbs/88_station.agree.ipynb #19dba912
 def _whole_rounds(own):
-    "A person's words by part and round: the rounds that give most answers about parts seen in each of them"
+    "A person's words by part and round: the fullest rounds, or two, with most answers about parts seen in each of them"
     wide = own.pivot(index='part', columns='round', values='verdict')
     fullest = wide.notna().sum().sort_values(ascending=False, kind='stable').index
-    ways = [wide[fullest[:n]].dropna() for n in range(1, len(fullest)+1)]
-    return max(ways[1:] or ways, key=lambda o: o.size)
+    ways = [fullest[:n] for n in range(2, len(fullest)+1)] + [*map(list, combinations(fullest, 2))]
+    return max((wide[o].dropna() for o in ways or [fullest]), key=lambda o: o.size)
 
 def _repeated(df, who):
     "Kappa of the rounds of one person, on the parts that they saw in each of them"
@@ -297,11 +297,23 @@ def _about_machine(df):
     if n_changed: said.append(f'{counted(n_changed, "part")} {_CHANGED}')
     return ' '.join(said)
 
+# %% ../../nbs/88_station.agree.ipynb #a13f13a0
 def _about_rounds(df, within):
     "Whose answers are not in their own row, because a part has to be seen in each of the rounds"
     left = {o.between:int((df.who==o.between).sum())-o.answers for o in within.itertuples()}
     few = ', '.join(f'{counted(n, "answer")} of {who}' for who,n in left.items() if n)
     return f'{few} left out: about a part that was not seen in each of the rounds.' if few else ''
+
+def _about_none(df, found):
+    "Which people have no row with themselves, and which two none with each other, though there is more than one"
+    people,said = sorted(df.who.unique()),[]
+    own,both = (set(found[o].get('between', ())) for o in ('within','between'))
+    alone = [o for o in people if o not in own and df['round'].nunique()>1]
+    apart = [o for o in map(' and '.join, combinations(people, 2)) if o not in both]
+    for names,which,in_what in (alone,'themselves','two rounds'), (apart,'each other','the same round'):
+        if not names: continue
+        said.append(f"No row with {which}: {', '.join(names)}, who saw no part in {in_what}.")
+    return ' '.join(said)
 
 # %% ../../nbs/88_station.agree.ipynb #eeae438d
 _TITLES = dict(within='Each person with themselves', between='Each person with the others',
@@ -329,6 +341,7 @@ def _page_parts(df, found):
     for name,table in found.items():
         if len(table): parts += [f'## {_TITLES[name]}', _shown(table)]
         if name=='within': parts += filter(None, [_about_rounds(df, table)])
+        if name=='between': parts += filter(None, [_about_none(df, found)])
     if (df.label>=0).any():
         parts += ['## Misses and false alarms', _shown(person_rates(df))]
     return parts

@@ -159,10 +159,11 @@ def pictures_of(
 )->dict: # `heat` (its source), `near` (rows with `src`), `like` (of the nearest), `size`
     "What there is to be shown of a picture"
     path = image_path(st.v, h)
-    if h in st.shown and path.is_file(): return st.shown[h]
-    st.shown[h] = _drawn(st, open_image(path, st.ex.scorer.levels or None))
-    while len(st.shown)>100: st.shown.pop(next(iter(st.shown)), None)
-    return st.shown[h]
+    kept = st.shown.get(h) # Once, because others take things out meanwhile
+    if kept and path.is_file(): return kept
+    made = st.shown[h] = _drawn(st, open_image(path, st.ex.scorer.levels or None))
+    for old in list(st.shown)[:-100]: st.shown.pop(old, None)
+    return made
 
 # %% ../../nbs/85_station.desk.ipynb #c0025
 def picture_html(
@@ -298,13 +299,14 @@ def is_blind(
     who:str # The inspector
 )->bool:
     "Whether the machine keeps its word back, because this person has not said theirs"
-    return bool(st.round) or st.judge_first and not len(st.v.read(_EVER_SAID, [h, who]))
+    return bool(st.round) or st.judge_first and not len(st.v.read(_EVER_SAID, [h, who, st.model]))
 
-_EVER_SAID = 'select 1 from line_said where hash=? and person(who)=person(?) limit 1'
+_EVER_SAID = """select 1 from line_said
+    where hash=? and person(who)=person(?) and weights(model)=weights(?) limit 1"""
 _COMPARED = """select hash, verdict, score, threshold, machine from {} r
-    where model=? and (person(who)=person(?) or ?='')"""
+    where weights(model)=weights(?) and (person(who)=person(?) or ?='')"""
 _FIRST = """ and id=(select min(id) from line_said q
-    where q.hash=r.hash and q.model=r.model and person(q.who)=person(r.who))"""
+    where q.hash=r.hash and weights(q.model)=weights(r.model) and person(q.who)=person(r.who))"""
 
 def agreed(
     st:Station, # With its verdicts

@@ -156,15 +156,17 @@ def ask_page(
     said:str='' # Why it was not right
 )->str: # HTML
     "The page that asks for the secret"
-    field = '<p>{}<br><input name={} type={} autocomplete={} style="font:inherit;width:100%"{}>'
+    size = 'font:inherit;min-height:44px' # For a finger
+    field = f'<p><label>{{}}<br><input name={{}} type={{}} autocomplete={{}} style="{size};width:100%"{{}}></label>'
     name = field.format('Name', 'name', 'text', 'username', ' autofocus') if named else ''
     secret = ('Password','secret','password','current-password','') if named else (
               'Token of this station','secret','password','off',' autofocus')
-    return ('<!doctype html><meta charset=utf-8><title>Inspection station</title>'
+    return ('<!doctype html><html lang=en><meta charset=utf-8><title>Inspection station</title>'
+            '<meta name=viewport content="width=device-width,initial-scale=1">'
             '<script>history.replaceState(null, "", "/")</script>'
-            '<body style="font:18px system-ui;margin:20vh auto;max-width:22rem">'
+            '<body style="font:18px system-ui;margin:20vh auto;max-width:min(22rem,90vw)">'
             f'<form method=post action=/login><h1 style="font:inherit">Inspection station</h1><p role=alert>{said}'
-            f'{name}{field.format(*secret)}<p><button style="font:inherit">Open</button></form>')
+            f'{name}{field.format(*secret)}<p><button style="{size};min-width:6em">Open</button></form>')
 
 class Answer(NamedTuple):
     "What the gate itself says to a request"
@@ -205,9 +207,9 @@ class Gate:
         self.max_mb,self.max_file,self.max_score,self.temp = max_mb,max_file,max_score or max_file,temp
         self.uploads,self.sessions,self.attempts = Uploads(),Sessions(),Attempts()
         self.cookie,self.boot,self.ticket = 'station-'+secrets.token_hex(4),secrets.token_hex(8),''
-        self.pages,self.uploading = Counter(),0 # Open pages of each owner; uploads that the page reads
+        self.pages,self.openers = Counter(),OrderedDict() # Open pages of each owner; page → who has opened it
+        self.uploading,self.coming = 0,0 # Uploads that the page reads; bytes of those on their way
         self.streams = set() # Requests that last as long as a page is open
-        self.openers = OrderedDict() # Page → who has opened it
         self.one,self.log = asyncio.Lock(),logging.getLogger('semicls.station')
         self.key,self.right,self.nobody = secrets.token_bytes(),{},hash_password(secrets.token_hex())
 
@@ -520,8 +522,8 @@ async def admitted(self:Gate,
     if scope['path']==UPLOAD:
         passed.remove(b'accept-encoding') # Its answer is read here
         check = UploadCheck(given.get(b'content-type', b'').decode('latin1'), self.max_file*1e6)
-        size = int(given.get(b'content-length', 0))
-        receive = read_again(await whole_upload(receive, check, size, self.temp or tempfile.gettempdir()))
+        folder = self.temp or tempfile.gettempdir()
+        receive = read_again(await whole_upload(receive, check, self.coming, folder))
     if scope['path']==SCORE and int(given.get(b'content-length', 0))>self.max_score*1e6:
         raise TooLarge(f'brings a picture over the limit of {self.max_score:g} MB')
     if scope['path']==JOIN:
@@ -556,19 +558,31 @@ def _why_not(e)->tuple: # Of an error; status and words
     return status, f'this request {e}'
 
 @patch
+@contextmanager
+def expected(self:Gate, scope, heads):
+    "While an upload is on its way, its bytes are counted: they need room on the disk"
+    size = int(heads.get('content-length', 0)) if scope['path']==UPLOAD else 0
+    self.coming += size
+    try: yield
+    finally: self.coming -= size
+
+# %% ../../nbs/81_station.gate.ipynb #e4354e9f
+@patch
 async def passed(self:Gate, scope, heads, receive, send, who)->Answer|None:
     "The page answers a request; an `Answer` if it must not see it"
     session,known = browser_of(heads)
     owner = f'{who} {session}'    # So a copied number is worth nothing under another name
-    try: scope,receive = await self.admitted(scope, receive, who, owner)
-    except (ValueError, OSError) as e:
-        status,why = _why_not(e)
-        return Answer(status, json.dumps(dict(detail=f'Refused: {why}.')), {'content-type':'application/json'}, why)
     cookie = '' if known else self.cookie_for(scope, SESSION, session)
     send = sealed(send, scope['path'], cookie, {'x-station':self.boot})
     if scope['path']==UPLOAD:
         send = noted(send, lambda paths: self.uploads.add(owner, paths))
-    with self.visited(scope, owner): await self.answered(scope, receive, send)
+    with self.expected(scope, heads):
+        try: scope,receive = await self.admitted(scope, receive, who, owner)
+        except (ValueError, OSError) as e:
+            status,why = _why_not(e)
+            text = json.dumps(dict(detail=f'Refused: {why}.'))
+            return Answer(status, text, {'content-type':'application/json'}, why)
+        with self.visited(scope, owner): await self.answered(scope, receive, send)
 
 # %% ../../nbs/81_station.gate.ipynb #a2523a9d
 @patch

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RUN', 'MAX_FOUND', 'MAX_RUNS', 'reference', 'came_in', 'came_and_known', 'lamp_html', 'drift_html', 'why_no_tables',
-           'verdicts_html', 'moves_html', 'asked_of', 'found_parts', 'squares_html', 'find_html', 'found_html',
-           'compared', 'beside', 'candidates', 'bundles_beside', 'models_html']
+           'why_no_scores', 'verdicts_html', 'moves_html', 'asked_of', 'found_parts', 'squares_html', 'find_html',
+           'found_html', 'compared', 'beside', 'candidates', 'bundles_beside', 'models_html']
 
 # %% ../../nbs/86_station.line.ipynb #c0002
 import base64, io, json, math
@@ -157,6 +157,15 @@ def why_no_tables(
     if not st.judge_first or engineer: return ''
     return 'the tables say what the machine says, which comes second here; they are for engineers (--role engineer)'
 
+def why_no_scores(
+    st:Station,
+    engineer:bool=False # Whether an engineer asks
+)->str: # '' where a program may ask
+    "Why a program gets no scores"
+    if st.round: return f'blind {st.round}: scores come after it'
+    if not st.judge_first or engineer: return ''
+    return "the machine's word comes second here: scores are for engineers (--role engineer)"
+
 # %% ../../nbs/86_station.line.ipynb #af755788
 _NONE_OF_YOURS = 'You see the verdicts about parts that you have judged, and there are none yet.'
 
@@ -170,8 +179,9 @@ def verdicts_html(
     if st.round: raise UserError('nobody reads verdicts in a '+why_no_tables(st))
     table = journal(st.v)
     if st.judge_first:
-        own = table.sha256[(table.who.map(person_of)==person_of(who)) & (table['round']=='')]
-        table = table[table.sha256.isin(own)]
+        part = table.sha256+table.model.map(weights_of) # What another model says about it is not told yet
+        own = part[(table.who.map(person_of)==person_of(who)) & (table['round']=='')]
+        table = table[part.isin(own)]
     if not len(table):
         return piece('note', text=_NONE_OF_YOURS if st.judge_first else 'No verdicts yet.')
     each = table.groupby(table.who.map(person_of)).who.agg(['last','size']).nlargest(8, 'size')

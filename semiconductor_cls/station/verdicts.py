@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
-           'TABLES', 'check_image', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image', 'keep_note',
-           'kept_note', 'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said', 'moves',
-           'moves_table', 'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting', 'find_parts',
-           'outlived', 'follow_rename', 'begin_round', 'journal', 'training_table', 'export_table', 'export_verdicts',
-           'verdicts_to_add']
+           'TABLES', 'check_image', 'weights_of', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image',
+           'keep_note', 'kept_note', 'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said',
+           'moves', 'moves_table', 'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting',
+           'find_parts', 'outlived', 'follow_rename', 'begin_round', 'journal', 'training_table', 'export_table',
+           'export_verdicts', 'verdicts_to_add']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -178,8 +178,8 @@ def _check_database(db, path):
 _BUSY = 20 # Seconds to wait for others that write: on a busy machine five of them may keep one waiting for long
 
 def _fold(text): return str(text).casefold()
-def _weights_of(model): return str(model).rpartition('@')[2] # Of 'demo@1a2b3c4d5e', what no folder's name changes
-_FUNCTIONS = ('person',1,person_of), ('fold',1,_fold), ('weights',1,_weights_of) # What a query may use
+def weights_of(model): return str(model).rpartition('@')[2] # Of 'demo@1a2b3c4d5e', what no folder's name changes
+_FUNCTIONS = ('person',1,person_of), ('fold',1,_fold), ('weights',1,weights_of) # What a query may use
 
 def _make_store(path):
     "The folder, with that of the pictures in it"
@@ -306,6 +306,9 @@ _ADD_SEEN = """insert into seen (hash, model, desk, came, time, name, score, sin
     on conflict (hash, model, desk) do update set id=(select max(id)+1 from seen),
         time=excluded.time, name=excluded.name, score=excluded.score, since=excluded.since"""
 
+def _seen_row(h, model, desk, name, score, since=None):
+    return [h, model, desk, *[now()]*2, base_name(name), float(score), since]
+
 def add_seen(
     v:Verdicts,
     h:str, # Hash of the picture
@@ -317,7 +320,7 @@ def add_seen(
     note:str=None # What the model doubts, see `keep_note`; not known if `None`
 ):
     "A picture was scored at a desk; once more at the same desk, it waits again"
-    row = [h, model, desk, *[now()]*2, base_name(name), float(score), since]
+    row = _seen_row(h, model, desk, name, score, since)
     with v.db() as db: db.execute(_ADD_SEEN, row)
     if note is not None: keep_note(v, h, model, note)
 
@@ -347,7 +350,8 @@ _ADD_VERDICT = f"""insert into verdict
         {', '.join(CARRIED)}, scored_at)
     select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round, :machine,
         :{', :'.join(CARRIED)},
-        coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model), '')
+        coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model
+            and s.desk not like 'round-%'), '') -- a round scores nothing
     where not exists (select 1 from line_stands where hash=:hash and id>:known)
     and (:round='' or not exists
         (select 1 from standing where hash=:hash and round=:round and person(who)=person(:who)))"""
@@ -542,8 +546,9 @@ _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.
         r.defect_type, n.note
     from seen s left join noted n on n.hash=s.hash and n.model=s.model
     left join line_stands r on r.id=(select max(id) from line_stands q where q.hash=s.hash)
-    where s.id in (select max(id) from seen where model=:model group by hash)
-    and (:own='' or exists (select 1 from line_stands q where q.hash=s.hash and person(q.who)=person(:own)))
+    where s.id in (select max(id) from seen where model=:model and desk not like 'round-%' group by hash)
+    and (:own='' or exists (select 1 from line_stands q where q.hash=s.hash and person(q.who)=person(:own)
+        and weights(q.model)=weights(:model)))
     and s.score between :lo and :hi
     and (:verdict='' or ifnull(r.verdict, 'none')=:verdict)
     and (:lot='' or r.lot=:lot) and (:type='' or r.defect_type=:type)
@@ -556,7 +561,7 @@ ANYTHING = dict(lo=0., hi=1., verdict='', lot='', type='', text='', own='') # Wh
 def find_parts(
     v:Verdicts,
     model:str, # What scored the parts
-    **asked # See `ANYTHING`; `own`: only parts that this person has judged
+    **asked # See `ANYTHING`; `own`: only parts that this person has judged under it
 )->pd.DataFrame: # `hash name score time who verdict lot serial remark defect_type note`, the newest first
     "Scored parts by score, verdict, lot, type, and text in name, inspector, serial or note"
     return v.read(_FOUND, dict(ANYTHING, **asked, model=model))
@@ -632,7 +637,11 @@ def begin_round(
         return now_on['desk'], len(parts), left
     if left and not anew: _refuse_round(v, now_on['desk'], left)
     parts,desk = _draw_parts(v, model, n, seed),f'round-{k+1}'
-    for o in parts.itertuples(): add_seen(v, o.hash, model, desk, o.name or '', o.score)
+    rows = [_seen_row(o.hash, model, desk, o.name or '', o.score) for o in parts.itertuples()]
+    with v.db() as db: # All of them or none
+        db.execute('begin immediate')
+        db.executemany(_ADD_SEEN, rows)
+        db.execute('commit')
     return desk, len(parts), {}
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0047

@@ -92,7 +92,7 @@
   function enqueue(id, more) {
     const shown = window.stationShown();
     const counts = verdicts.has(id) && shown && !judged.has(shown);
-    const about = counts ? takeAbout(id) : {};
+    const about = counts ? takeAbout() : {};
     const name = front()?.querySelector('.name')?.firstChild?.textContent.trim() || '';
     const {known = 0, decision = ''} = front()?.dataset || {};
     waiting.push({n: ++n, id, shown, name, known: Number(known), decision, about, ...more});
@@ -176,11 +176,10 @@
     typeButtons().forEach(o => { o.ariaPressed = String(o.dataset.type === next); });
   }
 
-  function takeAbout(id) {
+  function takeAbout() {
     const about = {defect_type: chosenType()};
     for (const field of aboutFields()) {
-      const isAsked = field.dataset.about !== 'why_look' || id === 'look';
-      if (isAsked) about[field.dataset.about] = field.value.trim();
+      about[field.dataset.about] = field.value.trim();
       if (field.dataset.about !== 'lot') field.value = '';
     }
     chooseType('');
@@ -352,8 +351,15 @@
     return Boolean(e.target.closest?.(fields));
   }
 
+  // The letter on the key, where the layout writes in another script
+  function letterOf(e) {
+    const isForeign = /^Key[A-Z]$/.test(e.code) && /^[^\x00-\x7f\p{Script=Latin}]$/u.test(e.key);
+    return (isForeign ? e.code[3] : e.key).toLowerCase();
+  }
+
   function onKey(e) {
-    const key = e.key.toLowerCase();
+    if (e.isComposing || e.keyCode === 229) return; // it belongs to an input method
+    const key = letterOf(e);
     if (key === 'enter' && isName(e.target) && e.target.value) lockName(e.target, true);
     if ((key === 'enter' || key === 'escape') && e.target.matches?.('[data-about]')) return void e.target.blur();
     if (isTyped(e, key)) return;
