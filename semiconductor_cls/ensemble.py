@@ -93,7 +93,8 @@ def join_runs(
                                 f'({key} {own} against {wanted}); a committee needs one')
     without = next((name for name,run in runs.items() if not run.has(f'preds_{which}.csv')), None)
     if without:
-        raise UserError(f'{without}: has no predictions of labelled {_SETS.get(which, which)} pictures; leave this member out, or train it on data that have them')
+        raise UserError(f'{without}: has no predictions of labelled {_SETS.get(which, which)} pictures; '
+                        'leave this member out, or train it on data that have them')
     tables = {name:read_csv(run.file(f'preds_{which}.csv')) for name,run in runs.items()}
     joined = join_preds(tables)
     check_pictures({name:hashes_of(run) for name,run in runs.items()}, joined[0], f'{_SETS.get(which, which)} image')

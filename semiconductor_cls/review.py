@@ -501,16 +501,17 @@ def odd_prices(
 _OF_BEFORE = ('This page may be of an earlier decision: semicls evaluate was stopped before it had made the page anew. '
               'Give it once more: semicls evaluate {}')
 
-def _cuts_text(cuts):
-    "A decision in a few words"
-    lo,hi = cuts
-    return f'rejected from {hi:.4g}' if lo==hi else f'looked at from {lo:.4g}, rejected from {hi:.4g}'
-
 def withdraw_report(
     run:Run # Whose decision changes, or is not measured yet
 ):
     "Say on the page of a run that its figures may be of an earlier decision"
     withdraw_page(run/'report.html', _OF_BEFORE.format(run.path.name))
+
+# %% ../nbs/36_review.ipynb #1c44e36d
+def _cuts_text(cuts):
+    "A decision in a few words"
+    lo,hi = cuts
+    return f'rejected from {hi:.4g}' if lo==hi else f'looked at from {lo:.4g}, rejected from {hi:.4g}'
 
 def _keep_decision(run, res, why, command, tell):
     "Make what was chosen the decision of the run"
@@ -522,6 +523,7 @@ def _keep_decision(run, res, why, command, tell):
         tell(f'the decision changes: {_cuts_text(before)} before, {_cuts_text(made)} now')
     res['decision'] = dict(id=made.id, lo=lo, hi=hi)
     run.write('operating.json', res)
+    if says := out_of_fold_text(run): tell(says)
 
 # %% ../nbs/36_review.ipynb #cc6fb36b
 def operating_point(
@@ -649,7 +651,6 @@ def operate_run(
     people = _lookers(res, looks, tell)
     res |= _cost_entries(res, line, human_miss, looks)
     _keep_decision(run, res, _why(line, rule, people), command, tell)
-    if says := out_of_fold_text(run): tell(says)
     _draw_operating(run, test, calibrated, run.decision, line, res.get('review'))
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
     evaluate_run(run, tell=tell) # The last step, so that a run that is measured has all of one decision

@@ -325,9 +325,11 @@ def _check_goods(df, path):
 def _check_names(df, run):
     "Refuse a run whose test pictures had other names, because a curve joins its runs by them"
     if not run.has('table.csv'): return
-    was,now = (o.loc[o.split=='test', ['hash','id']] for o in (read_csv(run.file('table.csv')), df))
-    if set(was.hash)!=set(now.hash) or set(was.itertuples(index=False))==set(now.itertuples(index=False)): return
-    raise UserError(f'{run.path}: its test pictures had other names; --overwrite trains all anew, or give another --out')
+    was,now = (o[o.split=='test'] for o in (read_csv(run.file('table.csv')), df))
+    are_same = set(zip(was.hash, was.id))==set(zip(now.hash, now.id))
+    if are_same or set(was.hash)!=set(now.hash): return
+    raise UserError(f'{run.path}: its test pictures had other names; '
+                    '--overwrite trains all anew, or give another --out')
 
 # %% ../../nbs/58_jobs.curve.ipynb #fa4f0568
 def _train_points(df, plan, goods, data, r, out, **options):
