@@ -481,7 +481,7 @@ def _plan_renewal(run, add, path, resume, as_json):
     reads = f"{counted(len(rows), 'image')}, those of {run} and of verdicts"
     plan(reads, _does(saved_recipe(old)), [path,table], as_json)
 
-# %% ../nbs/99_cli.ipynb #946dc74c
+# %% ../nbs/99_cli.ipynb #041ad047
 def _going_on(path, asked, weights): # Recipe, number of folds, and whether it is finished
     "What `--resume` goes on with; what it would refuse is refused"
     from semiconductor_cls.jobs.job import check_asked, given_weights, saved_recipe

@@ -565,6 +565,6 @@ def evaluate_run(
     res |= dict(threshold_from='preds_valid.csv', decision_id=cuts.id) | _point_entries(y, p, cuts, groups)
     res |= _more_metrics(y, p, groups, n_boot, lo, hi)
     res |= _kept_seconds(run)
-    run.write('metrics.json', res)
     _run_figures(run, df, y, p, cuts, groups, tell)
+    run.write('metrics.json', res) # The last file: `Run.is_measured` asks it
     return res

@@ -210,7 +210,8 @@ def threshold_by_cost(
     "The cheapest threshold; among equally cheap ones that with fewest escapes"
     table = trade(y, p)
     cost = line.per_million(table.escape_rate, table.overkill_rate)['cost']
-    return float(table.threshold[cost.argmin()])
+    is_least = cost<=cost.min()+1e-9*line.per_million(1., 1.)['cost'] # Two sums of the same cost may differ by rounding
+    return float(table.threshold[is_least.argmax()])
 
 # %% ../nbs/35_operate.ipynb #c0025
 def _per_million(line, seen):

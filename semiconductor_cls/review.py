@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['calibrate', 'fit_temperature', 'escape_bound', 'band_rates', 'review_band', 'band_saves', 'report_band',
-           'train_share', 'calibration_text', 'sees_both', 'cost_table', 'operating', 'odd_prices', 'operating_point',
-           'made_for_text', 'Asked', 'asked_for', 'asked_text', 'check_choice', 'operate_run']
+           'train_share', 'calibration_text', 'sees_both', 'cost_table', 'operating', 'odd_prices', 'withdraw_report',
+           'operating_point', 'made_for_text', 'Asked', 'asked_for', 'asked_text', 'check_choice', 'operate_run']
 
 # %% ../nbs/36_review.ipynb #c0002
 from dataclasses import asdict
@@ -501,22 +501,29 @@ def odd_prices(
 _OF_BEFORE = ('This page may be of an earlier decision: semicls evaluate was stopped before it had made the page anew. '
               'Give it once more: semicls evaluate {}')
 
+def withdraw_report(
+    run:Run # Whose decision changes, or is not measured yet
+):
+    "Say on the page of a run that its figures may be of an earlier decision"
+    withdraw_page(run/'report.html', _OF_BEFORE.format(run.path.name))
+
+# %% ../nbs/36_review.ipynb #1c44e36d
 def _cuts_text(cuts):
     "A decision in a few words"
     lo,hi = cuts
     return f'rejected from {hi:.4g}' if lo==hi else f'looked at from {lo:.4g}, rejected from {hi:.4g}'
 
 def _keep_decision(run, res, why, command, tell):
-    "Make what was chosen the decision of the run, and write all that states it"
+    "Make what was chosen the decision of the run"
     lo,hi = (res['review'][end] for end in ('lo','hi')) if 'review' in res else (res['threshold'],)*2
-    withdraw_page(run/'report.html', _OF_BEFORE.format(run.path.name))
+    withdraw_report(run)
     before = run.decision
     made = run.decide(lo, hi, res['rule'], why, command)
     if before and before!=made:
         tell(f'the decision changes: {_cuts_text(before)} before, {_cuts_text(made)} now')
     res['decision'] = dict(id=made.id, lo=lo, hi=hi)
     run.write('operating.json', res)
-    evaluate_run(run, tell=tell)
+    if says := out_of_fold_text(run): tell(says)
 
 # %% ../nbs/36_review.ipynb #cc6fb36b
 def operating_point(
@@ -657,7 +664,7 @@ def operate_run(
     people = _lookers(res, looks, tell)
     res |= _cost_entries(res, line, human_miss, looks)
     _keep_decision(run, res, _why(line, rule, people), command, tell)
-    if says := out_of_fold_text(run): tell(says)
     _draw_operating(run, test, calibrated, run.decision, line, res.get('review'))
     write_section(run, 'operating', 40, operating(run), needs='operating.json')
+    evaluate_run(run, tell=tell) # The last step, so that a run that is measured has all of one decision
     return res

@@ -273,6 +273,22 @@ def test_an_evaluation_that_was_stopped_is_named_and_its_figures_go_nowhere(runs
     assert run.is_measured and 'may be of an earlier decision' not in (run/'report.html').read_text()
     export_run(run, overwrite=True)
 
+@pytest.mark.parametrize('step', ['evaluate_run','_draw_operating'])
+def test_a_page_made_anew_after_an_evaluation_that_was_stopped_keeps_its_warning(runs, told, monkeypatch, step):
+    from semiconductor_cls import review
+    from semiconductor_cls.jobs.committee import renew_report
+    run = open_run(runs/'a')
+    told('evaluate', run.path, *EVALUATIONS[0])
+    def stop(*_, **kw): raise KeyboardInterrupt
+    with monkeypatch.context() as mp:
+        mp.setattr(review, step, stop)
+        with pytest.raises(KeyboardInterrupt): operate_run(run, Line(.02, 200, .5))
+    assert not run.is_measured
+    page = renew_report(run).read_text() # as bench and explain do
+    assert page.count('may be of an earlier decision')==1 and run.decision.id not in page
+    told('evaluate', run.path)
+    assert run.is_measured and 'may be of an earlier decision' not in renew_report(run).read_text()
+
 def test_prices_are_given_once(runs, told):
     run = open_run(runs/'a')
     told('evaluate', run.path, *EVALUATIONS[2])

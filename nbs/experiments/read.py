@@ -13,11 +13,14 @@ from semiconductor_cls.ensemble import committee
 from semiconductor_cls.jobs.claims import arm_diffs, claim_table, paired_effect
 from semiconductor_cls.jobs.curve import boot_laws, expected_gain, fit_power, foretell, foretold_sentence, gain_sentence
 from semiconductor_cls.selection import greedy
-from run import read_grid, set_column
+from run import plants_of, read_grid, set_column
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get('SEMICLS_EXPERIMENTS') or HERE)
-SHARE = 656/1574 # Test images for each training image in ELPV's splits
+TRAINED = { # Data → images that training saw, as `plant.py` says; with wrong labels among them as many as without
+    'elpv':1574, 'elpv+imbalance=4':1352, 'elpv+imbalance=20':1136, 'elpv+imbalance=100':1093,
+    'elpv+noise=0.1+clean=wrong':1417, 'replica':1373, 'replica+clean=unboxed':1359,
+    'replica+noise=0.1+clean=unboxed':1251}
 WEAK = ['AlexNet from scratch']
 COMMITTEES = {'three lites':['lite0','lite1','lite2'], 'three lites and a weak one':['lite0','lite1','lite2',*WEAK],
               'three lites and a ResNet34':['lite0','lite1','lite2','ResNet34 from scratch']}
@@ -152,12 +155,21 @@ def alike(results, arm, base):
     same = device.index[(device[arm]==device[base]) & (device[arm]!='several')]
     return arm_diffs(results[results.seed.isin(same)], arm, base) if len(same) else pd.Series(dtype=float)
 
+def share_of(results, arms):
+    "Test images for each training image, of the arm that trained on fewest"
+    data = results.data[results.arm.isin(arms)].dropna().unique() # That of a committee is that of its members
+    trained = [TRAINED.get(o) or TRAINED.get(plants_of(o)[0], TRAINED['elpv']) for o in data]
+    return float((results.n_good+results.n_defect).max()/min(trained, default=TRAINED['elpv']))
+
+def shares_of(results, claims): return {claim:share_of(results, arms) for claim,arms in claims.items()}
+
 def with_alike(table, results, claims):
     "The table of claims, and the same effect over the pairs of one kind of machine: `alike` of them"
     rows = []
     for claim in table.claim:
         diffs = alike(results, *claims[claim])
-        rows.append((len(diffs), *(paired_effect(diffs, SHARE)[:3] if len(diffs)>1 else [np.nan]*3)))
+        share = share_of(results, claims[claim])
+        rows.append((len(diffs), *(paired_effect(diffs, share)[:3] if len(diffs)>1 else [np.nan]*3)))
     return table.assign(**pd.DataFrame(rows, table.index, ['alike','alike_diff','alike_lo','alike_hi']))
 
 def tried(experiment, value=None):
@@ -167,7 +179,8 @@ def tried(experiment, value=None):
     if value is not None: results = value(results)
     pairs = results.groupby('arm').seed.nunique()
     claims = {name:arms for name,arms in claims_of(experiment).items() if min(pairs.get(o, 0) for o in arms)>1}
-    return results, claims, with_alike(claim_table(results, claims, SHARE), results, claims)
+    table = claim_table(results, claims, shares_of(results, claims))
+    return results, claims, with_alike(table, results, claims)
 
 def epochs_to_best(experiment, share=.99):
     "Arm × split: the unfrozen epoch that first has this share of its split's best validation AUC; one more if none"
@@ -215,8 +228,8 @@ def progress(results):
     "How many runs each arm has"
     counts = results.arm.value_counts(sort=False)
     most = counts.max()
-    fewer = [f'{arm} has {n} of {most} seeds' for arm,n in counts.items() if n<most]
-    said = f"{len(counts)} arms, {most} {'seed' if most==1 else 'seeds'} each"
+    fewer = [f'{arm} has {n} of {most}' for arm,n in counts.items() if n<most]
+    said = f"{len(counts)} arms, {most} {'run' if most==1 else 'runs'} each"
     return ', but '.join([said, ', '.join(fewer)] if fewer else [said])
 
 def few_gains(arm, base='quick'):
@@ -263,11 +276,12 @@ def new_sentence():
     "Whether defective cells are stopped whose type training never saw"
     caught = caught_of('13_a_new_cell').set_index('type').loc[['mono','poly']]
     known,new = caught[caught.arm=='both types seen'],caught[caught.arm=='no '+caught.index]
-    def share(rows, way): return 100*rows[way].sum()/rows.n.sum()
+    def share(rows, way): return (100*rows.groupby('type')[way].sum()/rows.groupby('type').n.sum()).mean()
     return ('**Is a defect stopped that training never saw?** When training sees the defects of one cell type only, '
             f'{share(new, "score"):.0f} % of the other type\'s are stopped by their score, against '
             f'{share(known, "score"):.0f} % when it sees both. By the score or as unlike training it is '
-            f'{share(new, "either"):.0f} % ([13](experiments/13_a_new_defect.ipynb)).')
+            f'{share(new, "either"):.0f} %. Each is the mean of the two types '
+            '([13](experiments/13_a_new_defect.ipynb)).')
 
 def leak_sentence():
     "How much copies of training images in the test set flatter"

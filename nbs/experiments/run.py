@@ -133,7 +133,8 @@ def add_scores(path, row, folder):
     write_whole(found, path)
 
 def add_epochs(path, run, folder):
-    "A row an epoch"
+    "A row an epoch; rows that a grid left which was stopped right here are replaced"
+    if path.exists(): write_whole(pd.read_csv(path).query('run!=@run'), path)
     epochs = pd.read_csv(folder/'history.csv').assign(run=run)
     keep = ['run','size','stage','epoch','train_loss','valid_loss','auc','seconds']
     add_row(path, epochs[keep].round(6).to_dict('records'))

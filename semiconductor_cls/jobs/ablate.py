@@ -104,8 +104,8 @@ def _half_width(level, by_images, by_seeds, k):
     return np.hypot(stats.norm.ppf(tail)*by_images, stats.t.ppf(tail, k-1)*by_seeds)
 
 def _p_value(diff, by_images, by_seeds, k):
-    "Two-sided: one minus the level at which the interval ends at zero; NaN with one seed"
-    if k<2: return np.nan
+    "Two-sided: one minus the level at which the interval ends at zero; NaN where there is no interval"
+    if k<2 or np.isnan(by_images): return np.nan
     if abs(diff)<1e-12: return 1.
     def gap(p): return _half_width(1-p, by_images, by_seeds, k)-abs(diff)
     return float(brentq(gap, 1e-12, 1)) if gap(1e-12)>0 else 0.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from scipy import stats
+from scipy.optimize import brentq
 from ..base.errors import *
 
 # %% ../../nbs/57_jobs.claims.ipynb #d3084fc0
@@ -23,9 +24,15 @@ class Effect(NamedTuple):
     pairs:int # Number of pairs
 
 # %% ../../nbs/57_jobs.claims.ipynb #12f52d35
+def _seen(pairs, tried):
+    "Smallest true difference, in standard errors, that is found in 80 of 100 repetitions if it is one of `tried`"
+    most = stats.t.ppf(1-.025/tried, pairs-1)
+    return brentq(lambda far: stats.nct.sf(most, pairs-1, far)-.8, 0, 3*most)
+
 def paired_effect(
     diffs, # Difference of each pair, such as AUC with minus AUC without, (pairs,)
     share:float, # Test images for each image that was trained on; validation trains nothing
+    tried:int=1, # Claims that are corrected together, as `verdict` asks for
 )->Effect:
     "Mean difference over splits and seeds with its 95 % interval, by the corrected resampled t-test"
     diffs = np.asarray(diffs, float)
@@ -35,7 +42,7 @@ def paired_effect(
     se = np.sqrt(diffs.var(ddof=1)*(1/pairs+share))
     mean,most = diffs.mean(),stats.t.ppf(.975, pairs-1)
     p_value = 2*stats.t.sf(abs(mean)/se, pairs-1) if se>0 else float(mean==0)
-    seen = (most+stats.t.ppf(.8, pairs-1))*se
+    seen = _seen(pairs, tried)*se
     ends = float(mean-most*se),float(mean+most*se)
     return Effect(float(mean), ends[0], ends[1], float(p_value), float(seen), pairs)
 
@@ -83,10 +90,11 @@ def arm_diffs(
 def claim_table(
     results:pd.DataFrame, # See `arm_diffs`
     pairs:dict, # The claim in words → (arm, base)
-    share:float, # See `paired_effect`
+    share, # See `paired_effect`; the claim → its own where they differ
 )->pd.DataFrame: # A row a claim: `claim diff lo hi p_value p_holm seen pairs verdict`
     "Effect and verdict of each claim, corrected for their number"
-    effects = {claim:paired_effect(arm_diffs(results, *o), share) for claim,o in pairs.items()}
+    shares = share if isinstance(share, dict) else dict.fromkeys(pairs, share)
+    effects = {claim:paired_effect(arm_diffs(results, *o), shares[claim], len(pairs)) for claim,o in pairs.items()}
     table = pd.DataFrame(effects.values(), columns=Effect._fields)
     table.insert(0, 'claim', list(effects))
     table.insert(5, 'p_holm', holm(table.p_value))
@@ -100,7 +108,7 @@ def plot_claims(
     results:pd.DataFrame, # See `arm_diffs`
     pairs:dict, # See `claim_table`
     title:str, # Of the figure
-    share:float, # See `paired_effect`
+    share, # See `claim_table`
 )->plt.Figure:
     "Every claim with its pairs, its interval and its verdict"
     table = claim_table(results, pairs, share)

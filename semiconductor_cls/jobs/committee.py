@@ -17,6 +17,7 @@ from ..base.run import *
 from ..base.page import *
 from ..auc import *
 from ..evaluate import *
+from ..review import withdraw_report
 from ..ensemble import *
 from ..selection import *
 from .report import *
@@ -259,5 +260,8 @@ def ensemble_run(
 def renew_report(
     run:Run # Single, a set of folds, or a committee
 )->Path: # `report.html`
-    "The page of any run, from its files"
+    "The page of any run, from its files; one whose decision is not measured keeps its page, which says so"
+    if not run.is_measured:
+        withdraw_report(run)
+        return run/'report.html'
     return committee_report(run) if (run/'committees.csv').exists() else run_report(run)

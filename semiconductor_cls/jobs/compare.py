@@ -18,19 +18,11 @@ from ..ensemble import *
 from .committee import *
 
 # %% ../../nbs/55_jobs.compare.ipynb #c0005
-def _hashes(table): return table['hash'] if 'hash' in table else pd.Series(None, table.index, dtype=object)
-
-def _check_pictures(run, hashes, first_run, first):
-    "Refuse test images that are other pictures than those of the first run"
-    odd = first.notna() & hashes.notna() & (first!=hashes)
-    if not odd.any(): return
-    n = f'{counted(odd.sum(), "test image")} of the same name, of other pictures'
-    raise UserError(f'{run.path} and {first_run.path}: {n}, the first is {odd.idxmax()}; use the same data')
-
-def _check_unseen(run, table, ids, first):
+def _check_unseen(run, hashes, ids, tested):
     "Refuse a run that was trained on a test image, or on a copy of one"
-    learnt = table[table.split.isin(['train','valid'])]
-    seen = learnt.index[learnt.index.isin(ids) | _hashes(learnt).isin(first.dropna())]
+    table = run.by_id()
+    learnt = table.index[table.split.isin(['train','valid'])]
+    seen = learnt[learnt.isin(ids) | hashes.reindex(learnt).isin(tested)]
     if not len(seen): return
     n = f'{len(seen)} of the test images, the first is {seen[0]}'
     raise UserError(f'{run.path} was trained on {n}; an AUC on them would be one of memory')
@@ -38,11 +30,10 @@ def _check_unseen(run, table, ids, first):
 # %% ../../nbs/55_jobs.compare.ipynb #c0007
 def _same_test(runs, ids):
     "Refuse runs whose test images are other pictures of the same name, or which trained on one of them"
-    tables = [run.by_id() for run in runs]
-    first = _hashes(tables[0]).reindex(ids)
-    for run,table in zip(runs, tables):
-        _check_pictures(run, _hashes(table).reindex(ids), runs[0], first)
-        _check_unseen(run, table, ids, first)
+    hashes = {str(run.path):hashes_of(run) for run in runs}
+    check_pictures(hashes, ids)
+    tested = next(iter(hashes.values())).reindex(ids).dropna()
+    for run,own in zip(runs, hashes.values()): _check_unseen(run, own, ids, tested)
 
 def _check_different(runs):
     "Refuse a run that is given twice"

@@ -23,6 +23,7 @@ from ..base.run import *
 from ..base.page import *
 from ..recipe import *
 from ..auc import *
+from ..ensemble import *
 from .job import *
 from .study import *
 
@@ -321,10 +322,21 @@ def _check_goods(df, path):
     raise UserError(f'{path}: was trained with {counted(was, "good part")}, not {now:,}: --good-parts or the data have '
                     'changed; give the --good-parts of then, --overwrite to train all anew, or another --out')
 
+def _check_names(df, run):
+    "Refuse a run whose test pictures had other names, because a curve joins its runs by them"
+    if not run.has('table.csv'): return
+    was,now = (o[o.split=='test'] for o in (read_csv(run.file('table.csv')), df))
+    are_same = set(zip(was.hash, was.id))==set(zip(now.hash, now.id))
+    if are_same or set(was.hash)!=set(now.hash): return
+    raise UserError(f'{run.path}: its test pictures had other names; '
+                    '--overwrite trains all anew, or give another --out')
+
 # %% ../../nbs/58_jobs.curve.ipynb #fa4f0568
 def _train_points(df, plan, goods, data, r, out, **options):
     "The runs of all (defects, draw); the table is written after each, so that one may look"
     rows = []
+    there = [open_run(o.parent) for o in sorted(out.glob('runs/*/run.json'))]
+    for run in [] if options['overwrite'] else there: _check_names(df, run)
     for n,draw in plan:
         path,own = out/f'runs/{n:05}-{draw}',subset(df, n, draw, goods)
         if not options['overwrite']: _check_goods(own, path)
@@ -337,10 +349,10 @@ def _train_points(df, plan, goods, data, r, out, **options):
 # %% ../../nbs/58_jobs.curve.ipynb #10902dc9
 def _scores(out, table):
     "Truth, scores of each run and groups of the test images"
-    preds = [read_csv(out/f'runs/{run}/preds_test.csv') for run in table.run]
-    groups = read_csv(out/f'runs/{table.run.iloc[-1]}/table.csv').set_index('id').group
-    first = preds[0]
-    return (first.label=='defect').to_numpy(), np.stack([o.p_defect for o in preds]), groups[first.id].to_numpy()
+    runs = {name:open_run(out/'runs'/name) for name in table.run}
+    ids,y,P = join_preds({name:read_csv(run.file('preds_test.csv')) for name,run in runs.items()})
+    check_pictures({name:hashes_of(run) for name,run in runs.items()}, ids)
+    return y, P.to_numpy().T, runs[table.run.iloc[-1]].by_id().group[ids].to_numpy()
 
 # %% ../../nbs/58_jobs.curve.ipynb #d3b87647
 def _interval(laws, name): return [float(o) for o in np.quantile([getattr(law, name) for law in laws], [.025,.975])]
