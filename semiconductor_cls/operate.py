@@ -80,8 +80,13 @@ def cheapest_baseline(
     return min(ways.items(), key=lambda way: way[1])
 
 # %% ../nbs/35_operate.ipynb #8e07c8ad
-def amount(x:float)->str: # '12,346', '12.3' or '0.0312'
+def amount(
+    x:float, # A number, or a bound
+    bound:int=0 # See `rounded`
+)->str: # '12,346', '12.3' or '0.0312'
     "A number with as many digits as a reader needs"
+    places = 0 if x>=99.95 or not x else 2-int(np.floor(np.log10(abs(x))))
+    x = rounded(x, places, bound) if bound else x
     return f'{x:,.0f}' if x>=99.95 else f'{x:.3g}'
 
 # %% ../nbs/35_operate.ipynb #a32c9fbb
@@ -101,7 +106,7 @@ _AMONG = 'defective among the rejected' # On the line
 def precision_text(share)->str:
     "A share of `Line.precision` in words that do not promise more than was measured"
     if np.isnan(share): return 'nothing was rejected'
-    return 'all, of those seen' if share==1 else f'{100*share:.3g} %'
+    return 'all, of those seen' if share==1 else f'{percent_text(share)} %'
 
 # %% ../nbs/35_operate.ipynb #4183978e
 def against_baselines(
@@ -328,9 +333,9 @@ def below(
     unit:str='' # Put behind each number
 )->str: # '175 (below 357)' or 'below 75'
     "A number in words, with its bound; only the bound where nothing was seen"
-    if none: return f'below {amount(hi)}{unit}'
+    if none: return f'below {amount(hi, 1)}{unit}'
     if v>=hi: return f'{amount(v)}{unit}' # as many as there can be
-    return f'{amount(v)}{unit} (below {amount(hi)}{unit})'
+    return f'{amount(v)}{unit} (below {amount(hi, 1)}{unit})'
 
 # %% ../nbs/35_operate.ipynb #c0045
 def report_point(
@@ -348,7 +353,7 @@ def report_point(
     names = dict(escapes='shipped', scrapped='scrapped', cost=line.currency)
     ppm = {f'{name} per million': below(measured[k], bound[k], none[k]) for k,name in names.items()}
     among = precision_text(line.precision(1-seen['escape_rate'], seen['overkill_rate']))
-    words = dict(threshold=f'{t:.4g}', escape_rate=seen['escapes'], overkill=seen['overkill'])
+    words = dict(threshold=threshold_text(t), escape_rate=seen['escapes'], overkill=seen['overkill'])
     return words | ppm | {_AMONG:among}
 
 # %% ../nbs/35_operate.ipynb #c0048

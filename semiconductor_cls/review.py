@@ -239,8 +239,8 @@ def _band_does(b, currency):
     def percent(name, none): return below(100*b[f'{name}_rate'], 100*b[f'{name}_hi'], none, ' %')
     looks = below(100*b['look_share'], 100*b['look_hi'], not b['look_share'], ' %')
     return {
-        'pass below': f"{b['lo']:.4g}",
-        'reject from': f"{b['hi']:.4g}",
+        'pass below': threshold_text(b['lo']),
+        'reject from': threshold_text(b['hi']),
         'parts looked at': looks,
         'escape rate': percent('escape', no_escape),
         'overkill': percent('overkill', no_overkill),
@@ -511,7 +511,8 @@ def withdraw_report(
 def _cuts_text(cuts):
     "A decision in a few words"
     lo,hi = cuts
-    return f'rejected from {hi:.4g}' if lo==hi else f'looked at from {lo:.4g}, rejected from {hi:.4g}'
+    low,high = map(threshold_text, cuts)
+    return f'rejected from {high}' if lo==hi else f'looked at from {low}, rejected from {high}'
 
 def _keep_decision(run, res, why, command, tell):
     "Make what was chosen the decision of the run"

@@ -331,10 +331,11 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None, 
     "Train, evaluate, report; whatever happens, `run.json` says so"
     try:
         def tell_row(row): tell(_line(row))
+        before = read_csv(run/'history.csv').seconds.sum() if run.has('history.csv') else 0. # of a run that goes on
         learn = train_run(df, run, r, seed, weights, device, None, tell_row, track, caches, ranks)
         train_figures(run, learn, df)
         keep_product(run, df, learn.dls.cache)
-        measured = {**evaluate_run(run), 'seconds': time.perf_counter()-start}
+        measured = {**evaluate_run(run), 'seconds': before+time.perf_counter()-start}
         run.write('metrics.json', measured)
         run.finish()
         (run/'checkpoint.pt').unlink(missing_ok=True)

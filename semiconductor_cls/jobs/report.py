@@ -9,7 +9,6 @@ __all__ = ['MAPS', 'headline', 'with_people', 'plain_words', 'data_light', 'pric
 
 # %% ../../nbs/50_jobs.report.ipynb #c0002
 import math
-from decimal import Decimal
 from pathlib import Path
 import pandas as pd
 from PIL import Image
@@ -34,9 +33,9 @@ def headline(
     "AUC with its interval, escapes and overkills at the decision; first, if the model is not worth its money"
     interval = f"95 % interval {m['auc_lo']:.4f} to {m['auc_hi']:.4f}"
     auc = f"{m['reported_on']} AUC {m['auc']:.4f} ({interval}, {counted(m['n_test'], 'image')})"
-    threshold,people = f"at threshold {m['threshold']:.4g}, chosen on validation",''
+    threshold,people = f"at threshold {threshold_text(m['threshold'])}, chosen on validation",''
     if m.get('look_from', m['threshold'])<m['threshold']:
-        threshold = (f"rejected from {m['threshold']:.4g}, looked at from {m['look_from']:.4g} "
+        threshold = (f"rejected from {threshold_text(m['threshold'])}, looked at from {threshold_text(m['look_from'])} "
                      f"({counted(m.get('n_looks', 0), 'image')}), chosen on validation")
         people = ' and what people miss'
     worth = (point or {}).get('worth', '')
@@ -44,16 +43,16 @@ def headline(
     return f"{warning}{auc}; {threshold}: escapes {m['escapes']}{people}, overkill {m['overkill']}"
 
 # %% ../../nbs/50_jobs.report.ipynb #2ce8f038
-def _thousandths(share):
+def _thousandths(share, bound=0):
     "Parts of a thousand, with a digit after the point where they are few; only nothing is 0"
     n = 1000*share
-    if 0<n<.095: return format(Decimal(f'{n:.1g}'), 'f')
-    return f'{n:.0f}' if n>=9.5 else f'{n:.1f}'.removesuffix('.0')
+    places = 0 if n>=9.5 or not n else 1 if n>=.095 else -math.floor(math.log10(n))
+    return f'{rounded(n, places, bound):.{places}f}'.removesuffix('.0')
 
 def _of_a_thousand(rate, most, verb):
     "A rate as parts of a thousand, with its upper bound"
     seen = f'about {_thousandths(rate)} would {verb}' if rate else f'none was seen that would {verb}'
-    return f'{seen}, at most {_thousandths(most)}'
+    return f'{seen}, at most {_thousandths(most, 1)}'
 
 # %% ../../nbs/50_jobs.report.ipynb #4670155b
 _OF_BAND = 'escape_rate escape_hi overkill_rate overkill_hi look_share human_miss'.split()
@@ -96,7 +95,7 @@ def _cost_text(point):
     unit,month = line['currency'],line.get('parts_a_month')
     times,when = (month/1e6, 'a month') if month else (1, 'in a million parts')
     cost,ship_all = (f'{amount(times*o)} {unit}' for o in (point['cost'], point['baselines']['pass all']))
-    most = f"at most {amount(times*point['cost_hi'])} {unit}" if 'cost_hi' in point else '' # of 0.2.1: none
+    most = f"at most {amount(times*point['cost_hi'], 1)} {unit}" if 'cost_hi' in point else '' # of 0.2.1: none
     said = f"{cost} {when}{', '*bool(most)}{most}" if sees_both(point) or not most else f'{most} {when}'
     return f'{_prices_text(point)} that is {said}; shipping all would cost {ship_all}.'
 
@@ -132,7 +131,7 @@ def _in_doubt_of(m, name, label, of, does, small):
     near = [most<=max(times*rate, least) and most-rate<=far for times,least,far in zip((2,4), small, _FAR)]
     doubt = 2 if n<FEW_PARTS else near.index(True) if any(near) else 2
     what = f'{of} part',f"{'groups of '*(n<m[f'n_{label}'])}{of} parts"
-    based = f'{counted(n, *what)} tested: at most {_thousandths(most)} of 1,000 {does}, with 95 % confidence.'
+    based = f'{counted(n, *what)} tested: at most {_thousandths(most, 1)} of 1,000 {does}, with 95 % confidence.'
     return doubt,based,of
 
 # %% ../../nbs/50_jobs.report.ipynb #21dada44

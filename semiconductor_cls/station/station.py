@@ -279,7 +279,7 @@ def digits(
     number:float # A score or a threshold, from 0 to 1
 )->str: # '0.250', '0.5641', '1.5e-08'
     "A number as people read it"
-    if .999<number<1: return f'{number:.{int(-np.log10(1-number))+2}f}'
+    if .999<number<1: return threshold_text(number)
     few,four = f'{number:.3f}',f'{number:.4g}'
     return few if float(few)==float(four) else four
 
