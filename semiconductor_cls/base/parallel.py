@@ -151,6 +151,7 @@ def _heard(job, tell):
     else: tell(f'{job.name}: {text}')
     return True
 
+# %% ../../nbs/02_base.parallel.ipynb #1e4df38c
 def _stop_all(running):
     "Ask all to stop, and wait until they have said so in their runs"
     for job in running: job.process.terminate()
