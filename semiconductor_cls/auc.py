@@ -217,7 +217,7 @@ def _mover(one, other, r=0.):
     def half(x, y): return np.sqrt(max(x**2+y**2-2*r*x*y, 0))
     return a-b-half(a-lo_a, hi_b-b), a-b+half(hi_a-a, b-lo_b)
 
-# %% ../nbs/31_auc.ipynb #6fddfc6c
+# %% ../nbs/31_auc.ipynb #2de0b08a
 def _p_value(diff, ends, level, df):
     "Two-sided; below `1-level` where the interval leaves out zero, and only there"
     if abs(diff)<1e-12: return 1.

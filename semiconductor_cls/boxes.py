@@ -245,7 +245,7 @@ def _tried(corners_of, drawn, what):
     except (ValueError, TypeError, IndexError):
         return [f'{what} without corners that can be read']*4
 
-# %% ../nbs/12_boxes.ipynb #113b8dd9
+# %% ../nbs/12_boxes.ipynb #9323b64a
 def _coco_corners(drawn):
     "Of a box, else around the outlines; a mask is named four times"
     outlines = drawn.get('segmentation')
@@ -405,7 +405,7 @@ def _persons(task, questions=('choice',)):
         shapes = filter(None, map(_studio_shape, results))
         yield chosen, any(said_type(kind)[1] is None for _,kind in shapes)
 
-# %% ../nbs/12_boxes.ipynb #3d117865
+# %% ../nbs/12_boxes.ipynb #3ae14299
 def _task_words(persons, question, defect): # The words for one picture, `[None]` where nobody says one
     words = [word for chosen,drew in persons for word in chosen.get(question) or [defect if drew else None]]
     said = [word for word in dict.fromkeys(words) if word]
@@ -416,7 +416,7 @@ def split_field(task)->str|None: # Its name
     "The field of a task of Label Studio that tells its set"
     return next((o for o in task.get('data', task) if _MEANINGS.get(plain_word(o))=='split'), None)
 
-# %% ../nbs/12_boxes.ipynb #3913062e
+# %% ../nbs/12_boxes.ipynb #395d362a
 def _fields_not_read(tasks, questions, with_split):
     "Names of fields that are no questions, and not read"
     lost = {}

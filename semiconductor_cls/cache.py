@@ -57,7 +57,7 @@ def _why(path, sz):
     except ImageError as e: return str(e)
     return 'cannot be read'
 
-# %% ../nbs/20_cache.ipynb #619d8451
+# %% ../nbs/20_cache.ipynb #013bee11
 def _may_pass(e, path, key):
     "Whether a failure may pass: memory, disk or rights failed, or the file is not there as it was"
     cause = e.__context__

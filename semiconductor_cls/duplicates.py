@@ -440,7 +440,7 @@ def _chance(alike):
     middle = np.median(strangers)
     return middle, np.median(np.abs(strangers-middle))/.6745+1e-6
 
-# %% ../nbs/16_duplicates.ipynb #e66409d0
+# %% ../nbs/16_duplicates.ipynb #627584a0
 def _stand_out(alike, most=3):
     "Pairs of rows whose likeness is beyond chance, the `most` best of each row (m, 2)"
     n,(middle,spread) = len(alike),_chance(alike)
@@ -459,7 +459,7 @@ def _own_of(rows, views, load):
     if len(fits)<8: return fits[:0], np.ones((0,0))
     return fits, own_likeness(np.stack([middles[k] for k in fits]))
 
-# %% ../nbs/16_duplicates.ipynb #b650870d
+# %% ../nbs/16_duplicates.ipynb #854e6d89
 def _own_pairs(rows, views, load):
     "Pairs of one family (m, 3)"
     fits,alike = _own_of(rows, views, load)

@@ -153,7 +153,7 @@ def _log_bins(x):
     low,high = max(x.min(), 1e-2),max(x.max(), 1e-1)
     return np.geomspace(low, high*1.01, 40)
 
-# %% ../nbs/15_eda.ipynb #9da46e7c
+# %% ../nbs/15_eda.ipynb #5da1a959
 def _log_axis(ax, bins):
     "A logarithmic axis with few and plain numbers"
     is_wide = bins[-1]>100*bins[0]

@@ -401,7 +401,7 @@ def _cost_entries(found, line, human_miss, looks=None):
     return dict(cost=cost, cost_hi=most, baselines=line.baselines(human_miss), worth=worth,
                 pays=bool(cost<=best), surely_pays=bool(most<=best))
 
-# %% ../nbs/36_review.ipynb #b453a68e
+# %% ../nbs/36_review.ipynb #6cf7e5c3
 def sees_both(
     found:dict # What `operating.json` holds
 )->bool:

@@ -475,7 +475,7 @@ def _chunks(f): # Of a PNG: the kinds of its pieces
         yield kind
         f.seek(length+4, 1)
 
-# %% ../../nbs/05_base.image.ipynb #cfb9f91f
+# %% ../../nbs/05_base.image.ipynb #669d2895
 def _tells_late(f): # Of a PNG: whether something behind its pixels may tell a turn
     place = f.tell()
     kinds = list(_chunks(f))
@@ -490,7 +490,7 @@ def _turn_of(im, late=True):
         if _TURN_NOTES.isdisjoint(im.info): return 1 # `getexif` would decode it
     return im.getexif().get(274, 1)
 
-# %% ../../nbs/05_base.image.ipynb #01114284
+# %% ../../nbs/05_base.image.ipynb #7861cdda
 def frame_of(
     im:Image.Image, # Opened, not yet decoded
     late:bool=True # Whether a PNG is searched to its end

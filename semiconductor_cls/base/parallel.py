@@ -151,7 +151,7 @@ def _heard(job, tell):
     else: tell(f'{job.name}: {text}')
     return True
 
-# %% ../../nbs/02_base.parallel.ipynb #1e4df38c
+# %% ../../nbs/02_base.parallel.ipynb #96d61c4a
 def _stop_all(running):
     "Ask all to stop, and wait until they have said so in their runs"
     for job in running: job.process.terminate()

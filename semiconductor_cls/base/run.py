@@ -43,7 +43,7 @@ def _git(path, *args): # What git prints about the checkout at `path`
     done = subprocess.run(['git','-C',str(path),*args], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
-# %% ../../nbs/04_base.run.ipynb #9f3a6a47
+# %% ../../nbs/04_base.run.ipynb #4de4a0a9
 def git_commit(
     path='.' # A folder of the checkout
 )->str|None: # Commit, with '+' if files have changed since; None outside git

@@ -93,7 +93,7 @@ def _distance(x, y, box):
     down = max(y1-.5-y, y-y2-.5, 0)
     return math.hypot(right, down)
 
-# %% ../../nbs/72_line.pointing.ipynb #19c8527e
+# %% ../../nbs/72_line.pointing.ipynb #e8475662
 def _best_iou(mask, boxes, scale):
     "Overlap of the largest piece with the box that it fits best; 0 without a piece"
     piece = piece_box(mask)
