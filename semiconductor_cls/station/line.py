@@ -148,23 +148,25 @@ def _verdict_rows(table, n):
                          gone=isinstance(row['taken_back'], str))
 
 # %% ../../nbs/86_station.line.ipynb #b16a067a
+def _kept_back(st, engineer, what):
+    "Why something that tells the machine's word is not given; '' where it is"
+    if st.round: return f'blind {st.round}: {what} come after it'
+    if not st.judge_first or engineer: return ''
+    return f"the machine's word comes second here: {what} are for engineers (--role engineer)"
+
 def why_no_tables(
     st:Station,
     engineer:bool=False # Whether an engineer asks
 )->str: # '' where the tables are given
     "Why the tables of verdicts are not given"
-    if st.round: return f'blind {st.round}: the tables come after it'
-    if not st.judge_first or engineer: return ''
-    return 'the tables say what the machine says, which comes second here; they are for engineers (--role engineer)'
+    return _kept_back(st, engineer, 'the tables')
 
 def why_no_scores(
     st:Station,
     engineer:bool=False # Whether an engineer asks
 )->str: # '' where a program may ask
     "Why a program gets no scores"
-    if st.round: return f'blind {st.round}: scores come after it'
-    if not st.judge_first or engineer: return ''
-    return "the machine's word comes second here: scores are for engineers (--role engineer)"
+    return _kept_back(st, engineer, 'scores')
 
 # %% ../../nbs/86_station.line.ipynb #af755788
 _NONE_OF_YOURS = 'You see the verdicts about parts that you have judged, and there are none yet.'
