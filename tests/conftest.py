@@ -35,11 +35,12 @@ def pytest_collection_modifyitems(items):
 def semicls(tmp_path):
     "Run `semicls ARGS` in `tmp_path` in a process of its own"
     started = []
-    def run(*args, wait=True, **kw):
+    def run(*args, wait=True, code='', closed=(), **kw):
         env = {**os.environ, 'SEMICLS_CACHE':str(tmp_path/'cache'), 'HF_HUB_OFFLINE':'1', 'CUDA_VISIBLE_DEVICES':''}
         cmd = [sys.executable, '-c', MAIN, *map(str, args)]
         pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        p = subprocess.Popen(cmd, cwd=tmp_path, env=env, **pipes, **kw) if kw else Command(args, tmp_path, env)
+        if kw: p = subprocess.Popen(cmd, cwd=tmp_path, env=env, **pipes, **kw)
+        else: p = Command(args, tmp_path, env, code=code, closed=closed)
         started.append(p)
         if wait: p.out,p.err = p.communicate(timeout=PATIENCE)
         return p

@@ -1,7 +1,7 @@
 "The command line from end to end, in processes of its own"
 import json, os, re, signal, subprocess, sys
 import pytest, yaml
-from conftest import PATIENCE, part, struck, tree
+from conftest import part, struck, tree
 from semiconductor_cls.base.page import time_text
 from semiconductor_cls.base.table import read_csv
 
@@ -52,18 +52,18 @@ def test_train_and_predict(semicls, parts, tmp_path):
     assert (both.p_defect_x-both.p_defect_y).abs().max()<1e-5
 
 @pytest.mark.parametrize('command', ['clean','eda'])
-def test_a_closed_stream_is_no_failure(parts, tmp_path, command):
+def test_a_closed_stream_is_no_failure(semicls, parts, tmp_path, command):
     "A shell or a scheduler may start a command without one; what it makes is the same"
-    def run(out, closed=''):
-        words = f'exec "$0" -m semiconductor_cls {command} {" ".join(PARTS)} --out {out} {closed}'
-        return subprocess.run(['sh','-c',words,sys.executable], cwd=tmp_path, capture_output=True, text=True)
-    plain,wanted = run('plain'),tree(tmp_path/'plain')
-    assert plain.returncode==0 and len(wanted)>1, plain.stderr
-    for out,closed in (('no_err','2>&-'), ('no_out','>&- 2>&-'), ('none','<&- >&- 2>&-')):
-        done = run(out, closed)
-        told = '' if '>&- 2' in closed else plain.stdout.replace('plain/', f'{out}/')
-        assert (done.returncode, done.stdout, done.stderr)==(0, told, ''), closed
+    plain,wanted = semicls(command, *PARTS, '--out', 'plain'),tree(tmp_path/'plain')
+    assert plain.returncode==0 and len(wanted)>1, plain.err
+    for out,closed,told in (('no_err', [2], plain.out.replace('plain/', 'no_err/')), ('no_out', [1,2], '')):
+        done = semicls(command, *PARTS, '--out', out, closed=closed)
+        assert (done.returncode, done.out, done.err)==(0, told, ''), closed
         assert tree(tmp_path/out)==wanted, closed
+    words = f'exec "$0" -m semiconductor_cls {command} {" ".join(PARTS)} --out none <&- >&- 2>&-'
+    done = subprocess.run(['sh','-c',words,sys.executable], cwd=tmp_path, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr)==(0, b'', b'')
+    assert tree(tmp_path/'none')==wanted
 
 @pytest.mark.parametrize('out,why', [('/dev/null/x','/dev/null is no folder'), ('a.png/x','a.png is no folder'),
                                      ('a'*300,'File name too long')])
@@ -373,11 +373,10 @@ main()"""
 
 @pytest.mark.parametrize('room,work,args,name', [('inspect','run_eda','eda parts --out e','TERM'),
                                                  ('synth','synth','synth chips','INT')])
-def test_a_stop_that_python_drops_stops_any_command(tmp_path, room, work, args, name):
+def test_a_stop_that_python_drops_stops_any_command(semicls, tmp_path, room, work, args, name):
     part(tmp_path/'parts/a.png', 0, 0)
-    cmd = [sys.executable, '-c', DROPPED.format(room=room, work=work, name=name), *args.split()]
-    p = subprocess.run(cmd, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
-    assert p.returncode==130 and 'Exception ignored' in p.stderr, p.stderr
+    p = semicls(*args.split(), code=DROPPED.format(room=room, work=work, name=name))
+    assert p.returncode==130 and 'Exception ignored' in p.err, p.err
 
 def test_a_recipe_that_is_typed_beside_a_whole_file_is_not_silently_lost(semicls, parts, tmp_path):
     from semiconductor_cls.recipe import RECIPES

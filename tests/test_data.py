@@ -1,5 +1,4 @@
 "What an epoch draws, and what is done to it"
-import os, subprocess, sys
 import pytest, torch
 from fastai.vision.all import TensorImage, set_seed
 from conftest import picture
@@ -52,11 +51,9 @@ def test_zoom_keeps_the_middle():
 @pytest.mark.parametrize('words', ['data import *; print(len(chip_dls("{}", sz=32, bs=8).one_batch()))',
                                    'split import *; from semiconductor_cls.source import *; '
                                    'print(split_table(read_source("{}"), test=.4).split.nunique()-1)'])
-def test_a_room_that_is_imported_alone_lacks_nothing(parts, tmp_path, words):
+def test_a_room_that_is_imported_alone_lacks_nothing(semicls, parts, words):
     "A notebook's hidden imports, and other rooms, bring patches that its own code may need"
     for name in ('ok/zero.png','ng/cut.bmp'): (parts/name).unlink()
     for old,new in (('ok','good'), ('ng','defect')): (parts/old).rename(parts/new)
-    used = f'from semiconductor_cls.{words.format(parts)}'
-    alone = dict(os.environ, SEMICLS_CACHE=str(tmp_path/'cache'))
-    done = subprocess.run([sys.executable, '-Wignore', '-c', used], capture_output=True, text=True, env=alone)
-    assert done.stdout.strip()=='2', done.stderr
+    done = semicls(code=f'from semiconductor_cls.{words.format(parts)}')
+    assert done.out.strip()=='2', done.err

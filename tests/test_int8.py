@@ -1,11 +1,12 @@
 "Eight bits: refused where decisions change too much, small and repeatable where not"
-import re, subprocess, sys
+import os, re
 import numpy as np, pytest
 from semiconductor_cls.line.bundle import drawn_pictures, open_bundle
 from semiconductor_cls.base.files import read_json
 from semiconductor_cls.jobs.committee import ensemble_run
 from semiconductor_cls.jobs.job import train_job
 from conftest import tiny
+from warm import Command
 
 EIGHT = """import sys
 from semiconductor_cls.line import export, int8
@@ -27,9 +28,10 @@ def in_eight_bits(run, out):
     likes, see `test_a_signal_after_scorers_came_and_went`"""
     pytest.importorskip('nncf')
     out.mkdir()
-    p = subprocess.run([sys.executable, '-c', EIGHT, str(run), str(out)], capture_output=True, text=True)
-    assert p.returncode==0, p.stderr
-    assert re.search('int8: not exported, on .* validation photographs AUC', p.stdout)
+    p = Command([run, out], out.parent, os.environ, code=EIGHT)
+    told,err = p.communicate()
+    assert p.returncode==0, err
+    assert re.search('int8: not exported, on .* validation photographs AUC', told)
     m,b = read_json(out/'q/manifest.json'),open_bundle(out/'q')
     xs = {s:drawn_pictures(s) for s in b.sizes}
     assert m['int8']['images']>0 and m['precision']=='int8'

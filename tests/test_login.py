@@ -12,6 +12,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from conftest import MAIN, PATIENCE, Server, free_port, wait_for
+from warm import Command
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.station.gate import Gate, LOGIN, LOGOUT
 from semiconductor_cls.station.login import Attempts, station_log
@@ -159,9 +160,7 @@ def test_an_open_station_has_no_sign_in():
 def said(p): return p.communicate(timeout=PATIENCE)[0]
 
 def command(place, *args, **kw):
-    cmd = [sys.executable, '-c', MAIN, 'serve', *args]
-    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return subprocess.Popen(cmd, cwd=place, **pipes, **kw)
+    return Command(['serve', *args], place, os.environ, subprocess.STDOUT, **kw)
 
 @pytest.fixture
 def people_file(place):
@@ -250,11 +249,11 @@ main()"""
 
 @pytest.mark.parametrize('name', ['TERM','INT'])
 def test_a_stop_that_python_drops_while_the_station_starts_still_stops_it(place, name):
-    cmd = [sys.executable, '-c', LOST.format(name=name), 'serve', 'runs/a', '--no-browser', '--port', str(free_port()),
-           '--verdicts', 'lost']
-    p = subprocess.run(cmd, cwd=place, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
-    assert p.returncode==130 and 'Exception ignored' in p.stderr, p.stderr
-    assert 'stop with Ctrl-C' not in p.stderr
+    words = ['runs/a', '--no-browser', '--port', free_port(), '--verdicts', 'lost']
+    p = command(place, *words, code=LOST.format(name=name))
+    out = said(p)
+    assert p.returncode==130 and 'Exception ignored' in out, out
+    assert 'stop with Ctrl-C' not in out
 
 # ---- temporary files
 

@@ -10,6 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 import semiconductor_cls
 from conftest import part, tiny
 from hostile import jpeg_scans
+from warm import Command
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json, write_json
 from semiconductor_cls.base.image import (FITS, SEEN, ImageError, StretchedLevels, blank_share, deep_numbers, inside,
@@ -483,13 +484,14 @@ def padded(tmp_path_factory):
     small = [o for pair in ('sizes=32','epochs=1','bs=8','fit=pad') for o in ('--set',pair)]
     env = {**os.environ, 'SEMICLS_CACHE':str(d/'cache')}
     def semicls(*args):
-        cmd = [sys.executable, '-c', 'from semiconductor_cls.cli import main; main()', *args]
-        return subprocess.run(cmd, cwd=d, env=env, capture_output=True, text=True)
+        p = Command(args, d, env)
+        p.out,p.err = p.communicate()
+        return p
     done = semicls('train', 'parts', '--name', 'a', '--arch', 'resnet10t', '--weights', 'none', *small)
-    assert done.returncode==0, done.stderr
-    assert 'differ in shape' not in done.stdout+done.stderr
+    assert done.returncode==0, done.err
+    assert 'differ in shape' not in done.out+done.err
     said = semicls('eda', 'parts', '--out', 'eda')
-    assert 'pictures differ in shape' in said.stdout+said.stderr and 'fit=pad' in said.stdout+said.stderr
+    assert 'pictures differ in shape' in said.out+said.err and 'fit=pad' in said.out+said.err
     export_run(d/'runs/a')
     return d
 

@@ -9,11 +9,15 @@ LIBRARIES = ['fastai.vision.all', 'timm', 'albumentations', 'sklearn.metrics', '
 forks = multiprocessing.get_context('forkserver')
 forks.set_forkserver_preload(LIBRARIES)
 
-def _command(args, cwd, env, out, err, code, anew): # In the child
+def _command(args, cwd, env, out, err, code, anew, closed): # In the child
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     out.close()
     if err is not out: err.close()
+    for n,name in enumerate(('stdin','stdout','stderr')):
+        if n in closed:
+            os.close(n)
+            setattr(sys, name, None) # as Python has it where a shell gives it no stream
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(env)
@@ -30,10 +34,10 @@ def _command(args, cwd, env, out, err, code, anew): # In the child
 class Command:
     """`semicls ARGS`, or `code` in its place, with the parts of `subprocess.Popen` that tests use.
 
-    Libraries named in `anew` are imported anew, because they read `env` when they are"""
-    def __init__(self, args, cwd, env, stderr=subprocess.PIPE, code='', anew=()):
+    Libraries named in `anew` are imported anew, because they read `env` when they are; it has no streams of `closed`"""
+    def __init__(self, args, cwd, env, stderr=subprocess.PIPE, code='', anew=(), closed=()):
         own = [forks.Pipe(duplex=False) for _ in range(1 if stderr==subprocess.STDOUT else 2)]
-        words = list(map(str, args)), str(cwd), dict(env), own[0][1], own[-1][1], code, anew
+        words = list(map(str, args)), str(cwd), dict(env), own[0][1], own[-1][1], code, anew, closed
         self.process = forks.Process(target=_command, args=words)
         self.process.start()
         files = []
