@@ -44,17 +44,18 @@ def _claimed_and_kept(Q, y, half):
 def selection_bias(
     y, # True for a defect
     P, # Probabilities (images, members)
-    n:int=50, # Random halvings
+    n:int=50, # How often to choose: twice for each random halving
     groups=None, # Which parts belong together: they stay on one side
     how:str='prob', # 'prob', 'logit' or 'rank'
     seed:int=0 # Decides the halves
-)->pd.DataFrame: # A row a halving: `claimed`, `kept` of the winner, `all` of all members on the second half, `winner`
+)->pd.DataFrame: # A row a choice: `claimed`, `kept` of the winner, `all` of all members on the second half, `winner`
     "Choose the best combination on one half, report it on the other, many times"
     rng,y = np.random.default_rng(seed),np.asarray(y, dtype=bool)
     Q = rescale(P, how).T
     _,first,member = np.unique(group_codes(groups, len(y)), return_index=True, return_inverse=True)
-    halves = (_random_half(y, first, member, rng) for _ in range(n))
-    return pd.DataFrame([_claimed_and_kept(Q, y, half) for half in halves])
+    halves = [_random_half(y, first, member, rng) for _ in range((n+1)//2)]
+    ways = [side for half in halves for side in (half,~half)][:n]
+    return pd.DataFrame([_claimed_and_kept(Q, y, half) for half in ways])
 
 # %% ../nbs/34_selection.ipynb #c0013
 _ROUNDS,_FIRST = 30,2 # Members added at most, repeats counted; the best single members to start from

@@ -267,21 +267,24 @@ def many_sentence():
     "How many defects one needs, and whether half would have said so"
     table,truth,P,groups = curve_of()
     law,laws = fit_power(table.defects, 1-table.auc),boot_laws(table, truth, P, groups)
-    gain = expected_gain(law, laws, int(table.defects.max()))
+    most = int(table.defects.max())
+    gain = expected_gain(law, laws, most, seen=table.auc[table.defects==most].mean())
+    said = gain_sentence(gain).replace('; the', '. The')
     check = foretold_sentence(foretell(table, truth, P, groups))
-    return (f'**How many defects does one need?** On ELPV {gain_sentence(gain)} {check} '
+    return (f'**How many defects does one need?** On ELPV {said} {check} '
             '([12](experiments/12_how_many.ipynb))')
 
 def new_sentence():
     "Whether defective cells are stopped whose type training never saw"
     caught = caught_of('13_a_new_cell').set_index('type').loc[['mono','poly']]
     known,new = caught[caught.arm=='both types seen'],caught[caught.arm=='no '+caught.index]
-    def share(rows, way): return (100*rows.groupby('type')[way].sum()/rows.groupby('type').n.sum()).mean()
-    return ('**Is a defect stopped that training never saw?** When training sees the defects of one cell type only, '
-            f'{share(new, "score"):.0f} % of the other type\'s are stopped by their score, against '
-            f'{share(known, "score"):.0f} % when it sees both. By the score or as unlike training it is '
-            f'{share(new, "either"):.0f} %. Each is the mean of the two types '
-            '([13](experiments/13_a_new_defect.ipynb)).')
+    def shares(rows, way): return 100*rows.groupby('type')[way].sum()/rows.groupby('type').n.sum()
+    (mono,poly),(mono_known,poly_known),(mono_either,poly_either) = (
+        shares(new, 'score'), shares(known, 'score'), shares(new, 'either'))
+    return ('**Is a defect stopped that training never saw?** Where training saw no defect of a monocrystalline cell, '
+            f'{mono:.0f} % of those are stopped by their score; of a polycrystalline one, {poly:.0f} %. Where it saw '
+            f'both, {mono_known:.0f} % and {poly_known:.0f} %. By the score or as unlike training, '
+            f'{mono_either:.0f} % and {poly_either:.0f} % ([13](experiments/13_a_new_defect.ipynb)).')
 
 def leak_sentence():
     "How much copies of training images in the test set flatter"

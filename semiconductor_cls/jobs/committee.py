@@ -82,7 +82,7 @@ def combinations(
 # %% ../../nbs/53_jobs.committee.ipynb #c0013
 def _luck(y, P, groups, how):
     "What choosing on test would claim and keep, as entries of `gain.json`; empty with too few parts to halve"
-    halvings = min(50, max(3, 2**16>>P.shape[1]))
+    halvings = min(50, max(4, 2**16>>P.shape[1])) # Two ways each
     try: luck = selection_bias(y, P, halvings, groups, how)
     except UserError: return {}
     return dict(halvings=len(luck), claimed=luck.claimed.mean(), kept=luck['kept'].mean())
@@ -101,7 +101,7 @@ _GAIN = ('This committee against {what}, {best}: test AUC {diff:+.4f} '
          '(95 % interval {lo:+.4f} to {hi:+.4f}, paired; p = {p_value:.2g}).')
 _LUCK = ('Choosing the best of {n_combos:,} combinations on the test set would claim an AUC {off:+.4f} off the truth: '
          'chosen on one half of it, it claims {claimed:.4f} there and keeps {kept:.4f} on the other '
-         '(mean of {halvings} random halvings). Nothing here was chosen so.')
+         '(mean over {halvings} random halves). Nothing here was chosen so.')
 
 def _gain_texts(run, n_combos):
     "The gain and the luck of choosing, in words"
