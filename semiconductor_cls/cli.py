@@ -190,7 +190,7 @@ def _with_config(f):
     @wraps(f)
     def run(*args, ctx, config=None, **kw): # With a default, Python 3.10 makes it optional, and Typer gives none
         _check_paths(**kw)
-        _check_recipe(config, ctx.meta['config'].get('recipe'), **kw)
+        if config: _check_recipe(config, ctx.meta['config'].get('recipe'), **kw)
         with _typed_ones(ctx, kw): return f(*args, **kw)
     more,usual = dict(config=_CONFIG, ctx=_CONTEXT),dict(config=None)
     asked = [Parameter(name, Parameter.KEYWORD_ONLY, default=usual.get(name, Parameter.empty), annotation=kind)
