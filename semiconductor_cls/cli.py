@@ -443,7 +443,8 @@ def _check_start(device, weights, engine='local', jobs=1, recipes=()):
     from semiconductor_cls.weights import read_weights
     _check_engine(engine, jobs)
     check_device(device)
-    for r in recipes if engine=='local' else (): check_precision(r.precision, device) # a cluster has other devices
+    for r in recipes if engine=='local' else (): # a cluster has other devices
+        check_precision(r.precision, device)
     if weights not in (None,'none'): read_weights(weights)
 
 def _apart(engine, jobs, out): # `None` on this machine
@@ -569,8 +570,7 @@ def train(
     options = dict(good=good, defect=defect, device=device, overwrite=overwrite, resume=resume, track=track)
     options['asked'] = _asked(chosen, recipe, arch, group, set_, seed, folds)
     if dry_run:
-        start = device,weights,engine,jobs
-        _check_plan(path, folds, start, overwrite, resume)
+        _check_plan(path, folds, start := (device, weights, engine, jobs), overwrite, resume)
         return _plan_train(data, add, chosen, folds, path, options, start, json)
     with _table_of(add and not resume, path, overwrite, device, jobs, engine):
         data,chosen,seed,start = _renewed(data, add, path, resume, chosen, seed, weights)

@@ -179,7 +179,8 @@ def with_config(
         raise UserError('--config: given twice; one file holds all options')
     after = args[places[0]+1:]
     _,has_value,path = args[places[0]].partition('=')
-    if not has_value and not after: return args, {}, {} # which is refused as of any option
+    if not has_value and not after:
+        return args, {}, {} # which is refused as of any option
     path = path if has_value else after[0]
     if not path: raise _unset('--config')
     found = read_config(path, command)

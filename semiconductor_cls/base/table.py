@@ -334,7 +334,8 @@ def _check_quotes(cells, paths, at, width, sep): # (cells before it, cell, cells
     pairs = ((cell.splitlines(), (sep*before+cell+sep*behind).splitlines()) for before,cell,behind in broken)
     for line,row in (o for pair in pairs for o in zip(*pair)):
         row = row.split(sep)
-        if sep not in line or len(row)<width or _ending(row[at]) not in endings: continue
+        is_row = sep in line and len(row)>=width and _ending(row[at]) in endings
+        if not is_row: continue
         raise ValueError(f"the row '{line[:40]}' lies in a cell of another, between two quotes; "
                          'delete the quotes, or double each of them')
 
