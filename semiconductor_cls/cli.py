@@ -494,7 +494,8 @@ def _going_on(path, asked, weights): # Recipe, number of folds, and whether it i
 def _plan_train(data, add, recipe, folds, path, options, start, as_json): # `start` as in `_check_start`
     "Say what `train` would do"
     resume,done = options['resume'],False
-    if resume and not add: recipe,folds,done = _going_on(path, options['asked'], start[1])
+    if resume and not add:
+        recipe,folds,done = _going_on(path, options['asked'], start[1])
     _check_start(*start, recipes=[recipe])
     if add: return _plan_renewal(data, add, path, resume, as_json)
     does = 'nothing: this run is finished already' if done else _does(recipe, folds)

@@ -364,7 +364,8 @@ def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else te
         called = [names[col] for col in df]
         at = called.index('path') if 'path' in called else None
         cells = ((i, cell, len(called)-1-i) for i,col in enumerate(df) for cell in df[col].dropna())
-        if at is not None: _check_quotes(cells, df.iloc[:,at].dropna(), at, len(called), sep)
+        if at is not None:
+            _check_quotes(cells, df.iloc[:,at].dropna(), at, len(called), sep)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
     except ValueError as e: # of Python and of pandas
         raise UserError(f'{path}: not readable as CSV ({e})') from None
