@@ -190,8 +190,7 @@ def _with_config(f):
     @wraps(f)
     def run(*args, ctx, config=None, **kw): # With a default, Python 3.10 makes it optional, and Typer gives none
         _check_paths(**kw)
-        found = read_config(config, ctx.command) if config else {}
-        _check_recipe(config, found.get('recipe'), **kw)
+        if config: _check_recipe(config, ctx.meta['config'].get('recipe'), **kw)
         with _typed_ones(ctx, kw): return f(*args, **kw)
     more,usual = dict(config=_CONFIG, ctx=_CONTEXT),dict(config=None)
     asked = [Parameter(name, Parameter.KEYWORD_ONLY, default=usual.get(name, Parameter.empty), annotation=kind)
@@ -437,12 +436,15 @@ def _check_engine(engine, jobs=1):
     if engine=='ray' and jobs>1:
         raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
 
-def _check_start(device, weights, engine='local', jobs=1):
+def _check_start(device, weights, engine='local', jobs=1, recipes=()):
     "Refuse what a training would refuse of where it runs, and of what it starts from"
+    from semiconductor_cls.train import check_precision
     from semiconductor_cls.views import check_device
     from semiconductor_cls.weights import read_weights
     _check_engine(engine, jobs)
     check_device(device)
+    for r in recipes if engine=='local' else (): # a cluster has other devices
+        check_precision(r.precision, device)
     if weights not in (None,'none'): read_weights(weights)
 
 def _apart(engine, jobs, out): # `None` on this machine
@@ -455,12 +457,11 @@ def _apart(engine, jobs, out): # `None` on this machine
 # %% ../nbs/99_cli.ipynb #c1391e6e
 def _check_plan(path, folds, where, overwrite, resume):
     "Refuse what a training would refuse before it reads anything"
-    device,weights,engine,jobs = where
+    *_,engine,jobs = where
     if folds==1: raise UserError('--folds 1: at least two')
     if resume: folds = open_run(path).info.get('folds', folds)
     else: check_free(path, overwrite)
     _check_shared(folds, jobs, engine=='ray')
-    _check_start(*where)
 
 def _does(recipe, folds=0): # 'train resnet18 1 time: 3 epochs frozen at 128 px, …'
     "A training in words"
@@ -490,14 +491,14 @@ def _going_on(path, asked, weights): # Recipe, number of folds, and whether it i
     given_weights(run, weights)
     return saved_recipe(run),run.info.get('folds', 0),run.info['status']=='finished'
 
-def _plan_train(data, add, recipe, folds, path, options, weights, as_json):
+def _plan_train(data, add, recipe, folds, path, options, start, as_json): # `start` as in `_check_start`
     "Say what `train` would do"
-    from semiconductor_cls.train import check_precision
     resume,done = options['resume'],False
+    if resume and not add:
+        recipe,folds,done = _going_on(path, options['asked'], start[1])
+    _check_start(*start, recipes=[recipe])
     if add: return _plan_renewal(data, add, path, resume, as_json)
-    if resume: recipe,folds,done = _going_on(path, options['asked'], weights)
     does = 'nothing: this run is finished already' if done else _does(recipe, folds)
-    check_precision(recipe.precision, options['device'])
     reads = _planned(data, (options['good'],options['defect']), recipe.group_by, votes=recipe.votes)
     plan(reads, does, [] if done else [path], as_json)
 
@@ -570,8 +571,8 @@ def train(
     options = dict(good=good, defect=defect, device=device, overwrite=overwrite, resume=resume, track=track)
     options['asked'] = _asked(chosen, recipe, arch, group, set_, seed, folds)
     if dry_run:
-        _check_plan(path, folds, (device, weights, engine, jobs), overwrite, resume)
-        return _plan_train(data, add, chosen, folds, path, options, weights, json)
+        _check_plan(path, folds, start := (device, weights, engine, jobs), overwrite, resume)
+        return _plan_train(data, add, chosen, folds, path, options, start, json)
     with _table_of(add and not resume, path, overwrite, device, jobs, engine):
         data,chosen,seed,start = _renewed(data, add, path, resume, chosen, seed, weights)
         m = _train(data, chosen, seed, folds, path, jobs, _apart(engine, jobs, path), **options, **start)
@@ -894,8 +895,8 @@ def _plan_committee(asked, classes, as_json, group): # `asked` as in `committee_
     "Say what `committee` would do; what it would refuse is refused"
     from semiconductor_cls.jobs.study import averaged_before, committee_plan
     job,start = asked
-    data,archs,seeds,_,out,*_,resume = job
-    _check_start(*start)
+    data,archs,seeds,r,out,*_,resume = job
+    _check_start(*start, recipes=[r])
     members = committee_plan(*job, *classes)
     done = resume and averaged_before(out, members)
     does = 'nothing: this committee is finished already' if done else _does_committee(archs, seeds)
@@ -937,8 +938,8 @@ def _plan_ablation(asked, classes, as_json, group):
     "Say what `ablate` would do; what it would refuse is refused"
     from semiconductor_cls.jobs.ablate import ablation_plan, variants
     (data,grid,seeds,out,*more),start = asked
-    _check_start(*start)
     recipes = variants(*grid)
+    _check_start(*start, recipes=recipes.values())
     ablation_plan(data, recipes, seeds, out, *more, *classes)
     does = f"train {counted(len(recipes), 'recipe')}, each with {counted(len(seeds), 'seed')}"
     _plan_data(data, *classes, does, [out], as_json, group)
@@ -950,7 +951,7 @@ def _plan_curve(data, r, asked, classes, as_json, group):
     from semiconductor_cls.split import split_table
     (points,draws,goods,out),start = asked
     check_curve(points, draws, goods, out)
-    _check_start(*start)
+    _check_start(*start, recipes=[r])
     df = split_table(read_source(data, *classes), r.split_seed, r.test, r.valid, r.group_by or None)
     curve_sizes(int(((df.split=='train') & (df.label=='defect')).sum()), points)
     does = f"train with {points} numbers of defects, in {counted(draws, 'order')} each"

@@ -182,7 +182,7 @@ class Pixels(Transform):
     def __getstate__(self): return {**self.__dict__, 'cache':None, 'bytes':None}
 
 # %% ../nbs/21_data.ipynb #0774f283
-_AS_PNG = '1 L LA P I I;16 RGB RGBA'.split() # Modes of Pillow that a PNG holds
+_AS_PNG = '1 L LA P I I;16 I;16B RGB RGBA'.split() # Modes of Pillow that a PNG holds
 
 def _as_file(picture):
     "A picture as a file in memory, with the turn that its camera noted, read like any other file"

@@ -125,11 +125,11 @@ def against_baselines(
     other = f'the cheapest way without it ({best}: {amount(cheapest)} {unit}{assumed})'
     if gap<0: return f'costs {amount(-gap)} {unit} more per million parts than {other}'
     if surely<0:
-        return (f'is not shown to pay: at the upper bounds of its rates it costs {amount(-surely)} {unit} more '
+        return (f'is not shown to pay: at the upper bounds of its rates it costs {amount(-surely, 1)} {unit} more '
                 f'per million parts than {other}')
     if not seen:
-        return f'saves at least {amount(surely)} {unit} per million parts, against {other}'
-    least = '' if most is None else f', and at least {amount(surely)}'
+        return f'saves at least {amount(surely, -1)} {unit} per million parts, against {other}'
+    least = '' if most is None else f', and at least {amount(surely, -1)}'
     return f'saves {amount(gap)} {unit} per million parts{least}, against {other}'
 
 # %% ../nbs/35_operate.ipynb #c0013

@@ -171,15 +171,16 @@ def _unset(word):
 def with_config(
     command, # A command of the app
     args:list # As typed
-)->tuple: # Arguments with those of the file, and what the file says of arguments that are given by place
+)->tuple: # Arguments with those of the file; what the file says of those that are given by place, and all it says
     "The arguments of a command, with those of its `--config`"
     places = [i for i,o in enumerate(args) if o=='--config' or o.startswith('--config=')]
-    if not places: return args, {}
+    if not places: return args, {}, {}
     if len(places)>1:
         raise UserError('--config: given twice; one file holds all options')
     after = args[places[0]+1:]
     _,has_value,path = args[places[0]].partition('=')
-    if not has_value and not after: return args, {} # which is refused as of any option
+    if not has_value and not after:
+        return args, {}, {} # which is refused as of any option
     path = path if has_value else after[0]
     if not path: raise _unset('--config')
     found = read_config(path, command)
@@ -187,7 +188,7 @@ def with_config(
     for name,value in found.items(): _check_value(path, name, known[name], value)
     by_place = {name:value for name,value in found.items() if known[name].param_type_name=='argument'}
     options = [_typed(known[name], value, args) for name,value in found.items() if name not in by_place]
-    return [*sum(options, []), *args], {name.replace('-', '_'):value for name,value in by_place.items()}
+    return [*sum(options, []), *args], {name.replace('-', '_'):value for name,value in by_place.items()}, found
 
 # %% ../nbs/98_shell.ipynb #522891f5
 class Command(TyperCommand):
@@ -201,7 +202,7 @@ class Command(TyperCommand):
             if word not in self.old: return arg
             say(f'{word} is called {self.old[word]} now')
             return self.old[word]+equals+value
-        args,by_place = with_config(self, [new(arg) for arg in args])
+        args,by_place,ctx.meta['config'] = with_config(self, [new(arg) for arg in args])
         ctx.default_map = {**(ctx.default_map or {}), **by_place}
         rest = super().parse_args(ctx, args)
         for name,value in ctx.params.items(): self.check_given(ctx, name, value)

@@ -1,5 +1,5 @@
 "The command line from end to end, in processes of its own"
-import json, os, re, signal, subprocess, sys
+import json, os, re, signal, subprocess, sys, threading
 import pytest, yaml
 from conftest import part, struck, tree
 from semiconductor_cls.base.page import time_text
@@ -386,6 +386,14 @@ def test_a_recipe_that_is_typed_beside_a_whole_file_is_not_silently_lost(semicls
     assert p.returncode==1 and '--recipe strong: counts for nothing' in p.err
     (tmp_path/'c.yaml').write_text('recipe: quick\nset: epochs=1')
     p = semicls('train', *PARTS, '--config', 'c.yaml', '--recipe', 'strong', '--name', 'n', '--dry-run')
+    assert p.returncode==0, p.err
+
+def test_a_file_of_options_may_be_a_pipe(semicls, parts, tmp_path):
+    os.mkfifo(tmp_path/'pipe')
+    def write(): # a second reader finds nothing in it
+        for text in ('recipe: quick\nset: epochs=1\n',''): (tmp_path/'pipe').write_text(text)
+    threading.Thread(target=write, daemon=True).start()
+    p = semicls('train', *PARTS, '--config', 'pipe', '--recipe', 'strong', '--name', 'n', '--dry-run')
     assert p.returncode==0, p.err
 
 def test_a_file_of_options_names_the_runs_of_an_ensemble(semicls, tmp_path):

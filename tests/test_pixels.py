@@ -530,7 +530,8 @@ def test_maps_and_squares_turn_with_the_picture(padded):
 # ---- the script of a bundle, which may import nothing, has the rules a second time
 
 SCRIPT = runpy.run_path(str(Path(semiconductor_cls.__file__).parent/'line/score_script.py'))
-KINDS = dict(L=np.uint8, RGB=np.uint8, RGBA=np.uint8, LA=np.uint8, P=np.uint8, I16=np.uint16, I=np.int32, F=np.float32)
+KINDS = dict(L=np.uint8, RGB=np.uint8, RGBA=np.uint8, LA=np.uint8, P=np.uint8, I16=np.uint16, I16B='>u2', I=np.int32,
+             F=np.float32)
 
 def any_picture(kind, size, seed, band):
     "A picture of that kind; a share `band` of its rows is zero"

@@ -46,3 +46,7 @@ def test_a_row_between_two_stray_quotes_is_not_lost(tmp_path, text):
 def test_a_remark_of_several_lines_is_no_row(tmp_path):
     (tmp_path/'t.csv').write_text('path,note\nA.bmp,"first, then\nsecond, or B.bmp"\n"a\nB.bmp",\n')
     assert len(read_csv(tmp_path/'t.csv'))==2
+    told = '[\n {""file"": ""B.bmp"",\n ""k"": 1}]','B.bmp, too\nB.bmp, too'
+    for cell in told:
+        (tmp_path/'t.csv').write_text(f'path,label,note\nA.bmp,ok,"{cell}"\nB.bmp,ng,\n')
+        assert len(read_csv(tmp_path/'t.csv'))==2, cell

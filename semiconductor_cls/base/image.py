@@ -356,7 +356,9 @@ def _lone(numbers):
     if numbers.dtype.kind in 'iu' and (low,high) in ((0,255), (0,65535)):
         return (numbers//256 if high>255 else numbers).astype(np.uint8)
     numbers = np.nan_to_num(numbers.astype(np.float32), nan=low, posinf=high, neginf=low)
-    return ((numbers-low)*np.float32(255/max(high-low, 1e-9))).clip(0, 255).astype(np.uint8)
+    with np.errstate(over='ignore'):
+        gray = (numbers-low)*np.float32(255/max(high-low, 1e-9))
+    return gray.clip(0, 255).astype(np.uint8)
 
 def _from_deep(numbers, levels):
     "A deep picture in 8 bits; `seen` of its `info` says what share was no number, and what share lay outside"

@@ -327,16 +327,16 @@ def _check_twice(path, how):
 # %% ../../nbs/03_base.table.ipynb #fd06928f
 def _ending(cell): return Path(cell.strip('"\' ')).suffix.lower()
 
-def _check_quotes(df, names, sep):
+def _check_quotes(cells, paths, at, width, sep): # (cells before it, cell, cells behind it); `at` is the path of a row
     "Refuse a cell that holds another row"
-    at = next((i for i,col in enumerate(df) if names[col]=='path'), None)
-    if at is None: return
-    endings = set(map(_ending, df.iloc[:,at].dropna()))-{''}
-    broken = (cell for col in df for cell in df[col].dropna() if '\n' in cell or '\r' in cell)
-    for line in (line for cell in broken for line in cell.splitlines()[1:]):
-        cells = line.split(sep)
-        if len(cells)<2 or len(cells)<=at or _ending(cells[at]) not in endings: continue
-        raise ValueError(f"the row '{line[:60]}' lies in a cell of another, between two quotes; "
+    broken = [o for o in cells if '\n' in o[1] or '\r' in o[1]]
+    endings = set(map(_ending, paths if broken else ()))-{''}
+    pairs = ((cell.splitlines(), (sep*before+cell+sep*behind).splitlines()) for before,cell,behind in broken)
+    for line,row in (o for pair in pairs for o in zip(*pair)):
+        row = row.split(sep)
+        is_row = sep in line and len(row)>=width and _ending(row[at]) in endings
+        if not is_row: continue
+        raise ValueError(f"the row '{line[:40]}' lies in a cell of another, between two quotes; "
                          'delete the quotes, or double each of them')
 
 # %% ../../nbs/03_base.table.ipynb #9a33bb51
@@ -361,7 +361,11 @@ def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else te
         how = dict(encoding=encoding, sep=sep, skiprows=int(told_sep(path)!=''), **_AS_TEXT)
         names = _names_here(path, **how)
         df = pd.read_csv(path, dtype=object, **how)
-        _check_quotes(df, names, sep)
+        called = [names[col] for col in df]
+        at = called.index('path') if 'path' in called else None
+        cells = ((i, cell, len(called)-1-i) for i,col in enumerate(df) for cell in df[col].dropna())
+        if at is not None:
+            _check_quotes(cells, df.iloc[:,at].dropna(), at, len(called), sep)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None
     except ValueError as e: # of Python and of pandas
         raise UserError(f'{path}: not readable as CSV ({e})') from None

@@ -335,8 +335,8 @@ def _check_names(df, run):
 def _train_points(df, plan, goods, data, r, out, **options):
     "The runs of all (defects, draw); the table is written after each, so that one may look"
     rows = []
-    there = [open_run(o.parent) for o in sorted(out.glob('runs/*/run.json'))]
-    for run in [] if options['overwrite'] else there: _check_names(df, run)
+    there = [] if options['overwrite'] else sorted(out.glob('runs/[!.]*/run.json'))
+    for o in there: _check_names(df, open_run(o.parent))
     for n,draw in plan:
         path,own = out/f'runs/{n:05}-{draw}',subset(df, n, draw, goods)
         if not options['overwrite']: _check_goods(own, path)
@@ -433,7 +433,7 @@ def defect_curve(
     "Train at growing numbers of defects, resuming what is there, and say what more of them would bring"
     out,caches = Path(out),{}
     check_curve(points, draws, goods, out)
-    df,removed,_ = ready(data, r, good, defect, weights, tell, caches)
+    df,removed,_ = ready(data, r, good, defect, weights, tell, caches, device)
     df = df[df.split!='unlabelled']
     sizes = _set_sizes(df, points, goods, range(seed, seed+draws), tell)
     options = dict(removed=removed, weights=weights, device=device, overwrite=overwrite, tell=tell, caches=caches)

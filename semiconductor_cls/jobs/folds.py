@@ -175,7 +175,7 @@ def folds_job(
     "Train k models, each on all folds but one, for out-of-fold predictions and a mean on the test images"
     path,caches,_ = Path(path),{},check_device(device)
     run,r,seed,k,weights = _asked_or_saved(path, overwrite, resume, r, seed, k, weights, asked)
-    df,removed,text = ready(data, r, good, defect, weights, tell, caches, device)
+    df,removed,text = ready(data, r, good, defect, weights, tell, caches, device, apart)
     df = add_folds(df, k, r.split_seed)
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):

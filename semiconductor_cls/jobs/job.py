@@ -217,10 +217,11 @@ def ready(
     tell=noop, # Called with each line a person should see
     caches:dict=None, # See `prepare`
     device=None, # Where to train; the best there is if `None`
+    apart=None, # What trains elsewhere, where the devices are others
 )->tuple: # Table, removed images, a line of summary
     "Check the recipe, its weights and the data, before anything is written"
     check_recipe(r)
-    check_precision(r.precision, device)
+    if not apart: check_precision(r.precision, device)
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
     df,removed = prepare(data, r, good, defect, caches)
     votes_mark(df, r.votes)
@@ -445,7 +446,7 @@ def train_table(
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches, ranks)
 
 # %% ../../nbs/51_jobs.job.ipynb #2d9b1006
-def _begun(data, r, seed, path, classes, weights, overwrite, resume, tell, caches, ranks=None, asked=()):
+def _begun(data, r, seed, path, classes, weights, device, overwrite, resume, tell, caches, ranks=None, asked=()):
     "Table, removed images and summary; then recipe, seed and weights, for a run that goes on its own ones"
     if resume:
         run = resume_run(path)
@@ -454,7 +455,7 @@ def _begun(data, r, seed, path, classes, weights, overwrite, resume, tell, cache
         r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
     else: check_free(path, overwrite)
     if ranks: ranks.check(r)
-    df,removed,text = ready(data, r, *classes, weights, tell, caches)
+    df,removed,text = ready(data, r, *classes, weights, tell, caches, device)
     if ranks: ranks.check(r, df)
     return df,removed,text,r,seed,weights
 
@@ -479,8 +480,8 @@ def train_job(
 )->dict|None: # `metrics.json`; `None` on all ranks but the first, which alone writes
     "From a source to a finished run with its report"
     check_device(device)
-    caches,classes = {},(good,defect)
-    def begin(): return _begun(data, r, seed, path, classes, weights, overwrite, resume, tell, caches, ranks, asked)
+    caches,where = {},((good,defect), weights, device)
+    def begin(): return _begun(data, r, seed, path, *where, overwrite, resume, tell, caches, ranks, asked)
     df,removed,text,recipe,seed_,weights_ = ranks.first(begin) if ranks else begin()
     if ranks and ranks.rank: return ranks.help(df, recipe, seed_, weights_, device)
     if says := slow_gpu(device, recipe): tell(says)

@@ -278,7 +278,7 @@ _VALUES = { # Value → what it says
 # %% ../../nbs/50_jobs.report.ipynb #c60307ed
 def _in_words(value):
     if isinstance(value, str): return _VALUES.get(value, value)
-    return f'{value:,}' if isinstance(value, int) else f'{value:.4g}'
+    return f'{value:,}' if isinstance(value, int) else threshold_text(value)
 
 def _says_nothing(m):
     "Keys that the table leaves out"

@@ -21,7 +21,7 @@ from ..base.run import *
 from ..base.pictures import *
 from ..base.page import time_text
 from ..base.image import pixel_rule
-from ..evaluate import OUT_OF_FOLD, is_out_of_fold
+from ..evaluate import OUT_OF_FOLD, is_out_of_fold, threshold_text
 from ..ensemble import committee
 from ..unlike import *
 from .runtime import *
@@ -123,6 +123,7 @@ def model_card(
 )->str: # Markdown
     "The model card of a manifest"
     env = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    env.filters['cut'] = threshold_text
     return env.from_string(_packaged('card.md')).render(m | dict(created=time_text(m['created'])))
 
 # %% ../../nbs/67_line.export.ipynb #c0020

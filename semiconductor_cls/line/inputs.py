@@ -14,7 +14,7 @@ import numpy as np
 from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
-from ..base.table import _cell_in
+from ..base.table import _cell_in, _check_quotes
 from ..base.image import ImageError, MAX_BYTES
 from ..base.issues import *
 from ..base.parts import *
@@ -190,14 +190,17 @@ def list_store(
 # %% ../../nbs/61_line.inputs.ipynb #c0008
 def _csv_paths(path, f):
     "The paths in an open table, '' of a row without one"
-    rows = csv.reader(f, delimiter=csv_format(path)[1])
-    head = [o.strip() for o in next(rows, [])]
+    sep = csv_format(path)[1]
+    reader = csv.reader(f, delimiter=sep)
+    head,rows = [o.strip() for o in next(reader, [])],[*reader]
     column = path_column(head, path)
     if not column:
         raise UserError(f"{path}: no column 'path' (it has: {', '.join(head)[:200]})")
     if head.count(column)>1:
         raise UserError(f"{path}: two columns are called '{column}'; rename one, or delete it")
     i = head.index(column)
+    cells = ((at, cell, max(len(head), len(row))-1-at) for row in rows for at,cell in enumerate(row))
+    _check_quotes(cells, [row[i] for row in rows if len(row)>i], i, len(head), sep)
     return [_cell_in(row[i]) if len(row)>i else '' for row in rows if any(row)]
 
 def _txt_paths(f): # Without the labels, if each line has one that is known
@@ -237,7 +240,7 @@ def read_list(
         is_csv = ending=='.csv' or has_header(path) or ending=='.tsv' and not is_labelled_list(path)
         with open_text(path, '' if is_csv else '\n') as f:
             paths = _csv_paths(path, f) if is_csv else _txt_paths(f)
-    except (OSError, UnicodeError, csv.Error) as e:
+    except (OSError, ValueError, csv.Error) as e:
         raise UserError(f'{path}: not readable as a list ({_short(e)})') from None
     found = [_from(path, o) for o in paths if o]
     n_empty = len(paths)-len(found)

@@ -147,6 +147,7 @@ def raw_numbers(im, content, levels):
     unsigned = 'I;32' in stored and tag_of(im, KIND, 1)==1
     bits = tag_of(im, BITS, 16)
     numbers = np.asarray(im)
+    numbers = numbers.astype(numbers.dtype.newbyteorder('='), copy=False) # TIFF has two orders of bytes
     if signed: numbers = numbers.view(np.int8)
     if unsigned: numbers = numbers.view(np.uint32)
     if tag_of(im, WHITE_FIRST)!=0: return numbers

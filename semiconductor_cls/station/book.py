@@ -81,7 +81,9 @@ def now(self:Book)->list: # See `read_book`
     if mark!=self.mark:
         self.mark,self.fault = mark,''
         try: self.rows = read_book(self.path)
-        except (UserError,OSError) as e: self.fault = str(e)
+        except UserError as e: self.fault = str(e)
+        except OSError as e: # it may pass, so it is read again
+            self.mark,self.fault = None,str(e)
     return self.rows
 
 # %% ../../nbs/77_station.book.ipynb #5000eed5
