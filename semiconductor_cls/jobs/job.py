@@ -50,12 +50,8 @@ def _check_readable(df, removed, data):
 # %% ../../nbs/51_jobs.job.ipynb #2898dde5
 def _cached_grays(df, cache): # uint8 (h, w) of each
     "The pictures of a cache in gray, without the margin that padding gave them"
-    pixels = cache.of(df)
-    def gray(i):
-        size = image_size(df.path.iloc[i]) if cache.fit=='pad' else None
-        left,top,right,bottom = inside(size or (1,1), cache.sz, cache.fit)
-        return to_gray(pixels[i])[top:bottom,left:right]
-    return [gray(i) for i in range(len(df))]
+    own = cache.of(df)
+    return [to_gray(own.bare(i)) for i in range(len(df))]
 
 # %% ../../nbs/51_jobs.job.ipynb #26939b38
 def _seen(df, cache):
