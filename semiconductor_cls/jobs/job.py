@@ -471,7 +471,7 @@ def train_job(
     track:bool=False, # Also write TensorBoard's files
     ranks=None, # Processes that train one model, see `scale.ranks`; this one alone if `None`
     asked=(), # See `check_asked`
-    renewed:dict=None # The run and the verdicts that the table was made of, see `renewed_table`
+    renewed:dict=None # The run and the verdicts that the table was made of, see `add_to_table`
 )->dict|None: # `metrics.json`; `None` on all ranks but the first, which alone writes
     "From a source to a finished run with its report"
     check_device(device)
