@@ -32,7 +32,8 @@ def _same_test(tables, ids): # Run → its table by id
     hashes = {path:table.get('hash', pd.Series(dtype=object)) for path,table in tables.items()}
     check_pictures(hashes, ids)
     tested = next(iter(hashes.values())).reindex(ids).dropna()
-    for path,table in tables.items(): _check_unseen(path, table, hashes[path], ids, tested)
+    for path,table in tables.items():
+        _check_unseen(path, table, hashes[path], ids, tested)
 
 def _check_different(runs):
     "Refuse a run that is given twice"
