@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['XY', 'BOX_COLS', 'plain_column', 'corner_columns', 'is_box_file', 'join_types', 'said_type', 'read_boxes',
-           'columns_not_read', 'split_field', 'studio_answers', 'read_annotation', 'read_tool', 'image_frame',
-           'image_size', 'turn_box', 'corners_wrong', 'check_box', 'images_called', 'attach_boxes', 'read_box_columns',
-           'box_files']
+           'columns_not_read', 'split_field', 'studio_answers', 'read_annotation', 'image_frame', 'image_size',
+           'turn_box', 'corners_wrong', 'check_box', 'images_called', 'attach_boxes', 'read_box_columns', 'box_files']
 
 # %% ../nbs/12_boxes.ipynb #c0002
 import csv, json, math, os, posixpath, re, unicodedata
@@ -642,7 +641,7 @@ def _rows_of(path):
 # %% ../nbs/12_boxes.ipynb #636ba80b
 def read_annotation(
     path # A file of another tool
-)->tuple: # Rows as of `read_boxes`, or `None`; findings: why it is not read, or what of it is not
+)->tuple: # Rows as of `read_boxes` with `unit` and `of`, or `None`; findings: why it is not read, or what of it is not
     "Boxes as COCO, Label Studio, labelme, CVAT, Pascal VOC or YOLO write them"
     path,why = Path(path),None
     try: rows,odd = _rows_of(path)
@@ -653,12 +652,6 @@ def read_annotation(
     except Exception as error: raise _lacking(path, error) from None
     if why: return None,[issue(path, 'annotation_unreadable', '', why)]
     return rows if rows is None else pd.DataFrame(rows, columns=BOX_COLS, dtype=object),odd
-
-def read_tool(
-    path # A file of another tool
-)->pd.DataFrame|None: # Rows as of `read_boxes`, with `unit` and `of`; `None` where the file holds no boxes
-    "Boxes as other tools write them"
-    return read_annotation(path)[0]
 
 # %% ../nbs/12_boxes.ipynb #c0013
 def image_frame(path)->tuple: # (width, height) as shown, or None where the header cannot be read; EXIF orientation

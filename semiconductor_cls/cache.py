@@ -217,15 +217,18 @@ class ImageCache:
 
 # %% ../nbs/20_cache.ipynb #8b80f1d5
 @patch
+def bare(self:ImageCache, i:int)->np.ndarray: # As `cache[i]`
+    "Pixels of a row of the table, without the margin that padding gave them"
+    size = image_size(self.files[i]) if self.fit=='pad' else None
+    left,top,right,bottom = inside(size or (1,1), self.sz, self.fit)
+    return self[i][top:bottom,left:right]
+
+@patch
 def blanks(self:ImageCache,
     rows=None # Of the table; all if `None`
 )->list: # `blank_share` of each
     "The share of a blank band of pictures, without the margin that they were given"
-    def of(i):
-        size = image_size(self.files[i]) if self.fit=='pad' else None
-        left,top,right,bottom = inside(size or (1,1), self.sz, self.fit)
-        return blank_share(self[i][top:bottom,left:right])
-    return [of(i) for i in (range(len(self)) if rows is None else rows)]
+    return [blank_share(self.bare(i)) for i in (range(len(self)) if rows is None else rows)]
 
 # %% ../nbs/20_cache.ipynb #c0033
 def drop_broken(

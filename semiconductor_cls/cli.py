@@ -470,17 +470,22 @@ def _does(recipe, folds=0): # 'train resnet18 1 time: 3 epochs frozen at 128 px,
     return f"train {recipe.arch} {counted(folds or 1, 'time')}: {', '.join(passes)}"
 
 # %% ../nbs/99_cli.ipynb #cfc45fa7
-def _plan_renewal(run, add, path, resume, as_json):
-    "Say what `train RUN --add` would do"
+def _renewal(run, add, path, resume): # The run, its recipe, where the table goes, its rows; `None` where it is there
+    "The run with the verdicts that were given since; what does not fit is refused"
     from semiconductor_cls.jobs.job import saved_recipe
     from semiconductor_cls.jobs.renew import add_to_table, check_renewal, check_single, table_beside
     from semiconductor_cls.station.verdicts import verdicts_to_add
     old,table = open_run(run),table_beside(path)
     check_single(old)
+    recipe = saved_recipe(old)
     if resume: check_renewal(path, run, add, say)
-    rows = read_csv(table) if resume else add_to_table(old, verdicts_to_add(add), say)
-    reads = f"{counted(len(rows), 'image')}, those of {run} and of verdicts"
-    plan(reads, _does(saved_recipe(old)), [path,table], as_json)
+    return old, recipe, table, None if resume else add_to_table(old, verdicts_to_add(add), say)
+
+def _plan_renewal(run, add, path, resume, as_json):
+    "Say what `train RUN --add` would do"
+    _,recipe,table,rows = _renewal(run, add, path, resume)
+    n = len(read_csv(table) if rows is None else rows)
+    plan(f"{counted(n, 'image')}, those of {run} and of verdicts", _does(recipe), [path,table], as_json)
 
 # %% ../nbs/99_cli.ipynb #041ad047
 def _going_on(path, asked, weights): # Recipe, number of folds, and whether it is finished
@@ -506,16 +511,10 @@ def _plan_train(data, add, recipe, folds, path, options, start, as_json): # `sta
 def _renewed(data, add, path, resume, chosen, seed, weights): # What to train on, recipe, seed, weights and more
     "The run DATA with the verdicts that were given since; without any, what was given"
     if not add: return data,chosen,seed,dict(weights=weights)
-    from semiconductor_cls.jobs.job import saved_recipe
-    from semiconductor_cls.jobs.renew import check_renewal, check_single, renewed_table, table_beside
-    from semiconductor_cls.station.verdicts import verdicts_to_add
-    old,table = open_run(data),table_beside(path)
-    check_single(old)
-    chosen,start = saved_recipe(old),dict(weights=weights, renewed=dict(run=data, verdicts=str(add)))
-    if resume:
-        check_renewal(path, data, add, say)
-        return str(table),chosen,seed,start
-    table = renewed_table(old, verdicts_to_add(add), path, say)
+    old,chosen,table,rows = _renewal(data, add, path, resume)
+    start = dict(weights=weights, renewed=dict(run=data, verdicts=str(add)))
+    if rows is None: return str(table),chosen,seed,start
+    write_csv(rows, table)
     if 'seed' not in _TYPED: seed = old.info.get('seed', seed)
     if weights is None: start['weights'] = old.info.get('weights_given')
     return str(table),chosen,seed,start

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SIDE', 'N_BITS', 'SMALLEST', 'YS', 'XS', 'VIEWS', 'WINDOW', 'picture_print', 'whiten', 'band_recall', 'bands_for',
-           'propose', 'mismatch', 'shared_noise', 'upright', 'is_copy', 'gray_of', 'is_copy_of', 'families',
-           'own_likeness', 'propose_own', 'without_design', 'group_copies', 'exact_groups', 'find_leaks', 'conflict_of',
+           'propose', 'mismatch', 'upright', 'is_copy', 'gray_of', 'is_copy_of', 'families', 'own_likeness',
+           'propose_own', 'without_design', 'group_copies', 'exact_groups', 'find_leaks', 'conflict_of',
            'find_conflicts', 'near_pairs', 'find_uncompared', 'find_copies', 'count_copies', 'plot_copies']
 
 # %% ../nbs/16_duplicates.ipynb #c0002
@@ -313,25 +313,14 @@ def _correlations(one, two, wide):
     return float(one@two)/size, np.array(away)/size
 
 # %% ../nbs/16_duplicates.ipynb #e21a3a2a
-def _shared(a, b, floor=.02):
-    "`shared_noise` of pictures that are laid over each other"
+def _shared(a, b): # Correlation, and the limit above which they do; nan where neither has noise
+    "Whether two pictures that are laid over each other share the noise of one photograph"
     places = _smooth_places(a, b)
     (one,size),(two,other) = _noise_at(a, places),_noise_at(b, places)
     one,two = _evened([one,two], a.shape, places)
     here,away = _correlations(one, two, a.shape[1])
-    limit = max(floor, 5/np.sqrt(len(places)+1), 6*float(np.sqrt(np.mean(away**2))))
+    limit = max(.02, 5/np.sqrt(len(places)+1), 6*float(np.sqrt(np.mean(away**2))))
     return (here if max(size, other)>=.5 else np.nan), limit
-
-# %% ../nbs/16_duplicates.ipynb #9adaf73c
-def shared_noise(
-    a:np.ndarray, # Gray pixels
-    b:np.ndarray, # Gray pixels
-    floor:float=.02, # Smallest limit
-    reach:int=4 # Largest shift, pixels
-)->tuple: # Correlation, and the limit above which the two share their noise; nan where neither has noise
-    "Whether two pictures that look alike have the noise of one photograph"
-    one,two = _matched(a, b, reach)
-    return _shared(one, two, floor)
 
 # %% ../nbs/16_duplicates.ipynb #388badb9
 _WAYS = [(lambda a: a, lambda a: a[::-1,::-1]), (lambda a: a[:,::-1], lambda a: a[::-1]),

@@ -169,13 +169,6 @@ def without(
 _OUT = ('suspects.csv','without_suspects.csv')
 _COLUMNS = 'rank,id,path,label,suggested,p_defect,quality,issue,pictures,group,fold'.split(',')
 
-def _judged(run):
-    "Predictions of a run with what its table knows of each image, `group` and `boxes`"
-    df = read_csv(run.file('preds_valid.csv'))
-    if not run.has('table.csv'): return df
-    table = run.by_id()
-    return df.assign(**{name:df.id.map(table[name]) for name in ('group','boxes') if name in table})
-
 def _of_parts(df, first):
     "Ids of all pictures that share part and label with some suspects"
     if 'group' not in df: return set(first.id)
@@ -226,7 +219,7 @@ def labels_run(
     find_spots=None # Called with paths, gives path → (x, y), where the models point
 )->pd.DataFrame: # What `suspects.csv` holds
     "Write `suspects.csv` and the contact sheet `figures/suspects.png`"
-    out,df = Path(out or run.path),_judged(run)
+    out,df = Path(out or run.path),run.with_known(read_csv(run.file('preds_valid.csv')), 'group', 'boxes')
     heard = voice(df)
     tell(heard.text)
     _check_drop(drop, heard, force)

@@ -109,6 +109,17 @@ def waits(page, n): page.wait_for_function('n => document.querySelectorAll("#que
 def stands(page, words):
     page.wait_for_function('w => (document.querySelector(".stands")?.innerText||"").includes(w)', arg=words)
 
+def bring(page, place, n):
+    "Drop the first `n` good parts of a place; they wait"
+    drop(page, files_of(place, 'good', 0, n), f"{n} picture{'s'*(n>1)} scored")
+    waits(page, n)
+
+def with_parts(chrome, s, name, n):
+    "The page of an inspector at a station, on which the first `n` good parts of its place wait"
+    page = Inspector(chrome, s.url, name).page
+    bring(page, s.place, n)
+    return page
+
 def fill(page, **said):
     for name,text in said.items(): page.fill(f'[data-about={name}]', text)
     page.keyboard.press('Enter') # as a scanner of bar codes does; the keys belong to the station again
@@ -134,3 +145,9 @@ def fits(page, width):
     for name in ('#pass','#look','#reject'):
         box = page.locator(name).bounding_box()
         assert box['height']>=48 and box['y']+box['height']>844-80, name
+
+def fits_everywhere(page):
+    "`fits` on a desk, a tablet and a phone"
+    for width,height in SIZES:
+        page.set_viewport_size(dict(width=width, height=height))
+        fits(page, width)

@@ -8,7 +8,7 @@ from hostile import ODD_TABLES, PACKED, SAME_TABLE, SOME_ARCHIVES, whole
 from test_hostile import TooLong, bounded
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.image import ImageError, load_image
-from semiconductor_cls.boxes import read_tool
+from semiconductor_cls.boxes import read_annotation
 from semiconductor_cls.line.archives import list_archive
 from semiconductor_cls.line.inputs import Reader
 from semiconductor_cls.source import check_words, read_as, read_source, say_findings
@@ -47,7 +47,7 @@ def as_tasks(data, folder): as_table(data, folder, 't.json')
 def as_boxes(ending):
     def read(data, folder):
         (folder/f't{ending}').write_bytes(data)
-        read_tool(folder/f't{ending}')
+        read_annotation(folder/f't{ending}')
     return read
 
 def as_archive(name):

@@ -4,10 +4,11 @@
 
 One line a kill, and a table at the end; the exit code is 1 if one result differs,
 or something of ours is left behind."""
-import argparse, collections, hashlib, json, os, random, re, shutil, socket, subprocess, sys, tempfile, time
+import argparse, collections, hashlib, json, os, random, re, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent))
+from conftest import free_port
 from warm import Command
 
 SMALL = '--set sizes=32 --set epochs=1 --set bs=8 --set tta=off --arch resnet18 --weights none'.split()
@@ -38,11 +39,6 @@ JOBS = dict(
     committee=Job('committee parts.csv --arch resnet18,resnet10t --out runs/c {grid}', 'runs/c/preds_*.csv'),
     ablate=Job('ablate parts.csv --vary pool=avg,concat --seeds 0 --out abl {grid}', 'abl/ablation.csv'),
     serve=Job('serve runs/a --no-browser --port {port}', 'runs/a/model.safetensors', until='runs/a/station.npz'))
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 def start(folder, text):
     "A command in a process of its own, which has the libraries already: what is killed is our code at work"

@@ -15,9 +15,7 @@ from semiconductor_cls.station.verdicts import add_verdict, waiting
 
 def test_u_takes_back_one_verdict_after_the_other(place, chrome):
     with Server(place, '--verdicts', 'back', run='a') as s:
-        page = Inspector(chrome, s.url, 'Ann').page
-        drop(page, files_of(place, 'good', 0, 4), '4 pictures scored')
-        waits(page, 4)
+        page = with_parts(chrome, s, 'Ann', 4)
         page.keyboard.press('u')
         oops(page, 'nothing to take back')
         one,two = press(page, 'p'),press(page, 'r')
@@ -40,9 +38,7 @@ def test_u_takes_back_one_verdict_after_the_other(place, chrome):
 
 def test_a_click_that_is_lost_is_given_again_though_another_request_goes_out(place, chrome):
     with Server(place, '--verdicts', 'lost', run='a') as s:
-        page = Inspector(chrome, s.url, 'Ann').page
-        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
-        waits(page, 2)
+        page = with_parts(chrome, s, 'Ann', 2)
         drop_next_click(page)
         first = shown(page)
         page.keyboard.press('r')
@@ -59,9 +55,7 @@ def second_tab(page, s, n):
 
 def test_two_tabs_and_two_people_do_not_overrule_each_other_in_silence(place, chrome):
     with Server(place, '--verdicts', 'two', run='a') as s:
-        ann = Inspector(chrome, s.url, 'Ann').page
-        drop(ann, files_of(place, 'good', 0, 3), '3 pictures scored')
-        waits(ann, 3)
+        ann = with_parts(chrome, s, 'Ann', 3)
         tab = second_tab(ann, s, 3)
         part = shown(ann)
         on_desk(tab, part)
@@ -95,9 +89,7 @@ def test_two_tabs_and_two_people_do_not_overrule_each_other_in_silence(place, ch
 
 def test_no_verdict_key_gets_into_the_name(place, chrome):
     with Server(place, '--verdicts', 'name', run='a') as s:
-        page = Inspector(chrome, s.url, 'Ann').page
-        drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')
-        waits(page, 3)
+        page = with_parts(chrome, s, 'Ann', 3)
         page.click(NAME) # by chance
         press(page, 'p')
         answered(page)
@@ -117,9 +109,7 @@ LAYOUT = "([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydow
 
 def test_keys_of_an_input_method_and_of_other_layouts(place, chrome):
     with Server(place, '--verdicts', 'keys', run='a') as s:
-        page = Inspector(chrome, s.url, 'Ann').page
-        drop(page, files_of(place, 'good', 0, 4), '4 pictures scored')
-        waits(page, 4)
+        page = with_parts(chrome, s, 'Ann', 4)
         for name in ('remark','serial'):
             page.click(f'[data-about={name}]')
             page.evaluate(COMPOSED, 'Enter') # it takes the word that is proposed
@@ -150,8 +140,7 @@ def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
     with Server(place, '--verdicts', 'said', run='a') as s:
         inspectors = [Inspector(chrome, s.url, n) for n in ('Ann','Ben')]
         ann,ben = (o.page for o in inspectors)
-        drop(ann, files_of(place, 'good', 0, 4), '4 pictures scored')
-        waits(ann, 4)
+        bring(ann, place, 4)
         fill(ann, lot='=L7', serial='0012', remark=evil)
         ann.keyboard.press('2')
         ann.keyboard.press('1')
@@ -220,18 +209,14 @@ def refused_meanwhile(page, other):
 def test_what_was_typed_about_a_refused_part_goes_to_no_other(place, chrome):
     "A serial number was kept with the next part but one, and the refusal was wiped away by the next answer"
     with Server(place, '--verdicts', 'refused', run='a') as s:
-        ann = Inspector(chrome, s.url, 'Ann').page
-        drop(ann, files_of(place, 'good', 0, 4), '4 pictures scored')
-        waits(ann, 4)
+        ann = with_parts(chrome, s, 'Ann', 4)
         tab = second_tab(ann, s, 4)
         on_desk(tab, shown(ann))
         one,two = refused_meanwhile(ann, tab)
         assert ann.inner_text('#oops')=='', 'the answer about the second part'
         assert all(o in ann.inner_text(REFUSED) for o in ('Ann has said pass by now','SN-OF-A','crack in A'))
         assert [field(ann, o) for o in ('lot','serial','remark')]==['L7','','']
-        for width,height in SIZES:
-            ann.set_viewport_size(dict(width=width, height=height))
-            fits(ann, width)
+        fits_everywhere(ann)
         three = press(ann, 'r')
         answered(ann)
         ann.click(f'{REFUSED} >> text=Back to it')
@@ -248,9 +233,7 @@ def test_what_was_typed_about_a_refused_part_goes_to_no_other(place, chrome):
 
 def test_more_than_a_verdict_can_carry_is_refused_by_name(place, chrome):
     with Server(place, '--verdicts', 'long', run='a') as s:
-        page = Inspector(chrome, s.url, 'Ann').page
-        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
-        waits(page, 2)
+        page = with_parts(chrome, s, 'Ann', 2)
         for name in ('serial','remark'):
             page.evaluate('n => document.querySelector(`[data-about=${n}]`).value = "9".repeat(300)', name)
             page.keyboard.press('p')
@@ -308,8 +291,7 @@ def test_a_verdict_is_given_under_the_threshold_that_was_on_the_screen(place, ch
     people = '--user', 'ann:secret-words', '--user', 'eve:secret-words:engineer'
     with Server(place, '--verdicts', 'moved', *people, run='a') as s:
         ann,eve = (sign_in(chrome, s, n) for n in ('ann','eve'))
-        drop(ann, files_of(place, 'good', 0, 4), '4 pictures scored')
-        waits(ann, 4)
+        bring(ann, place, 4)
         part,login = shown(ann),'Basic '+base64.b64encode(b'ann:secret-words').decode()
         moved_to(eve, '0.990')
         ann.keyboard.press('r')
@@ -335,9 +317,7 @@ def test_a_verdict_is_given_under_the_threshold_that_was_on_the_screen(place, ch
 def test_a_threshold_as_small_as_its_scores_is_shown_and_kept(place, chrome):
     "It read 0.000, and touching its slider made it 0"
     with Server(place, '--verdicts', 'small', '--role', 'engineer', run='a') as s:
-        page = Inspector(chrome, s.url, 'Eve').page
-        drop(page, files_of(place, 'good', 0, 2), '2 pictures scored')
-        waits(page, 2)
+        page = with_parts(chrome, s, 'Eve', 2)
         set_threshold(page, '1.5e-8')
         oops(page, 'to 1.5e-08')
         page.wait_for_function('document.querySelector("#decision").innerText.includes("from 1.5e-08 on: reject")')
@@ -352,9 +332,7 @@ def test_a_threshold_as_small_as_its_scores_is_shown_and_kept(place, chrome):
         page.fill(field, '')
         page.click('#set')
         oops(page, 'a threshold is a number from 0 to 1')
-        for width,height in SIZES:
-            page.set_viewport_size(dict(width=width, height=height))
-            fits(page, width)
+        fits_everywhere(page)
         page.get_by_role('tab', name='Verdicts').click()
         page.wait_for_selector('#moves')
         assert '1.5e-08' in page.inner_text('#moves')
@@ -363,6 +341,15 @@ def test_a_threshold_as_small_as_its_scores_is_shown_and_kept(place, chrome):
         s.quiet()
 
 TOKEN = 'a-token-of-this-station'
+
+def with_token(chrome, s):
+    "The station's page, opened with its token"
+    page = new_page(chrome)
+    page.goto(s.url)
+    page.fill('[name=secret]', TOKEN)
+    page.press('[name=secret]', 'Enter')
+    page.wait_for_selector('#queue .note')
+    return page
 
 def may_set(page): return page.is_enabled('#slider input[type=number]') and page.is_visible('#set')
 
@@ -373,11 +360,7 @@ def test_nobody_is_an_engineer_unless_somebody_said_so(place, chrome):
         assert 'eve may set the threshold' in s.stop()
     for role,may,said in ((),False,'nobody may'), (('--role','engineer'),True,'everybody may'):
         with Server(place, '--verdicts', 'who', '--token', TOKEN, *role, run='a') as s:
-            page = new_page(chrome)
-            page.goto(s.url)
-            page.fill('[name=secret]', TOKEN)
-            page.press('[name=secret]', 'Enter')
-            page.wait_for_selector('#queue .note')
+            page = with_token(chrome, s)
             assert may_set(page)==may
             assert f'{said} set the threshold' in s.stop()
 
@@ -385,8 +368,7 @@ def test_parts_are_found_again_and_the_squares_can_be_clicked(place, chrome):
     with Server(place, '--verdicts', 'found', '--no-heat', run='a') as s:
         page = Inspector(chrome, s.url, 'Ann').page
         assert not may_set(page), 'an open station has no engineer either'
-        drop(page, files_of(place, 'good', 0, 4), '4 pictures scored')
-        waits(page, 4)
+        bring(page, place, 4)
         page.wait_for_selector('#picture img.heat', state='attached')
         page.wait_for_function('document.body.classList.contains("noheat")')
         fill(page, lot='L7')
@@ -443,9 +425,7 @@ def test_a_picture_that_is_gone_is_said_and_not_a_broken_image(place, chrome, tm
         page.wait_for_function('document.querySelectorAll("#found .gone").length==2')
         assert 'No picture: no such file' in page.locator('#found .gone').first.inner_text()
         assert page.locator('#found img').count()==2
-        for width,height in SIZES:
-            page.set_viewport_size(dict(width=width, height=height))
-            fits(page, width)
+        fits_everywhere(page)
         page.screenshot(path=tmp_path/'gone.png')
         s.quiet()
 
@@ -593,8 +573,7 @@ def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):
             fits(page, width)
             tabs = page.locator('.tab-container:not(.visually-hidden) [role=tab]')
             assert tabs.count()==len(PAGES), 'none hides in a menu'
-            drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')
-            waits(page, 3)
+            bring(page, place, 3)
             fill(page, lot='L7', serial='0012', remark='at the left edge, near the second lead')
             press(page, 'r')
             answered(page)
@@ -644,9 +623,7 @@ def test_parts_by_keyboard_at_ten_keys_a_second(place, chrome, tmp_path, n):
 
 def test_the_machine_speaks_after_the_person(place, chrome):
     with Server(place, '--verdicts', 'blind', '--judge-first', run='a') as s:
-        page = Inspector(chrome, s.url, 'Ann').page
-        drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')
-        waits(page, 3)
+        page = with_parts(chrome, s, 'Ann', 3)
         text = page.inner_text('.gradio-container')
         assert 'Your word first' in text and page.locator('#picture img.heat').count()==0
         assert page.locator('#near figure').count()==0
@@ -673,11 +650,7 @@ def test_a_bundle_is_served_like_its_run(bundles, place, chrome):
             status,body = get(s.url+'api/score', content, authorization=f'Bearer {TOKEN}')
             assert status==200, body
             api[run] = json.loads(body)
-            page = new_page(chrome)
-            page.goto(s.url)
-            page.fill('[name=secret]', TOKEN)
-            page.press('[name=secret]', 'Enter')
-            page.wait_for_selector('#queue .note')
+            page = with_token(chrome, s)
             page.fill(NAME, 'Ann')
             page.press(NAME, 'Enter')
             drop(page, files_of(place, 'good', 0, 3), '3 pictures scored')

@@ -119,8 +119,7 @@ def test_an_open_second_look_outlives_another_model(place, chrome, tmp_path, run
     people = '--user', 'ann:secret-words', '--user', 'bob:secret-words', '--user', 'eve:secret-words:engineer'
     with Server(place, '--verdicts', 'outlives', *people, run='a') as s:
         ann,bob,eve = (sign_in(chrome, s, n) for n in ('ann','bob','eve'))
-        drop(ann, files_of(place, 'good', 0, 3), '3 pictures scored')
-        waits(ann, 3)
+        bring(ann, place, 3)
         fill(ann, why_look='edge unclear')
         look = press(ann, 'l')
         answered(ann)

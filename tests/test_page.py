@@ -246,8 +246,7 @@ def test_the_lamp_of_the_line_is_in_the_head_of_the_page(place, chrome):
     with Server(place, '--verdicts', 'lamp', '--window', '30', run='a') as s:
         ann,ben = (Inspector(chrome, s.url, n).page for n in ('Ann','Ben'))
         for page in (ann, ben): lamp_says(page, 'off', 'Not enough pictures yet')
-        drop(ben, files_of(place, 'good', 0, 3), '3 pictures scored')
-        waits(ben, 3)
+        bring(ben, place, 3)
         for i in (0,20): drop(ann, packed({f'{k}.png':saved(chip(k)) for k in range(i, i+20)}), '20 pictures scored')
         lamp_says(ann, 'bad', 'Changed: ')
         press(ben, 'p')
@@ -269,9 +268,7 @@ def test_the_lamp_of_the_line_is_in_the_head_of_the_page(place, chrome):
 def test_times_are_those_of_the_reader(place, chrome):
     "The same moment, as the clock of each browser shows it; summer time is not the rule of the station"
     with Server(place, '--verdicts', 'clock', '--folders', 'parts', run='a') as s:
-        page = Inspector(chrome, s.url, 'Ann').page
-        drop(page, files_of(place, 'good', 0, 1), '1 picture scored')
-        waits(page, 1)
+        page = with_parts(chrome, s, 'Ann', 1)
         press(page, 'p')
         answered(page)
         shown_at = {}

@@ -10,7 +10,7 @@ from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import make_table, read_csv, write_csv
 from semiconductor_cls.station.verdicts import verdicts_to_add
 from semiconductor_cls.jobs.job import ready
-from semiconductor_cls.jobs.renew import add_to_table, renewed_table
+from semiconductor_cls.jobs.renew import add_to_table, table_beside
 from semiconductor_cls.recipe import QUICK
 from semiconductor_cls.source import read_source
 from semiconductor_cls.split import split_table
@@ -89,11 +89,16 @@ def test_a_lot_of_the_test_set_does_not_train(tmp_path):
     assert '3 new pictures' in said[0] and '2 of parts in its validation or test set' in said[0]
     assert both.lot[both.by_verdict=='new'].tolist()==['L2','L9',None]
 
+def renewed(run, verdicts, path, tell=print):
+    "The table that a new run is trained on, as `train RUN --add` writes it"
+    write_csv(add_to_table(run, verdicts, tell), table_beside(path))
+    return table_beside(path)
+
 def test_all_columns_of_the_run_stay(tmp_path):
     "Through two renewals, as training reads them"
     run = grouped_run(tmp_path, '')
     table = read_csv(run.file('table.csv'))
-    back = read_source(renewed_table(run, judged(tmp_path/'v', NAMES[3:]), tmp_path/'new'))
+    back = read_source(renewed(run, judged(tmp_path/'v', NAMES[3:]), tmp_path/'new'))
     for col in ('label','split','lot','stratum','tray'):
         assert back.set_index('id')[col][table.id].tolist()==table[col].tolist(), col
     again = create_run(tmp_path/'run2', recipe=dict(group_by=''))
@@ -102,7 +107,7 @@ def test_all_columns_of_the_run_stay(tmp_path):
     again.update(status='finished')
     part(tmp_path/'w/store/0.png', 0, 2000)
     (tmp_path/'w/verdicts.csv').write_text('path,label\nstore/0.png,good\n')
-    last = read_source(renewed_table(again, tmp_path/'w/verdicts.csv', tmp_path/'new2'))
+    last = read_source(renewed(again, tmp_path/'w/verdicts.csv', tmp_path/'new2'))
     assert last.by_verdict.value_counts().to_dict()==dict(before=2, new=1)
     for col in ('split','lot','stratum','tray'):
         assert last.set_index('id')[col][table.id].tolist()==table[col].tolist(), col
@@ -115,14 +120,14 @@ def test_new_training_pictures_are_counted_after_the_split(tmp_path):
     Image.open(tmp_path/'parts/d01_cam1.png').save(v/'copy.bmp')
     write_csv(pd.DataFrame(dict(path=['new.png','copy.bmp'], label=['good','defect'])), v/'verdicts.csv')
     r = replace(QUICK, arch='test_resnet', sizes=(32,), tta='')
-    ready(renewed_table(run, v/'verdicts.csv', tmp_path/'new', said.append), r, weights='none', tell=said.append)
+    ready(renewed(run, v/'verdicts.csv', tmp_path/'new', said.append), r, weights='none', tell=said.append)
     counts = [o for o in said if o.startswith('verdicts:')]
     assert counts[0].startswith('verdicts: 2 new pictures; ')
     assert counts[1:]==['verdicts: 1 new training picture; left out: '
                         '1 of parts in the validation or test set']
     write_csv(pd.DataFrame(dict(path=['copy.bmp'], label=['defect'])), v/'verdicts.csv')
     with pytest.raises(UserError, match='no picture of the verdicts can train'):
-        ready(renewed_table(run, v/'verdicts.csv', tmp_path/'new'), r, weights='none')
+        ready(renewed(run, v/'verdicts.csv', tmp_path/'new'), r, weights='none')
 
 @pytest.mark.parametrize('rows,want', [
     ('a.png,good\nb.png,maybe\n', 'labels are neither good nor defect'),

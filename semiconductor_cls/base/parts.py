@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['SIDE_FOLDER', 'OURS', 'CALLED_MASK', 'MASK_NAME', 'is_image_name', 'is_side_folder', 'own_kind', 'count_images',
            'left_out_issues', 'say_left_out', 'sift', 'names_left_out', 'on_disk', 'read_as_issues', 'label_of_line',
-           'is_labelled_list', 'has_header', 'mask_pairs', 'mask_facts', 'why_no_mask', 'is_mask_of', 'mask_boxes',
-           'mask_spots', 'named_masks', 'judge_masks', 'mask_words', 'without_masks', 'masks_to_boxes', 'walk_once',
-           'list_images']
+           'is_labelled_list', 'has_header', 'mask_pairs', 'mask_facts', 'why_no_mask', 'mask_boxes', 'mask_spots',
+           'named_masks', 'judge_masks', 'mask_words', 'without_masks', 'masks_to_boxes', 'walk_once', 'list_images']
 
 # %% ../../nbs/08_base.parts.ipynb #df4dec99
 import csv, os, re
@@ -245,13 +244,6 @@ def why_no_mask(
     if not n_mask: return 'more than two values'
     is_exact = n_mask<=2 and n_picture>n_mask
     return '' if is_exact or not n_picture else 'its picture looks two-valued, too'
-
-def is_mask_of(
-    mask, # From `mask_facts`
-    picture # From `mask_facts`
-)->bool:
-    "Whether one picture has two values, and another one of the same size has more"
-    return not why_no_mask(mask, picture)
 
 # %% ../../nbs/08_base.parts.ipynb #97435aa1
 def mask_boxes(

@@ -380,6 +380,16 @@ def by_id(self:Run)->pd.DataFrame: # A row an id, the first where one stands twi
     "The run's `table.csv`, by id"
     return read_csv(self.file('table.csv')).drop_duplicates('id').set_index('id')
 
+@patch
+def with_known(self:Run,
+    df:pd.DataFrame, # Rows by `id`, such as predictions
+    *names:str # Columns of the run's table
+)->pd.DataFrame:
+    "Rows with what the table of the run knows of them; as they are where there is none"
+    if not self.has('table.csv'): return df
+    table = self.by_id()
+    return df.assign(**{name:df.id.map(table[name]) for name in names if name in table})
+
 # %% ../../nbs/04_base.run.ipynb #4213a63d
 @patch(as_prop=True)
 def status(self:Run)->str: # One of `_STATUSES`

@@ -25,6 +25,7 @@ from ..ensemble import *
 from .job import *
 from .folds import *
 from .study import *
+from .study import _train_each
 
 # %% ../../nbs/56_jobs.ablate.ipynb #c0005
 def parse_vary(
@@ -199,14 +200,6 @@ def plot_ablation(
     return fig
 
 # %% ../../nbs/56_jobs.ablate.ipynb #58367fff
-def _train_seed(data, seed, recipes, paths, folds, jobs, apart, tell, kwargs):
-    "All recipes with one seed, `jobs` at a time; what failed, by name"
-    asked = [(path, data, recipe, seed, folds) for recipe,path in zip(recipes, paths)]
-    if jobs>1 or apart:
-        return (apart or run_apart)([(one[0].name, train_missing, one, kwargs) for one in asked], jobs, tell)
-    for one in asked: train_missing(*one, tell, **kwargs)
-    return {}
-
 def _ablation_report(df, out, command, note):
     figure = save_fig(plot_ablation(df), out/'figures/ablation.png')
     parts = [f'Command: {command}', figure, df, note]
@@ -279,7 +272,8 @@ def ablate(
     kwargs = dict(good=good, defect=defect, weights=weights, device=device, command=command)
     with hold(out):
         for seed,places in zip(seeds, zip(*paths.values())):
-            failed |= _train_seed(data, seed, recipes.values(), places, folds, jobs, apart, tell, kwargs)
+            asked = [(path, data, recipe, seed, folds) for path,recipe in zip(places, recipes.values())]
+            failed |= _train_each(asked, jobs, apart, tell, kwargs)
             df = _write_table(paths, out)
         if df is not None: _ablation_report(df, out, command, LICENCES.get(str(data)))
     check_apart(failed)

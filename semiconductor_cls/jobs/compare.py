@@ -18,22 +18,22 @@ from ..ensemble import *
 from .committee import *
 
 # %% ../../nbs/55_jobs.compare.ipynb #c0005
-def _check_unseen(run, hashes, ids, tested):
+def _check_unseen(path, table, hashes, ids, tested):
     "Refuse a run that was trained on a test image, or on a copy of one"
-    table = run.by_id()
     learnt = table.index[table.split.isin(['train','valid'])]
     seen = learnt[learnt.isin(ids) | hashes.reindex(learnt).isin(tested)]
     if not len(seen): return
     n = f'{len(seen)} of the test images, the first is {seen[0]}'
-    raise UserError(f'{run.path} was trained on {n}; an AUC on them would be one of memory')
+    raise UserError(f'{path} was trained on {n}; an AUC on them would be one of memory')
 
 # %% ../../nbs/55_jobs.compare.ipynb #c0007
-def _same_test(runs, ids):
+def _same_test(tables, ids): # Run → its table by id
     "Refuse runs whose test images are other pictures of the same name, or which trained on one of them"
-    hashes = {str(run.path):hashes_of(run) for run in runs}
+    hashes = {path:table.get('hash', pd.Series(dtype=object)) for path,table in tables.items()}
     check_pictures(hashes, ids)
     tested = next(iter(hashes.values())).reindex(ids).dropna()
-    for run,own in zip(runs, hashes.values()): _check_unseen(run, own, ids, tested)
+    for path,table in tables.items():
+        _check_unseen(path, table, hashes[path], ids, tested)
 
 def _check_different(runs):
     "Refuse a run that is given twice"
@@ -42,9 +42,9 @@ def _check_different(runs):
         if place in places[:i]: raise UserError(f'{run.path}: is given twice')
 
 # %% ../../nbs/55_jobs.compare.ipynb #21247d3d
-def _together(runs, ids):
+def _together(tables, ids):
     "Which test images belong together in any of the runs; `None` where no run knows"
-    known = [o for o in (groups_of(run, ids) for run in runs) if o is not None]
+    known = [o for o in (groups_of(table, ids) for table in tables) if o is not None]
     def joined(a, b): return group_ids(pd.DataFrame(dict(group=a, copy_group=b)))
     return reduce(joined, known) if known else None
 
@@ -56,8 +56,9 @@ def compare_runs(
     runs = [open_run(o) for o in runs]
     _check_different(runs)
     ids,y,P = join_preds({str(run.path):read_csv(run.file('preds_test.csv')) for run in runs})
-    _same_test(runs, ids)
-    groups,first,rows = _together(runs, ids),P.iloc[:,0].to_numpy(),[]
+    tables = {str(run.path):run.by_id() for run in runs}
+    _same_test(tables, ids)
+    groups,first,rows = _together(tables.values(), ids),P.iloc[:,0].to_numpy(),[]
     for name in P:
         p = P[name].to_numpy()
         auc,lo,hi = auc_ci(y, p, groups=groups)

@@ -50,12 +50,8 @@ def _check_readable(df, removed, data):
 # %% ../../nbs/51_jobs.job.ipynb #2898dde5
 def _cached_grays(df, cache): # uint8 (h, w) of each
     "The pictures of a cache in gray, without the margin that padding gave them"
-    pixels = cache.of(df)
-    def gray(i):
-        size = image_size(df.path.iloc[i]) if cache.fit=='pad' else None
-        left,top,right,bottom = inside(size or (1,1), cache.sz, cache.fit)
-        return to_gray(pixels[i])[top:bottom,left:right]
-    return [gray(i) for i in range(len(df))]
+    own = cache.of(df)
+    return [to_gray(own.bare(i)) for i in range(len(df))]
 
 # %% ../../nbs/51_jobs.job.ipynb #26939b38
 def _seen(df, cache):
@@ -476,7 +472,7 @@ def train_job(
     track:bool=False, # Also write TensorBoard's files
     ranks=None, # Processes that train one model, see `scale.ranks`; this one alone if `None`
     asked=(), # See `check_asked`
-    renewed:dict=None # The run and the verdicts that the table was made of, see `renewed_table`
+    renewed:dict=None # The run and the verdicts that the table was made of, see `add_to_table`
 )->dict|None: # `metrics.json`; `None` on all ranks but the first, which alone writes
     "From a source to a finished run with its report"
     check_device(device)

@@ -299,13 +299,6 @@ def numbers_table(
         rows.append((_WORDS.get(key, key.replace('_', ' ')), _in_words(value), interval))
     return pd.DataFrame(rows, columns=['figure','value','95 % interval'])
 
-# %% ../../nbs/50_jobs.report.ipynb #abd9f7a9
-def _with_kinds(run, df):
-    "Predictions with what the run's table knows of each picture"
-    if not _there(run, 'table.csv'): return df
-    table = run.by_id()
-    return df.assign(**{name:df.id.map(table[name]) for name in KINDS if name in table})
-
 # %% ../../nbs/50_jobs.report.ipynb #37473ac5
 _SMALL,_CARRIED = (96,96),50 # Pixels of a small picture at most; how many of each kind the page carries
 
@@ -341,7 +334,7 @@ def mistakes_table(
 )->pd.DataFrame|None: # `picture mistake score`, and what is known of `KINDS`
     "All mistakes at the decision of a run; `None` without predictions"
     if not _decided(run): return None
-    worst = worst_mistakes(_with_kinds(run, run_preds(run)[1]), run.decision.hi, None, run.decision.lo)
+    worst = worst_mistakes(run.with_known(run_preds(run)[1], *KINDS), run.decision.hi, None, run.decision.lo)
     rows = pd.concat(worst.values(), keys=worst, names=['mistake']).reset_index('mistake')
     if rows.empty: return None
     return _named_rows(run, rows.replace(dict(mistake=dict(escapes='escape'))), 'mistake')
@@ -352,7 +345,7 @@ def looks_table(
 )->pd.DataFrame|None: # `picture in truth score`, and what is known of `KINDS`
     "All parts that the decision of a run sends to people, the most suspicious first; `None` where nobody looks"
     if not _decided(run) or run.decision.lo==run.decision.hi: return None
-    df = _with_kinds(run, run_preds(run)[1])
+    df = run.with_known(run_preds(run)[1], *KINDS)
     rows = df[df.p_defect.between(*run.decision, inclusive='left') & df.label.isin(['good','defect'])]
     if rows.empty: return None
     rows = rows.sort_values('p_defect', ascending=False, kind='stable')
@@ -375,7 +368,7 @@ def subsets_part(
 )->list: # Parts of a page; none where the table knows nothing of `KINDS`
     "AUC of each kind of part and of each type of defect, and what the decision does to it"
     if not _there(run, 'preds_valid.csv'): return []
-    preds = _with_kinds(run, run_preds(run)[1])
+    preds = run.with_known(run_preds(run)[1], *KINDS)
     each = auc_by(preds)
     if len(each)<2: return []
     shown = pd.DataFrame({'by':each.by, 'which':each['value'].astype(str), 'AUC':each.auc,

@@ -144,6 +144,13 @@ def train_missing(
     if folds: folds_job(data, r, seed, folds, path, **kw)
     else: train_job(data, r, seed, path, **kw)
 
+def _train_each(asked, jobs, apart, tell, kw): # Arguments of `train_missing`, for each; what failed, by name
+    "Train several runs, one after the other, or `jobs` at a time"
+    if jobs>1 or apart:
+        return (apart or run_apart)([(one[0].name, train_missing, one, kw) for one in asked], jobs, tell)
+    for one in asked: train_missing(*one, tell, **kw)
+    return {}
+
 # %% ../../nbs/54_jobs.study.ipynb #c0009
 def committee_job(
     data, # A path or 'elpv'
@@ -168,9 +175,6 @@ def committee_job(
     if resume and (measured := averaged_before(out, asked)):
         tell(f'{out}: this committee is finished already')
         return measured
-    trainings = [(path.name, train_missing, (path, data, recipe, seed, folds), kw)
-                 for path,(recipe,seed) in asked.items()]
-    if jobs>1 or apart: check_apart((apart or run_apart)(trainings, jobs, tell))
-    else:
-        for _,train,given,more in trainings: train(*given, tell, **more)
+    trainings = [(path, data, recipe, seed, folds) for path,(recipe,seed) in asked.items()]
+    check_apart(_train_each(trainings, jobs, apart, tell, kw))
     return ensemble_run([*asked], out, overwrite=overwrite)

@@ -14,6 +14,7 @@ from fastcore.basics import patch
 from ..base.errors import *
 from ..base.files import *
 from ..base.image import check_rule, fit_of
+from ..base.run import is_number
 from ..base.table import *
 from ..unlike import *
 from .runtime import *
@@ -39,11 +40,6 @@ def seal(
 _KINDS = dict(name=str, precision=str, how=str, graph=str, seal=str,
               files=dict, inputs=list, members=list, selftest=list)
 
-def _number(value, lowest, highest):
-    "Whether a value is a number in these bounds; `true` is none"
-    if isinstance(value, bool) or not isinstance(value, (int,float)): return False
-    return lowest<=value<=highest
-
 def _head_claims(m):
     "Claims about what a manifest says of itself"
     yield isinstance(m, dict) and m.get('format')==FORMAT, f'format is not {FORMAT}'
@@ -62,13 +58,13 @@ def _head_claims(m):
 # %% ../../nbs/63_line.bundle.ipynb #c0011
 TOP = 1.001 # A threshold above all scores rejects nothing
 
-def _numbers(values, lowest, highest): return all(_number(o, lowest, highest) for o in values)
+def _numbers(values, lowest, highest): return all(is_number(o, lowest, highest) for o in values)
 
 def _score_claims(m):
     "Claims about how scores are averaged and decided"
     warmth = m.get('temperature')
-    fine = warmth is None or _number(warmth, 1e-3, 1e3)
-    fine = fine and _number(m.get('threshold'), 0, TOP)
+    fine = warmth is None or is_number(warmth, 1e-3, 1e3)
+    fine = fine and is_number(m.get('threshold'), 0, TOP)
     yield fine, 'threshold is not in 0..1, or temperature is not positive'
     known = m['how'] in ('prob','logit')
     known = known and m['precision'] in ('float32','int8')
@@ -96,7 +92,7 @@ def _file_claims(m):
     for name,facts in files.items():
         yield _is_known(name), f'{name[:80]!r} is not a plain file name of a known kind'
         size = facts.get('bytes') if isinstance(facts, dict) else None
-        whole = isinstance(size, int) and _number(size, 1, MAX_FILE)
+        whole = isinstance(size, int) and is_number(size, 1, MAX_FILE)
         yield whole, f'{name}: bytes are not 1 to {MAX_FILE:,}'
         digest = facts.get('sha256')
         hexadecimal = isinstance(digest, str) and re.fullmatch('[0-9a-f]{64}', digest)
@@ -184,10 +180,7 @@ def read_manifest(
         raise UserError(f'{path}: no such bundle; make one with: semicls export RUN')
     if _is_odd(p):
         raise UserError(f'{p}: no plain file, or larger than {MAX_MANIFEST:,} bytes')
-    try:
-        manifest = check_manifest(read_json(p), p)
-    except RecursionError:
-        raise UserError(f'{p}: not a manifest of a bundle: nested too deeply') from None
+    manifest = check_manifest(read_json(p), p)
     if manifest['seal']!=seal(manifest):
         raise UserError(f'{p}: differs from what was exported (its seal is broken); export again')
     return manifest

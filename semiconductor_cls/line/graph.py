@@ -159,12 +159,10 @@ def spread(
 def _check_same(rows):
     "Refuse photographs that are not those that the run was trained with"
     if 'hash' not in rows: return
-    for path,was,now in zip(rows.path, rows['hash'], parallel_map(_md5, rows.path, desc='hash')):
+    for path,was,now in zip(rows.path, rows['hash'], parallel_map(file_md5, rows.path, desc='hash')):
         if not isinstance(was, str) or was in ('',now): continue
         raise UserError(f'{path}: is not the photograph that the run was made with (its hash differs); '
                         'put it back, to compare the graph with torch')
-
-def _md5(path): return file_md5(path) if Path(path).is_file() else None
 
 # %% ../../nbs/65_line.graph.ipynb #c0027
 def photographs(

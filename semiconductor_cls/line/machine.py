@@ -21,6 +21,7 @@ from ..base.run import *
 from ..base.page import *
 from ..backbones import *
 from ..weights import *
+from ..weights import _cached
 from ..jobs.committee import *
 from .runtime import BS
 from .score import *
@@ -98,10 +99,8 @@ def _in_hub_cache(name):
     "Whether timm's hub has left the weights of a backbone on this machine"
     if name=='alexnet':
         return any(Path(torch.hub.get_dir(), 'checkpoints').glob('alexnet-*.pth'))
-    from huggingface_hub import try_to_load_from_cache
     repo = timm.get_pretrained_cfg(name).hf_hub_id
-    names = ('model.safetensors','pytorch_model.bin')
-    return bool(repo) and any(isinstance(try_to_load_from_cache(repo, o), str) for o in names)
+    return bool(repo) and _cached(repo) is not None
 
 # %% ../../nbs/76_line.machine.ipynb #9cbdaab1
 def weights_at_hand(
