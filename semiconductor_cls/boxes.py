@@ -8,7 +8,7 @@ __all__ = ['XY', 'BOX_COLS', 'plain_column', 'corner_columns', 'is_box_file', 'j
            'turn_box', 'corners_wrong', 'check_box', 'images_called', 'attach_boxes', 'read_box_columns', 'box_files']
 
 # %% ../nbs/12_boxes.ipynb #c0002
-import csv, json, math, os, posixpath, re, unicodedata
+import codecs, csv, json, math, os, posixpath, re, unicodedata
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from .base.table import COLUMN_WORDS, label_words, plain_word
 from .base.image import FORMATS, IMAGE_EXTS, TURNED, frame_of
 from .base.issues import *
 from .base.parts import own_kind, walk_once
-from .base.table import _meanings
+from .base.table import _is_aside, _meanings
 
 # %% ../nbs/12_boxes.ipynb #1f451b38
 XY = ['x_1','y_1','x_2','y_2'] # Left, top, right, bottom, in pixels
@@ -470,7 +470,7 @@ def _voc(root, path):
     "The picture may lie beside the file; a box that ends on the picture's last edge ends on its last pixel"
     name = root.findtext('filename') or Path(path).stem
     beside = Path(path).parent/name
-    w,h = (int(root.findtext(f'size/{side}') or 0) for side in ('width','height'))
+    w,h = (round(float(root.findtext(f'size/{side}') or 0)) for side in ('width','height'))
     for n,drawn in enumerate(root.iter('object'), 1):
         left,top,right,bottom = _bndbox(drawn)
         if w and right<=w: right = min(right, w-1)
@@ -508,9 +508,18 @@ def _cvat(root, path):
             yield _row(path, image.get('name'), drawn.get('label'), corners, 'edges', size, where)
 
 # %% ../nbs/12_boxes.ipynb #d24efbc0
+def _is_pose(numbers):
+    "A box and the points in it, each with 0, 1 or 2: not there, hidden or seen"
+    x,y,w,h,*rest = numbers
+    points = [*zip(rest[::3], rest[1::3], rest[2::3])]
+    is_told = points and len(rest)%3==0 and {seen for *_,seen in points}<={0,1,2}
+    if not is_told: return False
+    return all(point==(0,0,0) or 2*abs(point[0]-x)<w+.02 and 2*abs(point[1]-y)<h+.02 for point in points)
+
 def _yolo_corners(numbers):
     "Around an outline, or of a middle and a size"
-    if len(numbers)>=6: return _around(zip(numbers[::2], numbers[1::2]))
+    if len(numbers)>=6 and not _is_pose(numbers):
+        return _around(zip(numbers[::2], numbers[1::2]))
     x,y,w,h = numbers[:4]
     left,top = x-w/2,y-h/2
     right,bottom = x+w/2,y+h/2
@@ -518,9 +527,9 @@ def _yolo_corners(numbers):
 
 # %% ../nbs/12_boxes.ipynb #9fe4d071
 def _yolo(text, path):
-    "The picture is called as the file; its folder tells it from others, but where that is `labels`"
+    "The picture is called as the file; its folder tells it from others, but where that is `labels` or the like"
     folder = path.parent.name
-    name = path.stem if folder=='labels' else f'{folder}/{path.stem}'
+    name = path.stem if _is_aside(folder) else f'{folder}/{path.stem}'
     for n,line in enumerate(text.splitlines(), 1):
         if not line.strip(): continue
         kind,*numbers = line.split()
@@ -553,13 +562,12 @@ _NUMBER = r'[-+]?[\d.]+(?:[eE][-+]?\d+)?'
 _YOLO_LINE = re.compile(rf'\d+(?:[ \t]+{_NUMBER})'+'{4,}\s*')
 
 def _is_yolo(line):
-    "A box, or a polygon in shares of the picture"
+    "A box, a pose, or a polygon in shares of the picture"
     if not _YOLO_LINE.fullmatch(line): return False
-    numbers = line.split()[1:] # four at least
-    if len(numbers)<6: return True
-    try: in_picture = all(0<=float(o)<=1 for o in numbers)
+    try: numbers = [float(o) for o in line.split()[1:]] # four at least
     except ValueError: return False # 1.2.3
-    return in_picture and len(numbers)%2==0
+    if len(numbers)<6 or _is_pose(numbers): return True
+    return all(0<=o<=1 for o in numbers) and len(numbers)%2==0
 
 def _looks_drawn(line): # Four numbers or more, and few words
     cells = [cell for cell in re.split(r'[\s,;]+', line) if cell]
@@ -585,7 +593,7 @@ def _xml_tool(text, path):
     root = ElementTree.fromstring(text)
     reader = dict(annotation=_voc, annotations=_cvat).get(root.tag)
     if reader: return reader,root
-    _check_drawn((node.tag.lower() for node in root.iter()), 'XML')
+    _check_drawn((node.tag.lower().rpartition('}')[2] for node in root.iter()), 'XML') # without a namespace
 
 def _is_tasks(d):
     "Of Label Studio, whose annotations have results; other tools write lists of images too"
@@ -606,13 +614,22 @@ def _json_tool(d, path):
     _check_drawn(_names_in(d), 'JSON')
 
 # %% ../nbs/12_boxes.ipynb #d454ee6a
+def _text_of(path): # A file of another tool, with '\ufffd' for what is no letter
+    content = path.read_bytes()
+    told = re.match(rb'\s*<\?xml[^>]*encoding=["\']([\w.-]+)', content)
+    is_utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = 'utf-16' if is_utf16 else told[1].decode() if told else 'utf-8-sig'
+    try: return content.decode(encoding, 'replace')
+    except (LookupError, UnicodeError): return content.decode(errors='replace')
+
 def _tool_of(path):
     "Which reader takes a file, and what it reads; `None` for a file that holds no boxes"
-    text = path.read_bytes().decode('utf-8-sig', 'replace')
-    ending = path.suffix.lower()
-    if ending=='.txt': return _text_tool(text)
-    if ending=='.xml': return _xml_tool(text, path)
-    return _json_tool(json.loads(text), path)
+    text,ending = _text_of(path),path.suffix.lower()
+    if ending=='.txt': found = _text_tool(text)
+    elif ending=='.xml': found = _xml_tool(text, path)
+    else: found = _json_tool(json.loads(text), path)
+    if not found or '\ufffd' not in text: return found
+    raise _Unread('its letters are not UTF-8; save it as UTF-8')
 
 # %% ../nbs/12_boxes.ipynb #40f1b2c6
 def _whole(reader, content, path):
@@ -1025,6 +1042,10 @@ def _without_read(df, files):
     return df
 
 # %% ../nbs/12_boxes.ipynb #02a17d79
+def _lacks_head(f): # Whether the first row of a CSV is a picture with its box
+    cells = _first_row(f)
+    return any(_stem(cell)!=cell for cell in cells) and _looks_drawn(','.join(cells))
+
 def _beside(boxes, f): # A picture that lies beside the file of its boxes is meant, whatever others are called
     paths = {name: str(f.parent/name) for name in boxes.id.unique()}
     there = {name: path for name,path in paths.items() if os.path.isfile(path)}
@@ -1037,6 +1058,8 @@ def _boxes_in_files(files):
         boxes,odd,lost = None,[],''
         if not _is_table(f): boxes,odd = read_annotation(f)
         elif is_box_file(f): boxes = read_boxes(f)
+        elif _lacks_head(f):
+            odd = [issue(f, 'annotation_unreadable', '', 'boxes without names of columns above them')]
         if _is_table(f): lost = columns_not_read(f)
         if boxes is not None and len(boxes): found[f] = _beside(boxes, f)
         issues += odd

@@ -890,6 +890,11 @@ def ensemble(
 def _does_committee(archs, seeds):
     return f"train {', '.join(archs)} with {counted(len(seeds), 'seed')} each, and average them"
 
+def _without_arch(set_):
+    "What `--set` says of each member; a backbone is refused"
+    if all(pair.partition('=')[0]!='arch' for pair in set_ or ()): return set_
+    raise UserError('--set arch: counts for nothing, because --arch names the backbones; leave it out')
+
 def _plan_committee(asked, classes, as_json, group): # `asked` as in `committee_plan` and as in `_check_start`
     "Say what `committee` would do; what it would refuse is refused"
     from semiconductor_cls.jobs.study import averaged_before, committee_plan
@@ -925,7 +930,7 @@ def committee(
     from semiconductor_cls.jobs.study import committee_job, named_archs
     from semiconductor_cls.jobs.report import headline
     archs = named_archs([o.strip() for o in arch.split(',') if o.strip()])
-    numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, set_, group)
+    numbers,chosen = _ints('--seeds', seeds),_recipe('--recipe', recipe, _without_arch(set_), group)
     asked = (data, archs, numbers, chosen, out, folds, weights, overwrite, resume),(device, weights, engine, jobs)
     if dry_run: return _plan_committee(asked, (good, defect), json, group)
     options = (folds, good, defect, weights, device, say, overwrite, jobs, _apart(engine, jobs, out), resume)
@@ -1253,11 +1258,11 @@ def _typed(error): # '' where the message quotes it already, as older versions o
     of_pydantic = getattr(error.__cause__, 'errors', list)()
     return f"; given: {of_pydantic[0]['input']!r}" if of_pydantic else ''
 
-# %% ../nbs/99_cli.ipynb #c0061
 def _fail(message, code):
     say('semicls: ' + one_line(message))
     return code
 
+# %% ../nbs/99_cli.ipynb #c0061
 def main():
     "Run the command line; errors a person can mend become one line"
     open_streams()
@@ -1279,6 +1284,9 @@ def main():
         if e.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
             mend = '; choose another place'
         code = _fail(_os_words(e)+mend, 1)
+    except ImportError as e:
+        if (e.name or '').startswith('semiconductor_cls'): raise
+        code = _fail(f'a library cannot be loaded ({e}); install it anew, or allow more memory (ulimit -v)', 1)
     except Exception as e:
         if not hasattr(e, 'format_message'): raise
         code = _fail(e.format_message()+_typed(e), 2)

@@ -152,15 +152,22 @@ def _check_value(path, name, param, value):
 def _field(text): return str(text).partition('=')[0]
 
 # %% ../nbs/98_shell.ipynb #5ccd1b7e
+_FIELD_OF = {'--arch':'arch', '--group':'group_by'} # Options that set a field of a recipe, as --set does
+
+def _given(args, word): # Its values among what was typed
+    apart = [args[i+1] for i,o in enumerate(args[:-1]) if o==word]
+    return apart + [o.removeprefix(f'{word}=') for o in args if o.startswith(f'{word}=')]
+
 def _typed(param, value, args):
     "One option of a file as if it were typed"
     word = param.opts[0]
     if getattr(param, 'is_flag', False):
         return [word] if _SWITCH[value.lower()] else param.secondary_opts[:1]
-    if not param.multiple: return [f'{word}={value}']
-    typed = [args[i+1] for i,o in enumerate(args[:-1]) if o==word]
-    typed += [o.removeprefix(f'{word}=') for o in args if o.startswith(f'{word}=')]
-    taken = set(map(_field, typed))
+    if not param.multiple:
+        return [] if _FIELD_OF.get(word) in map(_field, _given(args, '--set')) else [f'{word}={value}']
+    taken = set(map(_field, _given(args, word)))
+    if word=='--set':
+        taken |= {field for option,field in _FIELD_OF.items() if _given(args, option)}
     each = value if isinstance(value, list) else [value]
     return [f'{word}={o}' for o in each if _field(o) not in taken]
 

@@ -65,6 +65,16 @@ class Place:
     kind:str|None = None # The first name within the label that says neither, or one of masks
 
 # %% ../nbs/13_source.ipynb #e41b2c1d
+def _kinds(parts, words):
+    "Names in a path that may be a type of defect or one of masks, the likeliest first"
+    def first(known): return next((i for i,word in enumerate(words) if word in known), -1)
+    label,a_set = first(CLASSES),first(_SETS)
+    silent = [i for i,name in enumerate(parts) if not words[i] and plain_word(name) not in _CONTAINERS]
+    aside = [i for i in silent if _is_aside(parts[i])]
+    below = [i for i in silent if i>label]    # a lot above the classes is no type, nor a product above the sets
+    types = [i for i in below if label<0<=a_set<i and _is_sure_type(parts[i])]
+    return [parts[i] for i in aside+types+below]
+
 def place_of(
     parts, # Names of folders, from the top
     says:dict # From `folder_words`
@@ -77,11 +87,7 @@ def place_of(
         if len(found)<2: continue
         raise UserError(f"{'/'.join(parts)}: one of these folders says {found[0]}, the other {found[1]}; "
                         f'no {what} may lie inside the other')
-    start = words.index(labels[0])+1 if labels else 0    # a lot above the classes is no type of defect
-    silent = [name for name in parts if not says[name] and plain_word(name) not in _CONTAINERS]
-    aside = [name for name in silent if _is_aside(name)]
-    below = [name for name in parts[start:] if name in silent]
-    firsts = (next(iter(names), None) for names in (sets, labels, aside+below))
+    firsts = (next(iter(names), None) for names in (sets, labels, _kinds(parts, words)))
     return Place(*firsts)
 
 # %% ../nbs/13_source.ipynb #79053bcb

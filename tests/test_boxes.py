@@ -379,6 +379,31 @@ def test_an_outline_of_yolo_becomes_a_box_around_it(tmp_path, line, box):
     (tmp_path/'labels/7.txt').write_text(f'{line}\n')
     assert read_source(tmp_path).set_index('id').boxes['7']==[box]
 
+@pytest.mark.parametrize('seen', ['0.3 0.5 2', '0.3 0.5 1 0 0 0', '0.2 0.6 1.000000 0.3 0.65 1.000000'])
+def test_a_pose_of_yolo_has_the_box_that_it_tells(tmp_path, seen):
+    (tree(tmp_path)/'labels').mkdir()
+    (tmp_path/'labels/7.txt').write_text(f'0 0.25 0.43333 0.25 0.46666 {seen}\n')
+    assert read_source(tmp_path).set_index('id').boxes['7']==[BOX]
+
+VOC = ('<annotation><filename>7.png</filename><size><width>40.0</width><height>30.0</height></size><object>'
+       '<name>Bläschen</name><bndbox><xmin>5</xmin><ymin>6</ymin><xmax>14</xmax><ymax>19</ymax></bndbox></object></annotation>')
+
+@pytest.mark.parametrize('encoding', ['iso-8859-1','utf-16','utf-8'])
+def test_letters_of_an_annotation_are_read_as_it_says(tmp_path, encoding):
+    (tree(tmp_path)/'7.xml').write_text(f'<?xml version="1.0" encoding="{encoding}"?>{VOC}', encoding)
+    row = read_source(tmp_path).set_index('id').loc['7']
+    assert (row.boxes,row.defect_type)==([BOX],'Bläschen')
+
+LABELME = '{"imagePath": "7.png", "shapes": [{"label": "良品", "points": [[5,6], [15,20]]}]}'
+
+@pytest.mark.parametrize('name,text,why', [('7.xml',VOC,'letters'), ('7.json',LABELME,'letters'),
+    ('a.csv','7.png,5,6,14,19,dent','names of columns')])
+def test_letters_or_columns_that_cannot_be_told_are_a_finding(tmp_path, name, text, why):
+    (tree(tmp_path)/name).write_text(text, 'gbk' if name=='7.json' else 'latin-1')
+    df = read_source(tmp_path)
+    assert issues_of(df).kind.tolist()==['annotation_unreadable'] and why in issues_of(df).detail[0]
+    assert not df.boxes.map(len).any()
+
 LOST = {'image,split\n7.png,test':'split', 'path;group;day\n7.png;A;1':'group',
     'file,defect_type\n7.png,dent':'defect_type', 'id,x1,y1,x2\n7,5,6,14':'x1, y1, x2',
     'id,x_1,y_1,x_2,y_2,lot\n7,5,6,14,19,A':'lot', 'img,x,y,w,h\n7,5,6,9,9':'x, y, w, h'}

@@ -87,6 +87,12 @@ def test_the_script_of_a_bundle_names_a_runtime_that_is_not_installed(bundle):
     done = subprocess.run([sys.executable, '-c', run], capture_output=True, text=True)
     assert (done.returncode,done.stderr.count('\n'))==(1,1) and 'pip install openvino' in done.stderr, done.stderr
 
+@pytest.mark.parametrize('where,why', [('| true','Broken pipe'), ('> /dev/full','No space left'), ('>&-','is closed')])
+def test_the_script_of_a_bundle_says_in_a_line_that_its_table_goes_nowhere(bundle, where, why):
+    run = f'{sys.executable} {bundle/"score.py"} a.png {where}'
+    done = subprocess.run(['bash', '-o', 'pipefail', '-c', run], capture_output=True, text=True)
+    assert (done.returncode,done.stderr.count('\n'))==(1,1) and why in done.stderr, done.stderr
+
 def test_what_is_too_much_is_named(bundle):
     for n in ('.hidden','notes.txt','scores.csv'):
         (bundle/n).write_text('x')

@@ -124,6 +124,11 @@ def test_a_folder_that_is_not_surely_a_type_is_left_out_and_counted(tmp_path, ot
 def test_a_class_inside_the_other_is_refused(tmp_path, names):
     with pytest.raises(UserError, match='says good, the other defect'): places(tmp_path, *names)
 
+@pytest.mark.parametrize('kind', ['crack','broken_large'])
+def test_a_product_above_the_sets_is_no_type_of_defect(tmp_path, kind):
+    df = places(tmp_path, 'bottle/train/good', 'bottle/test/good', f'bottle/test/{kind}')
+    assert df.defect_type.dropna().unique().tolist()==[kind]
+
 def test_mvtec_keeps_its_test_set_and_its_masks(tmp_path):
     picture(tmp_path/'ground_truth/dent/2_mask.png', 0)
     mask = Image.new('L', (40,30))

@@ -27,7 +27,7 @@ def atomic_path(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = f'{os.getpid()}-{threading.get_ident()}'
-    unfinished = path.with_name(f'.{path.name}.{writer}.tmp')
+    unfinished = path.with_name(f'.{path.name[:48]}.{writer}.tmp') # A name may have 255 bytes, a letter four
     _UNFINISHED.add(unfinished.name)
     try:
         yield unfinished

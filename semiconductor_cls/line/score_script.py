@@ -379,6 +379,7 @@ def main():
     pictures = sys.argv[1:]
     if not pictures: sys.exit(__doc__)
     if pictures[0] in ('-h','--help'): return print(__doc__)
+    if sys.stdout is None: sys.exit('the standard output is closed, and the table would go there')
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
     try:
         manifest = read_manifest()
@@ -396,6 +397,14 @@ def main():
         found = row(graph, manifest, strange_of, path)
         table.writerow(map(safe, found+origin))
         unscored += not found[1]
+    sys.stdout.flush()
     if unscored: sys.exit(3)
 
-if __name__=='__main__': main()
+def stop(error):
+    "End where nobody reads the table any more, or the disk is full; what is left of it goes nowhere"
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(f'the table cannot be written ({error.strerror})')
+
+if __name__=='__main__':
+    try: main()
+    except OSError as e: stop(e)
