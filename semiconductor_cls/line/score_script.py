@@ -366,7 +366,7 @@ def trace(manifest):
     decision = manifest.get('decision_id') or ''
     return [manifest['threshold'], model, engine, now, decision]
 
-FORMULA = re.compile(r"(?<![^;\n\r])(?='*[=+\-@\t\r])") # Where a spreadsheet would run what follows, also in a cell that it splits
+FORMULA = re.compile(r"(?<![^;\n\r])(?='*[=+\-@\t\r])") # In front of what a spreadsheet would run, also after a ;
 
 def safe(cell):
     "A cell that no spreadsheet runs"
