@@ -619,7 +619,8 @@ def _watched(run, watch, out, engine, settle, results, webhook, device=None): # 
     said = f"{counted(n.total()-n['unlike'], 'file')} scored, {_decided(n, broken)}: {out}"
     if due:
         said += f"; {counted(due, 'row')} not posted, which the same command does at its next start"
-    return broken or due, n | {'unposted':due} if webhook else n, said
+    found = {name:n[name] for name in ('pass','look','reject','unlike')} | dict(broken=broken)
+    return broken or due, {**n, **found} | ({'unposted':due} if webhook else {}), said
 
 def _scored(run, images, out, engine, submission, device=None): # The same of a table that is made at once
     if engine=='ray':

@@ -524,6 +524,8 @@ def _keep_decision(run, res, why, command, tell):
     if before and before!=made:
         tell(f'the decision changes: {_cuts_text(before)} before, {_cuts_text(made)} now')
     res['decision'] = dict(id=made.id, lo=lo, hi=hi)
+    if run.has('metrics.json'): # not measured until `evaluate_run` is done, though the cuts may be those of before
+        run.write('metrics.json', run.read('metrics.json') | dict(decision_id=''))
     run.write('operating.json', res)
     if says := out_of_fold_text(run): tell(says)
 

@@ -289,6 +289,21 @@ def test_a_page_made_anew_after_an_evaluation_that_was_stopped_keeps_its_warning
     told('evaluate', run.path)
     assert run.is_measured and 'may be of an earlier decision' not in renew_report(run).read_text()
 
+@pytest.mark.parametrize('changed', [dict(human_miss=.11), dict(line=Line(.02, 200, .5, look_price=.11))])
+def test_a_stop_counts_though_the_cuts_stay(runs, monkeypatch, changed):
+    "Only what people miss or cost has changed: the page and the figures were of before, and passed for measured"
+    from semiconductor_cls import review
+    run,given = open_run(runs/'a'),dict(line=Line(.02, 200, .5, look_price=.1), looks=.2)
+    operate_run(run, **given)
+    before = run.decision
+    def stop(*_, **kw): raise KeyboardInterrupt
+    with monkeypatch.context() as mp:
+        mp.setattr(review, '_draw_operating', stop)
+        with pytest.raises(KeyboardInterrupt): operate_run(run, **given | changed)
+    assert run.decision==before and not run.is_measured
+    operate_run(run, **given | changed)
+    assert run.decision==before and run.is_measured
+
 def test_prices_are_given_once(runs, told):
     run = open_run(runs/'a')
     told('evaluate', run.path, *EVALUATIONS[2])

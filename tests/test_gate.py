@@ -285,7 +285,7 @@ def test_refused_requests_are_written_down(place):
         assert c.get('/gradio_api/file=/etc/passwd?key=hidden').status_code==404
         assert c.post(UPLOAD, content=b'', headers={'content-type':'text/plain'}).status_code==400
         s.stop()
-    noted = (place/'noted/station.log').read_text()
+    noted = (place/'noted/refused.log').read_text()
     for words in (f'POST {JOIN}: 403 this request names a file', 'GET /gradio_api/file=/etc/passwd: 404',
                   f'POST {UPLOAD}: 400 this request is no upload'): assert words in noted
     assert 'hidden' not in noted

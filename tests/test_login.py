@@ -27,18 +27,19 @@ page = Starlette(routes=[Mount('/', PlainTextResponse('in'))]) # stands for the 
 def written(tmp_path):
     "What the gate writes down"
     station_log(tmp_path)
-    yield (tmp_path/'station.log').read_text
+    yield lambda: ''.join((tmp_path/f'{o}.log').read_text() for o in ('station','refused'))
     station_log().handlers.clear()
 
 @pytest.fixture(scope='module')
 def people(): return {o:hash_password(WORDS, CHEAP) for o in ('ann','ben')}
 
+@pytest.mark.parametrize('name', ['station.log','refused.log'])
 @pytest.mark.parametrize('make', [Path.symlink_to, Path.hardlink_to, lambda o,_: os.mkfifo(o), lambda o,_: o.mkdir()])
-def test_the_log_is_not_written_through_what_somebody_put_there(tmp_path, make):
+def test_the_log_is_not_written_through_what_somebody_put_there(tmp_path, make, name):
     theirs = tmp_path/'theirs'
     theirs.write_text('theirs')
-    make(tmp_path/'station.log', theirs)
-    with pytest.raises(UserError, match='station.log: is a link or no plain file.*remove it'): station_log(tmp_path)
+    make(tmp_path/name, theirs)
+    with pytest.raises(UserError, match=f'{name}: is a link or no plain file.*remove it'): station_log(tmp_path)
     assert theirs.read_text()=='theirs'
 
 def gate_of(people, **kw):
@@ -188,7 +189,7 @@ def test_passwords_from_a_file_over_tls_with_a_log(place, people_file):
     p.terminate()
     out = said(p)
     assert 'Traceback' not in out and f'https://127.0.0.1:{port}/ and sign in' in out
-    for text in (out, (place/'login/station.log').read_text()):
+    for text in (out, ''.join((place/f'login/{o}.log').read_text() for o in ('station','refused'))):
         assert re.search(r'127\.0\.0\.1 POST /login: 401 wrong secret of ann, the 1\. from here', text)
         assert 'signed in as ann' in text
         assert WORDS not in text and 'wrong-words' not in text

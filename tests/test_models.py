@@ -6,7 +6,7 @@ pytest.importorskip('pytorch_grad_cam')
 from browser import *
 from conftest import Server, get, journal_of
 from semiconductor_cls.station.station import model_name
-from semiconductor_cls.station.verdicts import Verdicts
+from semiconductor_cls.station.verdicts import Verdicts, weights_of
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.synth import synth_folder
 
@@ -103,12 +103,13 @@ def test_one_sitting_closes_the_loop(place, chrome, tmp_path, semicls):
         waits(ann, 2)
         assert {o.get_attribute('data-pick') for o in ann.locator('#queue li').all()}==wait
         scores = seen(place, 'loop')
-        assert set(scores.hash[scores.model==better])==wait and len(scores[scores.model==old])==len(files)
+        new,before = map(weights_of, (better, old))
+        assert set(scores.hash[scores.model==new])==wait and len(scores[scores.model==before])==len(files)
         last = press(ann, 'p')
         answered(ann)
         row,kept = journal(s).iloc[-1],scores.set_index(['model','hash']).score
-        assert (row.sha256,row.model)==(last,better) and row.score==pytest.approx(kept[better,last])
-        assert kept[old,last]!=kept[better,last], 'the old score is kept beside'
+        assert (row.sha256,row.model)==(last,better) and row.score==pytest.approx(kept[new,last])
+        assert kept[before,last]!=kept[new,last], 'the old score is kept beside'
         s.quiet()
     noted = (place/'loop/station.log').read_text()
     assert noted.count('put on')==1 and f'eve put on {better} in place of {old}' in noted

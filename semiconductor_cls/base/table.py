@@ -216,20 +216,19 @@ def make_table(
     return df[COLS+more].sort_values('id', kind='stable').reset_index(drop=True)
 
 # %% ../../nbs/03_base.table.ipynb #c0012
-_FORMULA = re.compile(r"^'*[=+\-@\t\r]") # What a spreadsheet would run, with any apostrophes that are there already
+_RUN = r"(?='*[=+\-@\t\r])" # What a spreadsheet would run, with any apostrophes that are there already
+_FORMULA,_ESCAPED = (re.compile(fr"(?<![^;\n\r]){o}{_RUN}") for o in ('', "'")) # At the start of what may be a cell
 _NUL = '\0' if sys.version_info>=(3,11) else '␀' # The csv module of Python 3.10 cannot write the former
 
 def _cell_out(v):
     "A cell as it is written"
     if isinstance(v, (list,tuple)): return json.dumps(v)
     if isinstance(v, str): v = v.replace('\0', _NUL)
-    is_formula = isinstance(v, str) and v not in ('+','-') and _FORMULA.match(v)
-    return "'"+v if is_formula else v
+    return _FORMULA.sub("'", v) if isinstance(v, str) and v not in ('+','-') else v
 
 def _cell_in(v):
     "A cell as it was before `_cell_out`"
-    is_escaped = isinstance(v, str) and v.startswith("'") and _FORMULA.match(v)
-    return v[1:] if is_escaped else v
+    return _ESCAPED.sub('', v) if isinstance(v, str) else v
 
 # %% ../../nbs/03_base.table.ipynb #2a590a4a
 class _Lines:

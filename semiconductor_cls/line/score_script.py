@@ -367,11 +367,11 @@ def trace(manifest):
     decision = manifest.get('decision_id') or ''
     return [manifest['threshold'], model, engine, now, decision]
 
-FORMULA = re.compile(r"'*[=+\-@\t\r]") # What a spreadsheet would run, with any apostrophes that are there already
+FORMULA = re.compile(r"(?<![^;\n\r])(?='*[=+\-@\t\r])") # In front of what a spreadsheet would run, also after a ;
 
 def safe(cell):
     "A cell that no spreadsheet runs"
-    return "'"+cell if isinstance(cell, str) and FORMULA.match(cell) else cell
+    return FORMULA.sub("'", cell) if isinstance(cell, str) else cell
 
 COLUMNS = 'path p_defect decision note threshold model engine scored_at decision_id'.split()
 

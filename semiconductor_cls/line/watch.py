@@ -7,9 +7,9 @@ __all__ = ['UNFINISHED', 'POST_SECONDS', 'settled', 'Notes', 'RowLog', 'LeftOut'
            'Posts', 'unbroken', 'watch_folder']
 
 # %% ../../nbs/70_line.watch.ipynb #c0002
-import csv, http.client, io, json, os, re, signal, threading, time
+import csv, http.client, io, json, os, re, signal, socket, threading, time
 from collections import Counter, deque
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from itertools import chain, count, islice
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -281,13 +281,25 @@ def check_webhook(url:str)->str:
     return url
 
 # %% ../../nbs/70_line.watch.ipynb #54a26768
+@contextmanager
+def _at_most(seconds, sock): # A timeout is that of one read, and an answer may come in drops for ever
+    "End a connection that lasts longer"
+    def end():
+        with suppress(OSError): sock.shutdown(socket.SHUT_RDWR)
+    clock = threading.Timer(seconds, end)
+    clock.start()
+    try: yield
+    finally: clock.cancel()
+
 def post_row(url:str, row:dict, seconds:float=POST_SECONDS)->tuple: # Status, 0 for no answer; what went wrong
     "Send one row; whatever goes wrong is said, and is no error"
     try:
         conn,target = _connection(url, seconds)
         with closing(conn):
-            conn.request('POST', target, json_line(row).encode(), {'Content-Type':'application/json'})
-            status = conn.getresponse().status
+            conn.connect()
+            with _at_most(seconds, conn.sock):
+                conn.request('POST', target, json_line(row).encode(), {'Content-Type':'application/json'})
+                status = conn.getresponse().status
     except Exception as e: return 0, str(e) or type(e).__name__
     return status, '' if 200<=status<300 else f'answers {status}'
 

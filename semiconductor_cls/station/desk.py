@@ -288,8 +288,9 @@ def find_seen(
 )->dict|None: # `hash name score known`, or `None`
     "What is known of a scored picture, and the number of the last verdict about it"
     if not HASH.fullmatch(str(h)): return None
-    query = f'select hash, name, score, {LAST_SAID} from seen s where hash=? and model=? order by id desc limit 1'
-    found = st.v.read(query, [h, st.model])
+    query = f"""select hash, name, score, {LAST_SAID} from seen s where hash=:hash and model=weights(:model)
+        and (:round='' or desk=:round) order by id desc limit 1""" # in a blind round no other part is judged
+    found = st.v.read(query, dict(hash=h, model=st.model, round=st.round))
     return found.iloc[0].to_dict() if len(found) else None
 
 # %% ../../nbs/85_station.desk.ipynb #f4155019
@@ -448,7 +449,8 @@ def judge(
     part,about = find_seen(st, shown),about_of(about, verdict)
     st.book.check(about['defect_type'])
     if part is None:
-        raise UserError('not counted: this model has not scored that picture')
+        why = f'that is no part of {st.round}' if st.round else 'this model has not scored that picture'
+        raise UserError(f'not counted: {why}')
     if st.round: known = None # In a blind round nobody knows what others have said
     else: check_look(st, shown, who)
     check_there(st, shown, verdict)

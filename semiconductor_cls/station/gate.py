@@ -267,13 +267,14 @@ async def is_right(self:Gate,
 @patch
 def note(self:Gate,
     scope:dict, # The request
-    text:str # What is said about it
+    text:str, # What is said about it
+    level:int=logging.INFO # More for what is refused
 )->None:
     "Write a line about a request"
     where = ''.join(c if c.isprintable() else '?' for c in f"{scope['method']} {scope['path']}")[:120]
     client = (scope.get('client') or ('',))[0]
     line = f"{client or 'unknown'} {where}: {text}"
-    self.log.info(line.replace(self.token, '…') if self.token else line)
+    self.log.log(level, line.replace(self.token, '…') if self.token else line)
 
 # %% ../../nbs/81_station.gate.ipynb #c88eb47b
 def counted_as(
@@ -484,7 +485,7 @@ async def say(self:Gate,
 )->None:
     "Answer without asking the page; a refusal is written down"
     if answer.status>=400:
-        self.note(scope, f'{answer.status} {answer.why or answer.text}')
+        self.note(scope, f'{answer.status} {answer.why or answer.text}', logging.WARNING)
     heads = {'content-type':'text/plain; charset=utf-8', **HEADERS, 'x-station':self.boot, **answer.headers}
     heads = [(k.encode(),v.encode()) for k,v in heads.items()]
     await send({'type':'http.response.start', 'status':answer.status, 'headers':heads})

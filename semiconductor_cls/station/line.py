@@ -41,7 +41,7 @@ def reference(st:Station)->pd.DataFrame: # `label`, columns of `METRICS`, and `g
     return pd.concat(tables, ignore_index=True)
 
 # %% ../../nbs/86_station.line.ipynb #c0008
-_NEW = """seen s where s.model=? and not exists
+_NEW = """seen s where s.model=weights(?) and not exists
     (select 1 from seen t where t.hash=s.hash and t.model!=s.model and t.nth<s.nth)"""
 _CAME_IN = f"""select i.rowid id, min(coalesce(nullif(s.came, ''), s.time)) time, s.score,
         i.brightness, i.contrast, i.sharpness,

@@ -105,7 +105,7 @@ class _Sparing(logging.StreamHandler):
         if self.clock()-self.since>60:
             more,self.since,self.n = self.n-self.most,self.clock(),0
             if more>0:
-                self.stream.write(f'{counted(more, "more line")} in station.log\n')
+                self.stream.write(f'{counted(more, "more line")} in station.log and refused.log\n')
         self.n += 1
         if self.n<=self.most: super().emit(record)
 
@@ -117,7 +117,7 @@ class _OwnLog(RotatingFileHandler):
 
 # %% ../../nbs/79_station.login.ipynb #378e3728
 def station_log(
-    folder=None # For `station.log`; only the error stream if `None`
+    folder=None # For `station.log` and `refused.log`; only the error stream if `None`
 )->logging.Logger:
     "Where the station writes down who came, and who was refused"
     log = logging.getLogger('semicls.station')
@@ -126,8 +126,9 @@ def station_log(
         old.close()
     handlers = [_Sparing(sys.stderr)]
     size = dict(maxBytes=5_000_000, backupCount=4)
-    if folder:
-        handlers.append(_OwnLog(Path(folder)/'station.log', encoding='utf-8', **size))
+    for name,refused in (('station.log',False), ('refused.log',True)) if folder else ():
+        handlers.append(_OwnLog(Path(folder)/name, encoding='utf-8', **size))
+        handlers[-1].addFilter(lambda record, refused=refused: (record.levelno>logging.INFO)==refused)
     form = logging.Formatter('%(asctime)s UTC %(message)s', '%Y-%m-%d %H:%M:%S')
     form.converter = time.gmtime
     for o in handlers:

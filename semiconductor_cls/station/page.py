@@ -141,7 +141,8 @@ def _tray_column(gr, page):
                 page.sub = gr.Textbox(label='Folder in it (optional)', max_lines=1, max_length=500)
                 page.open = gr.Button('Score this folder', elem_id='open')
         page.says = _html(gr, elem_id='says')
-        page.list = gr.Radio(lists, value='mine', show_label=False, container=False, elem_id='list', visible=free)
+        page.list = gr.Radio(lists, value='mine', label='Which pictures', show_label=False, container=False,
+                             elem_id='list', visible=free)
         page.queue = _html(gr, elem_id='queue')
 
 # %% ../../nbs/87_station.page.ipynb #c0018
@@ -192,8 +193,8 @@ def _components(gr, st, login):
     with gr.Row(elem_classes='top'):
         page.title,page.login = _html(gr, piece('title', model=st.model, login=login)),login
         page.lamp = _html(gr, elem_id='lamp', visible=st.whole)
-        page.who = gr.Textbox(show_label=False, placeholder='Your name', elem_id='who', max_lines=1, max_length=60,
-                              scale=0, min_width=220, container=False)
+        page.who = gr.Textbox(label='Your name', show_label=False, placeholder='Your name', elem_id='who', max_lines=1,
+                              max_length=60, scale=0, min_width=220, container=False)
     with gr.Tabs():
         with gr.Tab('Inspect'), gr.Row(elem_classes='inspect'):
             _tray_column(gr, page)

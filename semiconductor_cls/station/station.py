@@ -245,7 +245,6 @@ class Station:
         known = (_of_bundle if alone else _of_run)(run, tell)
         self.v = Verdicts(verdicts)
         self.take(known)
-        follow_rename(self.v, self.model)
         self.book,self.heat = Book(self.v.path),self.whole and heat and not (judge_first or round_of)
         self.max_mb,self.max_files,self.window = max_mb,max_files,window
         self.judge_first = judge_first or bool(round_of)

@@ -7,8 +7,8 @@ __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH'
            'TABLES', 'check_image', 'weights_of', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image',
            'keep_note', 'kept_note', 'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said',
            'moves', 'moves_table', 'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting',
-           'find_parts', 'outlived', 'follow_rename', 'begin_round', 'journal', 'training_table', 'export_table',
-           'export_verdicts', 'verdicts_to_add']
+           'find_parts', 'outlived', 'begin_round', 'journal', 'training_table', 'export_table', 'export_verdicts',
+           'verdicts_to_add']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, re, sqlite3
@@ -83,7 +83,7 @@ CARRIED = dict(lot=60, serial=60, remark=200, defect_type=60, why_look=200) # Wh
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0013
 _FILL_SINCE = """update seen set since=coalesce((select max(r.id) from verdict r
-    where r.hash=seen.hash and r.model=seen.model and r.time<seen.time), 0)"""
+    where r.hash=seen.hash and weights(r.model)=weights(seen.model) and r.time<seen.time), 0)"""
 
 def _add_since(db):
     "Databases of earlier versions know when a picture was seen only by the clock"
@@ -116,6 +116,11 @@ _ASKED = dict( # Name of a view → what it shows
     line_said="select * from verdict where round=''",
     line_stands="select * from standing where round=''")
 
+def _drop_names(db):
+    "Scores and doubts of earlier versions name the run beside its weights"
+    for table in ('seen','noted'):
+        db.execute(f"update or ignore {table} set model=weights(model) where model like '%@%'")
+
 def _make_views(db):
     "The verdicts that count, each kind under its name"
     for name,query in _ASKED.items():
@@ -130,6 +135,7 @@ def _make_tables(db, folder):
     db.execute('begin immediate')
     _add_since(db)
     _add_origin(db)
+    _drop_names(db)
     _make_views(db)
     db.execute('commit')
 
@@ -283,7 +289,7 @@ def add_image(
     return sha
 
 # %% ../../nbs/82_station.verdicts.ipynb #0ea5f350
-_KEEP_NOTE = 'insert into noted values (?,?,?) on conflict (hash, model) do update set note=excluded.note'
+_KEEP_NOTE = 'insert into noted values (?,weights(?),?) on conflict (hash, model) do update set note=excluded.note'
 
 def keep_note(
     v:Verdicts,
@@ -297,12 +303,12 @@ def keep_note(
 # %% ../../nbs/82_station.verdicts.ipynb #17e61eea
 def kept_note(v:Verdicts, h:str, model:str)->str|None: # `None` where nobody has asked the model
     "What a model doubted about a picture"
-    found = v.read('select note from noted where hash=? and model=?', [h, model])
+    found = v.read('select note from noted where hash=? and model=weights(?)', [h, model])
     return found.note[0] if len(found) else None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0032
 _ADD_SEEN = """insert into seen (hash, model, desk, came, time, name, score, since, nth)
-    values (?,?,?,?,?,?,?,coalesce(?,(select max(id) from verdict),0),(select coalesce(max(id),0)+1 from seen))
+    values (?,weights(?),?,?,?,?,?,coalesce(?,(select max(id) from verdict),0),(select coalesce(max(id),0)+1 from seen))
     on conflict (hash, model, desk) do update set id=(select max(id)+1 from seen),
         time=excluded.time, name=excluded.name, score=excluded.score, since=excluded.since"""
 
@@ -350,7 +356,7 @@ _ADD_VERDICT = f"""insert into verdict
         {', '.join(CARRIED)}, scored_at)
     select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round, :machine,
         :{', :'.join(CARRIED)},
-        coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=:model
+        coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=weights(:model)
             and s.desk not like 'round-%'), '') -- a round scores nothing
     where not exists (select 1 from line_stands where hash=:hash and id>:known)
     and (:round='' or not exists
@@ -520,10 +526,10 @@ LAST_SAID = '(select coalesce(max(r.id), 0) from line_stands r where r.hash=s.ha
 # %% ../../nbs/82_station.verdicts.ipynb #8880afc0
 _BACK = '(select 1 from taken_back b join line_said r on r.id=b.verdict where r.hash=s.hash and r.id>s.since)'
 _QUEUE = f"""select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total, {LAST_SAID}
-    from seen s where s.model=:model and {{}}
+    from seen s where s.model=weights(:model) and {{}}
     order by exists {_BACK} desc, abs(s.score-:t), s.id limit :n"""
 _ROUND = """select s.hash, coalesce(s.name, '') name, s.score, count(*) over () total, 0 known from seen s
-    where s.model=:model and s.desk=:desk and not exists
+    where s.model=weights(:model) and s.desk=:desk and not exists
         (select 1 from standing r where r.hash=s.hash and r.round=s.desk and person(r.who)=person(:who))
     order by substr(s.hash, 1+cast(substr(:desk, 7) as int)%60) limit :n"""
 
@@ -546,7 +552,7 @@ _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.
         r.defect_type, n.note
     from seen s left join noted n on n.hash=s.hash and n.model=s.model
     left join line_stands r on r.id=(select max(id) from line_stands q where q.hash=s.hash)
-    where s.id in (select max(id) from seen where model=:model and desk not like 'round-%' group by hash)
+    where s.id in (select max(id) from seen where model=weights(:model) and desk not like 'round-%' group by hash)
     and (:own='' or exists (select 1 from line_stands q where q.hash=s.hash and person(q.who)=person(:own)
         and weights(q.model)=weights(:model)))
     and s.score between :lo and :hi
@@ -568,7 +574,7 @@ def find_parts(
 
 # %% ../../nbs/82_station.verdicts.ipynb #9ab21e24
 _OUTLIVED = """select s.hash, s.desk, coalesce(s.name, '') name, s.since from seen s
-    where s.model!=:model and s.desk not like 'round-%'
+    where s.model!=weights(:model) and s.desk not like 'round-%'
     and s.id=(select max(t.id) from seen t where t.hash=s.hash and t.desk=s.desk)
     and (not exists (select 1 from line_stands r where r.hash=s.hash and r.id>s.since)
          or 'look'=(select r.verdict from line_stands r where r.hash=s.hash order by r.id desc limit 1))
@@ -582,19 +588,8 @@ def outlived(
     "What waits, and was scored by another model last"
     return v.read(_OUTLIVED, dict(model=model))
 
-# %% ../../nbs/82_station.verdicts.ipynb #7eae320e
-def follow_rename(
-    v:Verdicts,
-    model:str # Of the station
-):
-    "Scores and doubts of the same weights under another name become those of this name"
-    with v.db() as db:
-        for table in ('seen','noted'):
-            others = 'where model!=:model and weights(model)=weights(:model)'
-            db.execute(f'update or ignore {table} set model=:model {others}', dict(model=model))
-
 # %% ../../nbs/82_station.verdicts.ipynb #ecb814ce
-_PARTS = 'select distinct hash, name, score from seen where model=:model and desk {} order by hash'
+_PARTS = 'select distinct hash, name, score from seen where model=weights(:model) and desk {} order by hash'
 _BEGUN = """select min(r.who) who,
     (select count(distinct hash) from seen where desk=:desk) - count(distinct r.hash) rest
     from standing r where r.round=:desk group by person(r.who)"""
@@ -614,7 +609,7 @@ def _draw_parts(v, model, n, seed): # Those of the rounds before, else drawn fro
 # %% ../../nbs/82_station.verdicts.ipynb #05f49207
 def _refuse_round(v, desk, left):
     "Another model would begin a study of its own, and leave this one half done"
-    model = v.read('select model from seen where desk=? limit 1', [desk]).model[0]
+    model = v.read('select model from standing where round=? limit 1', [desk]).model[0]
     parts = ', '.join(f'{counted(k, "part")} for {who}' for who,k in left.items())
     raise UserError(f'{desk} of {model} is not done: {parts}. Serve that model with --round, or begin anew with '
                     '--next-round')

@@ -362,6 +362,7 @@
     const key = letterOf(e);
     if (key === 'enter' && isName(e.target) && e.target.value) lockName(e.target, true);
     if ((key === 'enter' || key === 'escape') && e.target.matches?.('[data-about]')) return void e.target.blur();
+    if (key === 'enter' && e.target.matches?.('tr[data-pick]')) return void e.target.click();
     if (isTyped(e, key)) return;
     const type = /^[1-9]$/.test(key) && typeButtons()[key - 1];
     if (type && type.offsetParent) {
