@@ -6,13 +6,15 @@
     python plant.py replica/ --leaks 0.1 --seed 0 --out leaky.csv   # copies of training images to be judged
     python plant.py elpv --noise 0.1 --clean wrong --out clean.csv  # ... and what was turned is thrown out
     python plant.py elpv --fold 2 --out fold2.csv                   # the third quarter of all images is the test set
+    python plant.py elpv --together 60 --fold 2 --out block2.csv    # ... and neighbours in the list stay in one set
 
 The sets are those of `semicls train` with `split_seed` of this seed, so a planted run pairs with a plain one.
 Only training changes. Validation and test keep all their images, with the labels that they have; but what nobody
 has seen cannot choose a threshold, so `--without` takes it from validation too. Leaks are files beside the table,
 without a label, so that a run judges them apart from its test set; the column `true_label` knows what they are.
 The quarters of `--fold` are the same for every seed, so that four runs judge each image once; of the rest, `semicls
-train` deals out the validation set by its `split_seed`.
+train` deals out the validation set by its `split_seed`. `--together` makes groups of so many neighbours in the order
+of the names, where pictures of one thing were numbered one after another.
 With `--truth` the test images of a folder of `semicls synth` have the labels, and all defects the types, of its truth.
 The same seed turns the same labels first, so 5 % wrong labels are those of 2 % and some more; so are few defects.
 """
@@ -100,9 +102,14 @@ def outer_fold(df, k):
     held = fold_ids(df.stratum.fillna(df.label), df.group, OUTER, seed=0)==k
     return df.assign(split=np.where(held, 'test', None))
 
+def neighbours(df, n):
+    "Groups of `n` images whose names follow one another"
+    return df.assign(group=[f'block{place//n}' for place in df.id.rank().astype(int)-1])
+
 def plant(asked):
     "The table with what was asked for planted in it"
     df = split_source(with_truth(asked.data, asked.out) if asked.truth else asked.data, asked.seed)
+    if asked.together: df = neighbours(df, asked.together)
     if asked.fold is not None: df = outer_fold(df, asked.fold)
     if asked.without: df = never_seen(df, asked.without)
     if asked.leaks: df = leak(df, asked.leaks, asked.seed, asked.out)
@@ -133,6 +140,7 @@ def main(words=None):
     parser.add_argument('--clean', choices=('wrong','unboxed'), help='what training leaves out, known from the truth')
     parser.add_argument('--leaks', type=float, default=0, help='copies of training images to judge, a share of test')
     parser.add_argument('--fold', type=int, choices=range(OUTER), help='which quarter of the images is the test set')
+    parser.add_argument('--together', type=int, default=0, help='neighbours by name that are kept in one set')
     parser.add_argument('--truth', action='store_true', help='DATA is a folder of semicls synth: use its truth')
     parser.add_argument('--seed', type=int, default=0, help='of the split, and of what is planted')
     parser.add_argument('--out', type=Path, required=True, help='the table (.csv)')
@@ -140,6 +148,7 @@ def main(words=None):
     try:
         if not 0<=asked.noise<=.5: raise UserError(f'--noise {asked.noise:g}: a share from 0 to 0.5')
         if not 0<=asked.imbalance<=1e6: raise UserError(f'--imbalance {asked.imbalance:g}: good parts to one defect')
+        if asked.together<0: raise UserError(f'--together {asked.together}: a number of images')
         if not 0<=asked.leaks<=1: raise UserError(f'--leaks {asked.leaks:g}: a share from 0 to 1')
         df = plant(asked)
         write_csv(df, asked.out)

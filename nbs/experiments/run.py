@@ -112,7 +112,7 @@ def add_row(path, rows):
 
 def set_column(data, split_seed, changes=''):
     "The column of the scores' file that says which image was in which set; `changes` may resize the sets"
-    fold = [o for o in plants_of(data)[1] if o.startswith('fold=')]
+    fold = [o for o in plants_of(data)[1] if o.startswith(('fold=','together='))]
     sizes = [o for o in str(changes).split() if o.startswith(('test=','valid='))]
     return '_'.join(['set', *[o.replace('=', '_') for o in [*fold, *sizes]], str(split_seed)])
 
