@@ -6,7 +6,7 @@ import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 from browser import *
-from conftest import Server, get, journal_of
+from conftest import Server, get, journal_of, wait_for
 from hostile import chip, saved
 from semiconductor_cls.station.passwords import hash_password
 from semiconductor_cls.station.station import Station
@@ -293,12 +293,15 @@ def test_a_verdict_is_given_under_the_threshold_that_was_on_the_screen(place, ch
         ann,eve = (sign_in(chrome, s, n) for n in ('ann','eve'))
         bring(ann, place, 4)
         part,login = shown(ann),'Basic '+base64.b64encode(b'ann:secret-words').decode()
+        def n_moves(): return get(s.url+'moves.csv', authorization=login)[1].count('\n')
         moved_to(eve, '0.990')
         ann.keyboard.press('r')
         oops(ann, 'the threshold was moved to 0.990. Look again')
         answered(ann)
         assert shown(ann)==part and 'from 0.990 on: reject' in ann.inner_text('#decision'), 'shown anew'
-        moved_to(eve, '0.990') # to the same place: the machine's word is the same
+        n = n_moves()
+        set_threshold(eve, '0.990') # to the same place: the machine's word is the same, and so is the page's sentence
+        wait_for(lambda: n_moves()>n, s.p)
         press(ann, 'r')
         answered(ann)
         with slow_to_answer(ann):
