@@ -1,14 +1,14 @@
 "Guards the grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
 import os, re, signal, subprocess, sys
 from pathlib import Path
-import nbformat, numpy as np, pandas as pd, psutil, pytest
+import nbformat, numpy as np, pandas as pd, psutil, pytest, torch
 from conftest import wait_for
 from semiconductor_cls.evaluate import rates
 from semiconductor_cls.operate import threshold_by_rate
 
 HERE = Path(__file__).resolve().parent.parent/'nbs/experiments'
 sys.path.insert(0, str(HERE))
-import plant, read, run
+import linear, plant, read, run
 
 def grid(): return run.read_grid(HERE/'grid.csv')
 
@@ -155,6 +155,21 @@ def test_four_folds_judge_each_image_once_whatever_the_seed(chips, tmp_path):
     names = {run.set_column(f'elpv+fold={k}', seed) for k in range(4) for seed in range(3)}
     assert len(names)==12 and run.set_column('elpv+noise=0.05', 3)=='set_3'
     assert run.set_column('elpv', 0, 'lrs=1e-4,3e-4,1e-3 test=0.7 valid=0.6')=='set_test_0.7_valid_0.6_0'
+
+def test_neighbours_stay_in_one_set(chips, tmp_path):
+    tables = [planted(chips, tmp_path/f'{k}.csv', '--together', '7', '--fold', str(k)).sort_index() for k in range(4)]
+    held = [df.index[df.split=='test'] for df in tables]
+    assert sorted(o for ids in held for o in ids)==list(tables[0].index)
+    blocks = np.arange(len(tables[0]))//7
+    for df in tables:
+        assert df.groupby(blocks).split.nunique(dropna=False).eq(1).all()
+        assert df.groupby(blocks).group.nunique().eq(1).all() and df.group.nunique()==blocks[-1]+1
+    assert run.set_column('elpv+together=60+fold=1', 0)!=run.set_column('elpv+fold=1', 0)
+
+def test_correlations_of_channels_are_those_of_numpy():
+    maps = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    found = linear.correlations(maps)
+    assert np.allclose(found, [np.corrcoef(o.flatten(1))[np.triu_indices(3, 1)] for o in maps], atol=1e-6)
 
 def test_scores_keep_the_right_labels_of_a_planted_run(chips, tmp_path):
     df = planted(chips, tmp_path/'t.csv', '--noise', '0.3')
