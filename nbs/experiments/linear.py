@@ -22,6 +22,7 @@ import numpy as np, pandas as pd, torch
 from fastai.vision.all import AdaptiveConcatPool2d, Flatten, nn, set_seed
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegressionCV
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -89,7 +90,8 @@ def fit_linear(X, y, seed):
 
 def fit_vectors(X, y, seed):
     "A support vector machine whose scores are made chances over five folds; 3 to 30 do as well where images choose"
-    model = CalibratedClassifierCV(SVC(C=10, class_weight='balanced'), ensemble=False)
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed) # neighbours in a list are alike
+    model = CalibratedClassifierCV(SVC(C=10, class_weight='balanced'), ensemble=False, cv=folds)
     return make_pipeline(StandardScaler(), model).fit(X, y)
 
 FITS = dict(last=fit_linear, stages=fit_vectors)
