@@ -124,9 +124,9 @@ def main(words=None):
     write_csv(df, asked.out/'table.csv')
     for part in ('valid','test'):
         rows = df.index[df.split==part]
-        found = preds_table(df, rows, model.predict_proba(X[rows])[:,1])
+        found = preds_table(df, rows, model.predict_proba(X[rows])[:,1].astype('float32'))
         write_csv(found, asked.out/f'preds_{part}.csv')
-    auc,low,high = auc_ci(found.label=='defect', found.p_defect)
+    auc,low,high = auc_ci(found.label=='defect', found.p_defect, groups=df.group[rows])
     seconds = time.perf_counter()-start
     device = asked.device or ('cuda' if torch.cuda.is_available() else 'cpu')
     write_json(asked.out/'run.json', dict(commit=git_commit(), recipe=asdict(r) | dict(arch=asked.arch), device=device))

@@ -336,7 +336,8 @@ def all_claims():
     cleaning = '[09](experiments/09_cleaning.ipynb)'
     lines.append(f'| Copies are removed before the split | leaks | see below | | | on drawn chips | {cleaning} |')
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
-    return '\n'.join([*lines, '', far_sentence(), '', module_sentence(), '', many_sentence(), '', new_sentence(), '', leak_sentence()])
+    for told in (far_sentence, module_sentence, many_sentence, new_sentence, leak_sentence): lines += ['', told()]
+    return '\n'.join(lines)
 
 def write_claims():
     "Put the claims into the cell of the index that shows them, between its first and its last paragraph"
