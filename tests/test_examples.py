@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL = dict(sizes='32', epochs='1', frozen_epochs='1', bs='8') # What a training is shrunk by
 TRAINS = ('train','committee','ablate','curve')
 WEIGHTS = ('.pth','.safetensors','.onnx','.bin')
-PLACES = {'elpv':'photos', '/data/today':'today'} # Words of the examples → what stands here for them
+PLACES = {'elpv':'photos', r'^(cell\d\d)':'^(.+)_cam', '/data/today':'today'} # Words → what stands here
 
 def of_help(text):
     "Commands of a docstring: paragraphs that begin with the word"
