@@ -89,7 +89,7 @@ def fit_linear(X, y, seed):
     return make_pipeline(StandardScaler(), model).fit(X, y)
 
 def fit_vectors(X, y, seed):
-    "A support vector machine whose scores are made chances over five folds; 3 to 30 do as well where images choose"
+    "A support vector machine whose scores are made chances over five folds"
     folds = StratifiedKFold(5, shuffle=True, random_state=seed) # neighbours in a list are alike
     model = CalibratedClassifierCV(SVC(C=10, class_weight='balanced'), ensemble=False, cv=folds)
     return make_pipeline(StandardScaler(), model).fit(X, y)

@@ -263,12 +263,17 @@ def far_sentence():
             f'{best.upper:.3f}) and is right on {100*best.accuracy:.1f} % of the cells '
             '([10](experiments/10_beyond.ipynb)). Our aim is 0.95 and 90 %.')
 
+def dealt_both_ways():
+    "Test scores of cells that were dealt at random, of the same with neighbours together, and the block of each cell"
+    alone,together = (folds_of(o, 'test').droplevel('fold').sort_index() for o in ('10_beyond','15_neighbours'))
+    assert together.index.equals(alone.index) and (together.label==alone.label).all()
+    n, = {int(o) for o in results_of('15_neighbours').data.str.extract(r'together=(\d+)')[0]}
+    return alone, together, np.arange(len(together))//n
+
 def module_sentence():
     "What is left where neighbours in the list stay in one set"
-    alone,together = (folds_of(o, 'test').droplevel('fold').sort_index() for o in ('10_beyond','15_neighbours'))
-    block = np.arange(len(together))//60
-    ways = [auc_ci(o.label=='defect', o.quick, groups=block) for o in (together, alone)]
-    (new,low,high),(old,*_) = ways
+    alone,together,block = dealt_both_ways()
+    (new,low,high),(old,*_) = (auc_ci(o.label=='defect', o.quick, groups=block) for o in (together, alone))
     return ('**And on a solar module that training never saw?** ELPV numbers its cells module by module, so a random '
             'split shows training other cells of the module that it is judged on. Where blocks of 60 neighbours stay '
             f'in one set, the base has {new:.3f} ({low:.3f} to {high:.3f}) instead of {old:.3f} '
