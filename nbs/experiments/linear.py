@@ -82,19 +82,19 @@ def features(df, arch, size, how, folder, device=None):
         os.replace(part, path)
     return known.loc[df.hash].to_numpy()
 
-def fit_linear(X, y, seed):
+def logistic(seed):
     "A logistic regression, its penalty chosen by AUC over five folds of the same images"
     model = LogisticRegressionCV(
         Cs=PENALTIES, scoring='roc_auc', cv=5, class_weight='balanced', max_iter=2000, random_state=seed)
-    return make_pipeline(StandardScaler(), model).fit(X, y)
+    return make_pipeline(StandardScaler(), model)
 
-def fit_vectors(X, y, seed):
+def vectors(seed):
     "A support vector machine whose scores are made chances over five folds"
     folds = StratifiedKFold(5, shuffle=True, random_state=seed) # neighbours in a list are alike
     model = CalibratedClassifierCV(SVC(C=10, class_weight='balanced'), ensemble=False, cv=folds)
-    return make_pipeline(StandardScaler(), model).fit(X, y)
+    return make_pipeline(StandardScaler(), model)
 
-FITS = dict(last=fit_linear, stages=fit_vectors)
+MODELS = dict(last=logistic, stages=vectors)
 
 def main(words=None):
     "The command"
@@ -102,7 +102,7 @@ def main(words=None):
     parser.add_argument('data', help="a folder, a table, or the word 'elpv'")
     parser.add_argument('--arch', default='efficientnet_lite0', help='backbones, separated by commas')
     parser.add_argument('--size', type=int, default=224, help='side of the pictures, in pixels')
-    parser.add_argument('--see', choices=list(FITS), default='last', help='which maps of the network')
+    parser.add_argument('--see', choices=list(MODELS), default='last', help='which maps of the network')
     parser.add_argument('--seed', type=int, default=0, help='of the split')
     parser.add_argument('--device', help='cpu or cuda; chosen by itself if not given')
     parser.add_argument('--out', type=Path, required=True, help='the folder to write')
@@ -119,7 +119,7 @@ def main(words=None):
         print(f'linear.py: {e}', file=sys.stderr)
         return 1
     train = (df.split=='train').to_numpy()
-    model = FITS[asked.see](X[train], df.label[train]=='defect', asked.seed)
+    model = MODELS[asked.see](asked.seed).fit(X[train], df.label[train]=='defect')
     asked.out.mkdir(parents=True, exist_ok=True)
     write_csv(df, asked.out/'table.csv')
     for part in ('valid','test'):

@@ -7,6 +7,7 @@
     python plant.py elpv --noise 0.1 --clean wrong --out clean.csv  # ... and what was turned is thrown out
     python plant.py elpv --fold 2 --out fold2.csv                   # the third quarter of all images is the test set
     python plant.py elpv --together 60 --fold 2 --out block2.csv    # ... and neighbours in the list stay in one set
+    python plant.py elpv --fold 2 --taught efficientnet_lite2 --out t2.csv # what a teacher says of training images
 
 The sets are those of `semicls train` with `split_seed` of this seed, so a planted run pairs with a plain one.
 Only training changes. Validation and test keep all their images, with the labels that they have; but what nobody
@@ -15,6 +16,9 @@ without a label, so that a run judges them apart from its test set; the column `
 The quarters of `--fold` are the same for every seed, so that four runs judge each image once; of the rest, `semicls
 train` deals out the validation set by its `split_seed`. `--together` makes groups of so many neighbours in the order
 of the names, where pictures of one thing were numbered one after another.
+`--taught` is distillation (Hinton et al. 2015): the teacher is `linear.py --see stages` at 300 px, which knows the
+training images alone and has not seen the one that it judges. The column `taught` is halfway between its chance of a
+defect and the label.
 With `--truth` the test images of a folder of `semicls synth` have the labels, and all defects the types, of its truth.
 The same seed turns the same labels first, so 5 % wrong labels are those of 2 % and some more; so are few defects.
 """
@@ -22,6 +26,8 @@ import argparse, shutil, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np, pandas as pd
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from linear import features, vectors
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import read_csv, write_csv
 from semiconductor_cls.eda import find_unboxed
@@ -106,6 +112,16 @@ def neighbours(df, n):
     "Groups of `n` images whose names follow one another"
     return df.assign(group=[f'block{place//n}' for place in df.id.rank().astype(int)-1])
 
+def taught(df, arch, seed, out):
+    "Sets dealt as `semicls train` deals them, and for each training image a mark between its label and the teacher's"
+    write_csv(df, out)
+    dealt,_ = prepare(out, replace(QUICK, split_seed=seed))
+    train = dealt.index[dealt.split=='train']
+    X,y = features(dealt, arch, 300, 'stages', out.parent)[train],(dealt.label[train]=='defect').to_numpy()
+    unseen = StratifiedKFold(5, shuffle=True, random_state=seed)
+    chance = cross_val_predict(vectors(seed), X, y, cv=unseen, method='predict_proba')[:,1]
+    return dealt.drop(columns=INNER).assign(taught=pd.Series((chance+y)/2, train))
+
 def plant(asked):
     "The table with what was asked for planted in it"
     df = split_source(with_truth(asked.data, asked.out) if asked.truth else asked.data, asked.seed)
@@ -115,6 +131,7 @@ def plant(asked):
     if asked.leaks: df = leak(df, asked.leaks, asked.seed, asked.out)
     if asked.imbalance: df = keep_few(df, asked.imbalance, asked.seed)
     if asked.noise: df = turn_labels(df, asked.noise, asked.seed)
+    if asked.taught: df = taught(df, asked.taught, asked.seed, asked.out)
     return cleaned(df, asked.clean) if asked.clean else df
 
 def cleaned(df, fault):
@@ -141,6 +158,7 @@ def main(words=None):
     parser.add_argument('--leaks', type=float, default=0, help='copies of training images to judge, a share of test')
     parser.add_argument('--fold', type=int, choices=range(OUTER), help='which quarter of the images is the test set')
     parser.add_argument('--together', type=int, default=0, help='neighbours by name that are kept in one set')
+    parser.add_argument('--taught', help='backbone of the teacher')
     parser.add_argument('--truth', action='store_true', help='DATA is a folder of semicls synth: use its truth')
     parser.add_argument('--seed', type=int, default=0, help='of the split, and of what is planted')
     parser.add_argument('--out', type=Path, required=True, help='the table (.csv)')
