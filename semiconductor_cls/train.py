@@ -278,7 +278,7 @@ def _go_on(learn, ckpt):
     learn.model.load_state_dict(ckpt['model'])
     learn.opt.load_state_dict(to_device(ckpt['opt'], learn.dls.device))
     if learn.ema: learn.ema.load_state_dict(ckpt['ema'], learn.model)
-    if learn.amp: learn.amp.load_state_dict(ckpt.get('amp')) # of 0.4 and before: none
+    if learn.amp: learn.amp.load_state_dict(ckpt.get('amp')) # of earlier releases: none
     return ckpt['epoch']
 
 def _log(log, k, learn, row, steps): log(learn, row, steps, k, row['epoch'])
