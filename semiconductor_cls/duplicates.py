@@ -437,7 +437,6 @@ def _stand_out(alike, most=3):
     pairs = np.stack([np.arange(n).repeat(best.shape[1]), best.ravel()], 1)
     return pairs[alike[tuple(pairs.T)]>middle+norm.isf(1/n)*spread]
 
-
 # %% ../nbs/16_duplicates.ipynb #78f41f16
 def _own_of(rows, views, load):
     "Places of the rows that lie over the first one, at least 8, and how alike they are in what is their own"

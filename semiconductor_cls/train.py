@@ -33,7 +33,8 @@ def seed_epoch(
     *key # Such as the seed of the run and the number of the epoch
 ):
     "Seed all chance for one epoch from `key`"
-    digest = hashlib.sha256(repr(tuple(o.item() if isinstance(o, np.generic) else o for o in key)).encode()).digest()
+    plain = tuple(o.item() if isinstance(o, np.generic) else o for o in key)
+    digest = hashlib.sha256(repr(plain).encode()).digest()
     seed = int.from_bytes(digest[:4], 'big')
     set_seed(seed)
     dls.train.rng = random.Random(seed)
