@@ -280,15 +280,14 @@ def make_dls(
     if resident and isinstance(augs, A.Compose):
         raise UserError('resident=True: albumentations change bytes on the CPU; give batch_augs(), or resident=False')
     pinned = bool(num_workers) and torch.device(device).type=='cuda'
-    kw = dict(bs=min(bs, max(int(is_train.sum()), 1)), val_bs=bs, num_workers=num_workers, pin_memory=pinned, device=device)
+    size = min(bs, max(int(is_train.sum()), 1))
+    kw = dict(bs=size, val_bs=bs, num_workers=num_workers, pin_memory=pinned, device=device)
     drawn_by = votes_of(df, votes) if votes else None
     block = _block(df, cache, idx, augs, stats, device if resident else None, drawn_by)
-    items = idx.tolist()
     if balanced:
-        wgts = np.ones(len(idx))
-        wgts[is_train] = class_weights(df.label[idx][is_train])
-        dls = block.weighted_dataloaders(items, wgts=wgts, **kw)
-    else: dls = block.dataloaders(items, **kw)
+        wgts = class_weights(df.label[idx].where(is_train)) # of the others none are drawn
+        dls = block.weighted_dataloaders(idx.tolist(), wgts=wgts, **kw)
+    else: dls = block.dataloaders(idx.tolist(), **kw)
     dls.cache = cache
     return dls
 

@@ -118,7 +118,8 @@ def check_own(
     if not os.path.lexists(path): return
     is_own,patterns = False,[re.compile(re.escape(o)) if isinstance(o, str) else o for o in heads]
     if os.path.isfile(path):
-        with open(path, 'rb') as f: start = f.read(1<<16).decode(errors='replace').lstrip('\ufeff')
+        with open(path, 'rb') as f:
+            start = f.read(1<<16).decode(errors='replace').lstrip('\ufeff')
         is_own = not start or any(o.match(start) for o in patterns)
     if is_own: return
     kind = kind or f'table of this kind ({heads[0]}…)'

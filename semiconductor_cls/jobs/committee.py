@@ -128,7 +128,8 @@ def _spread(members):
     for name,on in dict(auc_valid='validation', auc_test='test').items():
         if name not in members: continue
         auc = members[name]
-        texts.append(f'on {on} {auc.mean():.4f} (standard deviation {auc.std():.4f}, {auc.min():.4f} to {auc.max():.4f})')
+        spread = f'standard deviation {auc.std():.4f}, {auc.min():.4f} to {auc.max():.4f}'
+        texts.append(f'on {on} {auc.mean():.4f} ({spread})')
     return [f"AUC of the {len(members):,} members alone, mean: {'; '.join(texts)}."]
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0017
