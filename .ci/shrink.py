@@ -1,6 +1,7 @@
 """Pictures in notebooks as 64 colours, photographs as JPEG; what is small stays: `python .ci/shrink.py nbs/*.ipynb`
 
-Each table of pandas brings the same style with it, which the page has anyway, and itself as plain text: both go too."""
+Each table of pandas brings the same style with it, which the page has anyway, and itself as plain text: both go too.
+What stays of it has a line a row."""
 import base64, io, re, sys
 import nbformat
 from PIL import Image
@@ -22,11 +23,12 @@ def pictures(nb):
 
 def drop_twice(nb)->bool: # Whether there was anything
     shown = [o['data'] for c in nb.cells for o in c.get('outputs', []) if 'text/html' in o.get('data', {})]
-    tables = [o for o in shown if 'text/plain' in o or '<style scoped>' in o['text/html']]
-    for o in tables:
-        o['text/html'] = re.sub(r'<style scoped>.*?</style>\n?', '', o['text/html'], flags=re.S)
+    before = [dict(o) for o in shown]
+    for o in shown:
+        bare = re.sub(r'<style scoped>.*?</style>\n?', '', o['text/html'], flags=re.S)
+        o['text/html'] = re.sub(r'>\n *<(?!tr)', '><', bare)
         o.pop('text/plain', None)
-    return bool(tables)
+    return shown!=before
 
 for p in sys.argv[1:]:
     nb = nbformat.read(p, as_version=4)

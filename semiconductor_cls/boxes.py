@@ -324,15 +324,20 @@ def _percent_corners(value): # Of an outline, an ellipse, a rectangle; `None` of
     return [f'rotated {turned}']*4 if turned else [percent/100 for percent in corners]
 
 # %% ../nbs/12_boxes.ipynb #b62fbd4b
+def _region_kind(value, named): # '' where nothing was drawn
+    if 'rle' in value: return 'brush'
+    if named: return named[0].removesuffix('labels')
+    return 'point' if 'x' in value else ''
+
 def _studio_shape(drawn):
     "The corners and the labels of a result; `None` where nothing was drawn"
     value = drawn.get('value', drawn)
     if drawn.get('type') in ('choices','relation'): return None
     corners = _tried(_percent_corners, value, 'region')
     named = [key for key in value if key.endswith('labels')]
-    kind = 'brush' if 'rle' in value else named[0].removesuffix('labels') if named else 'point' if 'x' in value else ''
+    kind = _region_kind(value, named)
     if not corners and not named and not kind: return None
-    labels = value.get(named[0]) if named else None
+    labels = value[named[0]] if named else None
     return corners or [f'{kind or "region"} is no box']*4, join_types(labels or [])
 
 # %% ../nbs/12_boxes.ipynb #e1940c5e

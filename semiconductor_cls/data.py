@@ -275,19 +275,19 @@ def make_dls(
 )->DataLoaders: # `train` and `valid`; `items` are rows of the table
     "Loaders of the training and validation rows of a table"
     idx = df.index[df.split.isin(['train','valid'])]
-    n_train,device = int((df.split=='train').sum()),device or default_device()
+    is_train,device = (df.split[idx]=='train').to_numpy(),device or default_device()
     if resident is None: resident = _is_resident(cache, device, augs, num_workers)
     if resident and isinstance(augs, A.Compose):
         raise UserError('resident=True: albumentations change bytes on the CPU; give batch_augs(), or resident=False')
     pinned = bool(num_workers) and torch.device(device).type=='cuda'
-    kw = dict(bs=min(bs, max(n_train, 1)), val_bs=bs, num_workers=num_workers, pin_memory=pinned, device=device)
-    lie_on,drawn_by = device if resident else None,votes_of(df, votes) if votes else None
-    block,items = _block(df, cache, idx, augs, stats, lie_on, drawn_by),idx.tolist()
+    size = min(bs, max(int(is_train.sum()), 1))
+    kw = dict(bs=size, val_bs=bs, num_workers=num_workers, pin_memory=pinned, device=device)
+    drawn_by = votes_of(df, votes) if votes else None
+    block = _block(df, cache, idx, augs, stats, device if resident else None, drawn_by)
     if balanced:
-        wgts,train = np.ones(len(idx)),(df.split[idx]=='train').to_numpy()
-        wgts[train] = class_weights(df.label[idx][train])
-        dls = block.weighted_dataloaders(items, wgts=wgts, **kw)
-    else: dls = block.dataloaders(items, **kw)
+        wgts = class_weights(df.label[idx].where(is_train)) # of the others none are drawn
+        dls = block.weighted_dataloaders(idx.tolist(), wgts=wgts, **kw)
+    else: dls = block.dataloaders(idx.tolist(), **kw)
     dls.cache = cache
     return dls
 

@@ -40,8 +40,8 @@ def _ring(lo=8, hi=40, n=N_BITS):
 
 YS,XS = _ring()
 _FOURS = np.arange(N_BITS).reshape(-1, 4)
-VIEWS = dict(as_is=[0,1,2,3], mirrored=[1,0,3,2], swapped=[2,3,0,1], turned=[3,2,1,0]) # Order within each four
-VIEWS = {name:_FOURS[:,order].ravel() for name,order in VIEWS.items()} # Order of the whole fingerprint
+_ORDERS = dict(as_is=[0,1,2,3], mirrored=[1,0,3,2], swapped=[2,3,0,1], turned=[3,2,1,0]) # Within each four
+VIEWS = {name:_FOURS[:,order].ravel() for name,order in _ORDERS.items()} # Order of the whole fingerprint
 
 # %% ../nbs/16_duplicates.ipynb #c0016
 WINDOW = cv2.createHanningWindow((SIDE,SIDE), cv2.CV_32F)
@@ -302,8 +302,8 @@ def _evened(noises, shape, places, most=3):
     return [np.clip(noise/size, -most, most) for noise,size in zip(noises, sizes)]
 
 # %% ../nbs/16_duplicates.ipynb #fcde5d03
-_AWAY = [-12,-8,-6,0,6,8,12]
-_AWAY = [(down,right) for down in _AWAY for right in _AWAY if down or right] # Wrong places, in pixels
+_STEPS = -12,-8,-6,0,6,8,12
+_AWAY = [(down,right) for down in _STEPS for right in _STEPS if down or right] # Wrong places, in pixels
 
 def _correlations(one, two, wide):
     "Correlation of two rows of noise where they belong, and at the wrong places"
@@ -436,7 +436,6 @@ def _stand_out(alike, most=3):
     best = np.argsort(-alike+2*np.eye(n), axis=1, kind='stable')[:,:most]
     pairs = np.stack([np.arange(n).repeat(best.shape[1]), best.ravel()], 1)
     return pairs[alike[tuple(pairs.T)]>middle+norm.isf(1/n)*spread]
-
 
 # %% ../nbs/16_duplicates.ipynb #78f41f16
 def _own_of(rows, views, load):

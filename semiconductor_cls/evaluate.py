@@ -299,13 +299,14 @@ def _count_text(k, n, sizes):
 def _outcomes(y, p, t, groups, lo):
     "Of good parts, then of defects: (name, text, whether it is wrong) of what passes, is rejected and is looked at"
     y,p = _as_arrays(y, p)
-    decided = [p<lo, p>=t, (p>=lo)&(p<t)] if lo is not None and lo<t else [p<t, p>=t]
-    names = ['passed','overkill','looked at'],['escapes','caught','looked at']
+    looks = lo is not None and lo<t
+    decided = [p<(lo if looks else t), p>=t]
+    if looks: decided.append((p>=lo) & (p<t))
     rows = []
-    for k,mask in enumerate((~y,y)):
+    for names,mask in ((('passed','overkill','looked at'),~y), (('escapes','caught','looked at'),y)):
         n,sizes = int(mask.sum()),group_sizes(groups, mask)
         texts = [_count_text(int((o&mask).sum()), n, sizes) for o in decided]
-        rows.append([(name, text, name in ('overkill','escapes')) for name,text in zip(names[k], texts)])
+        rows.append([(name, text, name in ('overkill','escapes')) for name,text in zip(names, texts)])
     return rows
 
 # %% ../nbs/32_evaluate.ipynb #4fec5f09

@@ -201,6 +201,7 @@ def _listing(found, kinds, top=20):
     return [more, first[filled].rename(columns=dict(path='file'))]
 
 # %% ../nbs/17_inspect.ipynb #c0031
+# Kinds of findings that have a section of their own
 KNOWN = 'broken copy pixel_copy near_copy leak conflict unboxed_defect not_compared small_defects'.split()
 
 def _copy_sections(df, summary, found, fig):

@@ -209,6 +209,10 @@ def _check_apart(path, good, defect):
         raise UserError(f"{path}: --good '{good}' and --defect '{defect}' are one folder, or one lies in the other")
 
 # %% ../nbs/13_source.ipynb #287febc4
+def _type_inside(place): # Of a place in a class; `None` in a good one, and by the number of a lot
+    is_type = place.label=='defect' and not _is_number(place.kind or '')
+    return place.kind if is_type else None
+
 def _check_inside(df, tops):
     "The rows with the set or the type that a folder inside a class names, and how many lie in which folder of masks"
     folders = [Path(p).parent for p in df.path]
@@ -220,16 +224,12 @@ def _check_inside(df, tops):
     for label,top in tops.items():
         own = {inside[p] for p,place in places.items() if place.label==label}
         _check_sets(top, own, says, in_class=True)
-    sets,kinds = [],[]
-    is_mask = [_is_aside(places[p].kind or '') for p in folders]
-    for p,label in zip(folders, df.label):
-        place = places[p]
-        has_type = label=='defect' and not _is_number(place.kind or '')
-        kinds.append(place.kind if has_type else None)
-        sets.append(place.split or 'train')
+    here = [places[p] for p in folders]
+    sets,kinds = [place.split or 'train' for place in here],list(map(_type_inside, here))
     df = df.assign(split=pd.Series(sets, dtype=object), defect_type=pd.Series(kinds, dtype=object))
+    is_mask = pd.Series([_is_aside(place.kind or '') for place in here], dtype=bool)
     masks = Counter(str(p) for p,is_one in zip(folders, is_mask) if is_one)
-    return df[~pd.Series(is_mask, dtype=bool)].reset_index(drop=True),masks
+    return df[~is_mask].reset_index(drop=True),masks
 
 # %% ../nbs/13_source.ipynb #e6acb806
 def _sets_beside(path, good, defect, issues):

@@ -33,7 +33,8 @@ def seed_epoch(
     *key # Such as the seed of the run and the number of the epoch
 ):
     "Seed all chance for one epoch from `key`"
-    digest = hashlib.sha256(repr(tuple(o.item() if isinstance(o, np.generic) else o for o in key)).encode()).digest()
+    plain = tuple(o.item() if isinstance(o, np.generic) else o for o in key)
+    digest = hashlib.sha256(repr(plain).encode()).digest()
     seed = int.from_bytes(digest[:4], 'big')
     set_seed(seed)
     dls.train.rng = random.Random(seed)
@@ -278,7 +279,7 @@ def _go_on(learn, ckpt):
     learn.model.load_state_dict(ckpt['model'])
     learn.opt.load_state_dict(to_device(ckpt['opt'], learn.dls.device))
     if learn.ema: learn.ema.load_state_dict(ckpt['ema'], learn.model)
-    if learn.amp: learn.amp.load_state_dict(ckpt.get('amp')) # of 0.4 and before: none
+    if learn.amp: learn.amp.load_state_dict(ckpt.get('amp')) # of earlier releases: none
     return ckpt['epoch']
 
 def _log(log, k, learn, row, steps): log(learn, row, steps, k, row['epoch'])

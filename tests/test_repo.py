@@ -194,6 +194,16 @@ def test_prose_and_lessons_come_between(p):
         run = run+1 if is_export(c) else run if c.cell_type=='code' and 'default_exp' in c.source else 0
         assert run<=3, c.source[:60]
 
+@pytest.mark.parametrize('p', LIB, ids=lambda p: p.stem)
+def test_a_lesson_shows_its_own_last_value(p):
+    for c in cells(p):
+        if c.cell_type!='code' or c.source.startswith('#|'): continue
+        last = ast.parse(c.source).body[-1]
+        is_value = isinstance(last, ast.Expr) and not isinstance(last.value, (ast.Call,ast.Constant))
+        is_shown = any(o.output_type=='execute_result' for o in c.outputs)
+        assert is_shown or not is_value, f'run this cell, its output is lost: {c.source[-80:]}'
+        assert not is_shown or isinstance(last, ast.Expr), f'an output of another cell: {c.source[-80:]}'
+
 @pytest.mark.parametrize('p', NBS, ids=lambda p: p.stem)
 def test_notebook_stays_small(p):
     most = 500_000 if p.parent.name=='experiments' else 150_000

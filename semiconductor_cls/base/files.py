@@ -116,11 +116,12 @@ def check_own(
 ):
     "Refuse to write over a file that is none of its kind; an empty one is of any kind"
     if not os.path.lexists(path): return
-    start,patterns = None,[re.compile(re.escape(o)) if isinstance(o, str) else o for o in heads]
+    is_own,patterns = False,[re.compile(re.escape(o)) if isinstance(o, str) else o for o in heads]
     if os.path.isfile(path):
         with open(path, 'rb') as f:
             start = f.read(1<<16).decode(errors='replace').lstrip('\ufeff')
-    if start=='' or start and any(o.match(start) for o in patterns): return
+        is_own = not start or any(o.match(start) for o in patterns)
+    if is_own: return
     kind = kind or f'table of this kind ({heads[0]}…)'
     raise UserError(f'{path}: is there already and no {kind}, so it is not written over; choose another name')
 

@@ -284,7 +284,7 @@ def _read_levels(paths, each=parallel_map, told=None): # Levels or `None`, a sen
     deep = [path for path,is_one in zip(paths, each(_is_deep_file, paths, desc='depth')) if is_one]
     step = max(1, -(-len(deep)//N_LEVELS))
     ranges = [o for o in each(_levels_of_file, deep[::step], desc='range', chunk=8) if o]
-    if not ranges: return told, told and f'{told} become black to white' or ''
+    if not ranges: return told, f'{told} become black to white' if told else ''
     levels = told or common_levels(ranges)
     far = sum(low<levels.low or high>levels.high for low,high in ranges)
     narrow = sum(high-low<(levels.high-levels.low)/10 for low,high in ranges)

@@ -128,10 +128,11 @@ def _share(threads):
 class _Running:
     "A job in its process"
     def __init__(self, job, threads, slot):
-        (self.name,f,args,kwargs),self.slot,self.error = job,slot,('','')
-        self.job,(self.pipe,end) = job,multiprocessing.Pipe(duplex=False)
+        self.job,self.slot,self.error = job,slot,('','')
+        self.name,*call = job
+        self.pipe,end = multiprocessing.Pipe(duplex=False)
         spawn = multiprocessing.get_context('spawn')
-        self.process = spawn.Process(target=_in_child, args=(f, args, kwargs, threads, slot, end))
+        self.process = spawn.Process(target=_in_child, args=(*call, threads, slot, end))
         with _share(threads): self.process.start()
         end.close()
 

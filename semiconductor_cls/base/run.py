@@ -547,13 +547,13 @@ def _decided_before(run):
     return []
 
 # %% ../../nbs/04_base.run.ipynb #a78e7a43
-_TEXTS = ('id','time','who','command','rule','why','after')
+_ENTRY_TEXTS = ('id','time','who','command','rule','why','after')
 
 def _read_entry(run, path, i, line, after):
     "An entry of the history, if it is the one that was written"
     try: entry = json.loads(line)
     except (ValueError, RecursionError): entry = None
-    whole = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in _TEXTS)
+    whole = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in _ENTRY_TEXTS)
     if whole and entry['id']==_entry_id(entry) and entry['after']==after:
         _check_cuts(path, run, entry.get('lo'), entry.get('hi'))
         return entry

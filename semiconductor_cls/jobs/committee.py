@@ -123,10 +123,14 @@ def _worth_parts(run):
 # %% ../../nbs/53_jobs.committee.ipynb #ab680c2e
 def _spread(members):
     "How far the AUCs of single members lie apart, in a sentence"
-    found = [(on, members[f'auc_{on}']) for on in ('valid','test') if f'auc_{on}' in members]
-    texts = [f'on {dict(valid="validation").get(on, on)} {auc.mean():.4f} (standard deviation {auc.std():.4f}, '
-             f'{auc.min():.4f} to {auc.max():.4f})' for on,auc in found]
-    return [f"AUC of the {counted(len(members), 'member')} alone, mean: {'; '.join(texts)}."] if len(members)>1 else []
+    if len(members)<2: return []
+    texts = []
+    for name,on in dict(auc_valid='validation', auc_test='test').items():
+        if name not in members: continue
+        auc = members[name]
+        spread = f'standard deviation {auc.std():.4f}, {auc.min():.4f} to {auc.max():.4f}'
+        texts.append(f'on {on} {auc.mean():.4f} ({spread})')
+    return [f"AUC of the {len(members):,} members alone, mean: {'; '.join(texts)}."]
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0017
 _WAYS = '## Ways to form a committee, chosen on validation, reported on test'

@@ -77,11 +77,13 @@ def _second_name(o, raw):
 
 def _zip_names(members): # Name or None of each, and its bytes
     "Names of the members of a zip as their packer meant them"
-    raws = [o.orig_filename.split('\0')[0].encode('utf-8' if o.flag_bits&0x800 else 'cp437') for o in members]
-    names = [o.filename if o.flag_bits&0x800 or raw.isascii() else _second_name(o, raw) for o,raw in zip(members, raws)]
+    def is_utf8(o): return o.flag_bits&0x800
+    def plain(name): return name if not name or _leads_out(name) else name.replace('\\', '/')
+    raws = [o.orig_filename.split('\0')[0].encode('utf-8' if is_utf8(o) else 'cp437') for o in members]
+    names = [o.filename if is_utf8(o) or raw.isascii() else _second_name(o, raw) for o,raw in zip(members, raws)]
     encoding = name_encoding([raw for raw,name in zip(raws, names) if name is None])
     names = [raw.decode(encoding) if name is None and encoding else name for raw,name in zip(raws, names)]
-    return zip([name and (name if _leads_out(name) else name.replace('\\', '/')) for name in names], raws)
+    return zip(map(plain, names), raws)
 
 # %% ../../nbs/60_line.archives.ipynb #c0011
 def _zip_trouble(o):

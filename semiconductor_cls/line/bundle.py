@@ -51,7 +51,7 @@ def _head_claims(m):
     yield len(m['name'])<=200 and m['name'].isprintable(), 'name is not a short printable text'
     ours = m.get('channels') in (1,3) and m.get('classes')==CLASSES
     yield ours, f'channels is not 1 or 3, or classes are not {CLASSES}'
-    ids = [m.get(k) or '' for k in ('weights_id','decision_id')] # of 0.4 and before: none
+    ids = [m.get(k) or '' for k in ('weights_id','decision_id')] # of earlier releases: none
     hexadecimal = all(isinstance(o, str) and re.fullmatch('(d?[0-9a-f]{10})?', o) for o in ids)
     yield hexadecimal, 'weights_id or decision_id is not of ten hex digits'
 

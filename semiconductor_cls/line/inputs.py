@@ -72,7 +72,8 @@ class Stored(Item):
 
 def as_stored(path)->str:
     "A path as it is; `file://` as a path, another URL as `Stored`"
-    return Stored(path) if is_url(path) else plain_path(path) if type(path) is str else path
+    if is_url(path): return Stored(path)
+    return plain_path(path) if type(path) is str else path
 
 # %% ../../nbs/61_line.inputs.ipynb #edbaf262
 def _store_of(url): # fsspec's file system, path in it

@@ -10,9 +10,8 @@ __all__ = ['N_NAMED', 'check_out', 'write_rows', 'stamp', 'batch_key', 'open_loc
 import hashlib, json, os, time
 from collections import Counter
 from contextlib import nullcontext
-from itertools import islice
 from pathlib import Path
-from fastcore.basics import noop, patch
+from fastcore.basics import chunked, noop, patch
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
@@ -81,11 +80,8 @@ def _to_parquet(rows, path, group=16_384, seal=None): # What `seal` says is kept
     numbers = ('p_defect','threshold')
     schema = pa.schema([(name, pa.float64() if name in numbers else pa.string()) for name in PRED_COLS], seal)
     def text(v): return os.fsencode(v).decode(errors='backslashreplace') if isinstance(v, str) else v
-    rows = iter(rows)
     with pa.parquet.ParquetWriter(path, schema) as writer:
-        while True:
-            part = list(islice(rows, group))
-            if not part: break
+        for part in chunked(rows, group):
             columns = [[text(v) for v in column] for column in zip(*part)]
             writer.write_table(pa.table(columns, schema=schema))
 

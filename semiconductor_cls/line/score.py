@@ -67,7 +67,7 @@ def _open_export(bundle, path, device=None):
     lanes = runtime.lanes if device in (None,'cpu') else 1
     scorer = open_bundle(bundle, n_cpus()//lanes, device)
     scorer.key,scorer.cuts = scorer.manifest['seal'],Decision(*scorer.manifest['cuts'])
-    scorer.cuts.id = scorer.manifest.get('decision_id') or '' # of 0.4 and before: none
+    scorer.cuts.id = scorer.manifest.get('decision_id') or '' # of earlier releases: none
     scorer.lanes = lanes
     return scorer
 

@@ -217,7 +217,7 @@ def _of_bundle(path, tell):
     ex = GraphOnly(path, tell)
     name,(_,engine,*_) = traced(ex.scorer, '')
     if '@' not in name:
-        name = f'{name}@{ex.scorer.key[:10]}' # of 0.4 and before: by its seal
+        name = f'{name}@{ex.scorer.key[:10]}' # of earlier releases: by its seal
     tell(f'{path}: {NOT_IN_BUNDLE}')
     return dict(name=Path(path).name, ex=ex, model=name, index=dict(F=np.zeros((0,1)), far=-1.), sets={}, trade=None,
                 engine=engine, whole=False, run=None)
