@@ -331,7 +331,7 @@ def _draw_operating(run, test, calibrated, cuts, line, band=None):
     "Write `trade.png` and `reliability.png`"
     y,p,groups = test
     fig,axs = plt.subplots(1, 2, figsize=(10.5,4), layout='constrained')
-    marks = {} if band else {f'{name} {cut:.3g}': cut for name,_,cut in _named_cuts(*cuts[::-1])}
+    marks = {} if band else {f'{name} {threshold_text(cut, 3)}': cut for name,_,cut in _named_cuts(*cuts[::-1])}
     plot_trade(y, p, line, marks, axs[0], groups)
     plot_cost(y, p, line, marks, axs[1], groups)
     if band: _mark_band(axs, band)

@@ -536,19 +536,21 @@ _SCORED = dict(sha256=_TEXT, p_defect=_NUMBER | dict(minimum=0, maximum=1),
 
 def openapi(st:Station)->dict: # JSON
     "What the address for programs takes and gives"
-    def gives(words, schema):
-        return dict(description=words, content={'application/json':dict(schema=schema)})
+    def gives(words, schema, **more):
+        return dict(description=words, content={'application/json':dict(schema=schema)} | more)
+    def no(words): return gives(words, why, **{'text/plain':dict(schema=_TEXT)}) # in plain text where the gate says it
     why = dict(type='object', properties=dict(detail=_TEXT))
     answers = {'200':gives('The score and where it comes from', dict(type='object', properties=_SCORED,
                                                                       required=list(_SCORED))),
                '401':dict(description='No session, password or token'),
                '422':gives(f'No usable picture, of several pages or a side under {MIN_SIDE} pixels, say', why),
-               '403':gives('In a blind round, or where the machine speaks second and no engineer asks', why),
+               '403':no('In a blind round, where the machine speaks second and no engineer asks, or from another page'),
                '408':gives(f'Not sent within {SEND_SECONDS:g} seconds', why),
                '400':dict(description='With parameters, or not sent to its end'),
-               '413':gives(f'Over the limit of {st.max_mb:g} MB', why),
+               '411':dict(description='Without the header Content-Length'),
+               '413':no(f'Over the limit of {st.max_mb:g} MB'),
                '429':dict(description='Too many wrong secrets from this address'),
-               '503':gives('Too many pictures at once', why)}
+               '503':gives('Too many pictures at once, or the verdicts cannot be read at the moment', why)}
     body = dict(required=True, content={'application/octet-stream':dict(schema=dict(type='string', format='binary'))})
     post = dict(operationId='score', summary='Score one picture; nothing is kept', requestBody=body, responses=answers)
     secure = dict(basic=dict(type='http', scheme='basic'), bearer=dict(type='http', scheme='bearer'))
@@ -646,8 +648,8 @@ def _add_api(app, page): # Anything with the station of the moment as `st`
             await incoming.read(request, content, int(page.st.max_mb*1e6))
             async with one_of(places):
                 return JSONResponse(await run_in_threadpool(score_one, page.st, bytes(content)))
-        except (ImageError,UserError) as e:
-            return JSONResponse(dict(detail=str(e)), 422)
+        except ImageError as e: return JSONResponse(dict(detail=str(e)), 422)
+        except UserError as e: return JSONResponse(dict(detail=str(e)), 503) # the station's fault, not the picture's
         except NotTaken as e:
             return JSONResponse(dict(detail=e.args[1]), e.args[0], {'connection':'close'})
         finally:
