@@ -1182,12 +1182,11 @@ def serve(
 
 # %% ../nbs/99_cli.ipynb #149843a3
 def _findings():
-    "What `check` says; where torch cannot even be loaded, that alone"
+    "What `check` says; where torch cannot be loaded, that alone"
     try: from semiconductor_cls.line.machine import check_libraries, check_machine
-    except Exception as e: # A torchvision of another torch raises a RuntimeError, say
-        why = f'cannot be loaded ({type(e).__name__}: {one_line(str(e))})'
-        mend = 'install torch, torchvision and timm anew, or allow more memory (ulimit -v)'
-        return [dict(what='libraries', found=why, way_out=mend)]
+    except Exception as e:
+        why = one_line(f'cannot be loaded ({type(e).__name__}: {e})')
+        return [dict(what='libraries', found=why, way_out='install torch and torchvision anew')]
     return [o._asdict() for o in check_libraries()+check_machine()]
 
 @command(who='This installation')

@@ -653,8 +653,8 @@ def _add_api(app, page): # Anything with the station of the moment as `st`
             await incoming.read(request, content, int(page.st.max_mb*1e6))
             async with one_of(places):
                 return JSONResponse(await run_in_threadpool(score_one, page.st, bytes(content)))
-        except ImageError as e: return JSONResponse(dict(detail=str(e)), 422)
-        except UserError as e: return JSONResponse(dict(detail=str(e)), 503) # the station's fault, not the picture's
+        except (ImageError,UserError) as e: # the latter is the fault of the station
+            return JSONResponse(dict(detail=str(e)), 422 if isinstance(e, ImageError) else 503)
         except NotTaken as e:
             return JSONResponse(dict(detail=e.args[1]), e.args[0], {'connection':'close'})
         finally:
