@@ -462,14 +462,14 @@ def _worth_parts(found):
     return [f"This model {found['worth']}.", cost_table(found)]
 
 # %% ../nbs/36_review.ipynb #8ac0b54f
-def _percent(share): return '' if pd.isna(share) else f'{100*share:.4g} %'
+def _percent(share, bound=0): return '' if pd.isna(share) else f'{percent_text(share, 4, bound)} %'
 
 def _points_table(points):
     "The points that a customer may ask for, in percent"
     df = pd.DataFrame(points)
     if 'value' not in df:
         return df.drop(columns='key', errors='ignore') # of an early release
-    ends = [(_percent(o.lo), _percent(o.hi)) for o in df.itertuples()]
+    ends = [(_percent(o.lo, -1), _percent(o.hi, 1)) for o in df.itertuples()]
     interval = [f'{lo} to {hi}' if lo and hi else lo or hi for lo,hi in ends]
     table = dict(what=df['what'], measured=df.value.map(_percent))
     return pd.DataFrame(table | {'95 % interval':interval, 'note':df.note})
