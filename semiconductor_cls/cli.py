@@ -955,7 +955,7 @@ def _plan_curve(data, r, asked, classes, as_json, group):
     from semiconductor_cls.source import read_source
     from semiconductor_cls.split import split_table
     (points,draws,goods,out),start = asked
-    check_curve(points, draws, goods, out)
+    check_curve(draws, goods, out)
     _check_start(*start, recipes=[r])
     df = split_table(read_source(data, *classes), r.split_seed, r.test, r.valid, r.group_by or None)
     curve_sizes(int(((df.split=='train') & (df.label=='defect')).sum()), points)
@@ -1181,6 +1181,14 @@ def serve(
     serve_station(run, verdicts, folders or (), host, port, token, user or (), browser, say, **secure, **st)
 
 # %% ../nbs/99_cli.ipynb #149843a3
+def _findings():
+    "What `check` says; where torch cannot be loaded, that alone"
+    try: from semiconductor_cls.line.machine import check_libraries, check_machine
+    except Exception as e:
+        why = one_line(f'cannot be loaded ({type(e).__name__}: {e})')
+        return [dict(what='libraries', found=why, way_out='install torch and torchvision anew')]
+    return [o._asdict() for o in check_libraries()+check_machine()]
+
 @command(who='This installation')
 def check(
     json:JSON_OPT=False,
@@ -1189,13 +1197,11 @@ def check(
 
     Libraries and their versions, weights, cores, memory, GPU, disk, write permission. The exit code is 1 if not.
     """
-    from semiconductor_cls.line.machine import check_libraries, check_machine
-    found = check_libraries()+check_machine()
-    bad = [o for o in found if o.way_out]
-    wide = max(len(o.what) for o in found)
-    lines = [f'{o.what:{wide}}  {o.found}' + (f'; NOT RIGHT: {o.way_out}' if o.way_out else '') for o in found]
+    found = _findings()
+    bad,wide = [o for o in found if o['way_out']],max(len(o['what']) for o in found)
+    lines = [f"{o['what']:{wide}}  {o['found']}"+f"; NOT RIGHT: {o['way_out']}"*bool(o['way_out']) for o in found]
     said = f"not whole: {counted(len(bad), 'thing')} to mend" if bad else 'this installation is whole'
-    answer('\n'.join([*lines, said]), dict(whole=not bad, found=[o._asdict() for o in found]), json)
+    answer('\n'.join([*lines, said]), dict(whole=not bad, found=found), json)
     if bad: raise typer.Exit(1)
 
 # %% ../nbs/99_cli.ipynb #0e366032

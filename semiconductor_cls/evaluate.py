@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'FEW_PARTS', 'OUT_OF_FOLD', 'YOUDEN', 'between', 'choose_threshold', 'rate_ci', 'rounded', 'percent_text',
-           'threshold_text', 'rate_text', 'group_sizes', 'n_units', 'rates', 'calibration', 'plot_calibration',
-           'plot_roc', 'plot_pr', 'plot_confusion', 'worst_mistakes', 'plot_mistakes', 'auc_by', 'rates_by',
-           'run_preds', 'is_out_of_fold', 'out_of_fold_text', 'evaluate_run']
+           'rate_text', 'group_sizes', 'n_units', 'rates', 'calibration', 'plot_calibration', 'plot_roc', 'plot_pr',
+           'plot_confusion', 'worst_mistakes', 'plot_mistakes', 'auc_by', 'rates_by', 'run_preds', 'is_out_of_fold',
+           'out_of_fold_text', 'evaluate_run']
 
 # %% ../nbs/32_evaluate.ipynb #c0002
 import os, textwrap
@@ -104,12 +104,6 @@ def percent_text(
     places = digits-1-int(np.floor(np.log10(percent)))
     if percent>90: places = max(places, -int(np.floor(np.log10(missing))))
     return np.format_float_positional(rounded(percent, places, bound), trim='-')
-
-def threshold_text(
-    threshold:float # Or a score
-)->str: # '0.5641', '0.999977'
-    "A threshold in four digits, or in as many as tell it from 1"
-    return f'{threshold:.{int(-np.log10(1-threshold))+2}f}' if .999<threshold<1 else f'{threshold:.4g}'
 
 # %% ../nbs/32_evaluate.ipynb #fed41b54
 def _share(k, n, lo, hi):
@@ -259,7 +253,7 @@ def plot_roc(
         now = rates(y, p, cut, groups)
         overkill = 100*now['overkill_rate']
         caught = 100*(1-now['escape_rate'])
-        ax.plot(overkill, caught, symbol, ms=9, color=DEFECT, label=f'{name} {cut:.3g}', ls='')
+        ax.plot(overkill, caught, symbol, ms=9, color=DEFECT, label=f'{name} {threshold_text(cut, 3)}', ls='')
     ax.set(xlabel='good parts rejected: overkill (%)', ylabel='defects caught (%)')
     ax.set(xlim=(-1.5,101.5), ylim=(-1.5,101.5), aspect='equal')
     ax.legend(loc='lower right', frameon=False)
@@ -280,7 +274,7 @@ def plot_pr(
     ax.axhline(100*y.mean(), color='#bbb', lw=1, ls=':')
     ax.step(100*recall, 100*precision, where='post', color='#333', label=f'average precision {metrics(y, p)["ap"]:.4f}')
     for name,symbol,cut in _named_cuts(t, lo):
-        rejected,label = p>=cut,f'{name} {cut:.3g}'
+        rejected,label = p>=cut,f'{name} {threshold_text(cut, 3)}'
         if rejected.any():
             seen = 100*(y&rejected).sum()/y.sum(),100*y[rejected].mean()
             ax.plot(*seen, symbol, ms=9, color=DEFECT, label=label, ls='')
@@ -391,7 +385,7 @@ def plot_mistakes(
         for ax,part in zip(row, parts.itertuples()):
             _show_file(ax, part.path, getattr(part, 'lacks', ''), levels)
             kind = name.rstrip('s')
-            title = f'{_caption(part.id)}\n{kind}, score {part.p_defect:.3f}'
+            title = f'{_caption(part.id)}\n{kind}, score {threshold_text(part.p_defect, 3)}'
             ax.set_title(title, fontsize=8, color=color, parse_math=False)
     return fig
 

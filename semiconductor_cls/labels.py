@@ -94,7 +94,7 @@ def by_part(
     return once.assign(rank=once.index+1)
 
 # %% ../nbs/37_labels.ipynb #dec6d751
-def _spot(row, pixels, spots):
+def _spot(row, spots):
     "The spot to look at: what the models point at, else the middle of the first box; `None` without either"
     spot = spots.get(str(row.path))
     if spot and np.isfinite(spot).all(): return spot
@@ -127,7 +127,7 @@ def _plot_suspect(axs, row, levels=None, spots={}):
         style = dict(ha='center', fontsize=7, transform=axs[0].transAxes, parse_math=False)
         axs[0].text(.5, .5, str(e)[:30], **style)
         return
-    spot = _spot(row, pixels, spots)
+    spot = _spot(row, spots)
     for ax in axs[:1 if spot is None else 2]:
         ax.imshow(pixels, cmap='gray', vmin=0, vmax=255)
         for x1,y1,x2,y2 in getattr(row, 'boxes', ()):

@@ -331,7 +331,7 @@ def _draw_operating(run, test, calibrated, cuts, line, band=None):
     "Write `trade.png` and `reliability.png`"
     y,p,groups = test
     fig,axs = plt.subplots(1, 2, figsize=(10.5,4), layout='constrained')
-    marks = {} if band else {f'{name} {cut:.3g}': cut for name,_,cut in _named_cuts(*cuts[::-1])}
+    marks = {} if band else {f'{name} {threshold_text(cut, 3)}': cut for name,_,cut in _named_cuts(*cuts[::-1])}
     plot_trade(y, p, line, marks, axs[0], groups)
     plot_cost(y, p, line, marks, axs[1], groups)
     if band: _mark_band(axs, band)
@@ -462,14 +462,14 @@ def _worth_parts(found):
     return [f"This model {found['worth']}.", cost_table(found)]
 
 # %% ../nbs/36_review.ipynb #8ac0b54f
-def _percent(share): return '' if pd.isna(share) else f'{100*share:.4g} %'
+def _percent(share, bound=0): return '' if pd.isna(share) else f'{percent_text(share, 4, bound)} %'
 
 def _points_table(points):
     "The points that a customer may ask for, in percent"
     df = pd.DataFrame(points)
     if 'value' not in df:
         return df.drop(columns='key', errors='ignore') # of an early release
-    ends = [(_percent(o.lo), _percent(o.hi)) for o in df.itertuples()]
+    ends = [(_percent(o.lo, -1), _percent(o.hi, 1)) for o in df.itertuples()]
     interval = [f'{lo} to {hi}' if lo and hi else lo or hi for lo,hi in ends]
     table = dict(what=df['what'], measured=df.value.map(_percent))
     return pd.DataFrame(table | {'95 % interval':interval, 'note':df.note})

@@ -563,8 +563,7 @@ def _mask_row(row):
 
 # %% ../nbs/13_source.ipynb #d57b5d10
 def with_masks(
-    df:pd.DataFrame, # A table that may have a column `mask`
-    src # What it was read from
+    df:pd.DataFrame # A table that may have a column `mask`
 )->pd.DataFrame:
     "A box around each spot of the mask that a row names, and a finding for each mask"
     if 'mask' not in df or not len(df): return df
@@ -664,7 +663,7 @@ def read_table(
     odd += _repeated_rows(raw, path)
     df = _merge_rows(raw, path)
     add_issues(df, findings+lost+unread+odd)
-    return add_lots(with_masks(df, path))
+    return add_lots(with_masks(df))
 
 # %% ../nbs/13_source.ipynb #3c7cd0b1
 _REFUSED = dict(
@@ -893,7 +892,7 @@ def _with_mask_folders(df, top, named=()):
     others = [one for one in df.attrs.get('issues', ()) if not f'{one[0]}{os.sep}'.startswith(inside)]
     kept.attrs['issues'] = (*others, *_mask_counts(masks, found))
     kept = kept.assign(mask=[found.get(p) for p in kept.path])
-    return with_masks(kept, top).drop(columns='mask')
+    return with_masks(kept).drop(columns='mask')
 
 # %% ../nbs/13_source.ipynb #35f0c27b
 def _read_folders(path, good, defect):

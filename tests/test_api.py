@@ -1,5 +1,5 @@
 "Guards the station as a program asks it: one picture in, its score out; without a secret or a picture, neither"
-import asyncio, socket
+import ast, asyncio, inspect, socket
 import httpx, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 from conftest import Server, get, tree
 from hostile import refused_files
 from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.station import gate, page
 from semiconductor_cls.station.gate import OPENAPI, SCORE, check_access
 from semiconductor_cls.station.page import make_app
 from semiconductor_cls.station.station import Station
@@ -48,6 +49,15 @@ def test_no_picture_is_a_reason_in_words(opened):
             assert c.get(way).status_code==404, way
         assert c.get(SCORE).status_code==404
         assert c.post(SCORE, content=b'x', headers={'origin':'http://evil.example'}).status_code==403
+
+ELSEWHERE = {404:'other addresses', 409:'events of the page', 507:'uploads'}
+
+def test_every_refusal_is_in_the_document(opened):
+    "The numbers of refusals that stand in the source, against those that programs are told"
+    source = '\n'.join(map(inspect.getsource, (gate, page.Incoming, page.one_of, page._add_api)))
+    numbers = {o.value for o in ast.walk(ast.parse(source)) if isinstance(o, ast.Constant) and type(o.value) is int}
+    with TestClient(opened[0]()) as c: answers = c.get(OPENAPI).json()['paths'][SCORE]['post']['responses']
+    assert {str(o) for o in numbers-set(ELSEWHERE) if o in range(400, 600)}==set(answers)-{'200'}
 
 def test_a_program_needs_the_secret(opened, place):
     app,want,tmp = opened

@@ -205,6 +205,14 @@ def test_a_command_that_has_to_load_torch_first_is_not_silent(args, tmp_path):
     assert said[-1].startswith('semicls: odd')
     assert said[:-1] in ([], [f'semicls {args[0]}: at work'])
 
+def test_check_says_that_torch_cannot_be_loaded(tmp_path):
+    "A torchvision of another torch raises a RuntimeError"
+    (tmp_path/'torchvision.py').write_text("raise RuntimeError('no operator nms')")
+    code = 'from semiconductor_cls.cli import main; main()'
+    p = subprocess.run([sys.executable,'-c',code,'check'], cwd=tmp_path, capture_output=True, text=True)
+    assert p.returncode==1 and 'Traceback' not in p.stderr
+    assert 'cannot be loaded (RuntimeError: no operator nms); NOT RIGHT: install torch' in p.stdout
+
 NO_TORCH = """import shlex, sys
 sys.modules['torch'] = sys.modules['fastai'] = None
 from semiconductor_cls.cli import main

@@ -1,5 +1,5 @@
 "Guards the grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
-import os, re, signal, subprocess, sys
+import argparse, os, re, signal, subprocess, sys
 from pathlib import Path
 import nbformat, numpy as np, pandas as pd, psutil, pytest, torch
 from conftest import wait_for
@@ -262,6 +262,10 @@ def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
     assert call('--help')==1
     assert call('--help')==0 and worker()!=pid
     run.OWN.worker.shutdown()
+
+def test_trainings_at_the_same_time_have_streams_of_their_own():
+    asked = [argparse.Namespace(quick=quick, jobs=jobs) for quick,jobs in ((True,1), (True,2), (False,1))]
+    assert [run.caller(o) for o in asked]==[run.in_process, run.in_worker, run.in_worker]
 
 GRID = """import sys; sys.path.insert(0, sys.argv[1])
 from pathlib import Path

@@ -198,8 +198,8 @@ def in_worker(words, log):
         return 1
 
 def caller(args):
-    "How a command is run"
-    return in_process if args.quick else in_worker
+    "How a command is run; threads of one process would share its streams"
+    return in_process if args.quick and args.jobs==1 else in_worker
 
 def train(row, args, lock):
     "One training, and its traces in the three files"
@@ -320,6 +320,7 @@ def parse_args():
     parser.add_argument('--quick', action='store_true', help='every arm twice, tiny, on drawn chips')
     args = parser.parse_args()
     if args.quick and args.out==HERE: args.runs = args.out = ROOT/'runs/experiments_quick'
+    args.runs,args.out = args.runs.absolute(),args.out.absolute() # workers work at the root
     for folder in (args.runs, args.out): folder.mkdir(parents=True, exist_ok=True)
     return args
 

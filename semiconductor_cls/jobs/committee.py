@@ -51,11 +51,11 @@ def _places_in(run, known=()):
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0007
 def groups_of(
-    run, # A `Run` with its `table.csv`, or that table by id
+    run:Run, # With its `table.csv`
     ids # Images
 ): # Array of groups; `None` where the table has none
     "Which images belong together, in the order of `ids`; an image without a group is one by itself"
-    table = run if isinstance(run, pd.DataFrame) else run.by_id()
+    table = run.by_id()
     if 'group' not in table: return None
     groups = table.group.reindex(ids).astype(object)
     return groups.where(groups.notna(), [f'id {i}' for i in ids]).to_numpy()

@@ -42,9 +42,9 @@ def _check_different(runs):
         if place in places[:i]: raise UserError(f'{run.path}: is given twice')
 
 # %% ../../nbs/55_jobs.compare.ipynb #21247d3d
-def _together(tables, ids):
+def _together(runs, ids):
     "Which test images belong together in any of the runs; `None` where no run knows"
-    known = [o for o in (groups_of(table, ids) for table in tables) if o is not None]
+    known = [o for o in (groups_of(run, ids) for run in runs) if o is not None]
     def joined(a, b): return group_ids(pd.DataFrame(dict(group=a, copy_group=b)))
     return reduce(joined, known) if known else None
 
@@ -58,7 +58,7 @@ def compare_runs(
     ids,y,P = join_preds({str(run.path):read_csv(run.file('preds_test.csv')) for run in runs})
     tables = {str(run.path):run.by_id() for run in runs}
     _same_test(tables, ids)
-    groups,first,rows = _together(tables.values(), ids),P.iloc[:,0].to_numpy(),[]
+    groups,first,rows = _together(runs, ids),P.iloc[:,0].to_numpy(),[]
     for name in P:
         p = P[name].to_numpy()
         auc,lo,hi = auc_ci(y, p, groups=groups)

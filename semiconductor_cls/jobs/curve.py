@@ -397,7 +397,6 @@ def _write_curve(out, table, more, command, note):
 
 # %% ../../nbs/58_jobs.curve.ipynb #8f77fe25
 def check_curve(
-    points:int, # See `curve_sizes`
     draws:int, # Orders of the training parts
     goods, # See `subset`
     out:Path # Folder of the curve
@@ -432,7 +431,7 @@ def defect_curve(
 )->tuple: # What `curve.csv` and `curve.json` hold
     "Train at growing numbers of defects, resuming what is there, and say what more of them would bring"
     out,caches = Path(out),{}
-    check_curve(points, draws, goods, out)
+    check_curve(draws, goods, out)
     df,removed,_ = ready(data, r, good, defect, weights, tell, caches, device)
     df = df[df.split!='unlabelled']
     sizes = _set_sizes(df, points, goods, range(seed, seed+draws), tell)

@@ -324,7 +324,7 @@ def _named_rows(run, rows, what):
     "Parts by name, with a link each; `rows.mistake` stands in the column `what`"
     links = _links(run, run.located(rows) if 'path' in rows else rows.assign(lacks='not known where'))
     known = [name for name in KINDS if name in rows and rows[name].notna().any()]
-    table = {'picture':links, what:rows.mistake.tolist(), 'score':rows.p_defect.round(3).tolist()}
+    table = {'picture':links, what:rows.mistake.tolist(), 'score':rows.p_defect.tolist()}
     return pd.DataFrame(table | {KINDS[name]:rows[name].tolist() for name in known})
 
 def _decided(run): return _there(run, 'preds_valid.csv') and run.decision is not None
@@ -444,8 +444,8 @@ def _repeat_part(run):
 # %% ../../nbs/50_jobs.report.ipynb #a465a08d
 def _history_table(run):
     "All decisions of a run, the last one first"
-    rows = [(o['id'] or 'not recorded', time_text(o['time']), o['who'] or 'not recorded', f"{o['hi']:.6g}",
-             f"{o['lo']:.6g}" if o['lo']<o['hi'] else '', o['why'] or o['rule'], o['command'])
+    rows = [(o['id'] or 'not recorded', time_text(o['time']), o['who'] or 'not recorded', threshold_text(o['hi'], 6),
+             threshold_text(o['lo'], 6) if o['lo']<o['hi'] else '', o['why'] or o['rule'], o['command'])
             for o in reversed(run.decisions)]
     return pd.DataFrame(rows, columns='decision,when,who,rejected from,looked at from,why,command'.split(','))
 
@@ -459,8 +459,9 @@ def audit_part(
              'split (fingerprint)': info.get('split_fingerprint'),
              'weights (digits of their hash)': weights_or_none(run),
              'decision': standing and standing.id,
-             'looked at from': standing and (f'{standing.lo:.6g}' if standing.lo<standing.hi else 'nobody looks'),
-             'rejected from': standing and f'{standing.hi:.6g}',
+             'looked at from': standing and (threshold_text(standing.lo, 6) if standing.lo<standing.hi
+                                             else 'nobody looks'),
+             'rejected from': standing and threshold_text(standing.hi, 6),
              'decided for': made_for_text(operating_point(run)) or (standing and 'no prices were given'),
              'software': (info.get('versions') or {}).get('semiconductor_cls'), 'commit': info.get('commit'),
              'trained': time_text(info.get('finished') or info.get('started') or '')}

@@ -19,9 +19,9 @@ from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.pictures import *
-from ..base.page import time_text
+from ..base.page import threshold_text, time_text
 from ..base.image import pixel_rule
-from ..evaluate import OUT_OF_FOLD, is_out_of_fold, threshold_text
+from ..evaluate import OUT_OF_FOLD, is_out_of_fold
 from ..ensemble import committee
 from ..unlike import *
 from .runtime import *

@@ -534,23 +534,30 @@ _SCORED = dict(sha256=_TEXT, p_defect=_NUMBER | dict(minimum=0, maximum=1),
                decision=_TEXT | dict(enum=['pass','look','reject']), note=_TEXT, model=_TEXT, threshold=_NUMBER,
                engine=_TEXT, scored_at=_TEXT | dict(format='date-time'), decision_id=_TEXT)
 
+def _answers(st):
+    "Every answer that a program may get"
+    def gives(words, schema, **more):
+        return dict(description=words, content={'application/json':dict(schema=schema)} | more)
+    def no(words): return gives(words, why, **{'text/plain':dict(schema=_TEXT)}) # in plain text where the gate says it
+    why = dict(type='object', properties=dict(detail=_TEXT))
+    return {'200':gives('The score and where it comes from', dict(type='object', properties=_SCORED,
+                                                                   required=list(_SCORED))),
+            '401':dict(description='No session, password or token'),
+            '422':gives(f'No usable picture, of several pages or a side under {MIN_SIDE} pixels, say', why),
+            '403':no('In a blind round, where the machine speaks second and no engineer asks, or from another page'),
+            '408':gives(f'Not sent within {SEND_SECONDS:g} seconds', why),
+            '400':dict(description='With parameters, or not sent to its end'),
+            '411':dict(description='Without the header Content-Length'),
+            '413':no(f'Over the limit of {st.max_mb:g} MB'),
+            '429':dict(description='Too many wrong secrets from this address'),
+            '503':gives('Too many pictures at once, or the verdicts cannot be read at the moment', why)}
+
+# %% ../../nbs/87_station.page.ipynb #0d67a12d
 def openapi(st:Station)->dict: # JSON
     "What the address for programs takes and gives"
-    def gives(words, schema):
-        return dict(description=words, content={'application/json':dict(schema=schema)})
-    why = dict(type='object', properties=dict(detail=_TEXT))
-    answers = {'200':gives('The score and where it comes from', dict(type='object', properties=_SCORED,
-                                                                      required=list(_SCORED))),
-               '401':dict(description='No session, password or token'),
-               '422':gives(f'No usable picture, of several pages or a side under {MIN_SIDE} pixels, say', why),
-               '403':gives('In a blind round, or where the machine speaks second and no engineer asks', why),
-               '408':gives(f'Not sent within {SEND_SECONDS:g} seconds', why),
-               '400':dict(description='With parameters, or not sent to its end'),
-               '413':gives(f'Over the limit of {st.max_mb:g} MB', why),
-               '429':dict(description='Too many wrong secrets from this address'),
-               '503':gives('Too many pictures at once', why)}
     body = dict(required=True, content={'application/octet-stream':dict(schema=dict(type='string', format='binary'))})
-    post = dict(operationId='score', summary='Score one picture; nothing is kept', requestBody=body, responses=answers)
+    post = dict(operationId='score', summary='Score one picture; nothing is kept', requestBody=body,
+                responses=_answers(st))
     secure = dict(basic=dict(type='http', scheme='basic'), bearer=dict(type='http', scheme='bearer'))
     info = dict(title=f'Inspection station {st.model}', version='1')
     return dict(openapi='3.1.0', info=info, paths={SCORE:dict(post=post)},
@@ -646,8 +653,8 @@ def _add_api(app, page): # Anything with the station of the moment as `st`
             await incoming.read(request, content, int(page.st.max_mb*1e6))
             async with one_of(places):
                 return JSONResponse(await run_in_threadpool(score_one, page.st, bytes(content)))
-        except (ImageError,UserError) as e:
-            return JSONResponse(dict(detail=str(e)), 422)
+        except (ImageError,UserError) as e: # the latter is the fault of the station
+            return JSONResponse(dict(detail=str(e)), 422 if isinstance(e, ImageError) else 503)
         except NotTaken as e:
             return JSONResponse(dict(detail=e.args[1]), e.args[0], {'connection':'close'})
         finally:

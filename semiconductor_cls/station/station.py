@@ -23,6 +23,7 @@ from ..base.table import *
 from ..base.run import *
 from ..base.pictures import *
 from ..base.image import *
+from ..base.page import threshold_text
 from ..scan import look, STATS
 from ..views import normalise
 from ..evaluate import *

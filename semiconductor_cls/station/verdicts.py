@@ -22,6 +22,7 @@ from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.image import *
+from ..base.page import threshold_text
 from ..base.run import _entry_id
 from .passwords import person_of
 
@@ -495,7 +496,7 @@ def moved_before(
     "Whose threshold of another decision does not hold any more, in words"
     for o in v.read(_MOVED_LAST, [model]).itertuples():
         if o.decision_id!=decision_id:
-            return f'the threshold {o.new:.4g} that {o.who} set at {o.time} does not hold any more'
+            return f'the threshold {threshold_text(o.new)} that {o.who} set at {o.time} does not hold any more'
     return ''
 
 # %% ../../nbs/82_station.verdicts.ipynb #73be6b7c
