@@ -63,12 +63,14 @@ def same_data(
     if not there or is_done and _is_gone(data):
         return # what is finished needs its data no more
     df,_ = prepare(data, r, good, defect)
-    marks = fold_marks(add_folds(df, folds, r.split_seed)) if folds else data_marks(df)
+    if folds: df = add_folds(df, folds, r.split_seed)
+    marks = fold_marks(df) if folds else data_marks(df)
     for run in there:
         made = saved_recipe(run) if 'recipe' in run.info else r
         own = marks if _as_seen(made)==_as_seen(r) else dict(fingerprint=marks['fingerprint'])
         own = own | votes_mark(df, made.votes if made.votes in df else '')
         check_data(run, own, 'choose another --out, or remove it')
+        check_names(run, df, 'choose another --out, or remove it')
 
 # %% ../../nbs/54_jobs.study.ipynb #ae274fde
 def named_archs(
