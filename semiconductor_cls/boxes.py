@@ -152,7 +152,8 @@ def _check_cells(rows, head, path):
     "Refuse a row that lies in a cell of another, or whose end lies in one of its own cells"
     at,sep = head.index('id'),csv_format(path)[1]
     cells = ((i, cell, len(row)-1-i) for row in rows for i,cell in enumerate(row))
-    try: _check_quotes(cells, [row[at] for row in rows if len(row)>at], at, len(head), sep)
+    try:
+        _check_quotes(cells, [row[at] for row in rows if len(row)>at], at, len(head), sep)
     except ValueError as error: raise UserError(f'{path}: not readable as CSV ({error})') from None
     for row in rows:
         is_whole = len(row)>=len(head) or sep.join(row).count(sep)<len(head)-1

@@ -331,12 +331,14 @@ def _place(out, n, draw): return out/f'runs/{n:05}-{draw}'
 
 def _train_points(df, plan, goods, data, r, out, **options):
     "The runs of all (defects, draw); the table is written after each, so that one may look"
-    rows = []
-    there = [] if options['overwrite'] else sorted(out.glob('runs/[!.]*/run.json'))
-    for o in there: check_names(open_run(o.parent), df, 'use --overwrite or another --out')
+    rows,again = [],options['overwrite']
+    for o in [] if again else sorted(out.glob('runs/[!.]*/run.json')):
+        check_names(open_run(o.parent), df, 'use --overwrite or another --out')
+    is_only_drawn = not again and all(is_finished(_place(out, *point)) for point in plan)
+    if not is_only_drawn: check_start(r, options['weights'], options['device'])
     for n,draw in plan:
         path,own = _place(out, n, draw),subset(df, n, draw, goods)
-        if not options['overwrite']: _check_goods(own, path)
+        if not again: _check_goods(own, path)
         m = _train_point(own, data, r, path, draw, **options)
         rows.append(_row(own, draw, draw, path, m))
         table = pd.DataFrame(rows).sort_values(['defects','draw'], ignore_index=True)
@@ -430,14 +432,11 @@ def defect_curve(
     "Train at growing numbers of defects, resuming what is there, and say what more of them would bring"
     out,caches = Path(out),{}
     check_curve(points, draws, goods, out)
-    check_recipe(r)
     df,removed,_ = read_aloud(data, r, good, defect, tell, caches)
     df = df[df.split!='unlabelled']
     sizes = _set_sizes(df, points, goods, range(seed, seed+draws), tell)
     options = dict(removed=removed, weights=weights, device=device, overwrite=overwrite, tell=tell, caches=caches)
     plan = [(n, seed+k) for k in range(draws) for n in sizes]
-    is_drawn_again = not overwrite and all(is_finished(_place(out, *point)) for point in plan)
-    if not is_drawn_again: check_start(r, weights, device)
     with hold(out):
         table = _train_points(df, plan, goods, data, r, out, command=command, **options)
         said = _write_curve(out, table, more, command, LICENCES.get(str(data)))

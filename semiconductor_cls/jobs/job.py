@@ -226,6 +226,7 @@ def read_aloud(
     caches:dict=None, # See `prepare`
 )->tuple: # Table, removed images, a line of summary
     "Read and check the data, and tell what was found"
+    check_recipe(r)
     df,removed = prepare(data, r, good, defect, caches)
     votes_mark(df, r.votes)
     text = summary(df, removed)
