@@ -154,7 +154,8 @@ def _check_cells(rows, head, path):
     cells = ((i, cell, len(row)-1-i) for row in rows for i,cell in enumerate(row))
     try:
         _check_quotes(cells, [row[at] for row in rows if len(row)>at], at, len(head), sep)
-    except ValueError as error: raise UserError(f'{path}: not readable as CSV ({error})') from None
+    except ValueError as error:
+        raise UserError(f'{path}: not readable as CSV ({error})') from None
     for row in rows:
         is_whole = len(row)>=len(head) or sep.join(row).count(sep)<len(head)-1
         if is_whole: continue

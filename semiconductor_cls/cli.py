@@ -507,7 +507,8 @@ def _plan_train(data, add, recipe, folds, path, options, start, as_json): # `sta
     does = 'nothing: this run is finished already' if done else _does(recipe, folds)
     classes = options['good'],options['defect']
     reads = _planned(data, classes, recipe.group_by, votes=recipe.votes)
-    if resume: same_data([path], data, recipe, folds, *classes, 'use --overwrite or another --name')
+    if resume:
+        same_data([path], data, recipe, folds, *classes, 'use --overwrite or another --name')
     plan(reads, does, [] if done else [path], as_json)
 
 # %% ../nbs/99_cli.ipynb #0c5a8889
