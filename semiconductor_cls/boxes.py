@@ -23,7 +23,7 @@ from .base.table import COLUMN_WORDS, label_words, plain_word
 from .base.image import FORMATS, IMAGE_EXTS, TURNED, frame_of
 from .base.issues import *
 from .base.parts import own_kind, walk_once
-from .base.table import _is_aside, _meanings
+from .base.table import _check_quotes, _is_aside, _meanings
 
 # %% ../nbs/12_boxes.ipynb #1f451b38
 XY = ['x_1','y_1','x_2','y_2'] # Left, top, right, bottom, in pixels
@@ -147,6 +147,21 @@ def _check_head(rows, path):
     raise UserError(f"{path}: not a box file ('id,{corners}' with a header, or "
                     f"'id,class,rectangle,{corners}' without)")
 
+# %% ../nbs/12_boxes.ipynb #8c6e0e50
+def _check_cells(rows, head, path):
+    "Refuse a row that lies in a cell of another, or whose end lies in one of its own cells"
+    at,sep = head.index('id'),csv_format(path)[1]
+    cells = ((i, cell, len(row)-1-i) for row in rows for i,cell in enumerate(row))
+    try:
+        _check_quotes(cells, [row[at] for row in rows if len(row)>at], at, len(head), sep)
+    except ValueError as error:
+        raise UserError(f'{path}: not readable as CSV ({error})') from None
+    for row in rows:
+        is_whole = len(row)>=len(head) or sep.join(row).count(sep)<len(head)-1
+        if is_whole: continue
+        raise UserError(f"{path}: a quote in the row of '{row[at]}' is never closed; delete it, or double it")
+
+# %% ../nbs/12_boxes.ipynb #a5e5cca7
 def read_boxes(
     path # A box file, with a header or without
 )->pd.DataFrame: # Columns `file, line, id, defect_type`, and four corners as text
@@ -155,6 +170,7 @@ def read_boxes(
     head = _check_head(rows, path)
     has_header = rows[0][1][2:3]!=['rectangle']
     if has_header: rows = rows[1:]
+    _check_cells([row for _,row in rows], head, path)
     boxes = []
     for line,row in rows:
         cells = dict(zip(head, row))

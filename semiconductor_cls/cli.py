@@ -498,13 +498,17 @@ def _going_on(path, asked, weights): # Recipe, number of folds, and whether it i
 
 def _plan_train(data, add, recipe, folds, path, options, start, as_json): # `start` as in `_check_start`
     "Say what `train` would do"
+    from semiconductor_cls.jobs.study import same_data
     resume,done = options['resume'],False
     if resume and not add:
         recipe,folds,done = _going_on(path, options['asked'], start[1])
     _check_start(*start, recipes=[recipe])
     if add: return _plan_renewal(data, add, path, resume, as_json)
     does = 'nothing: this run is finished already' if done else _does(recipe, folds)
-    reads = _planned(data, (options['good'],options['defect']), recipe.group_by, votes=recipe.votes)
+    classes = options['good'],options['defect']
+    reads = _planned(data, classes, recipe.group_by, votes=recipe.votes)
+    if resume:
+        same_data([path], data, recipe, folds, *classes, 'use --overwrite or another --name')
     plan(reads, does, [] if done else [path], as_json)
 
 # %% ../nbs/99_cli.ipynb #0c5a8889

@@ -612,18 +612,20 @@ def _odd_lines(rows, words):
     return list(rows) if labels.isdisjoint(words) else []
 
 def _list_rows(path, words):
-    "The rows of a list, by their lines"
+    "The rows of a list, by their lines; findings"
     with open_text(path) as f: texts = [line.strip() for line in f]
     lines = {n:text for n,text in enumerate(texts, 1) if text}
-    rows = {n:label_of_line(text) for n,text in lines.items()}
+    remarks = set(filter(lambda n: is_remark(lines[n]), lines))
+    rows = {n:label_of_line(text) for n,text in lines.items() if n not in remarks}
     for n in _odd_lines(rows, words):
         raise UserError(f"{path}: not every line has a picture and its label (line {n}: '{lines[n][:60]}')")
-    return pd.DataFrame(rows.values(), index=list(rows), columns=['path','label'], dtype=object)
+    table = pd.DataFrame(rows.values(), index=list(rows), columns=['path','label'], dtype=object)
+    return table,left_out_issues({(path,'as remark'):len(remarks)})
 
 def _table_rows(path, good, defect):
     "The rows of a table or a list by their lines, with our names for our columns; findings"
     is_list = path.suffix.lower()!='.csv' and is_labelled_list(path)
-    if is_list: return _list_rows(path, label_words(good, defect)),[]
+    if is_list: return _list_rows(path, label_words(good, defect))
     raw,findings = _own(read_csv(path), path)
     raw.index = row_lines(path, len(raw))
     return raw,findings

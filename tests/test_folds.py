@@ -1,6 +1,7 @@
 "Sets of folds, from the command line: scores of every part out of its fold, suspected labels; guards `labels` too"
 import json, shutil
 import pandas as pd, pytest
+from conftest import part
 from semiconductor_cls.all import *
 
 TINY = [o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v)]
@@ -61,6 +62,21 @@ def test_folds_labels_committee(semicls, parts, tmp_path):
     assert p.returncode==0, p.err
     tests = [set(pd.read_csv(tmp_path/f'runs/{n}/preds_test.csv').id) for n in ('f2','again')]
     assert tests[0]==tests[1], 'it reports on the same images'
+
+    kept = set(read_csv(tmp_path/'runs/again/table.csv').id)
+    one = next(o for o in sorted((tmp_path/'parts/ok').glob('[0-9]*.png')) if o.stem in kept)
+    was = one.read_bytes()
+    part(one, 0, seed=999)
+    for data,name in (('parts','f2'), ('runs/f2/without_suspects.csv','again')):
+        for more in ([], ['--dry-run']):
+            p = semicls('train', data, *PARTS[1:], '--name', name, '--resume', *more)
+            assert p.returncode==1 and 'the data have changed since this run was started' in p.err, (name, more, p.err)
+    one.write_bytes(was)
+    info = json.loads((folds/'fold1/run.json').read_text())
+    (folds/'fold1/run.json').write_text(json.dumps(info | dict(seed=7))) # as if copied from a set of another seed
+    p = semicls('train', *PARTS, '--name', 'f2', '--resume')
+    assert p.returncode==1 and 'fold1: this fold was made by another recipe or seed' in p.err, p.err
+    (folds/'fold1/run.json').write_text(json.dumps(info))
 
     moved = tmp_path/'moved'
     (tmp_path/'runs').rename(moved) # a set of folds can be moved, and scores

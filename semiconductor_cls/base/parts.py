@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['SIDE_FOLDER', 'OURS', 'CALLED_MASK', 'MASK_NAME', 'is_image_name', 'is_side_folder', 'own_kind', 'count_images',
            'left_out_issues', 'say_left_out', 'sift', 'names_left_out', 'on_disk', 'read_as_issues', 'label_of_line',
-           'is_labelled_list', 'has_header', 'mask_pairs', 'mask_facts', 'why_no_mask', 'mask_boxes', 'mask_spots',
-           'named_masks', 'judge_masks', 'mask_words', 'without_masks', 'masks_to_boxes', 'walk_once', 'list_images']
+           'is_remark', 'is_labelled_list', 'has_header', 'mask_pairs', 'mask_facts', 'why_no_mask', 'mask_boxes',
+           'mask_spots', 'named_masks', 'judge_masks', 'mask_words', 'without_masks', 'masks_to_boxes', 'walk_once',
+           'list_images']
 
 # %% ../../nbs/08_base.parts.ipynb #df4dec99
 import csv, os, re
@@ -176,10 +177,14 @@ def label_of_line(line)->tuple|None: # The picture's path and its label
     return (found['path'], found['label']) if found and not is_image_name(found['label']) else None
 
 # %% ../../nbs/08_base.parts.ipynb #a1313580
-def _first_line(path): # That is not blank; '' where there is no file
+def is_remark(line)->bool: # Of a list
+    "Whether a line begins with `#` and a blank: it names no picture, and is for people"
+    return re.match(r'\s*#(\s|$)', line) is not None
+
+def _first_line(path): # That is neither blank nor a remark; '' where there is no file
     if not os.path.isfile(path): return ''
     with open_text(path) as f:
-        return next((o.strip() for o in f if o.strip()), '')[:65536]
+        return next((o.strip() for o in f if o.strip() and not is_remark(o)), '')[:65536]
 
 def is_labelled_list(path)->bool: # A text
     "Whether the first line of a text is a picture with its label"

@@ -329,7 +329,8 @@ def _ending(cell): return Path(cell.strip('"\' ')).suffix.lower()
 def _check_quotes(cells, paths, at, width, sep): # (cells before it, cell, cells behind it); `at` is the path of a row
     "Refuse a cell that holds another row"
     broken = [o for o in cells if '\n' in o[1] or '\r' in o[1]]
-    endings = set(map(_ending, paths if broken else ()))-{''}
+    endings = set(map(_ending, paths if broken else ()))
+    endings = endings-{''} or endings # where no path has an ending, none is asked for
     pairs = ((cell.splitlines(), (sep*before+cell+sep*behind).splitlines()) for before,cell,behind in broken)
     for line,row in (o for pair in pairs for o in zip(*pair)):
         row = row.split(sep)

@@ -299,6 +299,10 @@ def _train_point(df, data, r, path, seed, overwrite, tell, **options):
     "One run of the curve; what is finished stays, what was cut off goes on"
     there = (path/'run.json').exists() and not overwrite
     if there: same_job(path, data, r, seed, weights=options['weights'])
+    if there and is_finished(path): # its scores are enough
+        check_data(open_run(path), data_marks(df, r.votes))
+        tell(f'{path.name}: finished already')
+        return open_run(path).read('metrics.json')
     tell(f"{path.name}: {'is there' if there else 'training'}")
     return train_table(df, r, seed, path, overwrite=overwrite, resume=there, tell=tell, source=str(data), **options)
 
@@ -322,24 +326,19 @@ def _check_goods(df, path):
     raise UserError(f'{path}: was trained with {counted(was, "good part")}, not {now:,}: --good-parts or the data have '
                     'changed; give the --good-parts of then, --overwrite to train all anew, or another --out')
 
-def _check_names(df, run):
-    "Refuse a run whose test pictures had other names, because a curve joins its runs by them"
-    if not run.has('table.csv'): return
-    was,now = (o[o.split=='test'] for o in (read_csv(run.file('table.csv')), df))
-    are_same = set(zip(was.hash, was.id))==set(zip(now.hash, now.id))
-    if are_same or set(was.hash)!=set(now.hash): return
-    raise UserError(f'{run.path}: its test pictures had other names; '
-                    '--overwrite trains all anew, or give another --out')
-
 # %% ../../nbs/58_jobs.curve.ipynb #fa4f0568
+def _place(out, n, draw): return out/f'runs/{n:05}-{draw}'
+
 def _train_points(df, plan, goods, data, r, out, **options):
     "The runs of all (defects, draw); the table is written after each, so that one may look"
-    rows = []
-    there = [] if options['overwrite'] else sorted(out.glob('runs/[!.]*/run.json'))
-    for o in there: _check_names(df, open_run(o.parent))
+    rows,again = [],options['overwrite']
+    for o in [] if again else sorted(out.glob('runs/[!.]*/run.json')):
+        check_names(open_run(o.parent), df, 'use --overwrite or another --out')
+    is_only_drawn = not again and all(is_finished(_place(out, *point)) for point in plan)
+    if not is_only_drawn: check_start(r, options['weights'], options['device'])
     for n,draw in plan:
-        path,own = out/f'runs/{n:05}-{draw}',subset(df, n, draw, goods)
-        if not options['overwrite']: _check_goods(own, path)
+        path,own = _place(out, n, draw),subset(df, n, draw, goods)
+        if not again: _check_goods(own, path)
         m = _train_point(own, data, r, path, draw, **options)
         rows.append(_row(own, draw, draw, path, m))
         table = pd.DataFrame(rows).sort_values(['defects','draw'], ignore_index=True)
@@ -432,7 +431,7 @@ def defect_curve(
     "Train at growing numbers of defects, resuming what is there, and say what more of them would bring"
     out,caches = Path(out),{}
     check_curve(draws, goods, out)
-    df,removed,_ = ready(data, r, good, defect, weights, tell, caches, device)
+    df,removed,_ = read_aloud(data, r, good, defect, tell, caches)
     df = df[df.split!='unlabelled']
     sizes = _set_sizes(df, points, goods, range(seed, seed+draws), tell)
     options = dict(removed=removed, weights=weights, device=device, overwrite=overwrite, tell=tell, caches=caches)

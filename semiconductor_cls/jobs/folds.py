@@ -120,12 +120,22 @@ def _each_fold(run, df, k, text, tell, jobs, apart=None, caches=None, **kwargs):
     check_apart((apart or run_apart)(asked, jobs, tell), 'give the same command again, with --resume')
 
 # %% ../../nbs/52_jobs.folds.ipynb #960f9d3d
-def _known_folds(run, k):
+def _check_fold(fold, df, r, seed, weights):
+    "Refuse a fold of another training than the set's, or in which pictures had other names"
+    mend = 'remove this folder, and --resume trains the fold anew'
+    if (saved_recipe(fold), fold.info['seed'])!=(r,seed):
+        raise UserError(f'{fold.path}: this fold was made by another recipe or seed than its set; {mend}')
+    check_weights(fold, weights, mend)
+    check_names(fold, df, mend)
+
+def _known_folds(run, df, k, **training):
     "Fold → the digits of its weights, of each that is finished; a fold with spoiled or foreign weights is refused"
     before,found = run.info.get('member_ids') or {},{}
-    for path in (run/f'fold{i}' for i in range(k)):
-        if not (path/'run.json').exists() or open_run(path).status!='finished': continue
+    for i,path in enumerate(run/f'fold{i}' for i in range(k)):
+        if not (path/'run.json').exists(): continue
         fold,name = open_run(path),path.name
+        _check_fold(fold, fold_table(df, i), **training)
+        if fold.status!='finished': continue
         check_trained(fold)
         found[name] = fold.weights_id
         if before.get(name, found[name])==found[name]: continue
@@ -136,7 +146,7 @@ def _known_folds(run, k):
 # %% ../../nbs/52_jobs.folds.ipynb #511e0416
 def _train_folds(run, df, removed, k, text, tell, jobs=1, apart=None, **kwargs):
     "Train the folds, then judge the set"
-    known = _known_folds(run, k)
+    known = _known_folds(run, df, k, **{name:kwargs[name] for name in ('r','seed','weights')})
     _keep_rule(df, run)
     try:
         run.update(status='running', pictures=picture_places(df, run.path), member_ids=known, files=None)

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['ADDED', 'add_copies', 'say_copies', 'say_pages', 'say_halves', 'find_risks', 'prepare', 'summary', 'say_added',
-           'ready', 'slow_gpu', 'check_weights', 'given_weights', 'saved_recipe', 'check_asked', 'ending',
-           'keep_product', 'data_marks', 'check_data', 'check_trained', 'train_table', 'train_job']
+           'check_start', 'read_aloud', 'ready', 'slow_gpu', 'check_weights', 'given_weights', 'saved_recipe',
+           'check_asked', 'ending', 'keep_product', 'data_marks', 'check_data', 'check_names', 'check_trained',
+           'train_table', 'train_job']
 
 # %% ../../nbs/51_jobs.job.ipynb #c0002
 import dataclasses, hashlib, os, time
@@ -205,21 +206,28 @@ def say_added(
     return f"verdicts: {counted(n_train, 'new training picture')}" + (f'; left out: {said}' if said else '')
 
 # %% ../../nbs/51_jobs.job.ipynb #c0013
-def ready(
-    data, # A path or 'elpv'
+def check_start(
     r:Recipe, # To be trained
-    good='good', # Name of the folder of good parts
-    defect='defect', # Name of the folder of defects
     weights=None, # See `load_pretrained`
-    tell=noop, # Called with each line a person should see
-    caches:dict=None, # See `prepare`
     device=None, # Where to train; the best there is if `None`
     apart=None, # What trains elsewhere, where the devices are others
-)->tuple: # Table, removed images, a line of summary
-    "Check the recipe, its weights and the data, before anything is written"
+):
+    "Refuse what no training could start with"
     check_recipe(r)
     if not apart: check_precision(r.precision, device)
     load_pretrained(Body(r.arch, r.sizes[0]), r.arch, weights)
+
+# %% ../../nbs/51_jobs.job.ipynb #630dfb66
+def read_aloud(
+    data, # A path or 'elpv'
+    r:Recipe, # Tells the split
+    good='good', # Name of the folder of good parts
+    defect='defect', # Name of the folder of defects
+    tell=noop, # Called with each line a person should see
+    caches:dict=None, # See `prepare`
+)->tuple: # Table, removed images, a line of summary
+    "Read and check the data, and tell what was found"
+    check_recipe(r)
     df,removed = prepare(data, r, good, defect, caches)
     votes_mark(df, r.votes)
     text = summary(df, removed)
@@ -229,6 +237,22 @@ def ready(
     for line in filter(None, lines): tell(line)
     for o in removed.head(5).itertuples(): tell(f'left out: {o.path} ({o.detail})')
     return df, removed, text
+
+# %% ../../nbs/51_jobs.job.ipynb #e237f4e0
+def ready(
+    data, # A path or 'elpv'
+    r:Recipe, # To be trained
+    good='good', # Name of the folder of good parts
+    defect='defect', # Name of the folder of defects
+    weights=None, # See `load_pretrained`
+    tell=noop, # See `read_aloud`
+    caches:dict=None, # See `prepare`
+    device=None, # See `check_start`
+    apart=None, # See `check_start`
+)->tuple: # Table, removed images, a line of summary
+    "Check the recipe, its weights and the data, before anything is written"
+    check_start(r, weights, device, apart)
+    return read_aloud(data, r, good, defect, tell, caches)
 
 # %% ../../nbs/51_jobs.job.ipynb #f6905243
 def slow_gpu(
@@ -378,6 +402,24 @@ def _reopen(path, df):
     check_data(run, data_marks(df, run.info.get('recipe', {}).get('votes', '')))
     return run
 
+# %% ../../nbs/51_jobs.job.ipynb #53f9f203
+def _judged(df): # The rows that get scores; in a set of folds all but a few
+    is_judged = df.split!='train'
+    return df[is_judged | df.fold.notna()] if 'fold' in df else df[is_judged]
+
+def check_names(
+    run:Run, # Started once, on the same data
+    df:pd.DataFrame, # The table now
+    mend:str='use --overwrite or another --name' # The way out
+):
+    "Refuse a run whose judged pictures had other names, because scores are joined by them"
+    table = read_csv(run.file('table.csv')) if run.has('table.csv') else pd.DataFrame()
+    if 'hash' not in table: return
+    was,now = map(_judged, (table, df))
+    are_same = set(zip(was.hash, was.id))==set(zip(now.hash, now.id))
+    if are_same or set(was.hash)!=set(now.hash): return
+    raise UserError(f'{run.path}: its pictures had other names; give them back, or {mend}')
+
 # %% ../../nbs/51_jobs.job.ipynb #bc7e5ea9
 def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
     "A run directory that says what was asked for, and where the pictures lie"
@@ -389,7 +431,7 @@ def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
 
 # %% ../../nbs/51_jobs.job.ipynb #1823b645
 _ANEW = ('--resume trains nothing that is finished; use --overwrite, '
-         'or remove the folder where it is a fold, or a point of a curve')
+         'or remove the folder where it is a fold')
 
 def check_trained(
     run:Run # Finished

@@ -54,7 +54,8 @@ def same_data(
     r:Recipe, # Tells the split
     folds:int=0, # Number of folds; none if 0
     good:str='good', # Name of the folder of good parts
-    defect:str='defect' # Name of the folder of defects
+    defect:str='defect', # Name of the folder of defects
+    mend:str='choose another --out, or remove it' # The way out
 )->None:
     "Refuse to take up runs of other data; nothing is read if none is there"
     there = [open_run(path) for path in paths if (path/'run.json').exists()]
@@ -63,12 +64,14 @@ def same_data(
     if not there or is_done and _is_gone(data):
         return # what is finished needs its data no more
     df,_ = prepare(data, r, good, defect)
-    marks = fold_marks(add_folds(df, folds, r.split_seed)) if folds else data_marks(df)
+    if folds: df = add_folds(df, folds, r.split_seed)
+    marks = fold_marks(df) if folds else data_marks(df)
     for run in there:
         made = saved_recipe(run) if 'recipe' in run.info else r
         own = marks if _as_seen(made)==_as_seen(r) else dict(fingerprint=marks['fingerprint'])
         own = own | votes_mark(df, made.votes if made.votes in df else '')
-        check_data(run, own, 'choose another --out, or remove it')
+        check_data(run, own, mend)
+        if folds or len(paths)>1: check_names(run, df, mend)
 
 # %% ../../nbs/54_jobs.study.ipynb #ae274fde
 def named_archs(

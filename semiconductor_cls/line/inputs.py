@@ -240,13 +240,16 @@ def read_list(
         ending = PurePath(path).suffix.lower()
         is_csv = ending=='.csv' or has_header(path) or ending=='.tsv' and not is_labelled_list(path)
         with open_text(path, '' if is_csv else '\n') as f:
-            paths = _csv_paths(path, f) if is_csv else _txt_paths(f)
+            lines = f if is_csv else [*f]
+            remarks = [] if is_csv else [*filter(is_remark, lines)]
+            paths = _csv_paths(path, f) if is_csv else _txt_paths(o for o in lines if not is_remark(o))
     except (OSError, ValueError, csv.Error) as e:
         raise UserError(f'{path}: not readable as a list ({_short(e)})') from None
     found = [_from(path, o) for o in paths if o]
     n_empty = len(paths)-len(found)
     if issues is not None:
         issues += [_is_list(path, found, n_empty), *read_as_issues(path, [how for _,how in found])]
+        issues += left_out_issues({(path,'as remark'):len(remarks)})
     return [as_stored(o) for o,_ in found]
 
 # %% ../../nbs/61_line.inputs.ipynb #c0013
