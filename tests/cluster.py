@@ -11,7 +11,7 @@ RAY = [sys.executable, '-m', 'ray.scripts.scripts']
 QUICK = dict( # A dead node is noticed soon; a busy machine may take long to start one
     RAY_health_check_initial_delay_ms='5000', RAY_health_check_period_ms='1000',
     RAY_health_check_failure_threshold='15',
-    RAY_raylet_start_wait_time_s='120', RAY_agent_register_timeout_ms='300000', RAY_USAGE_STATS_ENABLED='0',
+    RAY_raylet_start_wait_time_s='40', RAY_agent_register_timeout_ms='300000', RAY_USAGE_STATS_ENABLED='0',
     RAY_worker_register_timeout_seconds='300', RAY_AUTH_MODE='disabled', OMP_NUM_THREADS='1',
     http_proxy='', https_proxy='', HTTP_PROXY='', HTTPS_PROXY='', CUDA_VISIBLE_DEVICES='', HF_HUB_OFFLINE='1')
 
@@ -64,7 +64,7 @@ class Cluster:
         words = ['--object-store-memory','200000000', '--disable-usage-stats', '--node-ip-address',f'10.98.0.1{i}']
         for o,port in PORTS.items(): words += [f'--{o}-port', port]
         cmd = ['ip','netns','exec',f'semicls{i}', *RAY, 'start', *args, *words]
-        for _ in range(4): # Ray gives a node 30 s to start, which a busy machine may not keep
+        for _ in range(8): # Ray gives the agent of a node 15 s to start, which a busy machine may not keep
             p = subprocess.run(cmd, env=os.environ | QUICK, capture_output=True, text=True, timeout=600)
             if not p.returncode: return
             self.kill(i)

@@ -538,6 +538,12 @@ def test_letters_of_another_encoding_are_said_to_be_that(tmp_path, column):
         check_words(read_source(tmp_path/'t.csv'), 't.csv')
     str(told.value).encode('utf-8')    # which bytes that are no text would refuse
 
+@pytest.mark.parametrize('note', ['Jörg','3 µm'])
+def test_a_column_beside_the_labels_may_be_in_another_encoding(tmp_path, note):
+    picture(tmp_path/'0.png')
+    (tmp_path/'t.csv').write_bytes(f'path,label,note\n0.png,ok,{note}\n'.encode('latin-1'))
+    assert read_source(tmp_path/'t.csv').label.tolist()==['good']
+
 @pytest.mark.parametrize('again', ['{}','./{}','sub/../{}'])
 def test_rows_that_say_one_thing_twice_are_counted(tmp_path, again):
     (tmp_path/'sub').mkdir()

@@ -298,7 +298,7 @@ def as_numbers(
         if known.str.fullmatch(r'-?\d{1,3},\d{3}').any(): return col
         col = col.str.replace(',', '.')
     try: return pd.to_numeric(col)
-    except ValueError: return col
+    except (ValueError, TypeError): return col # `TypeError`: text that is not UTF-8
 
 # %% ../../nbs/03_base.table.ipynb #8b58d99f
 def _is_box(o): # Left, top, right, bottom
