@@ -88,13 +88,14 @@ def logistic(seed):
         Cs=PENALTIES, scoring='roc_auc', cv=5, class_weight='balanced', max_iter=2000, random_state=seed)
     return make_pipeline(StandardScaler(), model)
 
-def vectors(seed):
+def vectors(): return SVC(C=10, class_weight='balanced')
+
+def calibrated(seed):
     "A support vector machine whose scores are made chances over five folds"
     folds = StratifiedKFold(5, shuffle=True, random_state=seed) # neighbours in a list are alike
-    model = CalibratedClassifierCV(SVC(C=10, class_weight='balanced'), ensemble=False, cv=folds)
-    return make_pipeline(StandardScaler(), model)
+    return make_pipeline(StandardScaler(), CalibratedClassifierCV(vectors(), ensemble=False, cv=folds))
 
-MODELS = dict(last=logistic, stages=vectors)
+MODELS = dict(last=logistic, stages=calibrated)
 
 def main(words=None):
     "The command"

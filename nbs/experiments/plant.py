@@ -26,7 +26,10 @@ import argparse, shutil, sys
 from dataclasses import replace
 from pathlib import Path
 import numpy as np, pandas as pd
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from linear import features, vectors
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import read_csv, write_csv
@@ -119,7 +122,9 @@ def taught(df, arch, seed, out):
     train = dealt.index[dealt.split=='train']
     X,y = features(dealt, arch, 300, 'stages', out.parent)[train],(dealt.label[train]=='defect').to_numpy()
     unseen = StratifiedKFold(5, shuffle=True, random_state=seed)
-    chance = cross_val_predict(vectors(seed), X, y, cv=unseen, method='predict_proba')[:,1]
+    teacher = make_pipeline(StandardScaler(), vectors())
+    margin = cross_val_predict(teacher, X, y, cv=unseen, method='decision_function')[:,None]
+    chance = LogisticRegression().fit(margin, y).predict_proba(margin)[:,1]
     return dealt.drop(columns=INNER).assign(taught=pd.Series((chance+y)/2, train))
 
 def plant(asked):
