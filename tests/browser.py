@@ -1,5 +1,6 @@
 "The station in a real browser: what several test files need"
 import shutil
+from functools import partial
 
 CHROMES = map(shutil.which, ('chromium','chromium-browser','google-chrome'))
 CHROME = next(filter(None, CHROMES), None)
@@ -13,6 +14,7 @@ ONLY_ONE = ('document.querySelectorAll("#queue li").length==1 && '
 def new_page(chrome, **kw):
     "A browser of its own"
     page = chrome.new_context(**kw).new_page()
+    page.wait_for_function = partial(page.wait_for_function, polling=50) # else the page is drawn anew 60 times a second
     page.set_default_timeout(300_000)
     return page
 

@@ -14,7 +14,7 @@ from semiconductor_cls.station import page
 from semiconductor_cls.station.verdicts import Verdicts, add_image, add_seen, add_verdict, begin_round
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = dict(sizes='32', epochs='1', frozen_epochs='1', bs='8') # What a training is shrunk by
+SMALL = dict(arch='test_resnet', sizes='32', epochs='1', frozen_epochs='1', bs='8') # What a training is shrunk by
 TRAINS = ('train','committee','ablate','curve')
 WEIGHTS = ('.pth','.safetensors','.onnx','.bin')
 PLACES = {'elpv':'photos', r'^(cell\d\d)':'^(.+)_cam', '/data/today':'today'} # Words → what stands here
@@ -101,7 +101,8 @@ def small(words):
     elif words[1] in TRAINS:
         keep = [i for i,o in enumerate(words) if o=='--set' and words[i+1].partition('=')[0] in SMALL]
         words = [o for i,o in enumerate(words) if i not in keep and i-1 not in keep]
-        words += [o for name,value in SMALL.items() for o in ('--set',f'{name}={value}')] + ['--weights','none']
+        shrunk = [f'{name}={value}' for name,value in SMALL.items() if f'--{name}' not in words]
+        words += [o for pair in shrunk for o in ('--set',pair)] + ['--weights','none']
     if '--drop' in words: words += ['--force'] # one epoch makes no judge of labels
     if words[1]=='curve': words += ['--points','2','--draws','2']
     if words[1]=='synth': words[words.index('--scale')+1] = '0.001'

@@ -41,7 +41,8 @@ def test_body_frozen_again_stays_as_it_is(chips, tmp_path):
 SOURCE = 'train parts --good ok --defect ng'.split()
 
 def test_full_disk_loses_nothing_that_was_there(parts, semicls, tmp_path):
-    args = [*SOURCE, *'--set sizes=32 --set epochs=2 --set bs=8 --set tta=off'.split()]
+    small = '--arch test_resnet --weights none --set sizes=32 --set epochs=2 --set bs=8 --set tta=off'
+    args = [*SOURCE, *small.split()]
     whole,run = tmp_path/'runs/whole',tmp_path/'runs/r'
     assert semicls(*args, '--name', 'whole').returncode==0
     def start(): return semicls(*args, '--name', 'r', '--overwrite', wait=False)

@@ -211,7 +211,7 @@ class Gate:
         self.uploading,self.coming = 0,0 # Uploads that the page reads; bytes of those on their way
         self.streams = set() # Requests that last as long as a page is open
         self.one,self.log = asyncio.Lock(),logging.getLogger('semicls.station')
-        self.key,self.right,self.nobody = secrets.token_bytes(),{},hash_password(secrets.token_hex())
+        self.key,self.right,self.nobody = secrets.token_bytes(),{},hash_of_nobody()
 
     @property
     def is_open(self): return not (self.token or self.users) # Whether everybody may come in
