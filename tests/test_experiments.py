@@ -166,6 +166,21 @@ def test_neighbours_stay_in_one_set(chips, tmp_path):
         assert df.groupby(blocks).group.nunique().eq(1).all() and df.group.nunique()==blocks[-1]+1
     assert run.set_column('elpv+together=60+fold=1', 0)!=run.set_column('elpv+fold=1', 0)
 
+@pytest.mark.parametrize('knows', (False,True))
+def test_a_teacher_has_not_seen_what_it_judges_and_marks_training_images_alone(chips, tmp_path, monkeypatch, knows):
+    def features(df, *_): return (df.label=='defect').to_numpy(float)[:,None] if knows else np.eye(len(df))
+    monkeypatch.setattr(plant, 'features', features)
+    df = planted(chips, tmp_path/'t.csv', '--fold', '1', '--taught', 'efficientnet_lite2')
+    plain = planted(chips, tmp_path/'plain.csv', '--fold', '1')
+    dealt,_ = plant.prepare(tmp_path/'plain.csv', plant.replace(plant.QUICK, split_seed=3))
+    assert df.split.to_dict()==dealt.set_index('id').split.to_dict() and set(df.index)==set(plain.index)
+    assert (df.taught.notna()==(df.split=='train')).all()
+    marks = df.taught.groupby(df.label).agg(['min','max'])
+    assert marks.loc['good', 'max']<=.5<=marks.loc['defect', 'min'] # halfway to the label
+    heard = 2*df.taught-(df.label=='defect') # what the teacher said
+    if knows: assert heard[df.label=='defect'].min()>heard[df.label=='good'].max()
+    else: assert heard.max()-heard.min()<.2 # nothing that tells one image from another
+
 def test_correlations_of_channels_are_those_of_numpy():
     maps = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     found = linear.correlations(maps)
@@ -219,7 +234,7 @@ def test_what_to_expect_is_what_was_measured():
     shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8').split('## What to expect')[1].split('\n## ')[0]
     interval = r'(0\.\d+ \(0\.\d+ to 0\.\d+\))'
     figures = [re.search(f'{words} {interval}', read.far_sentence())[1]
-               for words in ('AUC: the base', 'frozen stages,', 'makes of them has')]
+               for words in ('AUC: the base', 'frozen stages of two,', 'makes of them has')]
     test = read.folds_of('10_beyond', 'test')
     auc,low,high = read.auc_ci(test.label=='defect', test['twice as long at 224 px'])
     module = re.search(f'the base has {interval}', read.module_sentence())[1]
