@@ -52,9 +52,9 @@ def folds_of(experiment, which, seed=0):
         tables = {arm:table[table['set']==which] for arm,table in tables.items()}
         return pd.DataFrame(dict(label=next(iter(tables.values())).label) | {o:t.score for o,t in tables.items()})
     results = results_of(experiment).query('seed==@seed')
-    whole = results.groupby('arm').data.transform('nunique')==results.data.nunique() # what has all its folds
-    folds = {data.rpartition('=')[2]:fold(rows) for data,rows in results[whole].groupby('data')}
-    return pd.concat(folds, names=['fold'])
+    results = results.assign(fold=results.data.str.extract(r'fold=(\d)', expand=False))
+    whole = results.groupby('arm').fold.transform('nunique')==results.fold.nunique() # what has all its folds
+    return pd.concat({k:fold(rows) for k,rows in results[whole].groupby('fold')}, names=['fold'])
 
 def committee_plans(valid):
     "Name → weights of the members, from the scores on the images that choose"
