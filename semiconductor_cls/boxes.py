@@ -153,7 +153,7 @@ def _check_cells(rows, head, path):
     at,sep = head.index('id'),csv_format(path)[1]
     cells = ((i, cell, len(row)-1-i) for row in rows for i,cell in enumerate(row))
     try:
-        _check_quotes(cells, [row[at] for row in rows if len(row)>at], at, len(head), sep)
+        _check_quotes(cells, [row[at] for row in rows if len(row)>at], at, len(head), sep, bare=True)
     except ValueError as error:
         raise UserError(f'{path}: not readable as CSV ({error})') from None
     for row in rows:

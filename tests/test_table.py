@@ -1,6 +1,6 @@
 "What must hold for any table: it survives the way through a CSV, no cell is a formula, no id stands for two files"
 import pandas as pd, pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from pandas.api.types import is_numeric_dtype
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import _cell_out, make_table, read_csv, unique_ids, write_csv
@@ -10,6 +10,7 @@ lead = st.lists(st.sampled_from('=+-@;\t\r\n\'ab1'), min_size=1, max_size=6)
 folder,file = st.sampled_from(['a','b','a/b']),st.sampled_from(['x.png','x.bmp','y.png','x'])
 
 @given(st.lists(text, min_size=1, max_size=8, unique=True), lead)
+@example([','], ['\r'])
 def test_csv_round_trip_and_no_formula(tmp_path_factory, names, lead):
     p = tmp_path_factory.mktemp('csv')/'t.csv'
     df = make_table(dict(path=[''.join(lead)+n for n in names]))

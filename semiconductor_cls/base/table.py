@@ -326,11 +326,11 @@ def _check_twice(path, how):
 # %% ../../nbs/03_base.table.ipynb #fd06928f
 def _ending(cell): return Path(cell.strip('"\' ')).suffix.lower()
 
-def _check_quotes(cells, paths, at, width, sep): # (cells before it, cell, cells behind it); `at` is the path of a row
-    "Refuse a cell that holds another row"
+def _check_quotes(cells, paths, at, width, sep, bare=False): # (cells before it, cell, cells behind it)
+    "Refuse a cell that holds another row, whose path is cell `at` of it; a `bare` one may have no ending"
     broken = [o for o in cells if '\n' in o[1] or '\r' in o[1]]
     endings = set(map(_ending, paths if broken else ()))
-    endings = endings-{''} or endings # where no path has an ending, none is asked for
+    endings = endings-{''} or (endings if bare else set())
     pairs = ((cell.splitlines(), (sep*before+cell+sep*behind).splitlines()) for before,cell,behind in broken)
     for line,row in (o for pair in pairs for o in zip(*pair)):
         row = row.split(sep)
