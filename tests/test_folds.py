@@ -4,7 +4,8 @@ import pandas as pd, pytest
 from conftest import part
 from semiconductor_cls.all import *
 
-TINY = [o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v)]
+TINY = [*'--arch test_resnet --weights none'.split(),
+        *(o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v))]
 PARTS = 'parts --good ok --defect ng'.split()
 
 def test_views_that_a_member_has_are_not_offered_again(stub, tmp_path):

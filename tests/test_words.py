@@ -4,7 +4,7 @@ import pytest
 from conftest import part
 
 ENDS_IN_S = {'has','is','was','does','pass','class','loss','less','bias','axis'} # Words with an s that may follow a 1
-FAST = '--set arch=resnet10t --set sizes=32 --set epochs=1 --set bs=8 --weights none'.split()
+FAST = '--set arch=test_resnet --set sizes=32 --set epochs=1 --set bs=8 --weights none'.split()
 
 def bare(text):
     "'1 files' and the like in a text, with what stands around"
