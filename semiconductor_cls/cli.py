@@ -1149,7 +1149,8 @@ def _stop(*_): raise KeyboardInterrupt
 def _stop_again(dropped):
     "What Python calls with an exception that it drops: a stop comes again, any other is told"
     sig = next((o for o in (signal.SIGTERM,signal.SIGINT) if signal.getsignal(o) is _stop), None)
-    if dropped.exc_type is not KeyboardInterrupt or not sig: return sys.__unraisablehook__(dropped)
+    is_stop = dropped.exc_type is KeyboardInterrupt and sig
+    if not is_stop: return sys.__unraisablehook__(dropped)
     threading.Timer(.05, os.kill, (os.getpid(),sig)).start()
 
 # %% ../nbs/99_cli.ipynb #c0057
