@@ -181,6 +181,12 @@ def test_a_teacher_has_not_seen_what_it_judges_and_marks_training_images_alone(c
     if knows: assert heard[df.label=='defect'].min()>heard[df.label=='good'].max()
     else: assert heard.max()-heard.min()<.2 # nothing that tells one image from another
 
+def test_a_teacher_that_fails_leaves_no_table_without_its_marks(chips, tmp_path, monkeypatch):
+    def features(*_): raise plant.UserError('no weights')
+    monkeypatch.setattr(plant, 'features', features)
+    assert plant.main([str(chips), '--taught', 'efficientnet_lite2', '--out', str(tmp_path/'t.csv')])==1
+    assert not (tmp_path/'t.csv').exists()
+
 def test_correlations_of_channels_are_those_of_numpy():
     maps = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     found = linear.correlations(maps)
@@ -238,7 +244,8 @@ def test_what_to_expect_is_what_was_measured():
     test = read.folds_of('10_beyond', 'test')
     auc,low,high = read.auc_ci(test.label=='defect', test['twice as long at 224 px'])
     module = re.search(f'the base has {interval}', read.module_sentence())[1]
-    figures += [f'{auc:.3f} ({low:.3f} to {high:.3f})', module]
+    right = re.search(r'right on (\d+\.\d %) of the cells', read.far_sentence())[1]
+    figures += [f'{auc:.3f} ({low:.3f} to {high:.3f})', module, f'{right} of the cells right']
     assert all(o in shown for o in figures), figures
 
 def test_the_readme_shows_the_claims_as_they_are():

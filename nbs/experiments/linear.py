@@ -88,12 +88,14 @@ def logistic(seed):
         Cs=PENALTIES, scoring='roc_auc', cv=5, class_weight='balanced', max_iter=2000, random_state=seed)
     return make_pipeline(StandardScaler(), model)
 
+def shuffled(seed): return StratifiedKFold(5, shuffle=True, random_state=seed) # neighbours in a list are alike
+
 def vectors(): return SVC(C=10, class_weight='balanced')
 
 def calibrated(seed):
     "A support vector machine whose scores are made chances over five folds"
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed) # neighbours in a list are alike
-    return make_pipeline(StandardScaler(), CalibratedClassifierCV(vectors(), ensemble=False, cv=folds))
+    model = CalibratedClassifierCV(vectors(), ensemble=False, cv=shuffled(seed))
+    return make_pipeline(StandardScaler(), model)
 
 MODELS = dict(last=logistic, stages=calibrated)
 

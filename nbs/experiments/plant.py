@@ -27,10 +27,10 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np, pandas as pd
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from linear import features, vectors
+from linear import features, shuffled, vectors
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import read_csv, write_csv
 from semiconductor_cls.eda import find_unboxed
@@ -117,13 +117,13 @@ def neighbours(df, n):
 
 def taught(df, arch, seed, out):
     "Sets dealt as `semicls train` deals them, and for each training image a mark between its label and the teacher's"
-    write_csv(df, out)
-    dealt,_ = prepare(out, replace(QUICK, split_seed=seed))
+    table = out.with_name(f'{out.stem}.dealt.csv')
+    write_csv(df, table)
+    dealt,_ = prepare(table, replace(QUICK, split_seed=seed))
     train = dealt.index[dealt.split=='train']
     X,y = features(dealt, arch, 300, 'stages', out.parent)[train],(dealt.label[train]=='defect').to_numpy()
-    unseen = StratifiedKFold(5, shuffle=True, random_state=seed)
     teacher = make_pipeline(StandardScaler(), vectors())
-    margin = cross_val_predict(teacher, X, y, cv=unseen, method='decision_function')[:,None]
+    margin = cross_val_predict(teacher, X, y, cv=shuffled(seed), method='decision_function')[:,None]
     chance = LogisticRegression().fit(margin, y).predict_proba(margin)[:,1]
     return dealt.drop(columns=INNER).assign(taught=pd.Series((chance+y)/2, train))
 
