@@ -12,6 +12,9 @@ sees the picture and its mirror image; features are the mean of both.
 --see stages  mean, maximum and spread of each channel after every stage, and how the channels of the two middle
               stages vary together (bilinear pooling, Lin et al. 2015); a support vector machine
 
+--learn all   learns from the images that choose as well. Those get scores out of ten folds, in which no model has seen
+              the image that it judges; the test images are judged by one model of all
+
 The folder holds what `semicls train` leaves that is read here. Features lie beside it, by the hash of the picture, so
 that other sets of the same pictures need not see them again.
 """
@@ -21,8 +24,9 @@ from pathlib import Path
 import numpy as np, pandas as pd, torch
 from fastai.vision.all import AdaptiveConcatPool2d, Flatten, nn, set_seed
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.linear_model import LogisticRegressionCV
-from sklearn.model_selection import StratifiedKFold
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -90,7 +94,7 @@ def logistic(seed):
 
 def shuffled(seed): return StratifiedKFold(5, shuffle=True, random_state=seed) # neighbours in a list are alike
 
-def vectors(): return SVC(C=10, class_weight='balanced')
+def vectors(**kwargs): return SVC(C=10, class_weight='balanced', **kwargs)
 
 def calibrated(seed):
     "A support vector machine whose scores are made chances over five folds"
@@ -99,6 +103,27 @@ def calibrated(seed):
 
 MODELS = dict(last=logistic, stages=calibrated)
 
+def judged(X, labels, groups, new, seed):
+    "Chances out of ten folds, and those of `new` rows by a model of all; a group is in one fold"
+    scale = StandardScaler().fit(X) # no labels in it
+    likeness = lambda rows: rbf_kernel(scale.transform(rows), scale.transform(X)) # once for all folds
+    folds = StratifiedGroupKFold(10, shuffle=True, random_state=seed)
+    model,alike = vectors(kernel='precomputed'),likeness(X)
+    margins = cross_val_predict(model, alike, labels, groups=groups, cv=folds, method='decision_function')
+    chance = LogisticRegression(C=np.inf).fit(margins[:,None], labels) # Platt 1999
+    new_margins = model.fit(alike, labels).decision_function(likeness(new))
+    return [chance.predict_proba(o[:,None])[:,1] for o in (margins,new_margins)]
+
+def scores_of(df, X, asked):
+    "A chance of a defect for each image that no model of its own has learnt from"
+    learnt = df.split.isin(['train','valid'] if asked.learn=='all' else ['train']).to_numpy()
+    labels,rest,scores = (df.label[learnt]=='defect').to_numpy(),X[~learnt],np.full(len(df), np.nan, 'float32')
+    if asked.learn=='train':
+        model = MODELS[asked.see](asked.seed).fit(X[learnt], labels)
+        scores[~learnt] = model.predict_proba(rest)[:,1]
+    else: scores[learnt],scores[~learnt] = judged(X[learnt], labels, df.group[learnt], rest, asked.seed)
+    return scores
+
 def main(words=None):
     "The command"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -106,10 +131,12 @@ def main(words=None):
     parser.add_argument('--arch', default='efficientnet_lite0', help='backbones, separated by commas')
     parser.add_argument('--size', type=int, default=224, help='side of the pictures, in pixels')
     parser.add_argument('--see', choices=list(MODELS), default='last', help='which maps of the network')
+    parser.add_argument('--learn', choices=['train','all'], default='train', help='which sets beside the test set')
     parser.add_argument('--seed', type=int, default=0, help='of the split')
     parser.add_argument('--device', help='cpu or cuda; chosen by itself if not given')
     parser.add_argument('--out', type=Path, required=True, help='the folder to write')
     asked,start = parser.parse_args(words),time.perf_counter()
+    if asked.learn=='all' and asked.see!='stages': parser.error('--learn all goes with --see stages')
     set_seed(asked.seed)
     r = replace(QUICK, arch=asked.arch.partition(',')[0], sizes=(asked.size,), split_seed=asked.seed)
     try:
@@ -121,13 +148,12 @@ def main(words=None):
     except UserError as e:
         print(f'linear.py: {e}', file=sys.stderr)
         return 1
-    train = (df.split=='train').to_numpy()
-    model = MODELS[asked.see](asked.seed).fit(X[train], df.label[train]=='defect')
+    scores = scores_of(df, X, asked)
     asked.out.mkdir(parents=True, exist_ok=True)
     write_csv(df, asked.out/'table.csv')
     for part in ('valid','test'):
         rows = df.index[df.split==part]
-        found = preds_table(df, rows, model.predict_proba(X[rows])[:,1].astype('float32'))
+        found = preds_table(df, rows, scores[rows])
         write_csv(found, asked.out/f'preds_{part}.csv')
     auc,low,high = auc_ci(found.label=='defect', found.p_defect, groups=df.group[rows])
     seconds = time.perf_counter()-start
