@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 import nbformat, numpy as np, pandas as pd
 from IPython.display import Markdown
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
 from semiconductor_cls.auc import auc_ci, compare_auc, metrics
 from semiconductor_cls.ensemble import committee
 from semiconductor_cls.jobs.claims import arm_diffs, claim_table, paired_effect
@@ -52,7 +54,7 @@ def folds_of(experiment, which, seed=0):
         tables = {arm:table[table['set']==which] for arm,table in tables.items()}
         return pd.DataFrame(dict(label=next(iter(tables.values())).label) | {o:t.score for o,t in tables.items()})
     results = results_of(experiment).query('seed==@seed')
-    results = results.assign(fold=results.data.str.extract(r'fold=(\d)', expand=False))
+    results = results.assign(fold=results.data.str.extract(r'fold=(\d)', expand=False).fillna('0')) # one split alone
     whole = results.groupby('arm').fold.transform('nunique')==results.fold.nunique() # what has all its folds
     return pd.concat({k:fold(rows) for k,rows in results[whole].groupby('fold')}, names=['fold'])
 
@@ -62,12 +64,22 @@ def committee_plans(valid):
     chosen = greedy(valid.label=='defect', valid[arms]).to_list()
     return {'quick alone':[float(o=='quick') for o in arms], 'mean of all':None, 'chosen on validation':chosen}
 
-def accuracy(valid, test, plan):
-    "Share of the test images that are right at the threshold that is right most often on validation"
+def even_chance(scores, defect):
+    "The score at which a logistic curve through these images gives even chances"
+    logits = logit(np.clip(scores, 1e-6, 1-1e-6))
+    curve = LogisticRegression(C=np.inf).fit(np.asarray(logits)[:,None], defect)
+    return float(expit(-curve.intercept_/curve.coef_)[0,0])
+
+def most_often_right(scores, defect):
+    "The score that is right on most of these images"
+    thresholds = np.sort(scores)
+    right = ((np.asarray(scores)>=thresholds[:,None])==np.asarray(defect)).mean(1)
+    return thresholds[right.argmax()]
+
+def accuracy(valid, test, plan, threshold=even_chance):
+    "Share of the test images that are right at the `threshold` that the validation images give"
     chooses,judged = (committee(o.iloc[:,1:], plan) for o in (valid, test))
-    thresholds,y = np.sort(chooses),(valid.label=='defect').to_numpy()
-    right = ((np.asarray(chooses)>=thresholds[:,None])==y).mean(1)
-    return ((judged>=thresholds[right.argmax()])==(test.label=='defect')).mean()
+    return ((judged>=threshold(chooses, valid.label=='defect'))==(test.label=='defect')).mean()
 
 def committees_over_folds(valid, test):
     "A row a committee, over all outer folds: `AUC lower upper accuracy`"

@@ -113,6 +113,7 @@ def _gain_texts(run, n_combos):
         texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
     return texts
 
+# %% ../../nbs/53_jobs.committee.ipynb #d519a034
 def _worth_parts(run):
     "Whether a member lowers the result, as parts of the page"
     if not (run/'members.csv').exists(): return []

@@ -149,6 +149,7 @@ def _mistakes_of(df, t, lo, column):
             ends = [seen[f'{rate}_{o}'] for o in ('rate','lo','hi')]
             yield column,value,kind,seen[f'n_{label}'],seen[f'n_{rate}s'],*ends
 
+# %% ../../nbs/74_line.explain.ipynb #a9c5c919
 def mistakes_by(
     df:pd.DataFrame, # Predictions with `label`, `p_defect` and columns to group by
     t:float, # Threshold

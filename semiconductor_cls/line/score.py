@@ -71,6 +71,7 @@ def _open_export(bundle, path, device=None):
     scorer.lanes = lanes
     return scorer
 
+# %% ../../nbs/68_line.score.ipynb #5ecb8b4a
 def _open_torch(path, device=None, tell=noop):
     "The networks of a run in torch"
     run = open_run(path)
