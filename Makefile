@@ -43,7 +43,7 @@ $(STAMP):
 	  echo "make: Python 3.10 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1); name another one with PYTHON=" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: cannot make the environment $(VENV) (is the package python3-venv installed?)" >&2; exit 1; }
 	@echo "installing into $(VENV): some minutes and 7 GB the first time" >&2
-	@python -m pip install -q --disable-pip-version-check -e '.[dev]' >$(VENV)/install.log 2>&1 || { \
+	@python -m pip install -q --no-compile --disable-pip-version-check -e '.[dev]' >$(VENV)/install.log 2>&1 || { \
 	  grep -qE 'NewConnectionError|ConnectTimeout|ReadTimeout|NameResolution|ProxyError|Temporary failure|No matching distribution' $(VENV)/install.log \
 	  && echo "make: the package index cannot be reached, or lacks a package: $$(grep -E '^ERROR' $(VENV)/install.log | tail -n 1) (see $(VENV)/install.log)" >&2 \
 	  || echo "make: the installation failed: $$(grep -E '^ERROR' $(VENV)/install.log | tail -n 1) (see $(VENV)/install.log)" >&2; exit 1; }
