@@ -10,6 +10,7 @@ __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEX
 # %% ../../nbs/03_base.table.ipynb #c0002
 import csv, difflib, json, re, sys, unicodedata
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -35,10 +36,12 @@ LABEL_WORDS = dict(
         異常 / 瑕疵 / 欠陥 / 欠陥品 / 불량 / 불량품''')
 SPLIT_WORDS = dict(
     train='''0 / train / training / trn / learn / learning / train set / trainset / training set / train data /
-        training data / 训练 / 训练集 / 訓練 / 学習 / 학습''',
+        training data / apprentissage / entraînement / entrainement / entrenamiento / addestramento /
+        训练 / 训练集 / 訓練 / 訓練集 / 学習 / 학습''',
     valid='''1 / valid / val / validation / dev / validierung / valid set / val set / valset / validation set /
-        validation data / 验证 / 验证集 / 検証 / 검증''',
-    test='2 / test / testing / tests / tst / test set / testset / test data / testdata / 测试 / 测试集 / テスト / 시험')
+        validation data / validación / validacion / validazione / 验证 / 验证集 / 驗證集 / 検証 / 검증''',
+    test='''2 / test / testing / tests / tst / test set / testset / test data / testdata / essai / essais / prueba /
+        pruebas / prova / 测试 / 测试集 / 測試集 / テスト / 시험''')
 
 # %% ../../nbs/03_base.table.ipynb #1c6ae8ae
 def plain_word(
@@ -97,6 +100,7 @@ _NOBODY_KNOWS = _NO_TYPES | set('''
     holdout eval evaluation lot batch charge tray camera cam shift day week month today'''.split())
 
 # %% ../../nbs/03_base.table.ipynb #d7612218
+@lru_cache(100_000)
 def _is_aside(name):
     "Whether a folder is one of masks, by its name"
     known = label_words() | split_words()
@@ -111,6 +115,7 @@ def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a 
     return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
 
 # %% ../../nbs/03_base.table.ipynb #17a669d8
+@lru_cache(100_000)
 def _is_sure_type(name):
     "Whether the name of a folder is that of a type of defect: a plain word, or a known type with more beside it"
     words = {*plain_word(name).split()}
