@@ -240,7 +240,8 @@ def _recipe(option, name, pairs, group=None): # `pairs` such as 'epochs=8'
 def _called(): return ' '.join(['semicls', *sys.argv[1:]])
 
 # %% ../nbs/99_cli.ipynb #ced8a280
-_GROUP = typer.Option(metavar='REGEX', help='Part of the file name that names the part: its photographs stay together')
+_GROUP = typer.Option(metavar='REGEX', help='What in a file name (with / in it: in a path) names the part: its '
+                      'photographs stay together')
 GOOD_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of good parts')]
 DEFECT_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of defective parts')]
 _MOVED = typer.Option('--root', help='Where the pictures of the run lie now, if they were moved')

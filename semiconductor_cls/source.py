@@ -664,7 +664,7 @@ def read_table(
     for col in ('path','label'):
         if col in raw: continue
         there = ', '.join(map(str, raw.columns))
-        raise UserError(f"{path}: no column '{col}' (it has: {there})")
+        raise UserError(f"{path}: no column '{col}' (it has: {there}); rename yours")
     raw,lost = _with_paths(raw, path)
     theirs = given_back(raw)
     raw,unread = _with_corners(raw, {theirs.get(col, col):col for col in raw}, path)
@@ -1078,5 +1078,5 @@ def read_source(
     layout = layout_of(path)
     if layout is None:
         raise UserError(f'{path}: neither a folder nor a CSV, nor a list with a picture and its label '
-                        'on each line')
+                        'on each line; unpack an archive, and save a table as CSV')
     return _as_read(masks_to_boxes(layout.read(path, good, defect)), layout.name)

@@ -167,7 +167,8 @@ def _check_given(df, split): # From `given_sets`
     "The sets that the source names; a class that is missing there, or too rare to be dealt out, is refused"
     given = [name for name in ('valid','test') if (split==name).any()]
     if len(given)<2: _check_counts(df[split=='train'], df.label[np.isin(split, given)])
-    if given: _check_classes(df.assign(split=split), given if len(given)<2 else ['train',*given])
+    told = given if len(given)<2 else ['train',*given]
+    if told: _check_classes(df.assign(split=split), told)
     return given
 
 def check_sets(

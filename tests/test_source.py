@@ -712,3 +712,14 @@ def test_listing_many_pictures_asks_for_the_meaning_of_a_folder_once(tmp_path, m
     monkeypatch.setattr('semiconductor_cls.base.table.label_words', counting)
     read_source(tmp_path)
     assert len(asked)<20
+
+@pytest.mark.parametrize('name', ['SN{:03}','part 7-{}'])
+def test_a_folder_for_each_part_is_proposed_as_a_group_and_kept_together(tmp_path, name):
+    for label,first in (('ok',0), ('ng',20)):
+        for i in range(first, first+9):
+            for k in (1,2): picture(tmp_path/label/name.format(i)/f'{k}.png', 2*i+k)
+    df = read_source(tmp_path)
+    pattern = re.search("--group '(.+?)' would", say_groups(df))[1]
+    sets = split_table(df, by=pattern)
+    folders = sets.path.map(lambda p: Path(p).parent.name)
+    assert folders.nunique()==18 and sets.groupby(folders).split.nunique().max()==1

@@ -384,20 +384,20 @@ def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else te
 # %% ../../nbs/03_base.table.ipynb #ac4c9ee7
 def parts_of_names(
     paths, # Files
-    pattern:str # A regular expression, sought in the name; its first group (or all it finds) is the part
+    pattern:str # Sought in the name, or with a `/` in it in the path; its first group (or all it finds) is the part
 )->pd.Series: # The part of each, `None` where the pattern finds nothing
     "Which part each file shows, by its name"
     try:
         regex = re.compile(pattern)
     except re.error as error:
         raise UserError(f"--group '{pattern}': no regular expression ({error})") from None
-    stems = [Path(p).stem for p in paths]
+    names = [Path(p).as_posix() if '/' in pattern else Path(p).stem for p in paths]
     group = min(regex.groups, 1)
-    found = [regex.search(stem) for stem in stems]
+    found = [regex.search(name) for name in names]
     parts = [match[group] or None if match else None for match in found]
     if any(parts): return pd.Series(parts, dtype=object)
-    example = f", such as '{stems[0]}'" if stems else ''
-    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(stems), 'name')}{example}")
+    example = f", such as '{names[0]}'" if names else ''
+    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(names), 'name')}{example}")
 
 # %% ../../nbs/03_base.table.ipynb #8d2d77ae
 def group_values(
@@ -439,13 +439,16 @@ def _patterns(stems):
             yield pattern if all(same) else f'(?i){pattern}'
 
 # %% ../../nbs/03_base.table.ipynb #29e61af6
+_FOLDER = r'([^/]*\d[^/]*)/[^/]+$' # One with a number in its name
+
 def propose_group(
     df:pd.DataFrame # The table
 )->dict|None: # `pattern`, how many `parts` and `images` it joins, three `examples`; `None` where names suggest nothing
     "A pattern for `--group`, if the file names suggest several photographs of one part"
     stems = pd.Series([Path(p).stem for p in df.path], dtype=object)
-    for pattern in _patterns(stems):
-        parts = stems.str.extract(pattern, expand=False)
+    paths = pd.Series([Path(p).as_posix() for p in df.path], dtype=object)
+    for pattern in (*_patterns(stems), _FOLDER):
+        parts = (paths if pattern==_FOLDER else stems).str.extract(pattern, expand=False)
         sizes = parts.value_counts()
         several = sizes[sizes.between(2, 12)]
         has_most_images = several.sum()>=.5*len(stems)
