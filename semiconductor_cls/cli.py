@@ -240,7 +240,8 @@ def _recipe(option, name, pairs, group=None): # `pairs` such as 'epochs=8'
 def _called(): return ' '.join(['semicls', *sys.argv[1:]])
 
 # %% ../nbs/99_cli.ipynb #ced8a280
-_GROUP = typer.Option(metavar='REGEX', help='Part of the file name that names the part: its photographs stay together')
+_GROUP = typer.Option(metavar='REGEX', help='What in a file name (with / in it: in a path) names the part: its '
+                      'photographs stay together')
 GOOD_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of good parts')]
 DEFECT_OPT = Annotated[str, typer.Option(help='Name of the folder (or label) of defective parts')]
 _MOVED = typer.Option('--root', help='Where the pictures of the run lie now, if they were moved')
@@ -384,12 +385,14 @@ def _pairs(recipe):
     return [f'{name}={text(value)}' for name,value in values.items()]
 
 # %% ../nbs/99_cli.ipynb #03fc8019
-def _planned(data, classes, group='', refuses=True, votes=''):
+def _planned(data, classes, group='', refuses='words sets', votes=''):
     "What a command would read; what it would refuse is refused, and what did not fit is said"
     from semiconductor_cls.base.parts import say_left_out
     from semiconductor_cls.source import check_words, read_as, read_source, say_findings, say_groups
+    from semiconductor_cls.split import check_sets
     df = read_source(data, *classes)
-    if refuses: check_words(df, data)
+    if 'words' in refuses: check_words(df, data)
+    if 'sets' in refuses: check_sets(df, group or None)
     if votes:
         from semiconductor_cls.data import check_votes
         check_votes(df, votes)
@@ -675,7 +678,7 @@ _FOUND = dict(
     n_unboxed_defects=('defect without a box','defects without a box'), n_broken=('broken','broken'),
     n_not_compared=2*('too small or blank to be searched for near copies',))
 
-def _plan_data(data, good, defect, does, writes, as_json, group='', refuses=True):
+def _plan_data(data, good, defect, does, writes, as_json, group='', refuses='words sets'):
     "Say what a command would do with data"
     plan(_planned(data, (good, defect), group or '', refuses), does, writes, as_json)
 
@@ -684,7 +687,7 @@ def _plan_clean(data, out, classes, as_json):
     from semiconductor_cls.clean import _check_clean
     _check_clean(out, {})
     writes = [out/name for name in ('clean.csv','removed.csv','near.csv')]
-    _plan_data(data, *classes, 'list what to keep and what to remove', writes, as_json)
+    _plan_data(data, *classes, 'list what to keep and what to remove', writes, as_json, refuses='words')
 
 def _eda_engine(engine, out):
     "What inspects a source; a place where its report may not be is refused"
@@ -718,7 +721,7 @@ def eda(
     look = _eda_engine(engine, out)
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
     if dry_run:
-        return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json, group, False)
+        return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json, group, '')
     s = look(data, out, good, defect, group=group or '', fit=fit)
     risks = *s['shortcuts'],s['small_defects'],s['odd_shapes']
     for line in filter(None, [*s['told'], s['left_out'], *risks]): say(line)

@@ -24,7 +24,7 @@ from .base.image import IMAGE_EXTS
 from .base.issues import *
 from .base.parts import *
 from .boxes import *
-from .base.parts import _named_for
+from .base.parts import _pictures_of
 from .base.table import _ASIDE, _CONTAINERS, _TYPE_WORDS, _UNDECIDED
 from .base.table import _is_aside, _is_plain_type, _is_sure_type
 from .boxes import _first_row, _label_studio, _local, _picture_of, _rows, _short
@@ -285,6 +285,22 @@ def _named_folders(path, good, defect):
     issues += _left_beside(path, read, f"neither '{good}' nor '{defect}'")
     return add_issues(df, issues)
 
+# %% ../nbs/13_source.ipynb #7313c9e1
+def _no_folder(path, name):
+    "The refusal of a name that no folder has"
+    others = sorted(o.name for o in path.iterdir() if o.is_dir())
+    has = ', '.join(others) or 'no folders'
+    return UserError(f"{path}: no folder '{name}' in it (it has: {has}); name yours with --good and --defect")
+
+def _check_called(df, path, good, defect):
+    "The table of a tree; a name of the user's that no folder on the way to its pictures has is refused"
+    folders = {Path(p).parent for p in df.path}
+    called = {plain_word(part) for folder in folders for part in folder.relative_to(path).parts}
+    for name in (good, defect):
+        if name in CLASSES or plain_word(name) in called: continue
+        raise _no_folder(path, name)
+    return df
+
 # %% ../nbs/13_source.ipynb #d029e5c9
 def read_folder(
     path, # Holds the folders
@@ -297,13 +313,9 @@ def read_folder(
     if all(is_there.values()): return _named_folders(path, good, defect)
     df = _read_tree(path, good, defect)
     for name,label in ((good,'good'),(defect,'defect')):
-        is_found = label in set(df.label)
-        if is_there[name] and not is_found: raise _no_images(path/name)
-        if is_there[name] or name==label and is_found: continue
-        others = sorted(o.name for o in path.iterdir() if o.is_dir())
-        has = ', '.join(others) or 'no folders'
-        raise UserError(f"{path}: no folder '{name}' in it (it has: {has}); name yours with --good and --defect")
-    return df
+        if label in set(df.label): continue
+        raise _no_images(path/name) if is_there[name] else _no_folder(path, name)
+    return _check_called(df, path, good, defect)
 
 # %% ../nbs/13_source.ipynb #c0015
 SECOND = [('good','train','train/train_contest/good_all'), ('defect','train','train/train_contest/defect'),
@@ -652,7 +664,7 @@ def read_table(
     for col in ('path','label'):
         if col in raw: continue
         there = ', '.join(map(str, raw.columns))
-        raise UserError(f"{path}: no column '{col}' (it has: {there})")
+        raise UserError(f"{path}: no column '{col}' (it has: {there}); rename yours")
     raw,lost = _with_paths(raw, path)
     theirs = given_back(raw)
     raw,unread = _with_corners(raw, {theirs.get(col, col):col for col in raw}, path)
@@ -836,8 +848,6 @@ def _has_labels(path): return (path/'labels.csv').exists() and (path/'images').i
 def _has_elpv(path): return _has_labels(path) and is_elpv(path/'labels.csv')
 
 # %% ../nbs/13_source.ipynb #f7151d36
-_SAY_NOTHING = _ASIDE | _CONTAINERS | set(split_words())
-
 def _mask_folders(top, named):
     "Folders below `top` that are called like masks, but for those that the user has named"
     found = []
@@ -846,29 +856,6 @@ def _mask_folders(top, named):
         aside = [Path(place)/name for name in dirs if _is_aside(name)]
         found += [folder for folder in aside if os.path.realpath(folder) not in named]
         dirs[:] = [name for name in dirs if not is_side_folder(name) and Path(place)/name not in found]
-    return found
-
-# %% ../nbs/13_source.ipynb #bf11feae
-def _mask_keys(path, top):
-    "The name of a picture or of its mask, with the folders that say something, and without"
-    path = Path(path)
-    folders = os.path.relpath(path.parent, top).split(os.sep)
-    plain = [plain_word(name) for name in folders]
-    telling = [word for word in plain if word not in _SAY_NOTHING and word!='.']
-    stem = _named_for(path.stem) or path.stem.lower()
-    return '/'.join([*telling, stem]),stem
-
-# %% ../nbs/13_source.ipynb #1345d870
-def _pictures_of(masks, paths, top):
-    "Picture → its mask, where the names leave no choice"
-    rows = {}
-    for p in paths:
-        for key in {*_mask_keys(p, top)}: rows.setdefault(key, []).append(p)
-    found = {}
-    for mask in masks:
-        known = [rows[key] for key in _mask_keys(mask, top) if key in rows]
-        pictures = known[0] if known else []
-        if len(pictures)==1: found[pictures[0]] = mask
     return found
 
 # %% ../nbs/13_source.ipynb #0af361b3
@@ -885,14 +872,15 @@ def _mask_counts(masks, found):
 def _with_mask_folders(df, top, named=()):
     "A table with boxes from the masks in folders of their own, which are no parts and counted"
     folders = _mask_folders(top, named)
-    masks = [str(mask) for folder in folders for mask in list_images(folder)]
+    beside,inside = [],tuple(f'{folder}{os.sep}' for folder in folders)
+    masks = [str(mask) for folder in folders for mask in list_images(folder, beside)]
+    others = [one for one in df.attrs.get('issues', ()) if not f'{one[0]}{os.sep}'.startswith(inside)]
+    df.attrs['issues'] = (*others, *beside)
     if not masks: return df
-    inside = tuple(f'{folder}{os.sep}' for folder in folders)
     parts = df[~df.path.str.startswith(inside)]
     kept = make_table(parts.drop(columns='id')) # ids as if they had never been there
-    found = _pictures_of(masks, kept.path, top)
-    others = [one for one in df.attrs.get('issues', ()) if not f'{one[0]}{os.sep}'.startswith(inside)]
-    kept.attrs['issues'] = (*others, *_mask_counts(masks, found))
+    found = _pictures_of(masks, kept.path)
+    kept.attrs['issues'] = (*df.attrs['issues'], *_mask_counts(masks, found))
     kept = kept.assign(mask=[found.get(p) for p in kept.path])
     return with_masks(kept).drop(columns='mask')
 
@@ -925,8 +913,8 @@ def _is_mvtec(path): return (path/'train/good').is_dir() and (path/'test').is_di
 
 def _read_mvtec(path, good, defect):
     "A tree of folders, with a box around each spot of a mask"
-    df = _with_mask_folders(_read_tree(path, good, defect), path)
-    df = _with_boxes(df, path)
+    df = _check_called(_read_tree(path, good, defect), path, good, defect)
+    df = _with_boxes(_with_mask_folders(df, path), path)
     truth = path/'ground_truth'
     if not truth.is_dir(): return df
     is_bare = (df.label=='defect') & (df.boxes.map(len)==0)
@@ -1013,6 +1001,18 @@ def _say_labels(df):
     where = _say_types(bad) or _say_folders(bad)
     return f"{len(good):,} good{_say_folders(good)}, {counted(len(bad), 'defect')}{where}"
 
+# %% ../nbs/13_source.ipynb #06594e6e
+def _say_tops(df): # A list of one text, or of none
+    "Such as 'from 2 folders (lot1, lot2)': those that hold both classes, and whose names say nothing"
+    folders = df.path.map(os.path.dirname)
+    whole = {o:os.path.abspath(o) for o in folders.unique()}
+    top = os.path.commonpath(whole.values()) if whole else ''
+    names = folders.map({o:os.path.relpath(p, top).split(os.sep)[0] for o,p in whole.items()})
+    n_classes = df.label.groupby(names).nunique()
+    tops = [name for name in n_classes.index[n_classes>1] if plain_word(name) not in split_words()]
+    more = ', …' if len(tops)>6 else ''
+    return [f"from {counted(len(tops), 'folder')} ({', '.join(tops[:6])}{more})"] if len(tops)>1 else []
+
 # %% ../nbs/13_source.ipynb #3cd33bdf
 def _other_counts(df, rest):
     "What beside the labels of `rest`, the rows of no set that is given → how many"
@@ -1024,6 +1024,7 @@ def _other_counts(df, rest):
         'validation set given':int((df.split=='valid').sum()),
         'to be judged':n_judge,
         'without a label':int(rest.label.isna().sum()),
+        'not there':sum(not os.path.lexists(p) for p in df.path),
         'rows whose set is empty, taken for training':n_empty}
 
 def read_as(
@@ -1032,13 +1033,14 @@ def read_as(
     "What was understood of a source, in one line"
     rest = df[~df.split.isin(['test','valid'])]
     said = [_say_labels(rest)]
+    layout = df.attrs.get('layout', 'table')
+    if layout in ('folders','MVTec'): said += _say_tops(rest)
     n_boxed = int((df.boxes.map(len)>0).sum())
     if n_boxed: said.append(f"boxes on {counted(n_boxed, 'image')}")
     said += [f'{what}: {n:,}' for what,n in _other_counts(df, rest).items() if n]
     found = issues_of(df)
     words = found.other[found.kind=='label_is_type']
     if len(words): said.append(f"labels taken for types of defects: {', '.join(words)}")
-    layout = df.attrs.get('layout', 'table')
     return one_line(f"read as {layout}: {'; '.join(said)}")
 
 # %% ../nbs/13_source.ipynb #180b0530
@@ -1076,5 +1078,5 @@ def read_source(
     layout = layout_of(path)
     if layout is None:
         raise UserError(f'{path}: neither a folder nor a CSV, nor a list with a picture and its label '
-                        'on each line')
+                        'on each line; unpack an archive, and save a table as CSV')
     return _as_read(masks_to_boxes(layout.read(path, good, defect)), layout.name)

@@ -1,11 +1,14 @@
 "Hostile folders, lists, patterns and archives are answered and never followed: guards `inputs` and `archives`"
 import os, shutil
+from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
+from PIL import Image
 from conftest import picture, stub_scorer
 from hostile import A, CASES, LEADS_OUT, OK, SOME, all_of, folder, link, png, sibling, watched, write
 from hostile import zipped, zipped_pngs
 from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.base.parts import say_left_out
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.line.inputs import file_id, iter_ids, list_inputs
 from semiconductor_cls.line.score import PRED_COLS
@@ -196,3 +199,19 @@ def test_the_contest_has_names_as_ids(tmp_path):
     for call in (tmp_path, tmp_path/'test/all_tests'):
         listed = list_inputs(call)
         assert list(iter_ids(listed))==['s']
+
+MASK_PLACES = [('images/7','masks/7'), ('test/dent/7','ground_truth/dent/7_mask')]
+
+@pytest.mark.parametrize('part,mask', MASK_PLACES, ids=lambda o: o)
+@pytest.mark.parametrize('packed', [False,True], ids=['folder','archive'])
+def test_a_mask_in_a_folder_of_masks_is_no_part(tmp_path, part, mask, packed):
+    top = tmp_path/'in'
+    photo,marks = Image.effect_noise((40,30), 40),Image.new('L', (40,30))
+    marks.paste(255, (5,6,15,10))
+    for name,im in ((part,photo), (mask,marks), ('masks/8',photo), ('gt/lot7',marks)):
+        (top/name).parent.mkdir(parents=True, exist_ok=True)
+        im.save(top/f'{name}.png')
+    given = shutil.make_archive(str(tmp_path/'a'), 'zip', top) if packed else top
+    found = list_inputs(str(given))
+    assert sorted(Path(o).stem for o in found)==['7','8','lot7']    # what has no picture stays
+    assert 'left out: 1 as mask' in say_left_out(found.findings)

@@ -9,7 +9,7 @@ from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import write_json
 from semiconductor_cls.base.issues import issues_of
 from semiconductor_cls.base.parts import say_left_out
-from semiconductor_cls.base.table import make_table
+from semiconductor_cls.base.table import label_words, make_table
 from semiconductor_cls.line.inputs import read_list
 from semiconductor_cls.source import check_words, read_as, read_source, say_findings, say_groups
 from semiconductor_cls.split import split_table
@@ -667,3 +667,59 @@ def test_masks_and_boxes_are_found_where_a_class_folder_is_a_link(tmp_path):
         df = read_source(top)
         assert df.label.value_counts().to_dict()==dict(good=4, defect=4), top
         assert df.boxes.map(len).sum()==1
+
+@pytest.mark.parametrize('good,bad', [('0','1'), ('Negative','Positive'), ('ok','ko')], ids=lambda o: o)
+@pytest.mark.parametrize('above', [('train','test'), ('bottle/train','bottle/test'), ('D','P')], ids=lambda o: o[0])
+def test_a_name_that_the_user_gives_may_lie_below_sets_and_products(tmp_path, good, bad, above):
+    for top in above:
+        for i,word in enumerate((good,bad)): picture(tmp_path/top/word/f'{i}.png', i)
+    df = read_source(tmp_path, good=good, defect=bad)
+    assert [Path(p).parent.name for p in df.path[df.label=='defect']]==[bad]*2 and len(df)==4
+
+@pytest.mark.parametrize('names', [('train/good','test/good','test/dent'), ('ok','ng')], ids=len)
+def test_a_name_that_no_folder_has_is_refused_in_every_layout(tmp_path, names):
+    places(tmp_path, *names)
+    with pytest.raises(UserError, match="no folder 'dant' in it"): read_source(tmp_path, defect='dant')
+
+@pytest.mark.parametrize('train,test', [('entrenamiento','prueba'), ('apprentissage','essai'), ('訓練集','測試集')])
+def test_sets_in_other_languages(tmp_path, train, test):
+    df = places(tmp_path, *(f'{top}/{word}' for top in (train,test) for word in ('ok','ng')))
+    assert df.split.value_counts().to_dict()=={'train':2, 'test':2}
+
+def test_folders_that_say_nothing_above_the_classes_are_named(tmp_path):
+    df = places(tmp_path, *(f'{top}/{word}' for top in ('Anlernen','Abnahme') for word in ('ok','ng')))
+    assert read_as(df).endswith('2 good in ok, 2 defects in ng; from 2 folders (Abnahme, Anlernen)')
+
+@pytest.mark.parametrize('row', ['C:\\img\\{}.png', 'https://a.org/{}.png'])
+def test_files_that_are_not_there_are_counted_as_a_table_is_read(tmp_path, row):
+    (tmp_path/'t.csv').write_text('path,label\n'+''.join(f'{row.format(i)},good\n' for i in range(3)))
+    assert read_as(read_source(tmp_path/'t.csv')).endswith('; not there: 3')
+
+@pytest.mark.parametrize('file', ['masks/7.npy', 'ground_truth/dent/7.mat'])
+def test_files_in_folders_of_masks_that_are_no_pictures_are_counted(tmp_path, file):
+    (tmp_path/file).parent.mkdir(parents=True)
+    (tmp_path/file).touch()
+    df = places(tmp_path, 'good', 'defect')
+    assert say_left_out(df.attrs['issues'])==f"left out: 1 '*{Path(file).suffix}'"
+
+def test_listing_many_pictures_asks_for_the_meaning_of_a_folder_once(tmp_path, monkeypatch):
+    names = [f'{i:03}.png' for i in range(200)]
+    for folder in ('ok','ng'):
+        (tmp_path/folder).mkdir()
+        for name in names: (tmp_path/folder/name).touch()
+    asked = []
+    def counting(*words): return asked.append(words) or label_words(*words)
+    monkeypatch.setattr('semiconductor_cls.base.table.label_words', counting)
+    read_source(tmp_path)
+    assert len(asked)<20
+
+@pytest.mark.parametrize('name', ['SN{:03}','part 7-{}'])
+def test_a_folder_for_each_part_is_proposed_as_a_group_and_kept_together(tmp_path, name):
+    for label,first in (('ok',0), ('ng',20)):
+        for i in range(first, first+9):
+            for k in (1,2): picture(tmp_path/label/name.format(i)/f'{k}.png', 2*i+k)
+    df = read_source(tmp_path)
+    pattern = re.search("--group '(.+?)' would", say_groups(df))[1]
+    sets = split_table(df, by=pattern)
+    folders = sets.path.map(lambda p: Path(p).parent.name)
+    assert folders.nunique()==18 and sets.groupby(folders).split.nunique().max()==1

@@ -3,6 +3,7 @@ import dataclasses, shutil
 import numpy as np, pytest
 from conftest import tiny
 from semiconductor_cls.all import *
+from semiconductor_cls.cli import _planned
 
 TINY = tiny(tta='')
 
@@ -58,6 +59,21 @@ def test_a_dry_run_refuses_what_the_job_would_and_names_all_that_it_writes(stub,
                       ('ablate parts --vary split_seed=0,1','decides which images are in the test set')):
         p = semicls(*words.split(), '--good', 'ok', '--defect', 'ng', '--name', 'x', '--dry-run')
         assert p.returncode==1 and why in p.err, p.err
+
+SETS = [('train/good test/good test/dent', 'no defect images to train on'),
+        ('train/good train/defect test/good', 'no defect images among the 9 of the test set'),
+        ('train/good train/defect valid/good valid/defect test/defect', 'no good images among the 9 of the test set')]
+
+@pytest.mark.parametrize('names,why', SETS, ids=lambda o: o)
+def test_sets_that_no_training_could_use_are_refused_before_a_picture_is_read(tmp_path, monkeypatch, names, why):
+    for folder in names.split():
+        (tmp_path/folder).mkdir(parents=True)
+        for i in range(9): (tmp_path/folder/f'{i}.png').touch()
+    def nothing(*_): raise AssertionError('a picture is read')
+    monkeypatch.setattr('semiconductor_cls.jobs.job.parallel_map', nothing)
+    with pytest.raises(UserError, match=why): prepare(tmp_path, TINY)
+    with pytest.raises(UserError, match=why): _planned(tmp_path, ('good','defect'))
+    assert 'images, read as MVTec' in _planned(tmp_path, ('good','defect'), refuses='') # for `eda`
 
 def test_a_finished_committee_is_left_as_it_is(stub, tmp_path):
     "With `resume`; one of other members is refused, and one of other pictures"

@@ -10,7 +10,7 @@ __all__ = ['SIDE_FOLDER', 'OURS', 'CALLED_MASK', 'MASK_NAME', 'is_image_name', '
            'list_images']
 
 # %% ../../nbs/08_base.parts.ipynb #df4dec99
-import csv, os, re
+import csv, io, os, re
 from collections import Counter, defaultdict
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -18,8 +18,9 @@ from unicodedata import normalize
 import numpy as np
 from .errors import *
 from .files import *
-from .table import path_column
-from .image import IMAGE_EXTS, ImageError, open_image
+from .table import path_column, plain_word, split_words
+from .table import _ASIDE, _CONTAINERS, _is_aside
+from .image import IMAGE_EXTS, SEEN, ImageError, Levels, open_image, read_image_bytes
 from .issues import *
 
 # %% ../../nbs/08_base.parts.ipynb #02a2aae8
@@ -218,8 +219,14 @@ def mask_pairs(
 
 # %% ../../nbs/08_base.parts.ipynb #66daa1a9
 def _pixels(f): # Gray levels, or None where there are none
-    try: return np.asarray(open_image(f).convert('L'))
+    try:
+        content = f.read() if hasattr(f, 'read') else read_image_bytes(f)
+        im = open_image(io.BytesIO(content))
+        if im.info[SEEN].get('top'):
+            plain = open_image(io.BytesIO(content), Levels(0, 255))
+            if not plain.info[SEEN]['outside']: im = plain
     except ImageError: return None
+    return np.asarray(im.convert('L'))
 
 # %% ../../nbs/08_base.parts.ipynb #77186479
 def _is_two_valued(a): # All but 2 % of the pixels lie near the darkest or the brightest level
@@ -288,15 +295,56 @@ def _facts_of(path):
     try: return _facts_at(path, os.stat(path).st_mtime_ns)
     except (OSError, ValueError): return None # no file has a NUL in its name
 
+# %% ../../nbs/08_base.parts.ipynb #d88cf5b0
+_SAY_NOTHING = _ASIDE | _CONTAINERS | set(split_words())
+
+@lru_cache(100_000)
+def _telling(folder): # What of its path says something
+    return [word for word in map(plain_word, PurePath(folder).parts) if word not in _SAY_NOTHING]
+
+def _mask_keys(
+    path # Of a picture or of its mask
+)->tuple: # Two texts
+    "The name, with the folders that say something, and without"
+    folder,name = os.path.split(path)
+    stem = os.path.splitext(name)[0]
+    stem = _named_for(stem) or stem.lower()
+    return '/'.join([*_telling(folder), stem]),stem
+
+# %% ../../nbs/08_base.parts.ipynb #f538a09c
+def _pictures_of(
+    masks, # Paths
+    paths # Of pictures
+)->dict: # Picture → its mask
+    "Which mask belongs to which picture, where the names leave no choice"
+    rows = defaultdict(list)
+    for p in paths:
+        for key in {*_mask_keys(p)}: rows[key].append(p)
+    found = {}
+    for mask in masks:
+        pictures = next((rows[key] for key in _mask_keys(mask) if key in rows), [])
+        if len(pictures)==1: found[pictures[0]] = mask
+    return found
+
 # %% ../../nbs/08_base.parts.ipynb #9aa0d057
+def _in_mask_folders(folders): # Folder → names of its pictures
+    "Pairs of a picture in a folder that is called like one of masks, and one elsewhere that it is named for"
+    parts = {part for folder in folders for part in PurePath(folder).parts}
+    aside,masks,pictures = {part for part in parts if _is_aside(part)},[],[]
+    for folder,names in folders.items() if aside else ():
+        side = pictures if aside.isdisjoint(PurePath(folder).parts) else masks
+        side += [os.path.join(folder, name) for name in names]
+    return [(mask,picture) for picture,mask in _pictures_of(masks, pictures).items()] if masks else []
+
 def named_masks(
-    paths # Of pictures, those of one folder together
+    paths # Of pictures
 )->list: # (the path that may be a mask, the picture it is named for)
     "Pairs of paths that suggest a mask and its picture"
     folders = defaultdict(list)
     for folder,name in map(os.path.split, paths): folders[folder].append(name)
-    return [(os.path.join(folder, mask), os.path.join(folder, picture))
-            for folder,names in folders.items() for mask,picture in mask_pairs(names)]
+    pairs = [(os.path.join(folder, mask), os.path.join(folder, picture))
+             for folder,names in folders.items() for mask,picture in mask_pairs(names)]
+    return pairs + _in_mask_folders(folders)
 
 # %% ../../nbs/08_base.parts.ipynb #1db20725
 def judge_masks(
@@ -307,9 +355,9 @@ def judge_masks(
     masks,others = {},{}
     for mask,picture in named_masks(paths):
         why = why_no_mask(facts(mask), facts(picture))
-        stems = {os.path.splitext(os.path.basename(o))[0].lower() for o in (mask,picture)}
+        called = {os.path.splitext(o)[0].lower() for o in (mask,picture)}
         if not why: masks[mask] = picture
-        elif len(stems)==2: others[mask] = picture,why
+        elif len(called)==2: others[mask] = picture,why
     return masks,{mask:o for mask,o in others.items() if mask not in masks}
 
 def mask_words(

@@ -10,6 +10,7 @@ __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEX
 # %% ../../nbs/03_base.table.ipynb #c0002
 import csv, difflib, json, re, sys, unicodedata
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -35,10 +36,12 @@ LABEL_WORDS = dict(
         異常 / 瑕疵 / 欠陥 / 欠陥品 / 불량 / 불량품''')
 SPLIT_WORDS = dict(
     train='''0 / train / training / trn / learn / learning / train set / trainset / training set / train data /
-        training data / 训练 / 训练集 / 訓練 / 学習 / 학습''',
+        training data / apprentissage / entraînement / entrainement / entrenamiento / addestramento /
+        训练 / 训练集 / 訓練 / 訓練集 / 学習 / 학습''',
     valid='''1 / valid / val / validation / dev / validierung / valid set / val set / valset / validation set /
-        validation data / 验证 / 验证集 / 検証 / 검증''',
-    test='2 / test / testing / tests / tst / test set / testset / test data / testdata / 测试 / 测试集 / テスト / 시험')
+        validation data / validación / validacion / validazione / 验证 / 验证集 / 驗證集 / 検証 / 검증''',
+    test='''2 / test / testing / tests / tst / test set / testset / test data / testdata / essai / essais / prueba /
+        pruebas / prova / 测试 / 测试集 / 測試集 / テスト / 시험''')
 
 # %% ../../nbs/03_base.table.ipynb #1c6ae8ae
 def plain_word(
@@ -97,6 +100,7 @@ _NOBODY_KNOWS = _NO_TYPES | set('''
     holdout eval evaluation lot batch charge tray camera cam shift day week month today'''.split())
 
 # %% ../../nbs/03_base.table.ipynb #d7612218
+@lru_cache(100_000)
 def _is_aside(name):
     "Whether a folder is one of masks, by its name"
     known = label_words() | split_words()
@@ -111,6 +115,7 @@ def _is_plain_type(word): # Letters, not a number, and no slip of the pen for a 
     return not difflib.get_close_matches(word, [o for o in label_words() if len(o)>2], cutoff=.75)
 
 # %% ../../nbs/03_base.table.ipynb #17a669d8
+@lru_cache(100_000)
 def _is_sure_type(name):
     "Whether the name of a folder is that of a type of defect: a plain word, or a known type with more beside it"
     words = {*plain_word(name).split()}
@@ -379,20 +384,20 @@ def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else te
 # %% ../../nbs/03_base.table.ipynb #ac4c9ee7
 def parts_of_names(
     paths, # Files
-    pattern:str # A regular expression, sought in the name; its first group (or all it finds) is the part
+    pattern:str # Sought in the name, or with a `/` in it in the path; its first group (or all it finds) is the part
 )->pd.Series: # The part of each, `None` where the pattern finds nothing
     "Which part each file shows, by its name"
     try:
         regex = re.compile(pattern)
     except re.error as error:
         raise UserError(f"--group '{pattern}': no regular expression ({error})") from None
-    stems = [Path(p).stem for p in paths]
+    names = [Path(p).as_posix() if '/' in pattern else Path(p).stem for p in paths]
     group = min(regex.groups, 1)
-    found = [regex.search(stem) for stem in stems]
+    found = [regex.search(name) for name in names]
     parts = [match[group] or None if match else None for match in found]
     if any(parts): return pd.Series(parts, dtype=object)
-    example = f", such as '{stems[0]}'" if stems else ''
-    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(stems), 'name')}{example}")
+    example = f", such as '{names[0]}'" if names else ''
+    raise UserError(f"--group '{pattern}': finds a part in none of {counted(len(names), 'name')}{example}")
 
 # %% ../../nbs/03_base.table.ipynb #8d2d77ae
 def group_values(
@@ -434,13 +439,16 @@ def _patterns(stems):
             yield pattern if all(same) else f'(?i){pattern}'
 
 # %% ../../nbs/03_base.table.ipynb #29e61af6
+_FOLDER = r'([^/]*\d[^/]*)/[^/]+$' # One with a number in its name
+
 def propose_group(
     df:pd.DataFrame # The table
 )->dict|None: # `pattern`, how many `parts` and `images` it joins, three `examples`; `None` where names suggest nothing
     "A pattern for `--group`, if the file names suggest several photographs of one part"
     stems = pd.Series([Path(p).stem for p in df.path], dtype=object)
-    for pattern in _patterns(stems):
-        parts = stems.str.extract(pattern, expand=False)
+    paths = pd.Series([Path(p).as_posix() for p in df.path], dtype=object)
+    for pattern in (*_patterns(stems), _FOLDER):
+        parts = (paths if pattern==_FOLDER else stems).str.extract(pattern, expand=False)
         sizes = parts.value_counts()
         several = sizes[sizes.between(2, 12)]
         has_most_images = several.sum()>=.5*len(stems)

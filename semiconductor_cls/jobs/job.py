@@ -161,6 +161,7 @@ def prepare(
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
     check_words(df, data)
+    if df.label.notna().any(): check_sets(df, r.group_by or None)
     df.attrs['told'] = [read_as(df), say_findings(df), say_groups(df, r.group_by)]
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0], levels=levels_of(df, r.levels), fit=r.fit)
