@@ -47,14 +47,15 @@ def scores_of(run):
     table = table.set_axis(['label','set','score'], axis=1)
     return table.dropna(subset='score')
 
-def folds_of(experiment, which, seed=0):
-    "A row an image of each outer fold's `which` set, by fold and id: its `label`, and its score by each arm"
+def folds_of(experiment, which, seed=0, outer=True):
+    "A row an image of each outer fold's `which` set, or of that of the seed's own split: `label`, and scores of the arms"
     def fold(rows):
         tables = {o.arm:scores_of(o.run) for o in rows.itertuples()}
         tables = {arm:table[table['set']==which] for arm,table in tables.items()}
         return pd.DataFrame(dict(label=next(iter(tables.values())).label) | {o:t.score for o,t in tables.items()})
     results = results_of(experiment).query('seed==@seed')
-    results = results.assign(fold=results.data.str.extract(r'fold=(\d)', expand=False).fillna('0')) # one split alone
+    fold = results.data.str.extract(r'fold=(\d)', expand=False)
+    results = results.assign(fold=fold.fillna('none'))[fold.notna()==outer]
     whole = results.groupby('arm').fold.transform('nunique')==results.fold.nunique() # what has all its folds
     return pd.concat({k:fold(rows) for k,rows in results[whole].groupby('fold')}, names=['fold'])
 
