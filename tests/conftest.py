@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 from PIL import Image
 from scipy.special import expit
 from browser import CHROME
-from warm import Command
+from warm import SHARED, Command, share_forks
 
 matplotlib.use('Agg')
 calm = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -30,6 +30,10 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 
 # ---- processes
+
+def pytest_configure(config):
+    "One process with the libraries loaded for all that share the tests"
+    if getattr(config.option, 'numprocesses', None) and SHARED not in os.environ: share_forks()
 
 @pytest.fixture
 def semicls(tmp_path):

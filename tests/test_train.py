@@ -1,7 +1,7 @@
 "Stopped, killed or without disk, at any moment: a run ends like one that was never touched"
 import dataclasses, json, random, signal, time
 import pytest
-from conftest import heard, limit, struck
+from conftest import MAIN, heard, struck
 from semiconductor_cls.all import *
 
 class Stop(Exception): pass
@@ -40,6 +40,11 @@ def test_body_frozen_again_stays_as_it_is(chips, tmp_path):
 
 SOURCE = 'train parts --good ok --defect ng'.split()
 
+FULL_DISK = f"""import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+{MAIN}"""
+
 def test_full_disk_loses_nothing_that_was_there(parts, semicls, tmp_path):
     small = '--arch test_resnet --weights none --set sizes=32 --set epochs=2 --set bs=8 --set tta=off'
     args = [*SOURCE, *small.split()]
@@ -48,7 +53,7 @@ def test_full_disk_loses_nothing_that_was_there(parts, semicls, tmp_path):
     def start(): return semicls(*args, '--name', 'r', '--overwrite', wait=False)
     struck(start, 'unfrozen, epoch 1', signal.SIGINT)
     checkpoint = (run/'checkpoint.pt').read_bytes()
-    p = semicls(*args, '--name', 'r', '--resume', preexec_fn=limit(1_000_000))
+    p = semicls(*args, '--name', 'r', '--resume', code=FULL_DISK)
     assert p.returncode==1 and 'Traceback' not in p.err, p.err
     last = p.err.strip().splitlines()[-1]
     assert len(last)<300

@@ -3,11 +3,25 @@
 Loading torch and fastai takes 5 to 8 seconds of CPU, and the tests start over a hundred commands. What must begin from
 nothing, such as `python -m semiconductor_cls`, is started by `subprocess` instead."""
 import multiprocessing, os, signal, subprocess, sys, tempfile, threading
+from multiprocessing import forkserver, resource_tracker
 
 LIBRARIES = ['fastai.vision.all', 'timm', 'albumentations', 'sklearn.metrics', 'matplotlib.pyplot', 'safetensors.torch',
              'torchvision', 'gradio', 'uvicorn'] # None of our own: the command imports those, as it always does
 forks = multiprocessing.get_context('forkserver')
 forks.set_forkserver_preload(LIBRARIES)
+SHARED = 'SEMICLS_TESTS_FORKS' # Where the one server of all the processes that share the tests listens
+
+def share_forks():
+    "Start the server; the processes that this one starts ask it too, where Python's servers ask for no key"
+    if sys.version_info>=(3,14): return
+    forkserver.ensure_running()
+    os.environ[SHARED] = forkserver._forkserver._forkserver_address
+
+def _ask_shared(server=forkserver._forkserver):
+    server._forkserver_address,server._forkserver_alive_fd = os.environ[SHARED],os.pipe()[1] # it ends with its parent
+    server.ensure_running = resource_tracker.ensure_running
+
+if SHARED in os.environ: _ask_shared()
 
 def _command(args, cwd, env, out, err, code, anew, closed): # In the child
     os.dup2(out.fileno(), 1)
