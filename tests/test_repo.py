@@ -1,6 +1,7 @@
 "Guards rules of the repository that no notebook can check from inside"
 import ast, builtins, configparser, dis, importlib, importlib.util, pkgutil, re, shutil, subprocess, sys, types
 from collections import Counter
+from functools import cache
 from pathlib import Path
 import nbformat, pytest
 
@@ -11,6 +12,7 @@ LIB = [p for p in NBS if p.parent==ROOT/'nbs' and p.stem!='index']
 WINGS = ['base','spine','jobs','line','station','scale','cli'] # each imports only what stands before it
 BY_HAND = {'__init__','__main__','_modidx','all'}
 
+@cache # each is read by a dozen tests, and changed by none
 def cells(p): return nbformat.read(p, as_version=4).cells
 def module(p): return next(m[1] for c in cells(p) if (m := re.match(r'#\|\s*default_exp ([\w.]+)', c.source)))
 def path_of(m): return PKG/(m.replace('.', '/')+'.py')
