@@ -162,8 +162,10 @@ def file_md5(path)->str: # 32 hex digits, or '' where the file cannot be read
     "md5 of a file's bytes: it tells files apart, but does not protect against forgery"
     if not os.path.isfile(path): return ''
     try:
+        digest = hashlib.md5(usedforsecurity=False)
         with open(path, 'rb', buffering=0) as f:
-            return hashlib.md5(f.read(), usedforsecurity=False).hexdigest()
+            while piece := f.read(1<<20): digest.update(piece) # However large it is
+        return digest.hexdigest()
     except OSError: return ''
 
 # %% ../../nbs/01_base.files.ipynb #2da10f06
