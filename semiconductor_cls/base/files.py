@@ -31,10 +31,10 @@ def way_out(error:OSError)->str: # '' where the system gives no number
 
 @contextmanager
 def naming(path):
-    "Have a full disk told by the name of what was being written"
+    "Have a full disk, or a name that is too long, told by what was being written, and not by a name of ours"
     try: yield
     except OSError as error:
-        if error.errno in NO_ROOM: error.filename = str(path)
+        if error.errno in (*NO_ROOM, errno.ENAMETOOLONG): error.filename = str(path)
         raise
 
 # %% ../../nbs/01_base.files.ipynb #c0005
