@@ -417,7 +417,7 @@ def check_names(
     mend:str='use --overwrite or another --name' # The way out
 ):
     "Refuse a run whose judged pictures had other names, because scores are joined by them"
-    table = read_csv(run.file('table.csv')) if run.has('table.csv') else pd.DataFrame()
+    table = run.table('id','split') if run.has('table.csv') else pd.DataFrame()
     if 'hash' not in table: return
     was,now = map(_judged, (table, df))
     are_same = set(zip(was.hash, was.id))==set(zip(now.hash, now.id))
