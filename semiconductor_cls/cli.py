@@ -9,7 +9,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OP
            'curve', 'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
-import errno, os, shlex, signal, sys, threading, warnings, yaml
+import os, shlex, signal, sys, threading, warnings, yaml
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
@@ -325,9 +325,10 @@ def _asked(chosen, recipe, arch, group, pairs, seed, folds): # (option, what it 
     return asked + [(f'--{name}',name,value) for name,value in dict(seed=seed, folds=folds).items() if name in _TYPED]
 
 # %% ../nbs/99_cli.ipynb #1f5ddb88
-def _os_words(error): # Such as 'runs/a/table.csv: Permission denied'
-    "The file, and what the system says; of a run that is closed, that it is"
-    return not_written(error) or ': '.join(str(o) for o in (error.filename, error.strerror or error) if o)
+def _os_words(error): # Such as 'runs/a/table.csv: No space left on device; make room'
+    "The file, what the system says, and what helps; of a run that is closed, that it is"
+    said = [': '.join(str(o) for o in (error.filename, error.strerror or error) if o), way_out(error)]
+    return not_written(error) or '; '.join(filter(None, said)).replace('?; ', '? ')
 
 # %% ../nbs/99_cli.ipynb #91703ad1
 def _go_on(data, path, good, defect):
@@ -347,9 +348,7 @@ def _say_how_to_go_on(e, path, again):
     what = f"; what there is lies in {path/'report.html'}" if (path/'report.html').exists() else ''
     if isinstance(e, KeyboardInterrupt):
         return say(f'{path}: stopped{what}; go on with: {again}')
-    room = '; make room' if e.errno in NO_ROOM else ''
-    said = f'{_os_words(e)}{room}{what}; go on with: {again}'
-    raise UserError(said.replace('?; ', '? ')) from e
+    raise UserError(f'{_os_words(e)}{what}; go on with: {again}') from e
 
 # %% ../nbs/99_cli.ipynb #fed701f1
 def _train(data, recipe, seed, folds, path, jobs=1, apart=None, **options): # `metrics.json`
@@ -1294,10 +1293,7 @@ def main():
     except MemoryError as e:
         code = _fail(f'{e or "not enough memory"}; close other programs, and start again', 1)
     except OSError as e:
-        mend = '; make room, and give the same command again' if e.errno in NO_ROOM else ''
-        if e.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
-            mend = '; choose another place'
-        code = _fail(_os_words(e)+mend, 1)
+        code = _fail(_os_words(e)+', and give the same command again'*(e.errno in NO_ROOM), 1)
     except ImportError as e:
         if (e.name or '').startswith('semiconductor_cls'): raise
         code = _fail(f'a library cannot be loaded ({e}); install it anew, or allow more memory (ulimit -v)', 1)

@@ -475,7 +475,7 @@ def run_preds(
     run:Run # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`
 )->tuple: # Name of the set to report on ('test' or 'valid'), its labelled rows, the labelled rows of validation
     "Predictions of a run, checked, with `group` from its `table.csv`"
-    table = read_csv(run.file('table.csv')) if run.has('table.csv') else pd.DataFrame()
+    table = run.table('id') if run.has('table.csv') else pd.DataFrame()
     of_test = table.id[table.split=='test'].tolist() if 'split' in table else []
     valid = _read_preds(run, 'preds_valid.csv')
     test = _read_preds(run, 'preds_test.csv', of_test) if run.has('preds_test.csv') else valid[:0]

@@ -271,7 +271,7 @@ def train_share(
         if not (member/'run.json').exists(): return .5
         run = open_run(member)
     if run.info.get('recipe', {}).get('balanced', True): return .5
-    table = read_csv(run.file('table.csv'))
+    table = run.table('label','split')
     return float((table.label[table.split=='train']=='defect').mean())
 
 # %% ../nbs/36_review.ipynb #c0050

@@ -979,7 +979,7 @@ def check_source(
     try:
         is_empty = not any(path.iterdir())
     except OSError as error:
-        raise UserError(f'{path}: cannot be opened ({error.strerror})') from None
+        raise UserError(f'{path}: cannot be opened ({error.strerror}); {way_out(error)}') from None
     if is_empty: raise UserError(f'{path}: the folder is empty')
 
 # %% ../nbs/13_source.ipynb #1351df86

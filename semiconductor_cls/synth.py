@@ -356,10 +356,10 @@ def _check_synth(path, scale, seed, wrong_labels):
         raise UserError(f'wrong_labels {wrong_labels}: must be a share from 0 to 0.5')
     if seed < 0: raise UserError(f'seed {seed}: must not be negative')
     home = next(o for o in path.absolute().parents if o.exists())
-    need = 75e-6*scale*sum(FILES.values())
-    free = shutil.disk_usage(home).free/1e9
+    need = 75e-3*scale*sum(FILES.values())
+    free = shutil.disk_usage(home).free/1e6
     if free < need:
-        raise UserError(f'{path}: needs {need:.1f} GB, and {free:.1f} GB are free; use a smaller scale')
+        raise UserError(f'{path}: needs {need:,.0f} MB, and {free:,.0f} MB are free; use a smaller scale')
 
 # %% ../nbs/11_synth.ipynb #f10e58f7
 def _clear(path):
@@ -399,7 +399,7 @@ def synth(
             _check_synth(path, scale, seed, wrong_labels)
             return _write_replica(path, _plan(scale, seed, wrong_labels), seed)
     except OSError as e:
-        raise UserError(f'{path}: cannot be written ({e.strerror or e})') from None
+        raise UserError(f'{path}: cannot be written ({e.strerror or e}); {way_out(e)}') from None
 
 # %% ../nbs/11_synth.ipynb #c0062
 def truth_counts(

@@ -1,5 +1,5 @@
 "A watched folder: each file is scored once over kills, and rows without a score show in the exit code"
-import http.server, json, os, signal, socket, threading, time, types
+import http.server, json, os, shutil, signal, socket, threading, time, types
 import pytest
 from conftest import lines, part, picture, random_run, stub_scorer, wait_for
 from semiconductor_cls.base.errors import UserError
@@ -91,6 +91,21 @@ def test_a_new_picture_under_an_old_name_is_scored(tmp_path, monkeypatch):
     table = read_csv(tmp_path/'o.csv')
     assert table.id.tolist()==['a','b','a#2'] and table.path[2]==table.path[0]
     assert table.p_defect[2]>table.p_defect[0]
+
+@pytest.mark.parametrize('put', [shutil.copy2, lambda new,old: os.replace(shutil.copy2(new, f'{new}.tmp'), old)])
+def test_a_new_picture_of_the_same_size_and_time_is_scored(tmp_path, monkeypatch, put):
+    "As `cp -p` and `rsync -t` leave it: it was left alone, and nobody was told"
+    picture(tmp_path/'in/a.png')
+    for path,gray in ((tmp_path/'new.bmp',200), (tmp_path/'in/b.bmp',50)):
+        picture(path, gray)
+        os.utime(path, (5,5))
+    watched(tmp_path, monkeypatch, 2)
+    os.link(tmp_path/'in/b.bmp', tmp_path/'backup.bmp')
+    assert watched(tmp_path, monkeypatch, 2)[0].total()==0, 'a backup makes nothing new'
+    put(tmp_path/'new.bmp', tmp_path/'in/b.bmp')
+    counts,_ = watched(tmp_path, monkeypatch, 3)
+    assert counts.total()==1 and read_csv(tmp_path/'o.csv').id.tolist()==['a','b','b#2']
+    assert watched(tmp_path, monkeypatch, 3)[0].total()==0, 'each picture once'
 
 def test_a_picture_that_comes_while_the_watch_runs_under_an_old_name(tmp_path, monkeypatch):
     picture(tmp_path/'in/a.png')

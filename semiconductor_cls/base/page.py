@@ -194,7 +194,8 @@ def withdraw_page(
 ):
     "Say at the top of a page that it no longer holds"
     path = Path(path)
-    if path.is_symlink() or not path.is_file(): return
+    try: plain_stat(path)
+    except UserError: return
     page = path.read_text(encoding='utf-8', errors='surrogateescape')
     head,body,rest = page.partition('<body>\n')
     said = f'<p class="light red">{escape(text)}</p>\n'

@@ -61,7 +61,7 @@ def located(self:Run,
     df:pd.DataFrame # Rows of the run's table or predictions, with `path`
 )->pd.DataFrame: # `path` where the picture lies, and `lacks`: '' or why it must not be used
     "Find the pictures of some rows, and compare each with its hash"
-    table = read_csv(self.file('table.csv')) if self.has('table.csv') else df
+    table = self.table('path') if self.has('table.csv') else df
     md5 = dict(zip(table.path, table['hash'])) if 'hash' in table else {}
     shared,roots = _roots(self, table.path)
     def find(path):

@@ -55,7 +55,7 @@ def git_commit(
 
 # %% ../../nbs/04_base.run.ipynb #adca305a
 _LIMITS = { # Bytes that a file of a run may have
-    '.json':16<<20, '.jsonl':16<<20, '.csv':1<<30, '.png':64<<20, '.html':256<<20}
+    '.json':16<<20, '.jsonl':16<<20, '.csv':1<<30, '.png':64<<20, '.html':256<<20, 'unlike.safetensors':64<<20}
 
 class Spoiled(UserError):
     "A file of a run is not the one that was written, or nobody here may read it"
@@ -71,7 +71,7 @@ def plain_stat(
         raise UserError(f'{path}: is no plain file; a run holds no links and no pipes')
     if not os.access(path, os.R_OK):
         raise Spoiled(f'{path}: no permission to read it; ask its owner for that (chmod a+r)')
-    most = _LIMITS.get(path.suffix, 16<<30)
+    most = _LIMITS.get(path.name) or _LIMITS.get(path.suffix, 16<<30)
     if here.st_size<=most: return here
     raise UserError(f'{path}: {here.st_size:,} bytes; such a file of a run has at most {most:,}')
 
@@ -376,9 +376,19 @@ def write(self:Run,
 
 # %% ../../nbs/04_base.run.ipynb #c93e8c86
 @patch
+def table(self:Run,
+    *needed:str # Columns; those of every run if none is named
+)->pd.DataFrame:
+    "The run's `table.csv`; one that lacks a column is refused"
+    df = read_csv(self.file('table.csv'))
+    missing = [o for o in needed or ('path','id','label','split') if o not in df]
+    if not missing: return df
+    raise UserError(f"{self/'table.csv'}: no column {', '.join(missing)}; copy the run once more, or make it again")
+
+@patch
 def by_id(self:Run)->pd.DataFrame: # A row an id, the first where one stands twice
     "The run's `table.csv`, by id"
-    return read_csv(self.file('table.csv')).drop_duplicates('id').set_index('id')
+    return self.table('id').drop_duplicates('id').set_index('id')
 
 @patch
 def with_known(self:Run,

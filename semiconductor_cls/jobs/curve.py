@@ -321,7 +321,7 @@ def _check_goods(df, path):
     "Refuse to take up a run that was trained with another number of good parts"
     if not (path/'run.json').exists(): return
     run,now = open_run(path),_n_good(df)
-    was = _n_good(read_csv(run.file('table.csv'))) if run.has('table.csv') else now
+    was = _n_good(run.table('label','split')) if run.has('table.csv') else now
     if was==now: return
     raise UserError(f'{path}: was trained with {counted(was, "good part")}, not {now:,}: --good-parts or the data have '
                     'changed; give the --good-parts of then, --overwrite to train all anew, or another --out')

@@ -213,7 +213,7 @@ def _check_target(out, run, overwrite):
 
 def _check_inputs(run):
     "Refuse a run that cannot predict again, before anything is written"
-    table = read_csv(run.file('table.csv'))
+    table = run.table()
     if 'folds' in run.info:
         for i in range(run.info['folds']): _check_inputs(open_run(run/f'fold{i}'))
         return
@@ -244,7 +244,7 @@ def _again(run, out, tta, device):
     if places := kept.get('pictures'):
         kept['pictures'] = places | dict(from_run=os.path.relpath(places['root'], os.path.realpath(out)))
     new = create_run(out, True, **kept | dict(recipe={**info['recipe'], 'tta':tta}, tta_of=run.weights_id))
-    df = read_csv(run.file('table.csv'))
+    df = run.table()
     write_csv(df, new/'table.csv')
     if 'folds' in info:
         for name in (f'fold{i}' for i in range(info['folds'])):

@@ -289,9 +289,13 @@ def given_weights(
     weights=None, # As they were given now; those of the start if `None`
 ):
     "What a run was told about ImageNet weights when it was started; it cannot have started from others"
-    if weights is None: return run.info.get('weights_given')
-    check_weights(run, weights, 'leave --weights out to go on, or choose another --name')
-    return weights
+    if weights is not None:
+        check_weights(run, weights, 'leave --weights out to go on, or choose another --name')
+        return weights
+    was = run.info.get('weights_given')
+    if was in (None,'','none') or os.path.isabs(was) or os.path.exists(was): return was
+    raise UserError(f'{run.path}: this run started from {_start_of(was)}, which an earlier version named from the '
+                    'folder of its start; give the same command there')
 
 # %% ../../nbs/51_jobs.job.ipynb #59ced34d
 def saved_recipe(
@@ -414,7 +418,7 @@ def check_names(
     mend:str='use --overwrite or another --name' # The way out
 ):
     "Refuse a run whose judged pictures had other names, because scores are joined by them"
-    table = read_csv(run.file('table.csv')) if run.has('table.csv') else pd.DataFrame()
+    table = run.table('id','split') if run.has('table.csv') else pd.DataFrame()
     if 'hash' not in table: return
     was,now = map(_judged, (table, df))
     are_same = set(zip(was.hash, was.id))==set(zip(now.hash, now.id))

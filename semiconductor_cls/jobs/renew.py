@@ -148,7 +148,7 @@ def add_to_table(
     "Join verdicts to the table of a run"
     run = run if isinstance(run, Run) else open_run(run)
     check_single(run)
-    table = read_csv(run.file('table.csv'))
+    table = run.table()
     if 'hash' not in table: table = table.assign(hash=[file_md5(o) for o in table.path])
     said,more = _hashed(path)
     parts = _sorted_out(table, said)

@@ -83,7 +83,7 @@ def decision_facts(
 # %% ../../nbs/67_line.export.ipynb #8bceeffc
 def _trained_on(run):
     "How many pictures of each class the weights were fitted to, and how many chose, in words"
-    df = read_csv(run.file('table.csv'))
+    df = run.table('label','split')
     df = df[df.label.isin(CLASSES)]
     def count(rows):
         pictures = counted(rows.sum(), 'picture')
@@ -153,7 +153,7 @@ N_CALIB = 300 # Photographs that set the ranges of eight bits
 
 def _pictures_of(run):
     "The table of a run, with the places of its pictures; all of them are needed to compare"
-    df = run.located(read_csv(run.file('table.csv')))
+    df = run.located(run.table('path'))
     if (df.lacks=='').all(): return df
     raise UserError(f'{run.path}: {lacking(df)}'.replace('they are left out', 'all are needed to compare the graph'))
 

@@ -145,7 +145,8 @@ def write_all(
     b:bytes
 )->None:
     "Write all of `b`; a disk that is full is an `OSError`, not a short write"
-    while b: b = b[f.write(b):]
+    with naming(f.name):
+        while b: b = b[f.write(b):]
 
 # %% ../../nbs/69_line.predict.ipynb #72c55df7
 def _read_from(f, start, mode='rb', **kwargs):

@@ -88,12 +88,20 @@ class Notes:
         self.is_torn = False
 
 # %% ../../nbs/70_line.watch.ipynb #5ee5d1ab
-def _state(path): # Of a file; nothing for what is not there, or is there and has a note
-    return [] if getattr(path, 'note', '') else list(stamp(path) or ())[:2]
+def _state(path): # Size and times of a file; nothing for what is not there, or is there and has a note
+    return [] if getattr(path, 'note', '') else list(stamp(path) or ())
 
-def _key(row): return [row['id'],row['scored_at']] # What tells a row from all others, also in a later table
+def _sealed(path, state): # `state` with the hash of what was scored; none fits what has changed meanwhile
+    md5 = file_md5(path)
+    return [*state, md5 if _state(path)==state else 'changed'] if state else []
+
+def _is_as_it_was(was, path, state): # An earlier version kept no hash
+    if was[:2]!=state[:2] or len(was)<4: return was[:2]==state[:2]
+    return was[2]==state[2] or file_md5(path) in ('', was[3])
 
 # %% ../../nbs/70_line.watch.ipynb #c0899851
+def _key(row): return [row['id'],row['scored_at']] # What tells a row from all others, also in a later table
+
 def _is_stamp(note): # [id, time, what the file was, its place]; without a place of an earlier version
     return isinstance(note, list) and [*map(type, note)] in ([str,str,list,str], [str,str,list])
 
@@ -137,8 +145,8 @@ def _know(self:RowLog, rows):
     for row,here in zip(rows, places([row['path'] for row in rows])):
         was,place = (*noted.get((row['id'],row['scored_at']), [None]), '')[:2]
         state = _state(row['path']) if place!=here else []
-        if state and was in (None, state): # not noted yet, or moved together with the table
-            was,place = state,here
+        if state and (was is None or _is_as_it_was(was, row['path'], state)):
+            was,place = was or state[:2],here # not noted yet, or moved together with the table
             lacks.append([*_key(row), was, place])
         self.files[place or here] = was or []
     self.ids = {row['id'] for row in rows}
@@ -171,7 +179,12 @@ def new_of(self:RowLog,
 )->list: # Those without a row, and those that have changed since theirs
     "Files that are to be scored"
     found = {path:(place,_state(path)) for path,place in zip(paths, places(paths))}
-    self.looked = {path:o for path,o in found.items() if o[0] not in self.files or self.files[o[0]]!=o[1]}
+    self.looked = {}
+    for path,(place,state) in found.items():
+        was = self.files.get(place)
+        is_new = was is None or not _is_as_it_was(was, path, state)
+        if is_new: self.looked[path] = place,state
+        elif was[3:]: was[2] = state[2] # the hash is asked for once
     return list(self.looked)
 
 @patch
@@ -179,13 +192,18 @@ def has(self:RowLog, path)->bool: # A path of `new_of`
     "Whether a file has a row, which is that of another picture under its name"
     return self.looked[path][0] in self.files
 
+# %% ../../nbs/70_line.watch.ipynb #d5c6be2a
 @patch
 def add_scored(self:RowLog, rows)->None: # Rows of files of `new_of`
     "Append rows, and know their files"
     self.check_there()
-    self.notes.add([[*_key(dict(zip(PRED_COLS, row))), *self.looked[row[1]][::-1]] for row in rows])
+    notes = []
+    for row in rows:
+        place,state = self.looked[row[1]]
+        notes.append([*_key(dict(zip(PRED_COLS, row))), _sealed(row[1], state), place])
+    self.notes.add(notes)
     self.add(rows)
-    self.files.update(self.looked[row[1]] for row in rows)
+    self.files |= {place:was for *_,was,place in notes}
 
 # %% ../../nbs/70_line.watch.ipynb #e515177a
 class LeftOut:

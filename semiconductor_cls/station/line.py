@@ -28,7 +28,7 @@ from .desk import *
 # %% ../../nbs/86_station.line.ipynb #c0005
 def _lots_of(st):
     "The lot of each training picture of the index; `None` where it is not known"
-    table = read_csv(st.run.file('table.csv')).drop_duplicates('id').set_index('id')
+    table = st.run.table('id').drop_duplicates('id').set_index('id')
     return table.lot.reindex(st.index['id'].tolist()).to_numpy() if 'lot' in table else None
 
 def reference(st:Station)->pd.DataFrame: # `label`, columns of `METRICS`, and `group`

@@ -66,7 +66,7 @@ def far_limit(F:np.ndarray)->float: # `features` of all training pictures; a lik
 # %% ../../nbs/83_station.station.ipynb #c0014
 def _train_rows(run, n):
     "At most `n` training pictures, drawn at random, where they lie; `lacks` says why one must not be used"
-    df = read_csv(run.file('table.csv'))
+    df = run.table()
     df = df[(df.split=='train') & df.label.isin(['good','defect'])]
     return run.located(df.sample(min(n, len(df)), random_state=0).sort_values('id'))
 
