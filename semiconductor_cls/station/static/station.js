@@ -194,7 +194,7 @@
   // Else it stays as a line of its own, with the refusal: it must not go to another part.
   function giveBack(key) {
     const why = document.querySelector('#oops .bad')?.textContent;
-    if (!key?.about || !why) return;
+    if (!key?.shown || !why) return;
     const isEmpty = !chosenType() && aboutFields().every(o => o.dataset.about === 'lot' || !o.value);
     const isShown = drawnPart()?.dataset.hash === key.shown && !waiting.length;
     if (!isEmpty || !isShown) return void keepLine(key, why);
