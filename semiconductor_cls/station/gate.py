@@ -456,7 +456,8 @@ async def enter(self:Gate,
     posted,path = scope['method']=='POST',scope['path']
     if posted and path==LOGOUT: return '', self.sign_out(scope, heads)
     if posted and path==LOGIN:
-        try: name,secret = form_of(await asyncio.wait_for(read_body(receive, 10_000), HEAD_SECONDS))
+        try:
+            name,secret = form_of(await asyncio.wait_for(read_body(receive, 10_000), HEAD_SECONDS))
         except ValueError as e: return '', Answer(400, f'Refused: this request {e}.')
         except asyncio.TimeoutError:
             return '', Answer(408, 'Refused: this request did not come to its end in time.')
