@@ -458,9 +458,8 @@ async def enter(self:Gate,
     if posted and path==LOGIN:
         try:
             name,secret = form_of(await asyncio.wait_for(read_body(receive, 10_000), HEAD_SECONDS))
-        except ValueError as e: return '', Answer(400, f'Refused: this request {e}.')
-        except asyncio.TimeoutError:
-            return '', Answer(408, 'Refused: this request did not come to its end in time.')
+        except (ValueError, asyncio.TimeoutError) as e: # the latter has no words
+            return '', Answer(400, f'Refused: this request {str(e) or "takes too long"}.')
         return '', await self.sign_in(scope, heads, name, secret)
     who = self.sessions.who(cookie_of(heads, self.cookie))
     query = parse_qs(scope.get('query_string', b'').decode('latin1'))
