@@ -1,5 +1,5 @@
 "The door of the station: every event of the page and every input of it, named files that are not the visitor's"
-import json, os, socket
+import json, os, socket, threading
 from functools import partial
 from pathlib import Path
 import pytest
@@ -7,9 +7,9 @@ pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 import httpx
 from starlette.testclient import TestClient
-from conftest import PATIENCE, Server, tree, wait_for
+from conftest import PATIENCE, Server, free_port, tree, wait_for
 from semiconductor_cls.station.station import Station
-from semiconductor_cls.station.page import GRADIO, make_app
+from semiconductor_cls.station.page import GRADIO, _prompt, make_app
 from semiconductor_cls.station.gate import JOIN, UPLOAD
 
 TOKEN,ANN = 'a-long-token',('ann','secret-words')
@@ -268,6 +268,43 @@ def test_uploads_go_when_their_page_is_closed(place):
             assert Path(mine).exists()
         wait_for(lambda: not Path(mine).exists(), s.p)
         assert Path(same).exists(), 'somebody else has dropped that one as well'
+
+# ---- what a connection may cost
+
+async def here(scope, receive, send):
+    if scope['type']!='http': return
+    await send({'type':'http.response.start', 'status':200, 'headers':[(b'content-length', b'4')]})
+    await send({'type':'http.response.body', 'body':b'here'})
+
+@pytest.fixture
+def port():
+    "Of a server that waits a second for the head of a request"
+    import uvicorn
+    config = uvicorn.Config(here, port=free_port(), http=_prompt(), timeout_keep_alive=1, log_level='critical')
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started: thread.join(.05)
+    yield config.port
+    server.should_exit = True
+    thread.join()
+
+WHOLE = b'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
+SENT = dict(nothing=b'', half=WHOLE[:-2], second_half=WHOLE+WHOLE[:-2], body=WHOLE[:-2]+b'content-length: 9\r\n\r\n0',
+            endless=WHOLE[:-2]+b'x: '+b'0'*9_000_000)
+
+@pytest.mark.parametrize('what', SENT)
+def test_a_connection_that_does_not_say_what_it_wants_is_closed(port, what):
+    with socket.create_connection(('127.0.0.1', port), timeout=PATIENCE) as k:
+        try:
+            k.sendall(SENT[what])
+            while k.recv(999): pass
+        except ConnectionError: pass # closed while it was sending
+    with socket.create_connection(('127.0.0.1', port), timeout=PATIENCE) as k:
+        for piece in (WHOLE[:5], WHOLE[5:], WHOLE):
+            k.sendall(piece)
+        heard = b''
+        while heard.count(b'here')<2: heard += k.recv(999)
 
 FORGED = {'x-forwarded-host':'evil.example', 'x-forwarded-proto':'gopher', 'forwarded':'host=evil.example',
           'x-original-url':'/evil.example', 'x-forwarded-server':'evil.example', 'x-forwarded-prefix':'/evil.example'}

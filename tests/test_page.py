@@ -5,7 +5,7 @@ import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 from browser import *
-from conftest import PATIENCE, Server, get, multipart, tree
+from conftest import PATIENCE, Server, get, journal_of, multipart, tree
 from hostile import chip, refused_files, saved, taken_files
 from semiconductor_cls.station.page import name_of
 from semiconductor_cls.source import read_source
@@ -338,3 +338,21 @@ def test_a_station_that_does_not_answer_says_so_on_an_open_page(place, chrome):
         s.stop()
         page.keyboard.press('p')
         page.wait_for_function('document.body.innerText.includes("does not answer")')
+
+def test_a_network_that_was_gone_brings_the_page_back_by_itself(place, chrome):
+    with Server(place, '--verdicts', 'offline', run='a') as s:
+        ann = Inspector(chrome, s.url, 'Ann')
+        bring(ann.page, place, 2)
+        part = shown(ann.page)
+        ann.page.context.set_offline(True)
+        ann.page.keyboard.press('p')
+        ann.page.wait_for_function('document.body.innerText.includes("does not answer")')
+        ann.page.context.set_offline(False)
+        ann.page.wait_for_function('!document.querySelector("#warn") && window.stationAnswered?.()')
+        ann.page.wait_for_selector('#queue li')
+        assert ann.problems==[], 'nobody is asked whether to leave'
+        assert shown(ann.page)==part and journal_of(s).empty
+        press(ann.page, 'p')
+        answered(ann.page)
+        assert journal_of(s).sha256.tolist()==[part]
+        s.quiet()

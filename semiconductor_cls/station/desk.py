@@ -9,7 +9,7 @@ __all__ = ['WORDS', 'FIELDS', 'EMPTY', 'DONE', 'read_static', 'piece', 'rates_at
            'desk_view', 'step_desk', 'check_look', 'check_there', 'check_decision', 'judge', 'undo_last', 'arrive']
 
 # %% ../../nbs/85_station.desk.ipynb #c0002
-import base64, io
+import base64, hashlib, io
 from functools import cache
 from importlib import resources
 import jinja2, matplotlib.pyplot as plt, numpy as np, pandas as pd
@@ -415,9 +415,13 @@ def check_there(
     h:str, # Hash of a picture
     verdict:str # 'pass', 'look' or 'reject'
 ):
-    "Refuse to pass or reject a part whose picture is gone"
-    if verdict=='look' or image_path(st.v, h).is_file(): return
-    raise UserError('not counted: the picture of this part is gone from the store, so nobody can judge it')
+    "Refuse to pass or reject a part whose picture is gone, or is another one now"
+    path = image_path(st.v, h)
+    if verdict=='look': return
+    if not path.is_file():
+        raise UserError('not counted: the picture of this part is gone from the store, so nobody can judge it')
+    if hashlib.sha256(path.read_bytes()).hexdigest()!=h:
+        raise UserError('not counted: the file of this part in the store was changed; drop the picture once more')
 
 # %% ../../nbs/85_station.desk.ipynb #23942bfe
 def check_decision(

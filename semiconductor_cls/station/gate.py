@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['JOIN', 'UPLOAD', 'HEARTBEAT', 'SCORE', 'OPENAPI', 'SESSION', 'CSP', 'HEADERS', 'REQUEST_MB', 'LOGIN', 'LOGOUT',
-           'LOOPBACK', 'is_address', 'known_query', 'cookie_of', 'read_body', 'replayed', 'sealed', 'noted',
-           'netloc_of', 'host_of', 'same_secret', 'is_foreign', 'ask_page', 'Answer', 'wrong_address', 'Gate',
+           'HEAD_SECONDS', 'LOOPBACK', 'is_address', 'known_query', 'cookie_of', 'read_body', 'replayed', 'sealed',
+           'noted', 'netloc_of', 'host_of', 'same_secret', 'is_foreign', 'ask_page', 'Answer', 'wrong_address', 'Gate',
            'counted_as', 'locked_out', 'browser_of', 'basic_of', 'bearer_of', 'form_of', 'OtherPerson', 'check_access']
 
 # %% ../../nbs/81_station.gate.ipynb #c0002
@@ -393,6 +393,7 @@ def form_of(body:bytes)->tuple: # Name and secret
 
 # %% ../../nbs/81_station.gate.ipynb #180f4082
 LOGIN,LOGOUT = '/login','/logout'
+HEAD_SECONDS = 20 # That a stranger has for the head of a request, and for a secret
 
 @patch
 def cookie_for(self:Gate,
@@ -455,8 +456,10 @@ async def enter(self:Gate,
     posted,path = scope['method']=='POST',scope['path']
     if posted and path==LOGOUT: return '', self.sign_out(scope, heads)
     if posted and path==LOGIN:
-        try: name,secret = form_of(await read_body(receive, 10_000))
-        except ValueError as e: return '', Answer(400, f'Refused: this request {e}.')
+        try:
+            name,secret = form_of(await asyncio.wait_for(read_body(receive, 10_000), HEAD_SECONDS))
+        except (ValueError, asyncio.TimeoutError) as e: # the latter has no words
+            return '', Answer(400, f'Refused: this request {str(e) or "takes too long"}.')
         return '', await self.sign_in(scope, heads, name, secret)
     who = self.sessions.who(cookie_of(heads, self.cookie))
     query = parse_qs(scope.get('query_string', b'').decode('latin1'))

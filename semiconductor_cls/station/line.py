@@ -187,7 +187,7 @@ def verdicts_html(
     if not len(table):
         return piece('note', text=_NONE_OF_YOURS if st.judge_first else 'No verdicts yet.')
     each = table.groupby(table.who.map(person_of)).who.agg(['last','size']).nlargest(8, 'size')
-    people = ', '.join(f'{who} {k:,}' for who,k in each.itertuples(index=False))
+    people = [(who,f'{k:,}') for who,k in each.itertuples(index=False)]
     plural = 's' if len(table)>1 else ''
     return piece('verdicts', total=f'{len(table):,}', plural=plural, people=people, rows=_verdict_rows(table, n),
                  closed=why_no_tables(st, engineer))

@@ -736,6 +736,24 @@ def check_proxy(addresses)->dict: # Of proxies, or of their networks; for the se
             raise UserError(f'--proxy {o}: not an address such as 10.0.0.1 or 10.0.0.0/24') from None
     return dict(proxy_headers=bool(addresses), forwarded_allow_ips=','.join(addresses or ()))
 
+# %% ../../nbs/87_station.page.ipynb #8326da25
+def _prompt(): # A protocol for the server
+    "HTTP by h11, which bounds the head of a request; a connection whose head does not come in time is closed"
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    class Prompt(H11Protocol):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive,
+                                                                self.timeout_keep_alive_handler)
+
+        def data_received(self, data):
+            timer,self.timeout_keep_alive_task = self.timeout_keep_alive_task,None
+            super().data_received(data)
+            is_asked = self.cycle and not self.cycle.response_complete
+            if not is_asked: self.timeout_keep_alive_task = timer
+            elif timer: timer.cancel()
+    return Prompt
+
 # %% ../../nbs/87_station.page.ipynb #ced38c32
 _LAST = 2 # Seconds for what is being answered when the station is stopped
 
@@ -753,7 +771,7 @@ def _serve(gate, host, port, **more):
             await _finish(gate, self.server_state.tasks)
             await super().shutdown(sockets)
     config = uvicorn.Config(gate, host=host, port=port, log_level='warning', access_log=False, server_header=False,
-                            timeout_graceful_shutdown=_LAST, **more)
+                            http=_prompt(), timeout_keep_alive=HEAD_SECONDS, timeout_graceful_shutdown=_LAST, **more)
     server = Server(config)
     def matters(record): return not server.should_exit
     logging.getLogger('uvicorn.error').addFilter(matters)

@@ -349,7 +349,7 @@ def move(self:Station,
     old = self.t
     if type(t) not in (int,float):
         raise UserError('a threshold is a number from 0 to 1')
-    move_threshold(self.v, who, old, t, self.model, self.ex.cuts.id)
+    old = move_threshold(self.v, who, old, t, self.model, self.ex.cuts.id)
     said = f'{printable(who, 60)} moved the threshold from {digits(old)} to {digits(t)}'
     logging.getLogger('semicls.station').info(said)
     return said

@@ -11,7 +11,7 @@ __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH'
            'verdicts_to_add']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
-import hashlib, io, re, sqlite3
+import hashlib, io, os, re, shutil, sqlite3
 from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,6 +195,12 @@ def _make_store(path):
         raise UserError(f'{path}: cannot be used as the folder of verdicts ({e.strerror})') from None
     return path
 
+# %% ../../nbs/82_station.verdicts.ipynb #6e98b4a4
+def _why_not(path, e): # The folder, and what SQLite says
+    "Why a database cannot be used: SQLite says neither that a disk is full nor that it is read-only"
+    if not os.access(path, os.W_OK): return 'its folder cannot be written to'
+    return 'its disk is full' if shutil.disk_usage(path).free<2**20 else e
+
 # %% ../../nbs/82_station.verdicts.ipynb #42105b52
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
@@ -206,7 +212,7 @@ class Verdicts:
                 _make_tables(db, path)
                 _check_database(db, file)
         except sqlite3.Error as e:
-            raise UserError(f'{file}: not readable as a database ({e})') from None
+            raise UserError(f'{file}: not readable as a database ({_why_not(self.path, e)})') from None
 
     @contextmanager
     def _connected(self):
@@ -224,7 +230,7 @@ class Verdicts:
         try:
             with self._connected() as db: yield db
         except sqlite3.Error as e:
-            raise UserError(f'nothing was saved: verdicts.db: {e}. Try again') from None
+            raise UserError(f'nothing was saved: verdicts.db: {_why_not(self.path, e)}. Try again') from None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0019
 @patch
@@ -282,7 +288,7 @@ def add_image(
     "Keep a picture by the hash of its bytes"
     sha = hashlib.sha256(b).hexdigest()
     path = image_path(v, sha, EXTS[fmt])
-    if not path.exists():
+    if not path.exists() or path.read_bytes()!=b: # the latter was changed by somebody
         with atomic_path(path) as temp: temp.write_bytes(b)
     row = [sha, EXTS[fmt], *[numbers.get(o) for o in _NUMBERS]]
     with v.db() as db:
@@ -469,21 +475,26 @@ def moves_table(v:Verdicts)->pd.DataFrame: # `decision_id time who old new model
     return rows['decision_id time who old new model run_decision_id'.split()]
 
 # %% ../../nbs/82_station.verdicts.ipynb #3087f489
+_ADD_MOVE = """insert into moved (time, who, model, decision_id, old, new)
+    select :time, :who, :model, :decision_id, coalesce((select m.new from moved m where m.decision_id=:decision_id
+        and weights(m.model)=weights(:model) order by m.id desc), :old), :new"""
+
 def move_threshold(
     v:Verdicts,
     who:str, # The engineer
-    old:float, # Where it stood
+    old:float, # Where it stood, unless somebody has moved it
     new:float, # Where it stands now
     model:str, # Of the station
     decision_id:str='' # Of its run
-):
+)->float: # Where it stood in this moment
     "Write down that the threshold was moved"
     who = printable(who, 60)
     if not who: raise UserError('your name is missing: a threshold is set by a person')
     if not 0<=new<=1: raise UserError(f'{new}: a threshold lies from 0 to 1')
-    row = [now(), who, model, decision_id, float(old), float(new)]
-    added = 'insert into moved (time, who, model, decision_id, old, new) values (?,?,?,?,?,?)'
-    with v.db() as db: db.execute(added, row)
+    row = dict(time=now(), who=who, model=model, decision_id=decision_id, old=float(old), new=float(new))
+    with v.db() as db:
+        added = db.execute(_ADD_MOVE, row)
+        return db.execute('select old from moved where id=?', [added.lastrowid]).fetchone()['old']
 
 # %% ../../nbs/82_station.verdicts.ipynb #d3b74688
 _MOVED_LAST = 'select * from moved where weights(model)=weights(?) order by id desc limit 1'

@@ -16,13 +16,13 @@
     decision: current?.decision || '', about: current?.about || {}, more: waiting.some(o => verdicts.has(o.id)),
   });
 
-  // What is pressed and not yet answered would be lost with the page
-  window.addEventListener('beforeunload', e => { if (current || waiting.length) e.preventDefault(); });
+  // What is pressed and not yet answered would be lost with the page. With a lost connection it is lost already
+  window.addEventListener('beforeunload', e => { if (!lost && (current || waiting.length)) e.preventDefault(); });
 
   // ---- what the station answers
 
   const ask = window.fetch;
-  let boot = '';
+  let boot = '', lost = false;
 
   // A line over the page, which stays until the page is loaded again or the station answers again
   function warn(text, stays) {
@@ -69,7 +69,11 @@
     return JSON.parse(request.body).data.some(o => String(o).startsWith(pick || `{"n":${n},`));
   }
 
+  // Gradio asks this when it has lost the connection, and loads the page anew as soon as there is an answer
+  const isReturn = url => String(url?.url ?? url).endsWith('/app_id');
+
   window.fetch = async (...args) => {
+    lost = lost || isReturn(args[0]);
     const refused = tooLarge(args[1]?.body);
     if (refused) return refused;
     if (current && carries(args, current)) current.sent = true;
@@ -139,7 +143,7 @@
     } else if (current && age > 60000) {
       waiting.length = 0;
       current = null;
-      warn('The station has not answered for a minute. Reload the page.', true);
+      warn('The station has not answered for a minute. What was pressed meanwhile may be lost: reload the page.', true);
     } else if (current && !current.sent && age > 500) click();
     settle();
     step();
@@ -190,7 +194,7 @@
   // Else it stays as a line of its own, with the refusal: it must not go to another part.
   function giveBack(key) {
     const why = document.querySelector('#oops .bad')?.textContent;
-    if (!key?.about || !why) return;
+    if (!key?.shown || !why) return;
     const isEmpty = !chosenType() && aboutFields().every(o => o.dataset.about === 'lot' || !o.value);
     const isShown = drawnPart()?.dataset.hash === key.shown && !waiting.length;
     if (!isEmpty || !isShown) return void keepLine(key, why);
