@@ -48,7 +48,7 @@ def scores_of(run):
     return table.dropna(subset='score')
 
 def folds_of(experiment, which, seed=0, outer=True):
-    "A row an image of each outer fold's `which` set, or of that of the seed's own split: `label`, and scores of the arms"
+    "A row an image of each outer fold's `which` set, or of that of the seed's own split: `label`, and its scores"
     def fold(rows):
         tables = {o.arm:scores_of(o.run) for o in rows.itertuples()}
         tables = {arm:table[table['set']==which] for arm,table in tables.items()}
