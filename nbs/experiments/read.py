@@ -54,8 +54,8 @@ def folds_of(experiment, which, seed=0, outer=True):
         tables = {arm:table[table['set']==which] for arm,table in tables.items()}
         return pd.DataFrame(dict(label=next(iter(tables.values())).label) | {o:t.score for o,t in tables.items()})
     results = results_of(experiment).query('seed==@seed')
-    fold = results.data.str.extract(r'fold=(\d)', expand=False)
-    results = results.assign(fold=fold.fillna('none'))[fold.notna()==outer]
+    number = results.data.str.extract(r'fold=(\d)', expand=False)
+    results = results.assign(fold=number.fillna('none'))[number.notna()==outer]
     whole = results.groupby('arm').fold.transform('nunique')==results.fold.nunique() # what has all its folds
     return pd.concat({k:fold(rows) for k,rows in results[whole].groupby('fold')}, names=['fold'])
 
