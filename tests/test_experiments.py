@@ -181,6 +181,14 @@ def test_a_teacher_has_not_seen_what_it_judges_and_marks_training_images_alone(c
     if knows: assert heard[df.label=='defect'].min()>heard[df.label=='good'].max()
     else: assert heard.max()-heard.min()<.2 # nothing that tells one image from another
 
+def test_drawn_chips_have_the_votes_that_a_training_asks_for(tmp_path):
+    rows = run.stand_ins(grid(), tmp_path)
+    voted = rows[rows.changes.str.contains('votes=')]
+    assert len(voted)>4 and voted.changes.str.contains('votes=taught').all()
+    assert voted.data.str.contains('taught=').all()
+    others = rows.drop(voted.index)
+    assert len(others) and not others.data.str.contains('taught=').any()
+
 def test_a_teacher_that_fails_leaves_no_table_without_its_marks(chips, tmp_path, monkeypatch):
     def features(*_): raise plant.UserError('no weights')
     monkeypatch.setattr(plant, 'features', features)
