@@ -77,10 +77,10 @@ def most_often_right(scores, defect):
     right = ((np.asarray(scores)>=thresholds[:,None])==np.asarray(defect)).mean(1)
     return thresholds[right.argmax()]
 
-def accuracy(valid, test, plan, threshold=even_chance):
-    "Share of the test images that are right at the `threshold` that the validation images give"
+def accuracy(valid, test, plan):
+    "Share of the test images that are right at the threshold of even chances on validation"
     chooses,judged = (committee(o.iloc[:,1:], plan) for o in (valid, test))
-    return ((judged>=threshold(chooses, valid.label=='defect'))==(test.label=='defect')).mean()
+    return ((judged>=even_chance(chooses, valid.label=='defect'))==(test.label=='defect')).mean()
 
 def committees_over_folds(valid, test):
     "A row a committee, over all outer folds: `AUC lower upper accuracy`"

@@ -96,8 +96,8 @@ def _sealed(path, state): # `state` with the hash of what was scored; none fits 
     return [*state, md5 if _state(path)==state else 'changed'] if state else []
 
 def _is_as_it_was(was, path, state): # An earlier version kept no hash
-    if was[:2]!=state[:2] or len(was)<4: return was[:2]==state[:2]
-    return was[2]==state[2] or file_md5(path) in ('', was[3])
+    if was[:2]!=state[:2]: return False
+    return len(was)<4 or was[2]==state[2] or file_md5(path) in ('', was[3])
 
 # %% ../../nbs/70_line.watch.ipynb #c0899851
 def _key(row): return [row['id'],row['scored_at']] # What tells a row from all others, also in a later table
