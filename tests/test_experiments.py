@@ -189,6 +189,18 @@ def test_drawn_chips_have_the_votes_that_a_training_asks_for(tmp_path):
     others = rows.drop(voted.index)
     assert len(others) and not others.data.str.contains('taught=').any()
 
+@pytest.mark.parametrize('quick', (False,True))
+def test_stand_ins_of_two_sizes_are_one_training_and_real_sizes_are_two(tmp_path, quick):
+    args = argparse.Namespace(quick=quick, device=None, threads=1)
+    rows = grid().drop_duplicates('run')
+    if quick: rows = run.stand_ins(rows, tmp_path)
+    found = run.trainings(rows.to_dict('records'), args)
+    assert sorted(o['run'] for alike in found for o in alike)==sorted(rows.run)
+    if not quick: assert len(found)==len(rows)
+    else:
+        both = [alike for alike in found if {o['changes'] for o in alike}>={'sizes=224 epochs=24','epochs=24'}]
+        assert len(both)==4 and all(len({o['data'] for o in alike})==1 for alike in both) # four folds, each its own
+
 def test_a_teacher_that_fails_leaves_no_table_without_its_marks(chips, tmp_path, monkeypatch):
     def features(*_): raise plant.UserError('no weights')
     monkeypatch.setattr(plant, 'features', features)

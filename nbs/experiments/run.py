@@ -12,10 +12,12 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime, timezone
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock, Thread, local
 import numpy as np, pandas as pd
+from matplotlib.figure import Figure
 from semiconductor_cls.base.parallel import _follow
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.ensemble import join_preds
@@ -182,43 +184,57 @@ def in_process(words, log):
             return 1
     return 0
 
+def draw_nothing():
+    "Figures of stand-ins are made and not drawn: their runs are gone before anybody looks"
+    Figure.savefig = lambda figure, path, **_: Path(path).touch()
+
 OWN = local() # Each thread has a worker of its own, so that one that dies costs no other
 
-def begin():
+def begin(quick):
     "A worker works at the root, and ends with the grid that started it, however that ends"
     os.chdir(ROOT)
+    if quick: draw_nothing()
     Thread(target=_follow, daemon=True).start()
 
-def in_worker(words, log):
+def in_worker(words, log, quick=False):
     "The same in a process that stays: its imports, and its place on a GPU, are paid for once"
-    if not hasattr(OWN, 'worker'): OWN.worker = ProcessPoolExecutor(1, get_context('spawn'), begin)
+    if not hasattr(OWN, 'worker'): OWN.worker = ProcessPoolExecutor(1, get_context('spawn'), begin, (quick,))
     try: return OWN.worker.submit(in_process, words, log).result()
     except BrokenProcessPool:
         del OWN.worker
         return 1
 
-def caller(args):
-    "How a command is run; threads of one process would share its streams"
-    return in_process if args.quick and args.jobs==1 else in_worker
+def keep_row(row, folder, command, args):
+    "What a finished run says under the name of this row, in the three files"
+    made = result_row(row, folder, command, args.threads)
+    add_scores(args.out/'scores.parquet', row, folder)
+    if (folder/'history.csv').exists(): add_epochs(args.out/'epochs.csv', row['run'], folder)
+    if 'without=' in row['data']: add_row(args.out/'caught.csv', caught(folder).assign(run=row['run']))
+    add_row(args.out/'results.csv', [{k:made[k] for k in COLUMNS}])
+    return made
 
-def train(row, args, lock):
-    "One training, and its traces in the three files"
+def extra(args): return TINY.split() if args.quick else (),args.device
+
+def trainings(rows, args):
+    "Lists of rows that one command makes: stand-ins of two sizes are one training"
+    alike = {}
+    for row in rows: alike.setdefault(shown_command(row, args.threads, *extra(args)), []).append(row)
+    return list(alike.values())
+
+def train(rows, args, lock):
+    "One training, and its traces in the three files, once for each of the `rows` that it makes"
+    row,more = rows[0],extra(args)
     folder = args.runs/row['run']
-    more = TINY.split() if args.quick else (),args.device
     words,before = command_of(row, args.runs, *more),plant_command(row, args.runs)
     go_on = ['--resume'] if (folder/'run.json').exists() and row['recipe']!='linear' else []
     print(f"{row['run']}: starts", file=sys.stderr, flush=True)
     log = args.runs/f"{row['run']}.log"
-    call = caller(args)
-    if before and call(before, log) or call([*words, *go_on], log):
+    call = partial(in_worker, log=log, quick=args.quick)
+    if before and call(before) or call([*words, *go_on]):
         print(f"{row['run']}: failed, see {log}", file=sys.stderr, flush=True)
         return False
     with lock:
-        made = result_row(row, folder, shown_command(row, args.threads, *more), args.threads)
-        add_scores(args.out/'scores.parquet', row, folder)
-        if (folder/'history.csv').exists(): add_epochs(args.out/'epochs.csv', row['run'], folder)
-        if 'without=' in row['data']: add_row(args.out/'caught.csv', caught(folder).assign(run=row['run']))
-        add_row(args.out/'results.csv', [{k:made[k] for k in COLUMNS}])
+        for row in rows: made = keep_row(row, folder, shown_command(row, args.threads, *more), args)
     print(f"{row['run']}: AUC {made['value']:.4f} ({made['lower']:.4f} to {made['upper']:.4f}), "
           f"{made['seconds']:.0f} s", file=sys.stderr, flush=True)
     if not args.keep: shutil.rmtree(folder)
@@ -230,7 +246,7 @@ def do_once(args, experiment, path, commands, keep):
     log = args.runs/f'{experiment}.log'
     for words in commands:
         print(shlex.join(words), file=sys.stderr, flush=True)
-        if caller(args)(words, log): return False
+        if in_worker(words, log, args.quick): return False
     shown = ' && '.join(map(shlex.join, commands)).replace(f'{args.runs}/', '')
     keep(path, f'OMP_NUM_THREADS={args.threads} {shown}')
     return True
@@ -276,7 +292,8 @@ def show(args):
     words = 'jupyter nbconvert --to notebook --execute --log-level WARN --output-dir'.split()+[str(args.out)]
     paths = os.pathsep.join([str(HERE), os.environ.get('PYTHONPATH', '')]).rstrip(os.pathsep)
     env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=paths)
-    return subprocess.run([*words, *map(str, notebooks)], env=env).returncode
+    execute = lambda notebook: subprocess.run([*words, str(notebook)], env=env).returncode
+    with ThreadPoolExecutor(args.jobs) as pool: return max(pool.map(execute, notebooks))
 
 def drawn(data, folder):
     "The same data for `--quick`: drawn chips, with the same planted in them; cells have other types than chips"
@@ -336,8 +353,9 @@ def main():
     os.environ['OMP_NUM_THREADS'] = str(args.threads) # for workers, which read it when they begin
     rows = missing(args)
     draw_chips(args, rows)
-    print(f'{len(rows)} trainings to do', file=sys.stderr, flush=True)
-    with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda row: train(row, args, lock), rows))
+    todo = trainings(rows, args)
+    print(f'{len(todo)} trainings to do', file=sys.stderr, flush=True)
+    with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda alike: train(alike, args, lock), todo))
     ended += [draw_curve(args), train_table(args)]
     return ended.count(False) or (show(args) if args.show else 0)
 
