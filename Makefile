@@ -20,7 +20,7 @@ test-slow: $(STAMP) ## the long ones too
 lab: $(STAMP)       ## JupyterLab on the notebooks
 	@jupyter lab nbs
 experiments: $(STAMP) ## train what results.csv lacks, then run the notebooks that read it (JOBS=2, QUICK=1)
-	@python nbs/experiments/run.py --show $(if $(JOBS),--jobs $(JOBS)) $(if $(QUICK),--quick)
+	@python nbs/experiments/run.py --show $(if $(JOBS),--jobs $(JOBS)) $(if $(QUICK),--quick $(if $(JOBS),,--jobs 2))
 export: $(STAMP)    ## notebooks to library
 	@nbdev_export
 clean-nbs: $(STAMP) ## strip notebooks of what changes without meaning, make their pictures small
