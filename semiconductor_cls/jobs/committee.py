@@ -108,9 +108,10 @@ def _gain_texts(run, n_combos):
     if not (run/'gain.json').exists(): return []
     gain = {k:np.nan if v is None else v for k,v in run.read('gain.json').items()}
     what = 'the named baseline' if run.info.get('baseline') else 'its best single member by validation'
-    texts = [_GAIN.format(what=what, **gain)]
-    if 'halvings' in gain:
-        texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
+    with as_written(run/'gain.json'):
+        texts = [_GAIN.format(what=what, **gain)]
+        if 'halvings' in gain:
+            texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
     return texts
 
 # %% ../../nbs/53_jobs.committee.ipynb #d519a034
