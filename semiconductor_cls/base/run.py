@@ -412,16 +412,19 @@ def write(self:Run,
 def table(self:Run,
     *needed:str # Columns; those of every run if none is named
 )->pd.DataFrame:
-    "The run's `table.csv`; one that lacks a column is refused"
+    "The run's `table.csv`; one that lacks a column, or a path in it, is refused"
     df = read_csv(self.file('table.csv'))
-    missing = [o for o in needed or ('path','id','label','split') if o not in df]
+    missing = [o for o in needed or ('path','id','label','split') if o not in df or o=='path' and df[o].isna().any()]
     if not missing: return df
-    raise UserError(f"{self/'table.csv'}: no column {', '.join(missing)}; copy the run once more, or make it again")
+    raise UserError(f"{self/'table.csv'}: no whole column {', '.join(missing)}; copy the run once more, "
+                    'or make it again')
 
 @patch
-def by_id(self:Run)->pd.DataFrame: # A row an id, the first where one stands twice
+def by_id(self:Run,
+    *needed:str # Columns
+)->pd.DataFrame: # A row an id, the first where one stands twice
     "The run's `table.csv`, by id"
-    return self.table('id').drop_duplicates('id').set_index('id')
+    return self.table('id', *needed).drop_duplicates('id').set_index('id')
 
 @patch
 def with_known(self:Run,
