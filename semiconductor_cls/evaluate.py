@@ -559,7 +559,7 @@ def _decide(run, y, p):
 def _kept_seconds(run):
     "How long training took, as the `metrics.json` of before says"
     known = read_plain(run/'metrics.json') if (run/'metrics.json').exists() else {}
-    return {name:known[name] for name in ('seconds',) if name in known}
+    return {name:known[name] for name in ('seconds',) if is_number(known.get(name), 0, 1e12)}
 
 def evaluate_run(
     run:Run, # With `preds_valid.csv` and, if there is a test set, `preds_test.csv`

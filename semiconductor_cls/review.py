@@ -475,18 +475,22 @@ def _points_table(points):
     return pd.DataFrame(table | {'95 % interval':interval, 'note':df.note})
 
 # %% ../nbs/36_review.ipynb #c0058
-def operating(
-    run:Run, # Trained
-)->list: # Parts of a page
-    "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
-    if not run.has('operating.json'): return []
-    found = run.read('operating.json')
+def _operating_parts(run, found):
+    "The operating point as parts of a page"
     said = [o for o in (_line_text(found), out_of_fold_text(run)) if o]
     parts = ['## Operating point', *said, *_decided_parts(found), *_worth_parts(found)]
     parts += [run/'figures/trade.png', 'What a customer may ask for:', _points_table(found['points'])]
     if 'log_loss' in found: parts.append(calibration_text(found['log_loss']))
     parts.append(run/'figures/reliability.png')
     return [o for o in parts if not isinstance(o, Path) or o.exists()]
+
+def operating(
+    run:Run, # Trained
+)->list: # Parts of a page
+    "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
+    if not run.has('operating.json'): return []
+    found = run.read('operating.json')
+    with as_written(run/'operating.json'): return _operating_parts(run, found)
 
 # %% ../nbs/36_review.ipynb #70e68b88
 def odd_prices(
@@ -525,7 +529,7 @@ def _keep_decision(run, res, why, command, tell):
         tell(f'the decision changes: {_cuts_text(before)} before, {_cuts_text(made)} now')
     res['decision'] = dict(id=made.id, lo=lo, hi=hi)
     if run.has('metrics.json'): # not measured until `evaluate_run` is done, though the cuts may be those of before
-        run.write('metrics.json', run.read('metrics.json') | dict(decision_id=''))
+        run.write('metrics.json', read_plain(run.file('metrics.json')) | dict(decision_id=''))
     run.write('operating.json', res)
     if says := out_of_fold_text(run): tell(says)
 
@@ -536,8 +540,9 @@ def operating_point(
     "What a run does at the prices that it was given; `None` without prices, or if it has decided anew since"
     if not run.has('operating.json'): return None
     point = run.read('operating.json')
-    made = point.get('decision') or {}
-    return point if made.get('id')==getattr(run.decision, 'id', None) else None
+    with as_written(run/'operating.json'):
+        made = (point.get('decision') or {}).get('id')
+    return point if made==getattr(run.decision, 'id', None) else None
 
 # %% ../nbs/36_review.ipynb #a31c5ec3
 def _asked_words(line, asked): # `asked` has `escape overkill looks human_miss`
@@ -596,13 +601,8 @@ def _assumed(assumed, asked, before):
     return [*assumed, *(o for o in _OF_LOOKS if asked[o]==_ASSUMED[o])]
 
 # %% ../nbs/36_review.ipynb #d0495351
-def asked_for(
-    run:Run, # Perhaps decided before
-    **given # Fields of `Line`, and `escape overkill looks human_miss`; `None` where nothing was given
-)->Asked:
-    "What is given, else what the decision that stands was made for, else assumptions"
-    given = {name:o for name,o in given.items() if o is not None}
-    before = _made_for(run)
+def _asked(before, given):
+    "What is given on top of what the decision `before` was made for"
     assumed = before.pop('assumed', [] if before else _PRICES)
     ended = _ended(before, given)
     asked = _ASSUMED | before | dict.fromkeys(ended) | given
@@ -610,7 +610,17 @@ def asked_for(
     assumed = _assumed(assumed, asked, before)
     limits = {name:asked.pop(name) for name in (*_LIMITS,'looks','human_miss')}
     kept = tuple(name for name,o in before.items() if name not in (*given,*ended) and o!=_ASSUMED[name])
-    return Asked(Line(**asked), limits, tuple(o for o in assumed if o not in given), kept, ended)
+    made = Asked(Line(**asked), limits, tuple(o for o in assumed if o not in given), kept, ended)
+    _asked_words(made.line, made.limits)
+    return made
+
+def asked_for(
+    run:Run, # Perhaps decided before
+    **given # Fields of `Line`, and `escape overkill looks human_miss`; `None` where nothing was given
+)->Asked:
+    "What is given, else what the decision that stands was made for, else assumptions"
+    given = {name:o for name,o in given.items() if o is not None}
+    with as_written(run/'operating.json'): return _asked(_made_for(run), given)
 
 # %% ../nbs/36_review.ipynb #90a0d5df
 _OPTIONS = dict( # Name → option of `semicls evaluate`

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['UNDECIDED', 'LICENCES', 'now', 'versions', 'git_commit', 'Spoiled', 'plain_stat', 'read_plain', 'Run', 'is_number',
-           'check_info', 'open_run', 'resume_run', 'check_free', 'create_run', 'not_written', 'OtherMember',
-           'weights_or_none', 'Decision', 'unmeasured_text', 'check_measured']
+           'check_info', 'open_run', 'resume_run', 'check_free', 'create_run', 'not_written', 'as_written',
+           'OtherMember', 'weights_or_none', 'Decision', 'unmeasured_text', 'check_measured']
 
 # %% ../../nbs/04_base.run.ipynb #c0002
 import errno, getpass, hashlib, itertools, json, math, os, platform, re, stat, subprocess
 from contextlib import contextmanager
+from copy import copy
 from datetime import datetime, timezone
 from importlib import metadata
 from operator import itemgetter
@@ -86,10 +87,15 @@ def read_plain(
 
 # %% ../../nbs/04_base.run.ipynb #77e89dbd
 class _Said(dict):
-    "What `run.json` says; what it does not say is asked for in vain"
+    "What a JSON file of a run says; what it does not say is asked for in vain"
     def __init__(self, path):
         super().__init__(read_plain(path))
         self.path = path
+
+    def __or__(self, more):
+        both = copy(self)
+        both.update(more)
+        return both
 
     def __missing__(self, name):
         raise UserError(f'{self.path}: {name} is missing; copy the run once more, or make it again')
@@ -357,13 +363,40 @@ def writes(self:Run,
         there = [name for name in names if (self/name).exists()]
         self.update(files=self.info['files'] | {name:_facts(self/name) for name in there})
 
+# %% ../../nbs/04_base.run.ipynb #1d503312
+_TOP = 1.001 # A threshold above all scores rejects nothing
+_SHARES = 'auc auc_lo auc_hi threshold look_from escape_rate escape_hi overkill_rate overkill_hi'.split()
+_COUNTS = 'n_test n_valid n_looks n_defect n_good n_defect_groups n_good_groups seconds'.split()
+
+def _check_figures(m, run):
+    "Refuse figures of `metrics.json` that a page could not tell"
+    kinds = dict.fromkeys(('reported_on','escapes','overkill'), 'a text')
+    kinds |= dict.fromkeys(_SHARES, 'a number from 0 to 1') | dict.fromkeys(_COUNTS, 'a number from 0')
+    for name in kinds.keys() & m.keys():
+        most = 1e12 if name in _COUNTS else _TOP
+        fits = isinstance(m[name], str) if kinds[name]=='a text' else is_number(m[name], name=='n_test', most)
+        if not fits:
+            raise UserError(f'{m.path}: {name} is not {kinds[name]}; measure anew with: semicls evaluate {run.path}')
+
 # %% ../../nbs/04_base.run.ipynb #ee77ae01
 @patch
 def read(self:Run,
     name:str # Of a JSON file in the run
 )->dict:
     "Names and values of a JSON file of the run, if it is the one that was written"
-    return read_plain(self.file(name))
+    found = _Said(self.file(name))
+    if name=='metrics.json': _check_figures(found, self)
+    return found
+
+@contextmanager
+def as_written(
+    path # A file of a run
+):
+    "Refuse a file of a run over which its reader stumbles"
+    try: yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f'{path}: is not what was written there ({error!r}); copy the run once more, '
+                        'or make it again') from None
 
 # %% ../../nbs/04_base.run.ipynb #10d0c086
 @patch
@@ -379,16 +412,19 @@ def write(self:Run,
 def table(self:Run,
     *needed:str # Columns; those of every run if none is named
 )->pd.DataFrame:
-    "The run's `table.csv`; one that lacks a column is refused"
+    "The run's `table.csv`; one that lacks a column, or a path in it, is refused"
     df = read_csv(self.file('table.csv'))
-    missing = [o for o in needed or ('path','id','label','split') if o not in df]
+    missing = [o for o in needed or ('path','id','label','split') if o not in df or o=='path' and df[o].isna().any()]
     if not missing: return df
-    raise UserError(f"{self/'table.csv'}: no column {', '.join(missing)}; copy the run once more, or make it again")
+    raise UserError(f"{self/'table.csv'}: no whole column {', '.join(missing)}; copy the run once more, "
+                    'or make it again')
 
 @patch
-def by_id(self:Run)->pd.DataFrame: # A row an id, the first where one stands twice
+def by_id(self:Run,
+    *needed:str # Columns
+)->pd.DataFrame: # A row an id, the first where one stands twice
     "The run's `table.csv`, by id"
-    return self.table('id').drop_duplicates('id').set_index('id')
+    return self.table('id', *needed).drop_duplicates('id').set_index('id')
 
 @patch
 def with_known(self:Run,
@@ -528,7 +564,6 @@ class Decision(_Cuts):
         "From this score on a part is rejected"
         return self.hi
 
-_TOP = 1.001 # A threshold above all scores rejects nothing
 UNDECIDED = Decision(.5, .5) # For a run that nobody has evaluated
 
 # %% ../../nbs/04_base.run.ipynb #c93931a4

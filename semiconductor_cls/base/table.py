@@ -277,7 +277,7 @@ def _whole(text): return int(text) if len(text)<19 else text # An int64 holds it
 
 def _as_written(col):
     "A column of text as numbers or truth values, if these are written as the text is; else as it is"
-    texts = col.dropna().tolist()
+    texts = [o for o in col.tolist() if isinstance(o, str)] # much faster than pandas where columns are many
     if not texts: return col.astype(float) if len(col) else col
     has_gaps = len(texts)<len(col)
     for kind in (_truth, float) if has_gaps else (_truth, _whole, float):    # a whole number beside a gap would be 1.0
@@ -285,7 +285,7 @@ def _as_written(col):
         except ValueError: continue
         is_same = list(map(str, values))==texts and not any(isinstance(o, str) or o!=o for o in values)
         if is_same:
-            return pd.Series(values, index=col.dropna().index).reindex(col.index)
+            return pd.Series(values, index=col.dropna().index if has_gaps else col.index).reindex(col.index)
     return col
 
 # %% ../../nbs/03_base.table.ipynb #8bea61c6
@@ -345,10 +345,8 @@ def _check_quotes(cells, paths, at, width, sep, bare=False): # (cells before it,
                          'delete the quotes, or double each of them')
 
 # %% ../../nbs/03_base.table.ipynb #9a33bb51
-def _names_here(path, **how):
+def _names_here(head):
     "What each column of a CSV is called here: `ID` is read as `id` is, and `Boxes` as `boxes`"
-    head = pd.read_csv(path, nrows=0, **how).columns
-    _check_twice(path, how)
     return dict(zip(head, head)) | {col:name for name,cols in _called_otherwise(head).items() for col in cols}
 
 def _read_column(col, name, sep):
@@ -364,11 +362,13 @@ def read_csv(path)->pd.DataFrame: # Numbers where nothing is lost by it, else te
     try:
         encoding,sep = csv_format(path)
         how = dict(encoding=encoding, sep=sep, skiprows=int(told_sep(path)!=''), **_AS_TEXT)
-        names = _names_here(path, **how)
+        _check_twice(path, how)
         df = pd.read_csv(path, dtype=object, **how)
+        names = _names_here(df.columns)
         called = [names[col] for col in df]
         at = called.index('path') if 'path' in called else None
-        cells = ((i, cell, len(called)-1-i) for i,col in enumerate(df) for cell in df[col].dropna())
+        texts = (df[col].tolist() for col in df)
+        cells = ((i, cell, len(called)-1-i) for i,col in enumerate(texts) for cell in col if isinstance(cell, str))
         if at is not None:
             _check_quotes(cells, df.iloc[:,at].dropna(), at, len(called), sep)
     except FileNotFoundError: raise UserError(f'{path}: no such file') from None

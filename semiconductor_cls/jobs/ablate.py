@@ -161,7 +161,7 @@ def ablation_table(
     "Mean AUC of each recipe and its paired difference from the baseline"
     base = next(iter(runs))
     runs = {name:[open_run(path) for path in paths] for name,paths in runs.items() if paths}
-    group = runs[base][0].by_id().group
+    group = runs[base][0].by_id('group').group
     members = {(name,run.info.get('seed', i)):run for name,seeds in runs.items() for i,run in enumerate(seeds)}
     sets,rows = {which:join_runs(members, which) for which in ('valid','test')},[]
     for name in runs:

@@ -108,9 +108,10 @@ def _gain_texts(run, n_combos):
     if not (run/'gain.json').exists(): return []
     gain = {k:np.nan if v is None else v for k,v in run.read('gain.json').items()}
     what = 'the named baseline' if run.info.get('baseline') else 'its best single member by validation'
-    texts = [_GAIN.format(what=what, **gain)]
-    if 'halvings' in gain:
-        texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
+    with as_written(run/'gain.json'):
+        texts = [_GAIN.format(what=what, **gain)]
+        if 'halvings' in gain:
+            texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
     return texts
 
 # %% ../../nbs/53_jobs.committee.ipynb #d519a034
@@ -155,7 +156,8 @@ def committee_report(
     "One page from the files of a committee"
     combos = read_csv(run.file('combinations.csv'))
     figures = [f'figures/{name}.png' for name in _FIGURES if (run/f'figures/{name}.png').exists()]
-    own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
+    with as_written(run/'combinations.csv'):
+        own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
     first = [*opening(run, run.read('metrics.json')), *_gain_texts(run, len(combos))]
     more = [Section(35, subsets_part(run)), Section(75, size_part(run)), Section(95, audit_part(run))]
     parts = [*first, *in_order([own, *more, *run_sections(run).values()]), run.licence or None]

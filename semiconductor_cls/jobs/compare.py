@@ -56,7 +56,7 @@ def compare_runs(
     runs = [open_run(o) for o in runs]
     _check_different(runs)
     ids,y,P = join_preds({str(run.path):read_csv(run.file('preds_test.csv')) for run in runs})
-    tables = {str(run.path):run.by_id() for run in runs}
+    tables = {str(run.path):run.by_id('split') for run in runs}
     _same_test(tables, ids)
     groups,first,rows = _together(runs, ids),P.iloc[:,0].to_numpy(),[]
     for name in P:

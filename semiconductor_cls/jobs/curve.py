@@ -351,7 +351,7 @@ def _scores(out, table):
     runs = {name:open_run(out/'runs'/name) for name in table.run}
     ids,y,P = join_preds({name:read_csv(run.file('preds_test.csv')) for name,run in runs.items()})
     check_pictures({name:hashes_of(run) for name,run in runs.items()}, ids)
-    return y, P.to_numpy().T, runs[table.run.iloc[-1]].by_id().group[ids].to_numpy()
+    return y, P.to_numpy().T, runs[table.run.iloc[-1]].by_id('group').group[ids].to_numpy()
 
 # %% ../../nbs/58_jobs.curve.ipynb #d3b87647
 def _interval(laws, name): return [float(o) for o in np.quantile([getattr(law, name) for law in laws], [.025,.975])]

@@ -197,7 +197,8 @@ def _is_of_before(run):
     "Whether `operating.json` states another decision than the one that stands"
     if not _there(run, 'operating.json') or run.decision is None: return False
     made = run.read('operating.json').get('decision')
-    return bool(made) and made.get('id')!=run.decision.id
+    with as_written(run/'operating.json'):
+        return bool(made) and made.get('id')!=run.decision.id
 
 # %% ../../nbs/50_jobs.report.ipynb #610a0d4d
 def _is_outdated(run):
@@ -455,6 +456,8 @@ def audit_part(
 )->list: # Parts of a page
     "What identifies the result, and lines to sign"
     info,standing = run.info,run.decision
+    with as_written(run/'operating.json'):
+        made_for = made_for_text(operating_point(run))
     facts = {'run': run.path.name, 'data (fingerprint)': info.get('fingerprint'),
              'split (fingerprint)': info.get('split_fingerprint'),
              'weights (digits of their hash)': weights_or_none(run),
@@ -462,7 +465,7 @@ def audit_part(
              'looked at from': standing and (threshold_text(standing.lo, 6) if standing.lo<standing.hi
                                              else 'nobody looks'),
              'rejected from': standing and threshold_text(standing.hi, 6),
-             'decided for': made_for_text(operating_point(run)) or (standing and 'no prices were given'),
+             'decided for': made_for or (standing and 'no prices were given'),
              'software': (info.get('versions') or {}).get('semiconductor_cls'), 'commit': info.get('commit'),
              'trained': time_text(info.get('finished') or info.get('started') or '')}
     table = pair_table({name:value or 'not recorded' for name,value in facts.items()})
@@ -480,7 +483,8 @@ def opening(
     point = operating_point(run)
     if 'escape_rate' not in m: return [headline(m, point)] # of an early release
     note = [says] if (says := out_of_fold_text(run)) else []
-    return [Lead(plain_words(m, point)), data_light(m, point), price_light(point), headline(m), *note]
+    with as_written(run/'operating.json'): # the figures of `m` were looked at when they were read
+        return [Lead(plain_words(m, point)), data_light(m, point), price_light(point), headline(m), *note]
 
 # %% ../../nbs/50_jobs.report.ipynb #107d0d3b
 def _when(info, made=()): # 'finished 2026-11-26 10:15 UTC; decision of 2026-11-27 08:05 UTC'

@@ -194,7 +194,7 @@ def plot_worst(
 # %% ../../nbs/74_line.explain.ipynb #c0028
 def _write_mistakes(explain, df, cuts, k):
     "`mistakes.csv`, and the worst mistakes with their maps as a figure"
-    table = explain.run.by_id()
+    table = explain.run.by_id('boxes','defect_type','stratum')
     for c in ('defect_type','stratum'): df[c] = [table[c].get(i) for i in df.id]
     worst = worst_mistakes(df, cuts.hi, k, cuts.lo)
     shown = explain.run.located(pd.concat(worst.values()))

@@ -148,7 +148,7 @@ def boxed_defects(
 )->pd.DataFrame: # `id path p_defect caught boxes defect_type group`
     "Defects with boxes, of the set that the run reports on"
     df = run_preds(run)[1+valid]
-    table = run.by_id()
+    table = run.by_id('boxes','defect_type')
     df = df[df.label=='defect'].copy()
     df['caught'] = df.p_defect>=(run.decision or UNDECIDED).threshold
     for c in ('boxes','defect_type'): df[c] = [table[c].get(i) for i in df.id]
