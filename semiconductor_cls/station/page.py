@@ -6,11 +6,11 @@
 __all__ = ['GRADIO', 'SEND_SECONDS', 'PLACE_SECONDS', 'MOST_HELD', 'MOST_PAGES', 'page_head', 'says_html', 'fault_html',
            'guarded', 'name_of', 'is_engineer', 'desk_key', 'desk_of', 'known_desk', 'view_of', 'Told', 'pressed_of',
            'Keys', 'build_ui', 'openapi', 'NotTaken', 'Incoming', 'one_of', 'LastOnes', 'make_app', 'check_tls',
-           'check_proxy', 'serve_station']
+           'check_proxy', 'most_from_one', 'serve_station']
 
 # %% ../../nbs/87_station.page.ipynb #c0002
 import asyncio, ipaddress, json, logging, os, re, secrets, socket, ssl, tempfile, threading, webbrowser
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from functools import partial, wraps
@@ -772,14 +772,34 @@ def check_proxy(addresses)->dict: # Of proxies, or of their networks; for the se
     return dict(proxy_headers=bool(addresses), forwarded_allow_ips=','.join(addresses or ()))
 
 # %% ../../nbs/87_station.page.ipynb #8326da25
-def _prompt(): # A protocol for the server
+def most_from_one()->int: # Connections
+    "A quarter of the files that this process may open"
+    try: import resource
+    except ImportError: return 250 # Windows
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return files//4 if 0<files<2**16 else 2**14
+
+# %% ../../nbs/87_station.page.ipynb #fe16c6ff
+def _prompt(proxy='', most=None): # Addresses that are not bounded, with commas; a protocol for the server
     "HTTP by h11, which bounds the head of a request; a connection whose head does not come in time is closed"
     from uvicorn.protocols.http.h11_impl import H11Protocol
+    held,most,free = Counter(),most or most_from_one(),[ipaddress.ip_network(o) for o in proxy.split(',') if o]
     class Prompt(H11Protocol):
         def connection_made(self, transport):
             super().connection_made(transport)
             self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive,
                                                                 self.timeout_keep_alive_handler)
+            host = (self.client or ('',))[0]
+            self.whose = address_key(host)
+            held[self.whose] += 1
+            if held[self.whose]<=most or any(ipaddress.ip_address(host) in o for o in free): return
+            logging.getLogger('semicls.station').warning(f'{host}: more than {most} connections, one is closed')
+            transport.abort()
+
+        def connection_lost(self, exc):
+            super().connection_lost(exc)
+            held[self.whose] -= 1
+            if not held[self.whose]: del held[self.whose]
 
         def data_received(self, data):
             timer,self.timeout_keep_alive_task = self.timeout_keep_alive_task,None
@@ -806,7 +826,8 @@ def _serve(gate, host, port, **more):
             await _finish(gate, self.server_state.tasks)
             await super().shutdown(sockets)
     config = uvicorn.Config(gate, host=host, port=port, log_level='warning', access_log=False, server_header=False,
-                            http=_prompt(), timeout_keep_alive=HEAD_SECONDS, timeout_graceful_shutdown=_LAST, **more)
+                            http=_prompt(more.get('forwarded_allow_ips', '')), timeout_keep_alive=HEAD_SECONDS,
+                            timeout_graceful_shutdown=_LAST, **more)
     server = Server(config)
     def matters(record): return not server.should_exit
     logging.getLogger('uvicorn.error').addFilter(matters)

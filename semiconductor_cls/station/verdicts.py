@@ -377,8 +377,8 @@ _ADD_VERDICT = f"""insert into verdict
         {', '.join(CARRIED)}, scored_at)
     select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round, :machine,
         :{', :'.join(CARRIED)},
-        coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=weights(:model)
-            and s.desk not like 'round-%'), '') -- a round scores nothing
+        coalesce((select s.time from seen s where s.hash=:hash and s.model=weights(:model)
+            and s.desk not like 'round-%' order by s.id desc limit 1), '') -- a round scores nothing
     where not exists (select 1 from line_stands where hash=:hash and id>:known)
     and (:round='' or not exists
         (select 1 from standing where hash=:hash and round=:round and person(who)=person(:who)))"""
