@@ -1,5 +1,6 @@
 "The door of the station: every event of the page and every input of it, named files that are not the visitor's"
 import json, os, socket, threading
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 import pytest
@@ -276,18 +277,23 @@ async def here(scope, receive, send):
     await send({'type':'http.response.start', 'status':200, 'headers':[(b'content-length', b'4')]})
     await send({'type':'http.response.body', 'body':b'here'})
 
-@pytest.fixture
-def port():
-    "Of a server that waits a second for the head of a request"
+@contextmanager
+def serving(http, seconds):
+    "The port of a server that waits some seconds for the head of a request"
     import uvicorn
-    config = uvicorn.Config(here, port=free_port(), http=_prompt(), timeout_keep_alive=1, log_level='critical')
+    config = uvicorn.Config(here, port=free_port(), http=http, timeout_keep_alive=seconds, log_level='critical')
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started: thread.join(.05)
-    yield config.port
-    server.should_exit = True
-    thread.join()
+    try: yield config.port
+    finally:
+        server.should_exit = True
+        thread.join()
+
+@pytest.fixture
+def port():
+    with serving(_prompt(), 1) as p: yield p
 
 WHOLE = b'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
 SENT = dict(nothing=b'', half=WHOLE[:-2], second_half=WHOLE+WHOLE[:-2], body=WHOLE[:-2]+b'content-length: 9\r\n\r\n0',
@@ -308,6 +314,30 @@ def test_a_connection_that_does_not_say_what_it_wants_is_closed(port, what):
             more = k.recv(999)
             assert more, heard # else it is closed
             heard += more
+
+def said_from(address, port):
+    "A new connection from an address, and what it is told"
+    k,told = socket.create_connection(('127.0.0.1', port), timeout=PATIENCE, source_address=(address,0)),b''
+    try:
+        k.sendall(WHOLE)
+        while not told.endswith(b'here') and (more := k.recv(999)): told += more
+    except ConnectionError: pass # it was closed
+    return k, told[-4:]
+
+@pytest.mark.parametrize('proxy,many', [('',4), ('10.0.0.1,192.168.0.0/16',4), ('127.0.0.2',9), ('127.0.0.0/24',9)])
+def test_one_address_holds_so_many_connections(proxy, many):
+    "A stranger's were as many as the process may open files, and then no verdict could be written"
+    with serving(_prompt(proxy, most=4), PATIENCE) as port:
+        held = [said_from('127.0.0.2', port) for _ in range(9)]
+        assert [told for _,told in held]==[b'here']*many+[b'']*(9-many)
+        one,told = said_from('127.0.0.3', port)
+        assert told==b'here', 'others come in'
+        for k,_ in held: k.close()
+        k,told = said_from('127.0.0.2', port)
+        while not told: # the server has not seen yet that the others are gone
+            k.close()
+            k,told = said_from('127.0.0.2', port)
+        for o in (one, k): o.close()
 
 FORGED = {'x-forwarded-host':'evil.example', 'x-forwarded-proto':'gopher', 'forwarded':'host=evil.example',
           'x-original-url':'/evil.example', 'x-forwarded-server':'evil.example', 'x-forwarded-prefix':'/evil.example'}

@@ -330,6 +330,25 @@ def test_a_verdict_that_cannot_be_written_is_said_and_its_picture_stays(place, c
         assert page.inner_text('#oops')=='' and judged(s)==1
         s.quiet()
 
+def test_what_was_refused_is_told_to_a_page_that_is_loaded_again(place, chrome):
+    "While the tray is scored, and after that"
+    with Server(place, '--verdicts', 'told', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        files = {'good.png':saved(chip(1)), 'x.svg':refused_files()['x.svg'][0], 'better.png':saved(chip(2))}
+        other = sqlite3.connect(place/'told/verdicts.db', isolation_level=None)
+        other.execute('begin immediate') # nothing is scored to its end meanwhile
+        drop(page, packed(files), 'processing')
+        page.reload()
+        page.wait_for_selector('#says >> text=Pictures are being scored.')
+        other.execute('rollback')
+        other.close()
+        for _ in range(2):
+            says(page, '2 pictures scored; 1 refused:\nx.svg: not a PNG')
+            waits(page, 2)
+            page.reload()
+            page.wait_for_selector('#says .bad')
+        s.quiet()
+
 def test_a_station_that_does_not_answer_says_so_on_an_open_page(place, chrome):
     with Server(place, '--verdicts', 'anew', run='a') as s:
         page = Inspector(chrome, s.url, 'Ann').page

@@ -57,7 +57,7 @@ def intraclass(
     each = rank.groupby(np.asarray(groups))
     size = each.size()
     n,k = len(rank),len(size)
-    if k<2 or n==k: return 0.
+    if k<2 or n==k or rank.nunique()<2: return 0.
     between = (size*(each.mean()-rank.mean())**2).sum()/(k-1)
     within = ((rank-each.transform('mean'))**2).sum()/(n-k)
     typical = (n-(size**2).sum()/n)/(k-1)

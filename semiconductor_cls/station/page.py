@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['GRADIO', 'SEND_SECONDS', 'PLACE_SECONDS', 'MOST_HELD', 'MOST_PAGES', 'page_head', 'says_html', 'fault_html',
-           'guarded', 'name_of', 'is_engineer', 'desk_key', 'desk_of', 'known_desk', 'view_of', 'pressed_of', 'Keys',
-           'build_ui', 'openapi', 'NotTaken', 'Incoming', 'one_of', 'LastOnes', 'make_app', 'check_tls', 'check_proxy',
-           'serve_station']
+           'guarded', 'name_of', 'is_engineer', 'desk_key', 'desk_of', 'known_desk', 'view_of', 'Told', 'pressed_of',
+           'Keys', 'build_ui', 'openapi', 'NotTaken', 'Incoming', 'one_of', 'LastOnes', 'make_app', 'check_tls',
+           'check_proxy', 'most_from_one', 'serve_station']
 
 # %% ../../nbs/87_station.page.ipynb #c0002
 import asyncio, ipaddress, json, logging, os, re, secrets, socket, ssl, tempfile, threading, webbrowser
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from functools import partial, wraps
@@ -244,6 +244,7 @@ def _then_draw(gr, page, event, pressed=False):
 # %% ../../nbs/87_station.page.ipynb #c0026
 def _wire_start(gr, ui, page):
     "A browser opens the page, and somebody types a name"
+    page.told,page.late = Told(),gr.State(None)
     def begun(kept, request):
         desk = desk_key(kept)
         name = name_of(request, (kept or {}).get('who', ''))
@@ -260,8 +261,11 @@ def _wire_start(gr, ui, page):
         except (UserError,OSError) as e:
             return *[gr.skip()]*4, fault_html(e), *[gr.skip()]*10    # in the place of the picture
     def called(who, desk): return dict(desk=(desk or '').partition(' ')[0], who=printable(who or '', 60))
-    ui.load(start, page.kept, [page.desk, page.kept, page.who, *_drawn_on(page), page.drawn, page.about, page.t,
-                               page.set, page.rates, page.title, page.lamp], **_QUIET)
+    def told(desk): yield from page.told.again((desk or '').partition(' ')[0])
+    shown = [*_drawn_on(page), page.drawn, page.about, page.t, page.set, page.rates, page.title, page.lamp]
+    loaded = ui.load(start, page.kept, [page.desk, page.kept, page.who, *shown], **_QUIET)
+    loaded.then(told, page.desk, [page.late, page.says], **_QUIET)
+    _then_draw(gr, page, page.late.change(arrive, [page.state, page.late], page.state, **_QUIET))
     page.who.change(called, [page.who, page.desk], page.kept, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0028
@@ -288,13 +292,44 @@ def _score_dropped(st, desk, files, progress):
     finally:
         for path,_ in files: Path(path).unlink(missing_ok=True)
 
+# %% ../../nbs/87_station.page.ipynb #cfd0dca6
+class Told:
+    "What was said of the last trays of each desk"
+    def __init__(self, most:int=1000): self.last,self.most = OrderedDict(),most # Desks that are remembered
+
+    def keep(self,
+        desk:str, # Its key
+        score # Gives hashes, `None` where the tray was refused, and words
+    )->tuple: # The same; trays of this desk that were scored meanwhile have their words here, too
+        "Score a tray, and remember what was said of it"
+        answer = Future()
+        trays = self.last[desk] = [o for o in self.last.get(desk, ()) if not o.done()]+[answer]
+        self.last.move_to_end(desk)
+        if len(self.last)>self.most: self.last.popitem(last=False)
+        try: answer.set_result(score())
+        finally:
+            if not answer.done(): answer.set_result((None, says_html('A tray was not scored to its end.', True)))
+        return answer.result()[0], ''.join(o.result()[1] for o in trays if o.done())
+
+    def again(self, desk:str): # Its key
+        "For a page that was loaded again: hashes of what was still being scored, else `None`; and words"
+        trays = self.last.get(desk, ())
+        late = [o for o in trays if not o.done()]
+        if late: yield None, says_html('Pictures are being scored.')
+        yield late[-1].result()[0] if late else None, ''.join(o.result()[1] for o in trays)
+
 # %% ../../nbs/87_station.page.ipynb #c0030
+def _told(page, desk, score):
+    "Hashes and words of a tray, which its desk remembers unless the page was older than the station"
+    try: key = known_desk(page.st, desk)
+    except UserError: key = ''
+    return page.told.keep(key, partial(guarded(lambda _: _scored_for(page, score)), None))
+
 def _wire_tray(gr, page):
     "Pictures are dropped"
     page.bag,page.new,page.nothing = gr.State([]),gr.State(None),gr.State(None)
-    @guarded
     def dropped(_, desk, files, progress=gr.Progress()):
-        return _scored_for(page, lambda st: _score_dropped(st, desk, files, progress))
+        return _told(page, desk, lambda st: _score_dropped(st, desk, files, progress))
     def emptied(files): return None, own_copies(files or []), 'mine'
     upload = page.files.upload(emptied, page.files, [page.files, page.bag, page.list],
                                trigger_mode='multiple', **_QUIET)
@@ -310,7 +345,7 @@ def _wire_folder(gr, page):
         files,n = files_below(page.st, root, sub, left=extra)
         if n>len(files): extra.append(f'the first {len(files):,} of {n:,}')
         files,said = [(path,path.name) for path in files],'; '.join(extra)
-        return _scored_for(page, lambda st: _score_tray(st, desk, files, progress, said))
+        return _told(page, desk, lambda st: _score_tray(st, desk, files, progress, said))
     scored = page.open.click(opened, [page.nothing, page.desk, page.root, page.sub], [page.new, page.says],
                              show_progress_on=page.says, **_BUSY)
     _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
@@ -737,14 +772,34 @@ def check_proxy(addresses)->dict: # Of proxies, or of their networks; for the se
     return dict(proxy_headers=bool(addresses), forwarded_allow_ips=','.join(addresses or ()))
 
 # %% ../../nbs/87_station.page.ipynb #8326da25
-def _prompt(): # A protocol for the server
+def most_from_one()->int: # Connections
+    "A quarter of the files that this process may open"
+    try: import resource
+    except ImportError: return 250 # Windows
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return files//4 if 0<files<2**16 else 2**14
+
+# %% ../../nbs/87_station.page.ipynb #fe16c6ff
+def _prompt(proxy='', most=None): # Addresses that are not bounded, with commas; a protocol for the server
     "HTTP by h11, which bounds the head of a request; a connection whose head does not come in time is closed"
     from uvicorn.protocols.http.h11_impl import H11Protocol
+    held,most,free = Counter(),most or most_from_one(),[ipaddress.ip_network(o) for o in proxy.split(',') if o]
     class Prompt(H11Protocol):
         def connection_made(self, transport):
             super().connection_made(transport)
             self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive,
                                                                 self.timeout_keep_alive_handler)
+            host = (self.client or ('',))[0]
+            self.whose = address_key(host)
+            held[self.whose] += 1
+            if held[self.whose]<=most or any(ipaddress.ip_address(host) in o for o in free): return
+            logging.getLogger('semicls.station').warning(f'{host}: more than {most} connections, one is closed')
+            transport.abort()
+
+        def connection_lost(self, exc):
+            super().connection_lost(exc)
+            held[self.whose] -= 1
+            if not held[self.whose]: del held[self.whose]
 
         def data_received(self, data):
             timer,self.timeout_keep_alive_task = self.timeout_keep_alive_task,None
@@ -771,7 +826,8 @@ def _serve(gate, host, port, **more):
             await _finish(gate, self.server_state.tasks)
             await super().shutdown(sockets)
     config = uvicorn.Config(gate, host=host, port=port, log_level='warning', access_log=False, server_header=False,
-                            http=_prompt(), timeout_keep_alive=HEAD_SECONDS, timeout_graceful_shutdown=_LAST, **more)
+                            http=_prompt(more.get('forwarded_allow_ips', '')), timeout_keep_alive=HEAD_SECONDS,
+                            timeout_graceful_shutdown=_LAST, **more)
     server = Server(config)
     def matters(record): return not server.should_exit
     logging.getLogger('uvicorn.error').addFilter(matters)

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
            'TABLES', 'check_image', 'weights_of', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image',
-           'keep_note', 'kept_note', 'add_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of', 'last_said',
-           'moves', 'moves_table', 'move_threshold', 'moved_before', 'models_put_on', 'note_put_on', 'waiting',
-           'find_parts', 'outlived', 'begin_round', 'journal', 'training_table', 'export_table', 'export_verdicts',
-           'verdicts_to_add']
+           'keep_note', 'kept_note', 'add_seen', 'add_all_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of',
+           'last_said', 'moves', 'moves_table', 'move_threshold', 'moved_before', 'models_put_on', 'note_put_on',
+           'waiting', 'find_parts', 'outlived', 'begin_round', 'journal', 'training_table', 'export_table',
+           'export_verdicts', 'verdicts_to_add']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, os, re, shutil, sqlite3
@@ -337,6 +337,20 @@ def add_seen(
     with v.db() as db: db.execute(_ADD_SEEN, row)
     if note is not None: keep_note(v, h, model, note)
 
+def add_all_seen(
+    v:Verdicts,
+    model:str, # What scored the pictures
+    desk:str, # Who brought them
+    parts # (hash, name, score, note) of each, see `add_seen`
+):
+    "Pictures were scored at a desk: all of them are written down, or none"
+    with v.db() as db:
+        db.execute('begin immediate')
+        for h,name,score,note in parts:
+            db.execute(_ADD_SEEN, _seen_row(h, model, desk, name, score))
+            db.execute(_KEEP_NOTE, [h, model, note])
+        db.execute('commit')
+
 # %% ../../nbs/82_station.verdicts.ipynb #1d6db516
 def about_of(
     said, # What a browser sends, so anything
@@ -363,8 +377,8 @@ _ADD_VERDICT = f"""insert into verdict
         {', '.join(CARRIED)}, scored_at)
     select :hash, :model, :who, :time, :verdict, :score, :threshold, :engine, :decision_id, :round, :machine,
         :{', :'.join(CARRIED)},
-        coalesce((select max(s.time) from seen s where s.hash=:hash and s.model=weights(:model)
-            and s.desk not like 'round-%'), '') -- a round scores nothing
+        coalesce((select s.time from seen s where s.hash=:hash and s.model=weights(:model)
+            and s.desk not like 'round-%' order by s.id desc limit 1), '') -- a round scores nothing
     where not exists (select 1 from line_stands where hash=:hash and id>:known)
     and (:round='' or not exists
         (select 1 from standing where hash=:hash and round=:round and person(who)=person(:who)))"""
