@@ -385,6 +385,7 @@ def table(self:Run,
     if not missing: return df
     raise UserError(f"{self/'table.csv'}: no column {', '.join(missing)}; copy the run once more, or make it again")
 
+# %% ../../nbs/04_base.run.ipynb #b32c76d2
 @patch
 def by_id(self:Run)->pd.DataFrame: # A row an id, the first where one stands twice
     "The run's `table.csv`, by id"
