@@ -178,15 +178,11 @@ def read_boxes(
         if has_box: boxes.append(_box_row(cells, path, line))
     return pd.DataFrame(boxes, columns=_CSV_COLS, dtype=object)
 
-# %% ../nbs/12_boxes.ipynb #3bd0f245
+# %% ../nbs/12_boxes.ipynb #384fc58e
 _MEANINGS = _meanings(COLUMN_WORDS)
 _OF_TABLES = {'split','group','lot','mask'} # Columns that are read in a table of labels only
 
 _OF_TRUTH = {'true_label','design','contrast'} # What `synth` has planted, which no training may see
-
-def _box_like(head): # Columns that look like boxes, in a file whose boxes cannot be told
-    some = _missing_one(head) or _sized(head)[0]
-    return some + [col for col in head if plain_column(col) in _IN_ONE]
 
 def columns_not_read(
     path # A CSV beside pictures
@@ -595,6 +591,7 @@ def _looks_drawn(line): # Four numbers or more, and few words
     numbers = [cell for cell in cells if re.fullmatch(_NUMBER, cell)]
     return len(numbers)>=4 and len(cells)-len(numbers)<=3
 
+# %% ../nbs/12_boxes.ipynb #03392dd0
 def _text_tool(text):
     "YOLO's reader, if all lines are its; a reason if only some are"
     lines = [(n,line) for n,line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -914,6 +911,7 @@ def _has_none(cells): # Whether cells say that there is no box
     words = cells.astype(str).str.strip().str.lower()
     return cells.isna() | words.isin(_NO_BOX)
 
+# %% ../nbs/12_boxes.ipynb #04111657
 def _box_columns(raw, names):
     "The columns that hold boxes, four cells a row, and what these may mean"
     corners = corner_columns(names, 'table')
@@ -979,6 +977,11 @@ def _missing_one(names):
         there = [plain[corner] for corner in four if corner in plain]
         if len(there)==3: return there
     return []
+
+# %% ../nbs/12_boxes.ipynb #fb9996a0
+def _box_like(head): # Columns that look like boxes, in a file whose boxes cannot be told
+    some = _missing_one(head) or _sized(head)[0]
+    return some + [col for col in head if plain_column(col) in _IN_ONE]
 
 # %% ../nbs/12_boxes.ipynb #be10f26c
 def _odd_cells(raw, col, cells, src):
@@ -1072,6 +1075,7 @@ def _beside(boxes, f): # A picture that lies beside the file of its boxes is mea
     there = {name: path for name,path in paths.items() if os.path.isfile(path)}
     return boxes.assign(id=[there.get(name, name) for name in boxes.id])
 
+# %% ../nbs/12_boxes.ipynb #4f40ee24
 def _boxes_in_files(files):
     "File → its boxes; findings about those that are not read"
     found,issues = {},[]

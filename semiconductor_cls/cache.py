@@ -165,6 +165,7 @@ def _is_whole(data, meta, keys, sz):
     fits = data.dtype==np.uint8 and data.shape in shapes and data.flags.c_contiguous
     return fits and meta.get('rows')==rows and meta.get('crc32')==zlib.crc32(data)
 
+# %% ../nbs/20_cache.ipynb #1e0457b6
 def _open(path, keys, sz):
     "Pixels, rows and broken files of a finished cache; `None` if there is none, or a damaged one"
     try:

@@ -88,15 +88,7 @@ def _swap(self:EMA):
         weights[k].copy_(average[k])
         average[k].copy_(kept)
 
-@patch
-def before_validate(self:EMA):
-    "Validate with the average"
-    self._swap()
-
-@patch
-def after_validate(self:EMA):
-    "Train on with the weights"
-    self._swap()
+EMA.before_validate = EMA.after_validate = EMA._swap
 
 # %% ../nbs/23_callbacks.ipynb #c0023
 @patch

@@ -185,6 +185,7 @@ def _check_recipe(path, given, /, recipe=None, set_=(), **_):
     raise UserError(f'--recipe {recipe}: counts for nothing, because --config {path} sets all fields of a recipe; '
                     'leave one of the two out')
 
+# %% ../nbs/99_cli.ipynb #d9d6bc7e
 def _with_config(f):
     "The same command, which also has the option `--config`; `Command` has read the file by then"
     @wraps(f)

@@ -21,19 +21,13 @@ from .base.page import *
 from .base.pictures import *
 from .auc import *
 
-# %% ../nbs/37_labels.ipynb #c0005
-def _cleanlab():
-    try: from cleanlab import filter, rank
-    except ImportError:
-        raise UserError("finding label errors needs the extra: pip install 'semiconductor_cls[labels]'") from None
-    return filter, rank
-
 # %% ../nbs/37_labels.ipynb #c0007
 def suspects(
     df:pd.DataFrame # Predictions of images that the model had not seen: `id, label, p_defect`
 )->pd.DataFrame: # All labelled images, the least believed label first: `rank quality issue suggested` are added
     "Rank labels by how little the models believe them"
-    filters,ranks = _cleanlab()
+    what = 'finding label errors needs the extra'
+    filters,ranks = need_extra('labels', 'cleanlab.filter', 'cleanlab.rank', what=what)
     df = check_scores(labelled(df, 'predictions'), 'predictions')
     is_defect = (df.label=='defect').to_numpy(int)
     p = df.p_defect.to_numpy(float)
@@ -117,6 +111,7 @@ def _title(row):
     more = f', {counted(row.pictures, "picture")}' if getattr(row, 'pictures', 1)>1 else ''
     return f'{name}\nlabel {row.label}, score {row.p_defect:.2f}{more}'
 
+# %% ../nbs/37_labels.ipynb #47d9af94
 def _plot_suspect(axs, row, levels=None, spots={}):
     "One suspect: the picture with its boxes, its name, label and score; beside it the spot to look at"
     axs[0].set_title(_title(row), fontsize=7.5, color=DEFECT if row.label=='defect' else GOOD, parse_math=False)

@@ -261,6 +261,7 @@ def check_precision(
     if precision=='bf16' and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UserError('precision=bf16: this GPU has none; fp16 is there')
 
+# %% ../nbs/29_train.ipynb #82097772
 def _new_learner(dls, r, weights, cbs):
     "A learner with what the recipe switches on, its model where it will be trained"
     check_precision(r.precision, dls.device)
@@ -364,10 +365,8 @@ def fingerprint(
 # %% ../nbs/29_train.ipynb #c0046
 def _tensorboard(run):
     "The tracker that writes TensorBoard's files"
-    try: from fastai.callback.tensorboard import TensorBoardCallback
-    except ImportError:
-        raise UserError("tracking needs the extra: pip install 'semiconductor_cls[track]'") from None
-    return TensorBoardCallback(run/'tensorboard', trace_model=False, log_preds=False)
+    board, = need_extra('track', 'fastai.callback.tensorboard', what='tracking needs the extra')
+    return board.TensorBoardCallback(run/'tensorboard', trace_model=False, log_preds=False)
 
 # %% ../nbs/29_train.ipynb #d7c8281b
 def _asked(df, r, seed):
@@ -471,6 +470,7 @@ def _is_stats(stats):
     numbers = [o for row in rows for o in (row if isinstance(row, list) else [None])]
     return len(rows)==2 and len(numbers)==6 and all(is_number(o, -1e3, 1e3) for o in numbers)
 
+# %% ../nbs/29_train.ipynb #85a32dd4
 def _check_made(info, path):
     "The recipe of a run, if `run.json` says all that its model needs"
     if lacks := _lacks(info):

@@ -7,20 +7,19 @@ from hypothesis import given, settings, strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-import semiconductor_cls
 from conftest import part, tiny
 from hostile import jpeg_scans
 from warm import Command
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json, write_json
-from semiconductor_cls.base.image import (FITS, SEEN, ImageError, StretchedLevels, blank_share, deep_numbers, inside,
+from semiconductor_cls.base.image import (FITS, SEEN, ImageError, StretchedLevels, deep_numbers, inside,
     load_image, note_of, open_image, own_levels, read_levels, to_levels)
 from semiconductor_cls.base.run import create_run, open_run
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.cache import ImageCache
 from semiconductor_cls.inspect import inspect
 from semiconductor_cls.jobs.job import train_job
-from semiconductor_cls.line.export import export_run
+from semiconductor_cls.line.export import export_run, score_source
 from semiconductor_cls.line.heat import off_square, open_explainer
 from semiconductor_cls.scan import scan
 from semiconductor_cls.line.score import decide, open_scorer, predict_files, score_images
@@ -527,9 +526,14 @@ def test_maps_and_squares_turn_with_the_picture(padded):
     assert over[:,:15].min()>.9 and over[:,17:].max()<.1
     assert explain.maps([strip]).shape==(1,32,32)
 
-# ---- the script of a bundle, which may import nothing, has the rules a second time
+# ---- the script of a bundle, which may import nothing, is given the functions of the rules
 
-SCRIPT = runpy.run_path(str(Path(semiconductor_cls.__file__).parent/'line/score_script.py'))
+@pytest.fixture(scope='module')
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp('script')/'score.py'
+    path.write_text(score_source())
+    return runpy.run_path(str(path))
+
 KINDS = dict(L=np.uint8, RGB=np.uint8, RGBA=np.uint8, LA=np.uint8, P=np.uint8, I16=np.uint16, I16B='>u2', I=np.int32,
              F=np.float32)
 
@@ -548,22 +552,20 @@ def any_picture(kind, size, seed, band):
        st.sampled_from(FITS), st.integers(1, 64), st.sampled_from([None,3,6,8]))
 @settings(max_examples=300, deadline=None)
 def test_the_script_has_the_same_pixels_and_doubts(
-    tmp_path_factory, kind, size, seed, band, levels, channels, fit, side, turn):
+    script, tmp_path_factory, kind, size, seed, band, levels, channels, fit, side, turn):
     path,im = tmp_path_factory.getbasetemp()/'any.tif',any_picture(kind, size, seed, band)
     exif = Image.Exif()
     if turn: exif[274] = turn
     im.save(path, exif=exif)
-    theirs = SCRIPT['open_picture'](path, channels, levels if levels!=() else [])
-    square = SCRIPT['as_square'](theirs, side, fit)[0]
+    rule = script['Levels'](*levels) if levels else levels
+    theirs = script['prepared'](script['open_picture'](path, rule), [side], channels, rule, .25, fit)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore') # "levels were assumed"
         ours = load_image(path, side, channels, levels, fit)
-    assert np.array_equal(square, ours if ours.ndim==3 else np.stack([ours]*3, -1))
-    left,top,right,bottom = box = inside(theirs.size, side, fit)
-    assert SCRIPT['inside'](theirs.size, side, fit)==box
-    seen,flat = square[top:bottom,left:right],ours[top:bottom,left:right]
-    assert SCRIPT['blank_share'](seen)==blank_share(flat)
-    assert SCRIPT['doubt_of'](theirs, seen, .25)==note_of(open_image(path, levels or None), flat, levels, .25)
+    assert np.array_equal(theirs[side], ours)
+    left,top,right,bottom = inside(theirs['size'], side, fit)
+    flat = ours[top:bottom,left:right]
+    assert theirs['note']==note_of(open_image(path, levels or None), flat, levels, .25)
 
 def fifo(path): os.mkfifo(path)
 def scans(path): path.write_bytes(jpeg_scans())
@@ -572,50 +574,52 @@ def huge(path):
 
 @pytest.mark.parametrize('make,why', [(fifo,'not a plain file'), (scans,'a JPEG of more than 100 scans'),
                                       (huge,'a file of more than 256 MB')])
-def test_the_script_waits_for_no_file_that_never_ends(tmp_path, make, why):
+def test_the_script_waits_for_no_file_that_never_ends(script, tmp_path, make, why):
     make(tmp_path/'a.jpg')
-    with pytest.raises(ValueError, match=why): SCRIPT['open_picture'](tmp_path/'a.jpg', 3)
+    with pytest.raises(ValueError, match=why): script['open_picture'](tmp_path/'a.jpg')
 
 @pytest.mark.parametrize('content,why', [(b'','zero bytes'), (b'hello','no picture of a kind that is read here'),
                                          (None,'no such file')])
-def test_the_script_says_the_same_of_a_file_each_time(tmp_path, content, why):
+def test_the_script_says_the_same_of_a_file_each_time(script, tmp_path, content, why):
     path = tmp_path/'a.png'
     if content is not None: path.write_bytes(content)
     manifest = dict(channels=1, inputs=[], members=[])
-    said = [SCRIPT['row'](None, manifest, None, str(path))[1:] for _ in range(2)]
+    said = [script['row'](None, manifest, None, str(path))[1:] for _ in range(2)]
     assert said==[['','',why]]*2
 
 @pytest.mark.parametrize('kind', ['pgm','png','ppm','text','jp2','tif','planes','12 bits'])
-def test_the_script_has_the_same_deep_colours_or_refuses_them(tmp_path, kind):
+def test_the_script_has_the_same_deep_colours_or_refuses_them(script, tmp_path, kind):
     path = tmp_path/'a'
     path.write_bytes(of_12_bits(TWELVE_BITS) if kind=='12 bits' else colours_as(kind, TWELVE_BITS))
-    for levels in ([],[100.,4000.]):
+    for levels in ((),script['Levels'](100., 4000.)):
         is_read = kind in ('pgm','ppm','text') or kind in ('png','tif') and not levels
         if not is_read:
-            with pytest.raises(ValueError, match='16-bit colours'): SCRIPT['open_picture'](path, 3, levels)
+            with pytest.raises(ValueError, match='16-bit colours'): script['open_picture'](path, levels)
             continue
-        theirs,ours = SCRIPT['open_picture'](path, 3, levels),open_image(path, levels or None)
-        assert np.array_equal(theirs, ours.convert('RGB')) and np.ptp(ours)
+        theirs,ours = script['open_picture'](path, levels),open_image(path, levels or None)
+        assert np.array_equal(theirs.convert('RGB'), ours.convert('RGB')) and np.ptp(ours)
         pixels = np.asarray(ours)
-        assert SCRIPT['doubt_of'](theirs, pixels, .25)==note_of(ours, pixels, tuple(levels), .25)
+        assert script['note_of'](theirs, pixels, levels, .25)==note_of(ours, pixels, levels, .25)
 
 @pytest.mark.parametrize('kind', ['pnm','text','jp2'])
 @pytest.mark.parametrize('levels', [None,[],[100.,4000.],[0.,65535.]])
 @pytest.mark.parametrize('is_old', [False,True])
-def test_the_script_stretches_numbers_of_12_bits_where_the_library_does(tmp_path, kind, levels, is_old):
+def test_the_script_stretches_numbers_of_12_bits_where_the_library_does(script, tmp_path, kind, levels, is_old):
     (tmp_path/'a').write_bytes(as_12_bits(kind, TWELVE_BITS[...,0]))
-    theirs = SCRIPT['open_picture'](tmp_path/'a', 1, levels, written=not is_old)
+    kind_of = 'StretchedLevels' if is_old else 'Levels'
+    rule = script[kind_of](*levels) if levels else levels
+    theirs = script['open_picture'](tmp_path/'a', rule)
     ours = open_image(tmp_path/'a', StretchedLevels(*levels) if levels and is_old else levels or None)
-    assert np.array_equal(theirs, ours.convert('RGB')) and np.ptp(ours)
-    told = levels if levels is None else tuple(levels)
-    assert SCRIPT['doubt_of'](theirs, np.asarray(ours), .25)==note_of(ours, np.asarray(ours), told, .25)
+    assert np.array_equal(theirs.convert('RGB'), ours.convert('RGB')) and np.ptp(ours)
+    told,pixels = levels if levels is None else tuple(levels),np.asarray(ours)
+    assert script['note_of'](theirs, pixels, told, .25)==note_of(ours, pixels, told, .25)
 
 NOTES = ['','look: dim','unlike training: dark','a word']
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.sampled_from(NOTES))
-def test_the_script_decides_alike(p, one, other, note):
+def test_the_script_decides_alike(script, p, one, other, note):
     low,high = sorted([one,other])
-    assert SCRIPT['decide'](p, low, high, note)==decide(p, (low,high), note)
+    assert script['decide'](p, low, high, note)==decide(p, (low,high), note)
 
 def test_members_with_other_squares_are_refused(padded, tmp_path):
     runs = Path(shutil.copytree(padded/'runs', tmp_path/'runs'))

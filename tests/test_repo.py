@@ -1,5 +1,5 @@
 "Guards rules of the repository that no notebook can check from inside"
-import ast, builtins, configparser, dis, importlib, importlib.util, pkgutil, re, shutil, subprocess, sys, types
+import ast, builtins, configparser, dis, importlib, importlib.util, pkgutil, re, runpy, shutil, subprocess, sys, types
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -118,15 +118,23 @@ def codes(c):
     for k in c.co_consts:
         if isinstance(k, types.CodeType): yield from codes(k)
 
+def unknown(text, names):
+    "Globals that a module uses, and nothing gives"
+    instructions = (i for c in codes(compile(text, 'module', 'exec')) for i in dis.get_instructions(c))
+    used = {i.argval for i in instructions if i.opname=='LOAD_GLOBAL'}
+    return used-names.keys()-vars(builtins).keys()
+
 def test_no_module_leans_on_a_name_that_only_its_notebook_has():
     import semiconductor_cls
     for o in pkgutil.walk_packages(semiconductor_cls.__path__, 'semiconductor_cls.'):
         m = importlib.import_module(o.name)
-        if not m.__file__.endswith('.py') or o.ispkg: continue
-        whole = compile(Path(m.__file__).read_text(), o.name, 'exec')
-        instructions = (i for c in codes(whole) for i in dis.get_instructions(c))
-        used = {i.argval for i in instructions if i.opname=='LOAD_GLOBAL'}
-        assert not used-vars(m).keys()-vars(builtins).keys(), o.name
+        if not m.__file__.endswith('.py') or o.ispkg or o.name.endswith('.score_script'): continue
+        assert not unknown(Path(m.__file__).read_text(), vars(m)), o.name
+
+def test_the_script_of_a_bundle_has_every_name_that_it_uses(tmp_path):
+    from semiconductor_cls.line.export import score_source
+    (tmp_path/'score.py').write_text(score_source())
+    assert not unknown(score_source(), runpy.run_path(str(tmp_path/'score.py')))
 
 def test_a_test_file_is_named_after_its_room_or_says_what_it_guards():
     rooms = {module(p).split('.')[-1] for p in LIB}

@@ -146,6 +146,7 @@ def check_own(
     kind = kind or f'table of this kind ({heads[0]}…)'
     raise UserError(f'{path}: is there already and no {kind}, so it is not written over; choose another name')
 
+# %% ../../nbs/01_base.files.ipynb #b6105ea7
 def page_kind(
     title:str, # Of the page
     begins:bool=False # Whether a name follows in the title
@@ -166,6 +167,7 @@ def check_results(
         raise UserError(f'{folder}: is a run, and nothing else is written into it; choose another --out')
     return folder
 
+# %% ../../nbs/01_base.files.ipynb #2e0d8b99
 def check_drawn(
     folder, # Of results
     table:str, # The file in it by which earlier results are known

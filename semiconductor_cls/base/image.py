@@ -312,6 +312,7 @@ def parse_levels(
         return levels
     raise UserError(f'levels={text}: two numbers, black and white, such as levels=0,4095')
 
+# %% ../../nbs/05_base.image.ipynb #37de5556
 def levels_of(
     df, # A table with `path`; what is found stays with it, in `attrs`
     told:str='', # Levels of the recipe
@@ -538,6 +539,7 @@ def _doubts(seen, blank, levels, limit): # Yields words
     if blank>limit:
         yield f'{blank:.0%} of the picture is one value, as if its end were missing'
 
+# %% ../../nbs/05_base.image.ipynb #bbee5438
 def note_of(
     im:Image.Image, # From `open_image`
     pixels:np.ndarray, # Its pixels, of any size

@@ -10,8 +10,8 @@ __all__ = ['threads_told', 'n_cpus', 'launched', 'progress', 'parallel_map', 'ke
 import ctypes, multiprocessing, os, signal, sys, threading, traceback, warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from multiprocessing.connection import wait
+from fastcore.xtras import modified_env
 from tqdm import tqdm
 from .errors import *
 
@@ -112,18 +112,6 @@ def threads_each(
     "Threads of one of several jobs"
     return threads_told('OMP_NUM_THREADS') or max(1, n_cpus()//jobs)
 
-# %% ../../nbs/02_base.parallel.ipynb #5e8a06e9
-@contextmanager
-def _share(threads):
-    "What a process that is started here finds in its environment: its share of the cores"
-    names = ('OMP_NUM_THREADS','SEMICLS_CPUS')
-    old = {name:os.environ[name] for name in names if name in os.environ}
-    os.environ.update(dict.fromkeys(names, str(threads)))
-    try: yield
-    finally:
-        for name in names: os.environ.pop(name)
-        os.environ.update(old)
-
 # %% ../../nbs/02_base.parallel.ipynb #74bf1e39
 class _Running:
     "A job in its process"
@@ -133,7 +121,8 @@ class _Running:
         self.pipe,end = multiprocessing.Pipe(duplex=False)
         spawn = multiprocessing.get_context('spawn')
         self.process = spawn.Process(target=_in_child, args=(*call, threads, slot, end))
-        with _share(threads): self.process.start()
+        share = dict.fromkeys(('OMP_NUM_THREADS','SEMICLS_CPUS'), str(threads))
+        with modified_env(**share): self.process.start()
         end.close()
 
     def ended(self)->tuple: # '', 'refused' or 'failed'; why

@@ -419,6 +419,7 @@ def table(self:Run,
     raise UserError(f"{self/'table.csv'}: no whole column {', '.join(missing)}; copy the run once more, "
                     'or make it again')
 
+# %% ../../nbs/04_base.run.ipynb #b32c76d2
 @patch
 def by_id(self:Run,
     *needed:str # Columns

@@ -175,6 +175,7 @@ def _check_wish(how, weights):
     if weights=='stack' and how!='logit':
         raise UserError('--choose stack: weighs the logits of the members; add --how logit')
 
+# %% ../../nbs/53_jobs.committee.ipynb #360d38a2
 def _check_member(run, out, how):
     "Refuse a member that the committee would overwrite, or whose networks would be averaged on two scales"
     for place in _places_in(run):

@@ -390,6 +390,7 @@ def data_marks(
     marks = dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(df, ('hash','split')))
     return marks | votes_mark(df, votes)
 
+# %% ../../nbs/51_jobs.job.ipynb #d8bb670a
 def check_data(
     run:Run, # Started once
     marks:dict, # Of the data now; a split that the run does not keep is not compared

@@ -116,6 +116,7 @@ def _part_claims(m):
     tested = m['selftest']
     yield len(tested)<=4 and _numbers(tested, 0, 1), 'selftest is not a short list of scores'
 
+# %% ../../nbs/63_line.bundle.ipynb #3ad09c5e
 def check_manifest(
     m, # What the JSON held
     path='manifest.json' # Named in the error

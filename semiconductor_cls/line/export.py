@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['N_PARITY', 'N_CALIB', 'N_CHECK', 'check_bundle_out', 'new_folder', 'decision_facts', 'run_facts', 'model_card',
-           'export_run', 'restate_bundle']
+           'score_source', 'export_run', 'restate_bundle']
 
 # %% ../../nbs/67_line.export.ipynb #c0002
-import json, os, shutil
+import inspect, json, os, re, shutil
 from contextlib import contextmanager
 from importlib import metadata, resources
 from pathlib import Path
@@ -126,6 +126,21 @@ def model_card(
     env.filters['cut'] = threshold_text
     return env.from_string(_packaged('card.md')).render(m | dict(created=time_text(m['created'])))
 
+# %% ../../nbs/67_line.export.ipynb #966f31e7
+_PIXELS = """FORMATS FITS MAX_PIXELS MOST_SCANS _MOST_PIECES _PIECE _STREAM SEEN _ASSUMED BLANK DOUBTED Levels
+    StretchedLevels is_stretched to_levels _tag _is_signed_byte _jpeg2000_bits _stored _bits is_deep _ppm_colour
+    _undo_of deep_numbers _pieces_of check_scans _open _is_gray _on_black _assumed _lone _from_deep to_8bit _word
+    head_of _decode blank_share _doubts note_of parse_levels check_rule fit_of inside _border as_square""".split()
+
+def _as_source(name, o): return inspect.getsource(o).rstrip() if callable(o) else f'{name} = {o!r}'
+
+def score_source()->str: # Python
+    "The script of a bundle, with the library's own functions that make pixels of a file"
+    rules = vars(inspect.getmodule(pixel_rule))
+    rules = {name:rules[name] for name in _PIXELS} | dict(_rgb=_rgb, drawn_pictures=drawn_pictures)
+    functions = '\n\n'.join(_as_source(*rule) for rule in rules.items())
+    return re.sub('# PIXELS.*', lambda _: functions, _packaged('score_script.py'))
+
 # %% ../../nbs/67_line.export.ipynb #c0020
 N_PARITY = 256 # Photographs that are compared with torch
 
@@ -196,7 +211,7 @@ def _finish_bundle(folder, m, likeness=None):
     packages = ['onnx', m['runtime']]
     if m['precision']=='int8': packages.append('nncf')
     m['versions'] = versions() | {o:metadata.version(o) for o in packages}
-    write_text(folder/'score.py', _packaged('score_script.py'))
+    write_text(folder/'score.py', score_source())
     write_text(folder/'MODEL_CARD.md', model_card(m))
     if likeness:
         (folder/UNLIKE_FILE).write_bytes(likeness_bytes(likeness))

@@ -76,12 +76,7 @@ def fine_layer(
     return next(fine, model[0])
 
 # %% ../../nbs/71_line.heat.ipynb #c0015
-def _library():
-    try:
-        import pytorch_grad_cam
-    except ImportError:
-        raise UserError("heat maps need the extra: pip install 'semiconductor_cls[explain]'") from None
-    return pytorch_grad_cam
+def _library(): return need_extra('explain', 'pytorch_grad_cam', what='heat maps need the extra')[0]
 
 def _margin(out): return out[1]-out[0]
 
@@ -232,6 +227,7 @@ def maps(self:Explainer,
     peak = np.maximum(total.max((1,2), keepdims=True), 1e-7)
     return total/peak
 
+# %% ../../nbs/71_line.heat.ipynb #6c2a236e
 def open_explainer(
     run, # A run directory or a `Run`, of one model or of a committee
     device=None # Where it computes; the CPU if `None`

@@ -78,11 +78,7 @@ def as_stored(path)->str:
 # %% ../../nbs/61_line.inputs.ipynb #edbaf262
 def _store_of(url): # fsspec's file system, path in it
     "The store that a URL names, and where in it"
-    try:
-        import fsspec
-        from fsspec.registry import known_implementations
-    except ImportError:
-        raise UserError(f"{url}: pictures in a store need fsspec: pip install 'semiconductor_cls[scale]'") from None
+    fsspec,registry = need_extra('scale', 'fsspec', 'fsspec.registry', what=f'{url}: pictures in a store need fsspec')
     kind,_,rest = url.partition('://')
     kind = kind.lower()
     try:
@@ -90,7 +86,7 @@ def _store_of(url): # fsspec's file system, path in it
         url = f'{kind}://{rest}' # `url_to_fs` would take '::' in a name for a chain of stores
         return store(**store._get_kwargs_from_urls(url)), store._strip_protocol(url)
     except ImportError:
-        driver = known_implementations[kind]['class'].split('.')[0]
+        driver = registry.known_implementations[kind]['class'].split('.')[0]
         raise UserError(f'{url}: needs a driver: pip install {driver}') from None
     except ValueError:
         raise UserError(f'{url}: no kind of store that fsspec knows is called {kind}://') from None
@@ -120,6 +116,7 @@ def _content(item, found): # A file in memory, or an `Item` with a note
     if isinstance(found, Exception): raise _store_error(item, found)
     return io.BytesIO(found) if found else Item(item, 'zero bytes')
 
+# %% ../../nbs/61_line.inputs.ipynb #835f9a93
 def fetched(
     items # Paths, and `Item`s of which some are `Stored`
 )->list: # The stored ones as files in memory, or as an `Item` with a note; the others as they are

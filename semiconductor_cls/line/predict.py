@@ -14,6 +14,7 @@ from pathlib import Path
 from fastcore.basics import chunked, noop, patch
 from ..base.errors import *
 from ..base.files import *
+from ..base.files import _try_lock
 from ..base.parallel import *
 from ..base.parts import say_left_out
 from ..base.run import now
@@ -24,11 +25,7 @@ from .score import *
 # %% ../../nbs/69_line.predict.ipynb #a8007ecf
 def _parquet():
     "pyarrow, which only a .parquet table needs"
-    try: import pyarrow, pyarrow.parquet
-    except ImportError:
-        hint = "pip install 'semiconductor_cls[export]'"
-        raise UserError(f'a .parquet table needs the extra: {hint}') from None
-    return pyarrow
+    return need_extra('export', 'pyarrow', 'pyarrow.parquet', what='a .parquet table needs the extra')[0]
 
 # %% ../../nbs/69_line.predict.ipynb #a870910e
 def _check_parquet(out):
@@ -131,13 +128,9 @@ def open_locked(
     "Open a file that no other process may use meanwhile; the lock ends with the process"
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     f = open_own(path) if own else open(path, 'a+b', buffering=0)
-    try: import fcntl
-    except ImportError: return f # not on Windows
-    try: fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
-    except OSError:
-        f.close()
-        raise UserError(f'{path}: another semicls predict is writing this table') from None
-    return f
+    if _try_lock(f): return f
+    f.close()
+    raise UserError(f'{path}: another semicls predict is writing this table')
 
 # %% ../../nbs/69_line.predict.ipynb #c0022
 def write_all(

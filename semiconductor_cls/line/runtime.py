@@ -7,7 +7,7 @@ __all__ = ['BS', 'LANES', 'NO_INT8', 'RUNTIMES', 'need', 'pieces', 'providers', 
            'openvino_scorer', 'Runtime', 'format_of']
 
 # %% ../../nbs/62_line.runtime.ipynb #c0002
-import functools, importlib, math, os, sys
+import functools, math, os, sys
 from typing import Callable, NamedTuple
 import numpy as np
 from ..base.errors import *
@@ -20,11 +20,7 @@ def need(
     "Import what only the extra `export` brings, and let none of it report what it is used for"
     sys.modules.setdefault('openvino_telemetry', None)
     os.environ.update(NNCF_CI='1', ORT_DISABLE_TELEMETRY='1')
-    try: return [importlib.import_module(o) for o in mods]
-    except ImportError as e:
-        name = e.name or mods[0]
-        hint = "this needs the extra: pip install 'semiconductor_cls[export]'"
-        raise UserError(f'{name} is not installed; {hint}') from None
+    return need_extra('export', *mods)
 
 # %% ../../nbs/62_line.runtime.ipynb #c0008
 BS = 16 # Pictures in one piece

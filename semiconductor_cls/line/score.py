@@ -273,6 +273,7 @@ def is_unlike(
     "Whether people look at a picture because it is unlike training"
     return row[3]=='look' and row[5].startswith(UNLIKE)
 
+# %% ../../nbs/68_line.score.ipynb #1eec3acb
 def table_rows(
     paths:list, # Of all pictures
     scored, # (probability or None, note) of each

@@ -6,7 +6,7 @@
 __all__ = ['ONE_CORE', 'RETRIES', 'PATIENCE_S', 'need_scale', 'connect', 'n_cores', 'over_cluster', 'map_over', 'one_by_one']
 
 # %% ../../nbs/92_scale.cluster.ipynb #4f41c1db
-import importlib, os, platform, signal, threading
+import os, platform, signal, threading
 from itertools import islice
 from fastcore.basics import noop
 import semiconductor_cls
@@ -17,10 +17,7 @@ def need_scale(
     *mods:str # Names of packages
 )->list: # The modules
     "Import what only the extra `scale` brings"
-    try: return [importlib.import_module(o) for o in mods]
-    except ImportError as e:
-        name = e.name or mods[0]
-        raise UserError(f"{name} is not installed; this needs: pip install 'semiconductor_cls[scale]'") from None
+    return need_extra('scale', *mods)
 
 # %% ../../nbs/92_scale.cluster.ipynb #be7a8870
 ONE_CORE = dict(SEMICLS_CPUS='1', OMP_NUM_THREADS='1') # Environment of a worker

@@ -242,6 +242,7 @@ def _gold_labels(gold):
     _check_one_label(parts, _as_numbers(whole.label, gold), gold)
     return dict(zip(parts, whole.label)), len(right)-len(whole)
 
+# %% ../../nbs/88_station.agree.ipynb #ab92d279
 def _say_gold(parts, known, n_empty, tell):
     "How many parts have a label, and what is left out"
     parts = list(parts)

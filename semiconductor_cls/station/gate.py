@@ -168,6 +168,7 @@ def ask_page(
             f'<form method=post action=/login><h1 style="font:inherit">Inspection station</h1><p role=alert>{said}'
             f'{name}{field.format(*secret)}<p><button style="{size};min-width:6em">Open</button></form>')
 
+# %% ../../nbs/81_station.gate.ipynb #95269ab1
 class Answer(NamedTuple):
     "What the gate itself says to a request"
     status:int # 404, say
@@ -353,6 +354,7 @@ def left(self:Gate, owner:str)->None: # The name and the browser
     gone = self.uploads.forget(owner)
     if not self.uploading: tidy(self.temp, gone)
 
+# %% ../../nbs/81_station.gate.ipynb #e72d7ec3
 @patch
 @contextmanager
 def visited(self:Gate,

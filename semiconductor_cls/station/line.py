@@ -338,6 +338,7 @@ def _with_interval(row, name, sign=''):
     lo,hi = ('lo','hi') if name=='auc' else (f'{name}_lo',f'{name}_hi')
     return f'{row[name]:{sign}.3f} ({row[lo]:{sign}.3f} to {row[hi]:{sign}.3f})'
 
+# %% ../../nbs/86_station.line.ipynb #ea9a91f3
 _WHY_NOT = f'other test pictures, not finished, or not among the newest {MAX_RUNS}'
 
 def models_html(

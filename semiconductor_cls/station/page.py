@@ -225,9 +225,9 @@ def view_of(
     try: return desk_view(st, state, known_desk(st, desk), st.t, who)
     except (UserError,OSError) as e: return state, fault_html(e), '', '', ''
 
-def _lamp_of(st):
-    "The lamp in the head of the page, or why there is none"
-    try: return lamp_html(st)
+def _made(make, *args, **kwargs):
+    "A piece of the page, or why there is none"
+    try: return make(*args, **kwargs)
     except (UserError,OSError) as e: return fault_html(e)
 
 # %% ../../nbs/87_station.page.ipynb #ec769392
@@ -237,7 +237,7 @@ def _drawn(n=''): return f'<i data-drawn="{secrets.token_hex(4)}" data-answers="
 def _then_draw(gr, page, event, pressed=False):
     "After an event, the desk and the lamp are drawn; `pressed` if keys wait for it"
     def show(state, desk, who, request:gr.Request):
-        return *view_of(page.st, state, desk, name_of(request, who)), _lamp_of(page.st), *[_drawn()]*pressed
+        return *view_of(page.st, state, desk, name_of(request, who)), _made(lamp_html, page.st), *[_drawn()]*pressed
     shown = [*_drawn_on(page), page.lamp] + [page.drawn]*pressed
     event.then(show, [page.state, page.desk, page.who], shown, **_QUIET)
 
@@ -255,7 +255,7 @@ def _wire_start(gr, ui, page):
         field_t = gr.update(value=st.t, interactive=may, label=_from_on(st))
         button = gr.update(visible=may and not st.round)
         return (begins, dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
-                rates_html(st, st.t), piece('title', model=st.model, login=page.login), _lamp_of(st))
+                rates_html(st, st.t), piece('title', model=st.model, login=page.login), _made(lamp_html, st))
     def start(kept, request:gr.Request):
         try: return begun(kept, request)
         except (UserError,OSError) as e:
@@ -429,7 +429,7 @@ def _wire_keys(gr, page):
                 if pressed['more']:
                     return after, said, *[gr.skip()]*5, _drawn(pressed['n'])
                 after,*view = view_of(st, after, desk, who)
-                return after, said, *view, _lamp_of(st) if steps else gr.skip(), _drawn(pressed['n'])
+                return after, said, *view, _made(lamp_html, st) if steps else gr.skip(), _drawn(pressed['n'])
             return page.answers.answer(request.session_hash, pressed['n'], answered) or [gr.skip()]*8
         return answer
     asks = [page.state, page.desk, page.who, page.shown]
@@ -466,18 +466,15 @@ def _wire_threshold(gr, page):
 # %% ../../nbs/87_station.page.ipynb #7c0b72eb
 def _wire_pages(gr, page):
     "The pages beside the desk are made when somebody looks"
-    def made(make):
-        try: return make(page.st)
-        except (UserError,OSError) as e: return fault_html(e)
-    def drift(): return made(drift_html)
+    def drift(): return _made(drift_html, page.st)
+    def book(): return _made(book_html, page.st)
     def log(who, request:gr.Request):
         own,may = name_of(request, who),is_engineer(request)
-        return made(lambda st: verdicts_html(st, own, engineer=may)+moves_html(st))
-    if 'drift' in page: page.drift.select(drift, None, page.drift_page, **_QUIET)
-    def book(): return made(book_html)
+        return _made(lambda st: verdicts_html(st, own, engineer=may)+moves_html(st), page.st)
     def form(who, request:gr.Request):
-        return made(find_html), made(lambda st: squares_html(st, name_of(request, who)))
-    def seek(asked, who, request:gr.Request): return made(lambda st: found_html(st, asked, name_of(request, who)))
+        return _made(find_html, page.st), _made(squares_html, page.st, name_of(request, who))
+    def seek(asked, who, request:gr.Request): return _made(found_html, page.st, asked, name_of(request, who))
+    if 'drift' in page: page.drift.select(drift, None, page.drift_page, **_QUIET)
     asks = '(_,w) => [JSON.stringify(window.stationAsked()),w]'
     page.find.select(form, page.who, [page.find_form, page.squares], **_QUIET)
     page.seek.click(seek, [page.shown, page.who], page.found, js=asks, **_QUIET)
@@ -501,8 +498,7 @@ def _put_on(page, name, who, may):
 def _wire_models(gr, page):
     "The runs beside the one at work, and the button that puts one on"
     def show(request:gr.Request):
-        try: return models_html(page.st, is_engineer(request))
-        except (UserError,OSError) as e: return fault_html(e)
+        return _made(models_html, page.st, is_engineer(request))
     @guarded
     def put(state, desk, name, who, request:gr.Request):
         known_desk(page.st, desk) # what it offers was compared with the model that it shows
