@@ -1277,6 +1277,7 @@ def _fail(message, code):
     return code
 
 # %% ../nbs/99_cli.ipynb #c0061
+@calm_imports()
 def main():
     "Run the command line; errors a person can mend become one line"
     open_streams()

@@ -1,5 +1,6 @@
 "What several test files share: drawn parts, given scores, tiny runs, a process for the command, a station"
-import dataclasses, fcntl, io, os, resource, shutil, signal, socket, subprocess, sys, time, urllib.error, urllib.request
+import dataclasses, fcntl, gc, io, os, resource, shutil, signal, socket, subprocess, sys, time
+import urllib.error, urllib.request
 from pathlib import Path
 import cv2, matplotlib, numpy as np, pandas as pd, pytest
 from hypothesis import HealthCheck, settings
@@ -33,7 +34,13 @@ def pytest_collection_modifyitems(items):
 
 def pytest_configure(config):
     "One process with the libraries loaded for all that share the tests"
+    gc.disable() # while the libraries are loaded
     if getattr(config.option, 'numprocesses', None) and SHARED not in os.environ: share_forks()
+
+def pytest_collection_finish():
+    "Libraries stay: a million objects, which nobody has to look through for garbage again and again"
+    gc.freeze()
+    gc.enable()
 
 @pytest.fixture
 def semicls(tmp_path):
@@ -297,10 +304,15 @@ def place(trained, tmp_path_factory):
     "A copy of `trained` in which stations work"
     return Path(shutil.copytree(trained, tmp_path_factory.mktemp('station')/'place'))
 
+HELD = []
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    "A port that no other process gets before the server of this test has it"
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # a server that sets it too may listen there
+    s.bind(('127.0.0.1', 0))
+    HELD.append(s)
+    return s.getsockname()[1]
 
 class Server:
     "`semicls serve` in a process of its own"
@@ -315,7 +327,7 @@ class Server:
         wait_for(self.answers, self.p)
 
     def answers(self):
-        try: urllib.request.urlopen(self.url, timeout=60).close()
+        try: urllib.request.urlopen(self.url, timeout=PATIENCE).close()
         except urllib.error.HTTPError: return True
         except OSError: return False
         return True
@@ -355,7 +367,7 @@ def chrome(chromium):
 def get(url, data=None, method=None, **heads):
     "Status and body of a request"
     heads = {k.replace('_','-'):v for k,v in heads.items()}
-    try: r = urllib.request.urlopen(urllib.request.Request(url, data, heads, method=method), timeout=60)
+    try: r = urllib.request.urlopen(urllib.request.Request(url, data, heads, method=method), timeout=PATIENCE)
     except urllib.error.HTTPError as e: r = e
     return r.status, r.read().decode(errors='replace')
 

@@ -1,8 +1,8 @@
 "Guards the grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
-import argparse, os, re, signal, subprocess, sys
+import argparse, functools, os, re, signal, subprocess, sys
 from pathlib import Path
 import nbformat, numpy as np, pandas as pd, psutil, pytest, torch
-from conftest import wait_for
+from conftest import PATIENCE, wait_for
 from semiconductor_cls.evaluate import rates
 from semiconductor_cls.operate import threshold_by_rate
 
@@ -97,19 +97,27 @@ def test_planted_imbalance_takes_training_defects_alone_and_fewer_lie_within_mor
         assert len(left[-1])==round(n_good/ratio)
     assert left[0]<left[1]
 
-def test_a_type_that_training_never_saw_is_in_the_test_set_alone(chips, tmp_path):
+@pytest.fixture(scope='module')
+def drawn(tmp_path_factory):
+    "A replica with its truth: the table in which something is planted, by its words. No test changes one"
+    from semiconductor_cls.synth import synth
+    folder = tmp_path_factory.mktemp('drawn')
+    truth = synth(folder/'replica', .012, seed=1)
+    @functools.cache
+    def f(*words): return planted(folder/'replica', folder/f"{'_'.join(words)}.csv", '--truth', *words)
+    f.truth = truth.assign(id=truth.path.map(lambda o: Path(o).stem))
+    return f
+
+def test_a_type_that_training_never_saw_is_in_the_test_set_alone(chips, drawn):
     types = split_of(chips, 3).defect_type
     assert types.isna().all(), 'a folder of good and defect tells no types'
-    from semiconductor_cls.synth import synth
-    truth = synth(tmp_path/'replica', .012, seed=1)
-    def drawn(kind): return planted(tmp_path/'replica', tmp_path/f'{kind}.csv', '--truth', '--without', kind)
-    seen,unseen = drawn('nothing'),drawn('scratch')
+    seen,unseen = (drawn('--without', kind) for kind in ('nothing','scratch'))
     assert seen.split.eq('test').sum()==unseen.split.eq('test').sum()>0
     assert unseen.split.equals(seen.split[unseen.index])
     assert set(unseen.split[unseen.defect_type=='scratch'])=={'test'}
     gone = seen.loc[seen.index.difference(unseen.index)]
     assert len(gone) and set(gone.defect_type)=={'scratch'} and set(gone.split)<={'train','valid'}
-    known = truth.assign(id=truth.path.map(lambda o: Path(o).stem)).set_index('id').true_label
+    known = drawn.truth.set_index('id').true_label
     test = seen[seen.split=='test']
     assert test.label.to_dict()==known[test.index].to_dict()
 
@@ -123,14 +131,11 @@ def test_leaks_are_copies_of_training_images_that_a_run_judges_apart(chips, tmp_
     train = plain[plain.split=='train'].hash
     assert set(leaks.hash)<=set(train)
 
-def test_what_is_cleaned_goes_from_training_alone(tmp_path):
-    from semiconductor_cls.synth import synth
-    truth = synth(tmp_path/'replica', .012, seed=1).assign(id=lambda df: df.path.map(lambda o: Path(o).stem))
-    def drawn(name, *words): return planted(tmp_path/'replica', tmp_path/f'{name}.csv', '--truth', *words)
-    plain,noisy = drawn('plain', '--without', 'nothing'),drawn('noisy', '--noise', '0.1')
+def test_what_is_cleaned_goes_from_training_alone(drawn):
+    truth,plain,noisy = drawn.truth,drawn('--without', 'nothing'),drawn('--noise', '0.1')
     wrong = set(noisy.index[noisy.label!=noisy.true_label])
     bare = set(truth.id[(truth.label=='defect') & ~truth.boxed])
-    def gone(before, *words): return set(before.index)-set(drawn('clean', *words).index)
+    def gone(before, *words): return set(before.index)-set(drawn(*words).index)
     in_training = set(plain.index[plain.split=='train'])
     assert gone(noisy, '--noise', '0.1', '--clean', 'wrong')==wrong!=set()
     assert gone(plain, '--clean', 'unboxed')==bare & in_training!=set()
@@ -339,7 +344,7 @@ def test_no_training_outlives_the_grid(tmp_path):
     below = psutil.Process(parent.pid).children(recursive=True)
     parent.kill()
     parent.wait()
-    assert below and psutil.wait_procs(below, timeout=60)[1]==[]
+    assert below and psutil.wait_procs(below, timeout=PATIENCE)[1]==[]
 
 def test_what_a_threshold_out_of_fold_costs_is_as_the_notebook_of_folds_says():
     rng,overkill = np.random.default_rng(0),[]

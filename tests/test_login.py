@@ -1,5 +1,5 @@
 "Who may come in: guesses cost time and are written down, sessions end, and no secret is left lying about"
-import os, re, shutil, signal, subprocess, sys, time
+import os, re, shutil, signal, subprocess, sys, termios, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import pytest
@@ -177,7 +177,7 @@ def test_passwords_from_a_file_over_tls_with_a_log(place, people_file):
     port = free_port()
     p = command(place, 'runs/a', '--port', str(port), '--no-browser', '--verdicts', 'login', '--passwords', 'people',
                 '--tls-cert', 'cert.pem', '--tls-key', 'key.pem')
-    with httpx.Client(base_url=f'https://localhost:{port}', verify=False, trust_env=False, timeout=60) as c:
+    with httpx.Client(base_url=f'https://localhost:{port}', verify=False, trust_env=False, timeout=PATIENCE) as c:
         def answers():
             try: return c.get('/').status_code==401
             except httpx.HTTPError: return False
@@ -221,7 +221,7 @@ def test_the_command_that_makes_a_line_shows_no_password(place):
     shown = b''
     for wait,typed in ((b'Name', 'ann'), (b'shown', WORDS), (b'more', WORDS), (b'scrypt$', None)):
         while wait not in shown: shown += os.read(screen, 1000)
-        time.sleep(.3) # until the echo is off
+        while wait in (b'shown', b'more') and termios.tcgetattr(screen)[3] & termios.ECHO: time.sleep(.01)
         if typed: os.write(screen, typed.encode()+b'\n')
     os.waitpid(pid, 0)
     assert WORDS.encode() not in shown and b'ann:scrypt$' in shown
@@ -262,7 +262,7 @@ def left(place): return sorted(o.name for o in (place/'temp').glob('semicls-stat
 
 def test_what_a_killed_station_has_left_goes_at_the_next_start(place):
     with Server(place, '--verdicts', 'killed', run='a') as s:
-        with httpx.Client(base_url=s.url, trust_env=False) as c:
+        with httpx.Client(base_url=s.url, trust_env=False, timeout=PATIENCE) as c:
             c.get('/')
             c.post('/gradio_api/upload', files={'files':('a.png', b'pixels')})
         killed = left(place)

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np, pytest
 from conftest import PATIENCE, free_port, part, wait_for
 from sklearn.metrics import roc_auc_score
+from warm import Command
 from semiconductor_cls.base.files import file_md5
 from semiconductor_cls.base.table import make_table, read_csv, write_csv
 
@@ -27,13 +28,15 @@ def place(tmp_path_factory):
     return p
 
 def witnessed(place, n, epochs, bs=8):
-    "What `n` ranks saw, a dict a rank"
-    out = place/f'out{n}-{epochs}'
+    "What `n` ranks saw, a dict a rank; in processes that have loaded torch already, with what torchrun tells its own"
+    out,port = place/f'out{n}-{epochs}',free_port()
     out.mkdir()
-    start = [*torchrun, str(n)] if n>1 else [sys.executable]
-    words = [*start, CHILD, place/'table.csv', out, str(epochs), str(bs)]
-    done = subprocess.run([*map(str, words)], env=os.environ | ENV, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode==0, done.stderr[-3000:]
+    words,same = [place/'table.csv', out, epochs, bs],dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=f'{port}')
+    def told(k): return os.environ | ENV | same | dict(RANK=f'{k}', LOCAL_RANK=f'{k}', WORLD_SIZE=f'{n}')
+    ranks = [Command(words, place, told(k), code=CHILD.read_text()) for k in range(n)]
+    for p in ranks:
+        _,err = p.communicate(timeout=PATIENCE)
+        assert p.returncode==0, err[-3000:]
     return [json.loads((out/f'rank{k}.json').read_text()) for k in range(n)]
 
 def same_training(place, n, epochs):

@@ -1,7 +1,8 @@
 "A watched folder: each file is scored once over kills, and rows without a score show in the exit code"
 import http.server, json, os, shutil, signal, socket, threading, time, types
+from pathlib import Path
 import pytest
-from conftest import lines, part, picture, random_run, stub_scorer, wait_for
+from conftest import PATIENCE, lines, part, picture, random_run, stub_scorer, wait_for
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.table import read_csv
 import semiconductor_cls.line.watch as watch
@@ -54,12 +55,8 @@ def test_watch_scores_each_file_once_over_kills(semicls, tmp_path):
     (d/'.hidden.png').write_bytes(whole)
     (d/'x.tmp.png').write_bytes(whole)
     (d/'notes.txt').write_text('x')
-    step = len(whole)//5+1
-    with open(d/'slow.png', 'wb') as f: # comes in pieces
-        for i in range(0, len(whole), step):
-            f.write(whole[i:i+step])
-            f.flush()
-            time.sleep(.3)
+    (d/'late.tmp.png').write_bytes(whole)
+    (d/'late.tmp.png').rename(d/'late.png')
     wait_for(lambda: rows()>=3, p)
     p.send_signal(signal.SIGKILL)
     p.communicate()
@@ -70,12 +67,26 @@ def test_watch_scores_each_file_once_over_kills(semicls, tmp_path):
     p = start()
     wait_for(lambda: rows()>=5, p)
     p.send_signal(signal.SIGINT)
-    said,err = p.communicate(timeout=30)
+    said,err = p.communicate(timeout=PATIENCE)
     assert p.returncode==3 and '2 files scored' in said and 'Traceback' not in err # 3: one of them is broken
     df = read_csv(out)
     assert df.id.tolist()[:2]==['a','b']
-    assert set(df.id)=={'a','b','slow','sub/a','zero'} and df.path.is_unique
+    assert set(df.id)=={'a','b','late','sub/a','zero'} and df.path.is_unique
     assert df.note.notna().tolist()==[i=='zero' for i in df.id]
+
+def test_a_picture_that_comes_in_pieces_is_scored_once_it_is_whole(tmp_path, monkeypatch):
+    "A piece at each look of the watch, whose clock goes on by a second a look"
+    data = Path(picture(tmp_path/'whole.bmp')).read_bytes()
+    pieces,clock = iter([data[i:i+99] for i in range(0, len(data), 99)]),iter(range(10**6))
+    here,out = tmp_path/'in/a.bmp',tmp_path/'o.csv'
+    here.parent.mkdir()
+    def sleep(_):
+        if lines(out)>1: raise KeyboardInterrupt
+        with open(here, 'ab') as f: f.write(next(pieces, b''))
+    monkeypatch.setattr(watch, 'time', types.SimpleNamespace(monotonic=lambda: next(clock), sleep=sleep))
+    stub_scorer(monkeypatch)
+    counts = watch.watch_folder('stub', here.parent, out, settle=1.5)
+    assert counts.total()==1 and not list(pieces) and read_csv(out).note.isna().all()
 
 # ---- names that come again, and one folder under two names
 
@@ -176,7 +187,7 @@ class Receiver:
 def watched(tmp_path, monkeypatch, n, until=lambda: True, **kw):
     "Watch until the table has `n` rows and `until()` holds; what was counted and said"
     stub_scorer(monkeypatch)
-    said,stopped,clock,end = [],[],iter(range(10**6)),time.monotonic()+60
+    said,stopped,clock,end = [],[],iter(range(10**6)),time.monotonic()+PATIENCE
     def sleep(seconds):
         time.sleep(.01)
         if not stopped and lines(tmp_path/'o.csv')==n+1 and (until() or time.monotonic()>end):
@@ -313,7 +324,7 @@ def test_posts_go_on_after_a_kill(semicls, tmp_path):
         p = start()
         wait_for(lambda: len(r.got)==3, p)
         p.send_signal(signal.SIGINT)
-        said,err = p.communicate(timeout=60)
+        said,err = p.communicate(timeout=PATIENCE)
     finally: r.close()
     assert r.ids()==read_csv(tmp_path/'o.csv').id.tolist() and len(list((tmp_path/'res').iterdir()))==3
     assert p.returncode==0 and 'Traceback' not in err and '3 of the rows' in err

@@ -2,7 +2,7 @@
 
 Loading torch and fastai takes 5 to 8 seconds of CPU, and the tests start over a hundred commands. What must begin from
 nothing, such as `python -m semiconductor_cls`, is started by `subprocess` instead."""
-import multiprocessing, os, signal, subprocess, sys, tempfile, threading
+import gc, multiprocessing, os, signal, subprocess, sys, tempfile, threading
 from multiprocessing import forkserver, resource_tracker
 
 LIBRARIES = ['fastai.vision.all', 'timm', 'albumentations', 'sklearn.metrics', 'matplotlib.pyplot', 'safetensors.torch',
@@ -24,6 +24,7 @@ def _ask_shared(server=forkserver._forkserver):
 if SHARED in os.environ: _ask_shared()
 
 def _command(args, cwd, env, out, err, code, anew, closed): # In the child
+    gc.freeze() # the libraries stay, in memory that it shares with its parent
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     out.close()
