@@ -9,7 +9,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OP
            'curve', 'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
-import os, shlex, signal, sys, threading, warnings, yaml
+import gc, os, shlex, signal, sys, threading, warnings, yaml
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
@@ -1277,10 +1277,10 @@ def _fail(message, code):
     return code
 
 # %% ../nbs/99_cli.ipynb #c0061
-@calm_imports()
 def main():
     "Run the command line; errors a person can mend become one line"
     open_streams()
+    gc.set_threshold(50_000) # Else a sixth of a start goes into seeking garbage in what stays
     warnings.filterwarnings('ignore')
     for sig in (signal.SIGTERM,signal.SIGINT):
         if signal.getsignal(sig)!=signal.SIG_IGN:
