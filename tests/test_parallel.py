@@ -2,26 +2,10 @@
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 import pytest
+from apart import dies, dies_once, refuses, works
 from conftest import heard
 from semiconductor_cls.base import parallel
 from semiconductor_cls.base.errors import UserError
-
-# ---- jobs of these tests; a process of its own imports this file
-
-def works(path, tell): (path/f'{os.getpid()}').write_text(os.environ['OMP_NUM_THREADS'])
-def refuses(tell): raise UserError('no such folder')
-def dies(path, tell):
-    (path/f'try{os.getpid()}').touch()
-    os.kill(os.getpid(), signal.SIGKILL)
-def dies_once(path, tell):
-    first = not list(path.glob('once*'))
-    (path/f'once{os.getpid()}').touch()
-    if first: os.kill(os.getpid(), signal.SIGKILL)
-    tell('done')
-def waits(path, tell):
-    (path/'begun').touch()
-    try: time.sleep(300)
-    finally: (path/'stopped').touch()
 
 def test_a_job_that_dies_is_tried_once_more_and_costs_no_other(tmp_path):
     lines = []
@@ -40,7 +24,7 @@ def test_who_stops_the_first_process_stops_all(sig, tmp_path):
     code = f'''import signal
 from pathlib import Path
 from semiconductor_cls.base import parallel
-from test_parallel import waits
+from apart import waits
 if __name__=='__main__':
     signal.signal(signal.SIGTERM, parallel._stop)
     parallel.run_apart([('a', waits, (Path({str(tmp_path)!r}),), dict())], 2)'''
