@@ -21,7 +21,6 @@ from matplotlib.figure import Figure
 from semiconductor_cls.base.parallel import _follow
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.ensemble import join_preds
-from semiconductor_cls.shell import calm_imports
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -171,7 +170,6 @@ def caught(folder):
     found = found.assign(type=type_of(found).fillna('good'), n=1, score=score, unlike=unlike, either=score|unlike)
     return found.groupby('type')[['n','score','unlike','either']].sum().reset_index()
 
-@calm_imports()
 def in_process(words, log):
     "Run a command here, its talk in a file; the exit status"
     with open(log, 'a') as f, redirect_stdout(f), redirect_stderr(f):
