@@ -550,7 +550,7 @@ def any_picture(kind, size, seed, band):
 @given(st.sampled_from(list(KINDS)), st.tuples(st.integers(1, 90), st.integers(1, 90)), st.integers(0, 99),
        st.sampled_from([0,.1,.3,1]), st.sampled_from([None,(),(100.,700.)]), st.sampled_from([1,3]),
        st.sampled_from(FITS), st.integers(1, 64), st.sampled_from([None,3,6,8]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_the_script_has_the_same_pixels_and_doubts(
     script, tmp_path_factory, kind, size, seed, band, levels, channels, fit, side, turn):
     path,im = tmp_path_factory.getbasetemp()/'any.tif',any_picture(kind, size, seed, band)
