@@ -247,7 +247,7 @@ def _wire_start(gr, ui, page):
     page.told,page.late = Told(),gr.State(None)
     def begun(kept, request):
         desk = desk_key(kept)
-        name = name_of(request, (kept or {}).get('who', ''))
+        name = name_of(request, kept.get('who', ''))
         field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
         st,may = page.st,is_engineer(request)
         begins = desk_of(st, desk)
@@ -257,7 +257,7 @@ def _wire_start(gr, ui, page):
         return (begins, dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
                 rates_html(st, st.t), piece('title', model=st.model, login=page.login), _lamp_of(st))
     def start(kept, request:gr.Request):
-        try: return begun(kept, request)
+        try: return begun(kept if isinstance(kept, dict) else {}, request)
         except (UserError,OSError) as e:
             return *[gr.skip()]*4, fault_html(e), *[gr.skip()]*10    # in the place of the picture
     def called(who, desk): return dict(desk=(desk or '').partition(' ')[0], who=printable(who or '', 60))
