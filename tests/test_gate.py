@@ -348,6 +348,13 @@ def test_what_a_visitor_says_about_the_host_is_not_on_the_page(door):
             text = c.get(path, headers=FORGED).text
             assert 'evil.example' not in text and 'gopher' not in text
 
+def test_a_page_opens_whatever_the_browser_has_kept(door):
+    with TestClient(door[0]) as c:
+        begins = next(o for o in c.get('/config').json()['dependencies'] if o['targets'][0][1]=='load')
+        for n,kept in enumerate(('ann', ['ann'], None, dict(desk=['x'], who=dict(a=1)))):
+            assert join(c, begins, dict(data=[kept]), f's{n}').status_code==200
+            assert outcome(c, f's{n}')==[True], kept
+
 def test_refused_requests_are_written_down(place):
     with Server(place, '--verdicts', 'noted', run='a') as s, visitor_of(s.url, None) as c:
         zone = drop_zone(c.get('/config').json())

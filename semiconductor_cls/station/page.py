@@ -247,7 +247,7 @@ def _wire_start(gr, ui, page):
     page.told,page.late = Told(),gr.State(None)
     def begun(kept, request):
         desk = desk_key(kept)
-        name = name_of(request, (kept or {}).get('who', ''))
+        name = name_of(request, kept.get('who', ''))
         field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
         st,may = page.st,is_engineer(request)
         begins = desk_of(st, desk)
@@ -257,7 +257,7 @@ def _wire_start(gr, ui, page):
         return (begins, dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
                 rates_html(st, st.t), piece('title', model=st.model, login=page.login), _made(lamp_html, st))
     def start(kept, request:gr.Request):
-        try: return begun(kept, request)
+        try: return begun(kept if isinstance(kept, dict) else {}, request)
         except (UserError,OSError) as e:
             return *[gr.skip()]*4, fault_html(e), *[gr.skip()]*10    # in the place of the picture
     def called(who, desk): return dict(desk=(desk or '').partition(' ')[0], who=printable(who or '', 60))
@@ -308,7 +308,8 @@ class Told:
         if len(self.last)>self.most: self.last.popitem(last=False)
         try: answer.set_result(score())
         finally:
-            if not answer.done(): answer.set_result((None, says_html('A tray was not scored to its end.', True)))
+            broken = says_html('A tray was not scored to its end.', True)
+            if not answer.done(): answer.set_result((None, broken))
         return answer.result()[0], ''.join(o.result()[1] for o in trays if o.done())
 
     def again(self, desk:str): # Its key
@@ -325,6 +326,7 @@ def _told(page, desk, score):
     except UserError: key = ''
     return page.told.keep(key, partial(guarded(lambda _: _scored_for(page, score)), None))
 
+# %% ../../nbs/87_station.page.ipynb #b4ef0be6
 def _wire_tray(gr, page):
     "Pictures are dropped"
     page.bag,page.new,page.nothing = gr.State([]),gr.State(None),gr.State(None)
@@ -788,9 +790,9 @@ def _prompt(proxy='', most=None): # Addresses that are not bounded, with commas;
             host = (self.client or ('',))[0]
             self.whose = address_key(host)
             held[self.whose] += 1
-            if held[self.whose]<=most or any(ipaddress.ip_address(host) in o for o in free): return
-            logging.getLogger('semicls.station').warning(f'{host}: more than {most} connections, one is closed')
-            transport.abort()
+            if held[self.whose]>most and not any(ipaddress.ip_address(host) in o for o in free):
+                logging.getLogger('semicls.station').warning(f'{host}: more than {most} connections, one is closed')
+                transport.abort()
 
         def connection_lost(self, exc):
             super().connection_lost(exc)

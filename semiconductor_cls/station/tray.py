@@ -111,6 +111,7 @@ def _take(st, desk, part):
     hashes,bad = _score_all(st, desk, kept)
     return hashes, unfit+bad
 
+# %% ../../nbs/84_station.tray.ipynb #bd50d840
 def take_in(
     st:Station, # With its limits
     desk:str, # Key of the desk

@@ -337,6 +337,7 @@ def add_seen(
     with v.db() as db: db.execute(_ADD_SEEN, row)
     if note is not None: keep_note(v, h, model, note)
 
+# %% ../../nbs/82_station.verdicts.ipynb #ba6a9b10
 def add_all_seen(
     v:Verdicts,
     model:str, # What scored the pictures
