@@ -199,12 +199,14 @@ def with_config(
 
 # %% ../nbs/98_shell.ipynb #230f45c2
 def _expanded(value): # A text, or a list of them
-    return os.path.expanduser(value) if isinstance(value, str) and value.startswith('~/') else value
+    if not str(value).startswith('~/'): return value
+    return os.path.expanduser(value)
 
 def _at_home(arg):
     "An option such as `--out=~/runs`, which the shell leaves as it is, with the home folder in it"
     word,equals,value = arg.partition('=')
-    return word+equals+_expanded(value) if word.startswith('--') else arg
+    if not word.startswith('--'): return arg
+    return word+equals+_expanded(value)
 
 # %% ../nbs/98_shell.ipynb #522891f5
 class Command(TyperCommand):
@@ -230,8 +232,8 @@ class Command(TyperCommand):
         word = next(o.opts[0] for o in self.params if o.name==name)
         is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
         was_empty = isinstance(value, Path) and '' in _given(args, word) # which would be the folder we are in
-        if not (is_empty or was_empty) or ctx.get_parameter_source(name).name!='COMMANDLINE': return
-        raise _unset(word)
+        if (is_empty or was_empty) and ctx.get_parameter_source(name).name=='COMMANDLINE':
+            raise _unset(word)
 
     def invoke(self, ctx):
         "Do the job"

@@ -41,6 +41,7 @@ def _check_bytes(said, path):
         raise UserError(f'--add {path}: {counted(len(odd), "picture")} not what was judged, first {odd[0]}; '
                         'bring back what was there')
 
+# %% ../../nbs/59_jobs.renew.ipynb #2f47f539
 def _hashed(path):
     "The verdicts with the hash of each file; a file that is gone is refused, because its verdict would be lost"
     said = read_source(path)
@@ -158,6 +159,7 @@ def _check_own(run, table):
     raise UserError(f'{run.path}: {counted(len(odd), "picture")} of its table not what it was trained on, first '
                     f'{odd.path.iloc[0]}; bring back what was there, or train anew on what is there now')
 
+# %% ../../nbs/59_jobs.renew.ipynb #266013e2
 def add_to_table(
     run, # A finished run, or its directory
     path, # `verdicts.csv` of a station
