@@ -197,6 +197,17 @@ def with_config(
     options = [_typed(known[name], value, args) for name,value in found.items() if name not in by_place]
     return [*sum(options, []), *args], {name.replace('-', '_'):value for name,value in by_place.items()}, found
 
+# %% ../nbs/98_shell.ipynb #230f45c2
+def _expanded(value): # A text, or a list of them
+    if not str(value).startswith('~/'): return value
+    return os.path.expanduser(value)
+
+def _at_home(arg):
+    "An option such as `--out=~/runs`, which the shell leaves as it is, with the home folder in it"
+    word,equals,value = arg.partition('=')
+    if not word.startswith('--'): return arg
+    return word+equals+_expanded(value)
+
 # %% ../nbs/98_shell.ipynb #522891f5
 class Command(TyperCommand):
     "A command that understands the words of earlier releases, and gives a sign of life"
@@ -210,17 +221,19 @@ class Command(TyperCommand):
             say(f'{word} is called {self.old[word]} now')
             return self.old[word]+equals+value
         args,by_place,ctx.meta['config'] = with_config(self, [new(arg) for arg in args])
+        args,by_place = list(map(_at_home, args)),{name:_expanded(o) for name,o in by_place.items()}
         ctx.default_map = {**(ctx.default_map or {}), **by_place}
-        rest = super().parse_args(ctx, args)
-        for name,value in ctx.params.items(): self.check_given(ctx, name, value)
+        rest = super().parse_args(ctx, [*args])
+        for name,value in ctx.params.items(): self.check_given(ctx, name, value, args)
         return rest
 
-    def check_given(self, ctx, name, value):
+    def check_given(self, ctx, name, value, args):
         "Refuse an option that was given as an empty text: mostly a variable of the shell that is not set"
-        is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
-        if not is_empty or ctx.get_parameter_source(name).name!='COMMANDLINE': return
         word = next(o.opts[0] for o in self.params if o.name==name)
-        raise _unset(word)
+        is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
+        was_empty = isinstance(value, Path) and '' in _given(args, word) # which would be the folder we are in
+        if (is_empty or was_empty) and ctx.get_parameter_source(name).name=='COMMANDLINE':
+            raise _unset(word)
 
     def invoke(self, ctx):
         "Do the job"

@@ -1,4 +1,5 @@
 "The loop closes: verdicts join a run's training pictures, and the new run is compared on the same test set"
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 import pandas as pd, pytest
@@ -61,8 +62,9 @@ def grouped_run(path, by):
 
 def judged(path, names, journal=True, **more):
     "What a station exports: pictures by their hash, and their names in journal.csv"
-    rows = [dict(path=f'store/{i}.png', label=('good','defect')[i%2], sha256=f'{i:064x}') for i in range(len(names))]
     for i in range(len(names)): part(path/f'store/{i}.png', i%2, 1000+i)
+    digits = [hashlib.sha256((path/f'store/{i}.png').read_bytes()).hexdigest() for i in range(len(names))]
+    rows = [dict(path=f'store/{i}.png', label=('good','defect')[i%2], sha256=o) for i,o in enumerate(digits)]
     if journal: write_csv(pd.DataFrame(dict(name=names, sha256=[o['sha256'] for o in rows])), path/'journal.csv')
     write_csv(pd.DataFrame(rows).assign(**more), path/'verdicts.csv')
     return path/'verdicts.csv'

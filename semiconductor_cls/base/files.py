@@ -231,6 +231,7 @@ def _is_at(f, path):
 # %% ../../nbs/01_base.files.ipynb #81b5432f
 def _lock_places(folder):
     "Where this process locks a folder: beside it, or in it where nothing can be written beside it; the other place"
+    if not folder.name: raise UserError(f'{folder}: has no name; choose another place')
     places = folder.with_name(f'.{folder.name}.lock'),folder/'.lock'
     parent = next(o for o in folder.parents if os.path.isdir(o))
     is_beside = not os.path.isdir(folder) or os.access(parent, os.W_OK)

@@ -6,7 +6,7 @@
 __all__ = ['check_single', 'add_to_table', 'table_beside', 'check_renewal']
 
 # %% ../../nbs/59_jobs.renew.ipynb #46fc5d2c
-import os, re
+import hashlib, os, re
 from pathlib import Path
 import pandas as pd
 from fastcore.basics import noop
@@ -14,6 +14,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.table import *
 from ..base.run import *
+from ..base.pictures import *
 from ..base.issues import *
 from ..source import *
 from ..split import *
@@ -31,6 +32,16 @@ def _once(said, path):
     return said.loc[said.loc[first].drop_duplicates('hash').index.sort_values()]
 
 # %% ../../nbs/59_jobs.renew.ipynb #a4f96d78
+def _check_bytes(said, path):
+    "Refuse a picture that is not the one that was judged, where the station has told its sha256"
+    if 'sha256' not in said: return
+    told = said[said.sha256.astype(str).str.fullmatch('[0-9a-f]{64}')]
+    odd = [o.path for o in told.itertuples() if hashlib.sha256(Path(o.path).read_bytes()).hexdigest()!=o.sha256]
+    if odd:
+        raise UserError(f'--add {path}: {counted(len(odd), "picture")} not what was judged, first {odd[0]}; '
+                        'bring back what was there')
+
+# %% ../../nbs/59_jobs.renew.ipynb #2f47f539
 def _hashed(path):
     "The verdicts with the hash of each file; a file that is gone is refused, because its verdict would be lost"
     said = read_source(path)
@@ -41,6 +52,7 @@ def _hashed(path):
     if len(gone):
         raise UserError(f'--add {path}: {counted(len(gone), "picture")} not read, first {gone.iloc[0]}; '
                         'the table belongs beside the folder store/ of the verdicts')
+    _check_bytes(said, path)
     once = _once(said, path)
     n_empty = int((issues_of(said).kind=='row_without_path').sum())
     return once, dict(again=len(said)-len(once), empty=n_empty)
@@ -140,6 +152,14 @@ def check_single(
                     f'such as {member}')
 
 # %% ../../nbs/59_jobs.renew.ipynb #82957912
+def _check_own(run, table):
+    "Refuse a run whose own pictures have changed since"
+    odd = run.located(table).query('lacks==@ANOTHER')
+    if not len(odd): return
+    raise UserError(f'{run.path}: {counted(len(odd), "picture")} of its table not what it was trained on, first '
+                    f'{odd.path.iloc[0]}; bring back what was there, or train anew on what is there now')
+
+# %% ../../nbs/59_jobs.renew.ipynb #266013e2
 def add_to_table(
     run, # A finished run, or its directory
     path, # `verdicts.csv` of a station
@@ -150,6 +170,7 @@ def add_to_table(
     check_single(run)
     table = run.table()
     if 'hash' not in table: table = table.assign(hash=[file_md5(o) for o in table.path])
+    _check_own(run, table)
     said,more = _hashed(path)
     parts = _sorted_out(table, said)
     new = parts['new']

@@ -78,6 +78,7 @@ def named_archs(
     archs # Names of backbones; the word 'study' stands for those of the study
 )->list: # Names of backbones, each once
     "Backbones as they were asked for"
+    if not archs: raise UserError('--arch: names no backbone')
     again = [arch for i,arch in enumerate(archs) if arch in archs[:i]]
     if again:
         raise UserError(f'--arch {again[0]}: given twice; --seeds 0,1 trains it with two seeds')
