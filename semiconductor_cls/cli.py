@@ -1280,7 +1280,7 @@ def _fail(message, code):
 def main():
     "Run the command line; errors a person can mend become one line"
     open_streams()
-    gc.set_threshold(50_000) # Else a sixth of a start goes into seeking garbage in what stays
+    gc.set_threshold(50_000) # Else a sixth of a start goes into finding no garbage
     warnings.filterwarnings('ignore')
     for sig in (signal.SIGTERM,signal.SIGINT):
         if signal.getsignal(sig)!=signal.SIG_IGN:
