@@ -299,7 +299,8 @@ def drawn(data, folder):
     "The same data for `--quick`: drawn chips, with the same planted in them; cells have other types than chips"
     source,plants = plants_of(data)
     plants = [o.replace('together=60', 'together=2') for o in plants] # of fewer pictures
-    if not any(o.startswith(('without=','leaks=')) for o in plants): return '+'.join([str(folder/'chips'), *plants])
+    few = source!='replica' and not any(o.startswith(('without=','leaks=')) for o in plants)
+    if few: return '+'.join([str(folder/'chips'), *plants])
     plants = ['without=scratch' if o in ('without=mono','without=poly') else o for o in plants]
     return '+'.join([str(folder/'replica'), *plants])
 
