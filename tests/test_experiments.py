@@ -1,5 +1,6 @@
 "Guards the grid of experiments: what is trained, what a row says, and that every notebook runs on tiny stand-ins"
 import argparse, functools, os, re, signal, subprocess, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import nbformat, numpy as np, pandas as pd, psutil, pytest, torch
 from conftest import PATIENCE, wait_for
@@ -326,9 +327,15 @@ def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
     assert call('--help')==0 and worker()!=pid
     run.OWN.worker.shutdown()
 
-def test_trainings_at_the_same_time_have_streams_of_their_own():
-    asked = [argparse.Namespace(quick=quick, jobs=jobs) for quick,jobs in ((True,1), (True,2), (False,1))]
-    assert [run.caller(o) for o in asked]==[run.in_process, run.in_worker, run.in_worker]
+def test_trainings_at_the_same_time_have_workers_and_streams_of_their_own(tmp_path):
+    def call(name):
+        words = ['python', 'nbs/experiments/plant.py', name, '--noise', '.1', '--out', str(tmp_path/'o.csv')]
+        ended,pid = run.in_worker(words, tmp_path/name, quick=True),run.OWN.worker.submit(os.getpid).result()
+        run.OWN.worker.shutdown()
+        return ended, pid, (tmp_path/name).read_text()
+    with ThreadPoolExecutor(2) as pool: (one,pid,said),(two,other,heard) = pool.map(call, ('nowhere','elsewhere'))
+    assert one==two==1 and pid!=other
+    assert 'nowhere' in said and 'elsewhere' not in said and 'elsewhere' in heard and 'nowhere' not in heard
 
 GRID = """import sys; sys.path.insert(0, sys.argv[1])
 from pathlib import Path

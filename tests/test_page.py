@@ -5,7 +5,7 @@ import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 from browser import *
-from conftest import PATIENCE, Server, get, journal_of, multipart, tree
+from conftest import PATIENCE, Server, get, journal_of, multipart, tree, wait_for
 from hostile import chip, refused_files, saved, taken_files
 from semiconductor_cls.station.page import name_of
 from semiconductor_cls.source import read_source
@@ -331,22 +331,17 @@ def test_a_verdict_that_cannot_be_written_is_said_and_its_picture_stays(place, c
         s.quiet()
 
 def test_what_was_refused_is_told_to_a_page_that_is_loaded_again(place, chrome):
-    "While the tray is scored, and after that"
+    "As soon as the tray has come, and after that"
     with Server(place, '--verdicts', 'told', run='a') as s:
         page = Inspector(chrome, s.url, 'Ann').page
         files = {'good.png':saved(chip(1)), 'x.svg':refused_files()['x.svg'][0], 'better.png':saved(chip(2))}
-        other = sqlite3.connect(place/'told/verdicts.db', isolation_level=None)
-        other.execute('begin immediate') # nothing is scored to its end meanwhile
-        drop(page, packed(files), 'processing')
-        page.reload()
-        page.wait_for_selector('#says >> text=Pictures are being scored.')
-        other.execute('rollback')
-        other.close()
+        page.set_input_files('#drop input[type=file]', packed(files))
+        wait_for(lambda: any((place/'told').rglob('*.png')), s.p)
         for _ in range(2):
+            page.reload()
+            page.wait_for_selector('#says')
             says(page, '2 pictures scored; 1 refused:\nx.svg: not a PNG')
             waits(page, 2)
-            page.reload()
-            page.wait_for_selector('#says .bad')
         s.quiet()
 
 def test_a_station_that_does_not_answer_says_so_on_an_open_page(place, chrome):
