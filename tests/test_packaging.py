@@ -47,7 +47,7 @@ def test_installed_copy_works_without_the_checkout(dist, tmp_path):
     run(sys.executable, '-m', 'pip', '--python', py, 'install', '-q', '--no-deps', '--no-index', dist[1])
     (site/'deps.pth').write_text(sysconfig.get_paths()['purelib']+'\n')
     assert 'semicls train elpv' in run(tmp_path/'env/bin/semicls', '--help', cwd=tmp_path)
-    use = '''import gc; gc.disable() # it takes a third of the time to load torch
+    use = '''import gc; gc.disable() # the libraries stay
 from semiconductor_cls.all import *
 import semiconductor_cls
 print(semiconductor_cls.__file__, train_job, QUICK.arch, write_report)'''

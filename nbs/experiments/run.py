@@ -234,7 +234,8 @@ def train(rows, args, lock):
         print(f"{row['run']}: failed, see {log}", file=sys.stderr, flush=True)
         return False
     with lock:
-        for row in rows: made = keep_row(row, folder, shown_command(row, args.threads, *more), args)
+        command = shown_command(row, args.threads, *more)
+        for row in rows: made = keep_row(row, folder, command, args)
     print(f"{row['run']}: AUC {made['value']:.4f} ({made['lower']:.4f} to {made['upper']:.4f}), "
           f"{made['seconds']:.0f} s", file=sys.stderr, flush=True)
     if not args.keep: shutil.rmtree(folder)
