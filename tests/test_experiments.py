@@ -207,6 +207,18 @@ def test_stand_ins_of_two_sizes_are_one_training_and_real_sizes_are_two(tmp_path
         both = [alike for alike in found if {o['changes'] for o in alike}>={'sizes=224 epochs=24','epochs=24'}]
         assert len(both)==4 and all(len({o['data'] for o in alike})==1 for alike in both) # four folds, each its own
 
+def test_each_change_of_the_stand_ins_is_trained_once_and_every_row_stays_on_its_split(tmp_path):
+    rows = run.stand_ins(grid().drop_duplicates('run'), tmp_path)
+    kept = run.once(rows)
+    assert list(kept.run)==list(rows.run)
+    own = lambda table: table.recipe+' '+table.changes.map(lambda o: ' '.join(run.own_changes(o, run.TINY.split())))
+    assert set(own(rows))<=set(own(kept)) # no change is lost
+    told = own(kept)[kept.changes.ne(rows.changes) | kept.recipe.ne(rows.recipe)]
+    assert len(told)>100 and told.str.fullmatch(r'quick ((test|valid)=\S+ ?)*').all()
+    split = lambda table: table.changes.str.findall(r'(?:test|valid)=\S+').str.join(' ')
+    assert (split(kept)==split(rows)).all() and (kept.seed==rows.seed).all()
+    assert (kept.data.str.replace(r'\+taught=\w+', '', regex=True)==rows.data.str.replace(r'\+taught=\w+', '', regex=True)).all()
+
 def test_a_teacher_that_fails_leaves_no_table_without_its_marks(chips, tmp_path, monkeypatch):
     def features(*_): raise plant.UserError('no weights')
     monkeypatch.setattr(plant, 'features', features)

@@ -82,10 +82,14 @@ def linear_command(row, runs, own, extra, device):
     words = ['python', 'nbs/experiments/linear.py', table_of(row, runs), *options, '--seed', str(row['seed'])]
     return [*words, '--out', str(Path(runs)/row['run'])]
 
+def own_changes(changes, extra):
+    "Those of a row that `extra` leaves to it"
+    fixed = {change.partition('=')[0] for change in extra}
+    return [change for change in changes.split() if change.partition('=')[0] not in fixed]
+
 def command_of(row, runs, extra=(), device=None):
     "The command of one training; the split follows the seed, so both kinds of luck are in the spread; `extra` wins"
-    fixed = {change.partition('=')[0] for change in extra}
-    own = [change for change in row['changes'].split() if change.partition('=')[0] not in fixed]
+    own = own_changes(row['changes'], extra)
     if row['recipe']=='linear': return linear_command(row, runs, own, extra, device)
     changes = [*extra, f"split_seed={row['seed']}", *own]
     words = ['semicls', 'train', table_of(row, runs), '--recipe', row['recipe'], '--seed', str(row['seed'])]
@@ -312,6 +316,15 @@ def stand_ins(wanted, folder):
     changes = wanted.changes.str.replace('votes=probability', 'votes=taught')
     return wanted.assign(data=[drawn(o, folder) for o in data], changes=changes, scale=.006)
 
+def once(rows):
+    "Stand-ins of which each change is trained once. Where it comes again, `quick` stands for it, on the same split"
+    changes = rows.changes.map(lambda o: ' '.join(own_changes(o, TINY.split())))
+    again = (rows.recipe+' '+changes).duplicated()
+    split = rows.changes.str.findall(r'\b(?:test|valid)=\S+').str.join(' ')
+    data = rows.data.str.replace(r'\+taught=\w+', '', regex=True)
+    return rows.assign(recipe=rows.recipe.mask(again, 'quick'), changes=rows.changes.mask(again, split),
+                       data=rows.data.mask(again, data))
+
 def draw_chips(args, rows):
     "Draw what the trainings need and what is not there yet"
     chips = ['semicls', 'synth', str(args.out/'chips'), '--scale', '0.002']
@@ -328,7 +341,7 @@ def missing(args):
     wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
     seeds = '0-1' if args.quick else args.seeds
     if seeds: wanted = wanted[wanted.seed.isin(parse_seeds(seeds))]
-    if args.quick: wanted = stand_ins(wanted, args.out)
+    if args.quick: wanted = once(stand_ins(wanted, args.out))
     return wanted.sort_values('seed', kind='stable').to_dict('records')
 
 def parse_args():
