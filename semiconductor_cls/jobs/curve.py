@@ -21,6 +21,7 @@ from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.page import *
+from ..data import check_data, check_names, data_marks
 from ..recipe import *
 from ..auc import *
 from ..ensemble import *
