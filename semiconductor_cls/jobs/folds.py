@@ -276,9 +276,7 @@ def add_tta(
     runs, # Run directories
     out, # The committee; runs with other views lie beside it, named after it
     tta:str='dihedral', # See `tta_views`
-    device=None, # Where to predict; the best there is if `None`
     tell=noop, # Called with each line a person should see
-    overwrite:bool=False # See `tta_run`
 )->list: # Run directories, with those views whose member raises the validation AUC of the mean
     "Offer each run with other views as a member, and keep it if it helps"
     out,kept = Path(out),[Path(o) for o in runs]
@@ -288,7 +286,7 @@ def add_tta(
         if run.info.get('recipe', {}).get('tta')==tta:
             tell(f'{path.name}: looks at {tta} already')
             continue
-        new = tta_run(run, out.parent/f'{out.name}-{path.name}-{tta}', tta, device, overwrite)
+        new = tta_run(run, out.parent/f'{out.name}-{path.name}-{tta}', tta)
         auc = _mean_auc([*kept, new.path])
         verdict = 'kept' if auc>best else 'left out'
         tell(f'{new.path.name}: AUC of the committee on validation {best:.4f} without, {auc:.4f} with: {verdict}')

@@ -17,7 +17,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
-from ..base.image import BLANK, blank_limit, inside, levels_of
+from ..base.image import BLANK, blank_limit, levels_of
 from ..base.run import *
 from ..base.pictures import *
 from ..base.issues import *

@@ -19,7 +19,6 @@ from ..base.table import *
 from ..base.run import *
 from ..base.page import *
 from ..base.pictures import *
-from ..base.parts import say_left_out
 from ..evaluate import *
 from ..evaluate import _caption
 from ..jobs.report import *

@@ -15,7 +15,6 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.files import _try_lock
 from ..base.parallel import *
-from ..base.parts import say_left_out
 from ..base.run import now
 from ..base.table import _csv_lines
 from .inputs import *

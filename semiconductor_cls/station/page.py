@@ -24,7 +24,6 @@ from ..base.errors import *
 from ..base.image import *
 from ..base.parallel import *
 from ..base.run import *
-from ..line.bundle import INDEX
 from .passwords import *
 from .uploads import *
 from .login import *
