@@ -320,7 +320,8 @@ def data_marks(
 )->dict: # `fingerprint split_fingerprint` and perhaps `votes_fingerprint`, as `run.json` has them
     "What tells the data of a run from others: contents with labels, in sets, and with votes"
     sets,cols = df,('hash','split')
-    if folds: sets,cols = df.assign(split=df.split.replace('valid', 'train')),(*cols,'fold')
+    if folds:
+        sets,cols = df.assign(split=df.split.replace('valid', 'train')),(*cols,'fold')
     marks = dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(sets, cols))
     if not votes: return marks
     votes_of(df, votes) # what is no vote is refused

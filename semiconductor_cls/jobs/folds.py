@@ -83,13 +83,13 @@ def _keep_rule(df, run):
     if fold: keep_levels(df, fold)
 
 # %% ../../nbs/52_jobs.folds.ipynb #4549e0e4
-def _create_set(path, overwrite, k, weights, command, data, seed, r, text, own):
+def _create_set(path, overwrite, k, weights, command, data, seed, r, text, df):
     "The run directory of a new set"
     members = {f'fold{i}':f'fold{i}' for i in range(k)}
     return create_run(path, overwrite, kind='ensemble', folds=k, how='prob', weights_given=weights and str(weights),
                       command=command, source=str(data), seed=seed, recipe=dataclasses.asdict(r), members=members,
                       weights=dict.fromkeys(members, 1/k),
-                      summary=f'{text}; train and valid dealt into {k} folds', **own)
+                      summary=f'{text}; train and valid dealt into {k} folds', **data_marks(df, r.votes, folds=True))
 
 # %% ../../nbs/52_jobs.folds.ipynb #e56d0d7e
 def _train_fold(run, df, i, k, text, tell, **kwargs):
@@ -176,9 +176,8 @@ def folds_job(
     df = add_folds(df, k, r.split_seed)
     kwargs = dict(r=r, seed=seed, weights=weights, device=device, track=track, caches=caches, source=str(data))
     with hold(path):
-        marks = data_marks(df, r.votes, folds=True)
-        if resume: check_data(run, marks)
-        run = run or _create_set(path, overwrite, k, weights, command, data, seed, r, text, marks)
+        if resume: check_data(run, data_marks(df, r.votes, folds=True))
+        run = run or _create_set(path, overwrite, k, weights, command, data, seed, r, text, df)
         return _train_folds(run, df, removed, k, text, tell, jobs, apart, **kwargs)
 
 # %% ../../nbs/52_jobs.folds.ipynb #c0024

@@ -8,11 +8,9 @@ __all__ = ['ADDED', 'add_copies', 'say_copies', 'say_pages', 'say_halves', 'find
            'reported', 'keep_product', 'check_trained', 'train_table', 'train_job']
 
 # %% ../../nbs/51_jobs.job.ipynb #c0002
-import dataclasses, hashlib, os, time
-from contextlib import contextmanager
+import contextlib, dataclasses, hashlib, os, time
 import numpy as np, pandas as pd, torch
-from fastai.torch_core import default_device
-from fastcore.basics import noop
+from fastai.torch_core import default_device, noop
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
@@ -312,7 +310,7 @@ def check_asked(
                         f'leave {option} out to go on, or choose another --name')
 
 # %% ../../nbs/51_jobs.job.ipynb #c2784fff
-@contextmanager
+@contextlib.contextmanager
 def reported(
     run:Run, # That is trained meanwhile
 ):
@@ -373,12 +371,19 @@ def _check_world(run, ranks):
     raise UserError(f'{run.path}: cannot resume with {counted(world, "process", "processes")}, this run was started '
                     f'with {was}; go on with {how} --resume')
 
+def _reopen(path, marks, ranks):
+    "The run to go on with, of the same data and as many processes"
+    run = open_run(path)
+    check_data(run, marks)
+    _check_world(run, ranks)
+    return run
+
 # %% ../../nbs/51_jobs.job.ipynb #bc7e5ea9
-def _new_run(path, overwrite, df, r, seed, weights, info):
+def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
     "A run directory that says what was asked for, and where the pictures lie"
     facts = dict(weights_given=str(weights) if weights else weights, pictures=picture_places(df, path))
     facts |= dict(risks=[*df.attrs.get('risks', ())], recipe=dataclasses.asdict(r))
-    return create_run(path, overwrite, seed=seed, **facts, **info)
+    return create_run(path, overwrite, seed=seed, **facts, **info, world=world)
 
 # %% ../../nbs/51_jobs.job.ipynb #1823b645
 _ANEW = ('--resume trains nothing that is finished; use --overwrite, '
@@ -426,15 +431,12 @@ def train_table(
     marks = data_marks(df, r.votes)
     with hold(path):
         if resume:
-            run = open_run(path)
-            check_data(run, marks)
-            _check_world(run, ranks)
+            run = _reopen(path, marks, ranks)
             if run.info['status']=='finished': return _finished_before(run, tell)
             weights = given_weights(run, weights)
             run.update(status='running')
         else:
-            info |= marks | dict(world=ranks.world if ranks else 1)
-            run = _new_run(path, overwrite, df, r, seed, weights, info)
+            run = _new_run(path, overwrite, df, r, seed, weights, marks | info, ranks.world if ranks else 1)
         _write_left_out(run, df, removed)
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches, ranks)
 

@@ -90,7 +90,7 @@ def write_rows(
     counts = Counter()
     def counted():
         for row in rows:
-            for word in counted_as(row): counts[word] += 1
+            for word in counts_as(row): counts[word] += 1
             yield row
     write = _to_submission if submission else _to_csv
     if out.suffix.lower()=='.parquet': write = _to_parquet

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENGINES', 'HELD', 'PRED_COLS', 'decide', 'check_fresh', 'open_scorer', 'sizes_of', 'load_sizes', 'strange_notes',
-           'score_pixels', 'rule_of', 'iter_scores', 'traced', 'batched', 'counted_as', 'table_rows', 'say_broken',
+           'score_pixels', 'rule_of', 'iter_scores', 'traced', 'batched', 'counts_as', 'table_rows', 'say_broken',
            'score_images', 'predict_files']
 
 # %% ../../nbs/68_line.score.ipynb #c0002
@@ -261,7 +261,7 @@ def batched(
     "Batches without keys"
     return ((None, items[i:i+bs]) for i in range(0, len(items), bs))
 
-def counted_as(
+def counts_as(
     row # In the order of `PRED_COLS`
 )->list: # Its decision, '' without a score; and 'unlike' where people look at it for that reason
     "What a row counts as"

@@ -65,7 +65,7 @@ def _write_shard(path, items, ids, scored, scorer, job, files): # Rows
 
 # %% ../../nbs/95_scale.scores.ipynb #570fec40
 def _count(rows): # Rows of each decision, as `write_rows` counts them
-    return Counter(word for row in rows for word in counted_as(row))
+    return Counter(word for row in rows for word in counts_as(row))
 
 # %% ../../nbs/95_scale.scores.ipynb #86ad4c84
 def _read_shard(path):

@@ -168,7 +168,8 @@ def verdicts_html(
     engineer:bool=False # Whether an engineer asks
 )->str: # HTML
     "The last verdicts, and where they can be had"
-    if st.round: raise UserError('nobody reads verdicts in a '+why_not(st, 'the tables'))
+    if st.round:
+        raise UserError('nobody reads verdicts in a '+why_not(st, 'the tables'))
     table = journal(st.v)
     if st.judge_first:
         part = table.sha256+table.model.map(weights_of) # What another model says about it is not told yet
