@@ -392,18 +392,18 @@ def _planned(data, classes, group='', refuses='words sets', votes=''):
     from semiconductor_cls.split import check_sets
     df = read_source(data, *classes)
     if 'words' in refuses: check_words(df, data)
+    told = say_findings(df), say_groups(df, group), say_left_out(df.attrs.get('issues', ()))
     if 'sets' in refuses: check_sets(df, group or None)
     if votes:
         from semiconductor_cls.data import check_votes
         check_votes(df, votes)
-    told = say_findings(df), say_groups(df, group), say_left_out(df.attrs.get('issues', ()))
     for line in filter(None, told): say(line)
     return f"{counted(len(df), 'image')}, {read_as(df)}"
 
 # %% ../nbs/99_cli.ipynb #9231b5f9
 def _keep_config(path, options, resume):
     "Write the options that train this run once more; those that --resume need not repeat are the run's"
-    from semiconductor_cls.jobs.job import saved_recipe
+    from semiconductor_cls.recipe import saved_recipe
     if resume and (path/'config.yaml').exists(): return
     run = open_run(path)
     recipe,known = saved_recipe(run),run.info.get
@@ -475,14 +475,13 @@ def _does(recipe, folds=0): # 'train resnet18 1 time: 3 epochs frozen at 128 px,
 # %% ../nbs/99_cli.ipynb #cfc45fa7
 def _renewal(run, add, path, resume): # The run, its recipe, where the table goes, its rows; `None` where it is there
     "The run with the verdicts that were given since; what does not fit is refused"
-    from semiconductor_cls.jobs.job import saved_recipe
-    from semiconductor_cls.jobs.renew import add_to_table, check_renewal, check_single, table_beside
+    from semiconductor_cls.jobs.renew import add_to_table, check_renewal, table_beside
+    from semiconductor_cls.recipe import saved_recipe
     from semiconductor_cls.station.verdicts import verdicts_to_add
-    old,table = open_run(run),table_beside(path)
-    check_single(old)
-    recipe = saved_recipe(old)
+    old,table,rows = open_run(run),table_beside(path),None
     if resume: check_renewal(path, run, add, say)
-    return old, recipe, table, None if resume else add_to_table(old, verdicts_to_add(add), say)
+    else: rows = add_to_table(old, verdicts_to_add(add), say)
+    return old, saved_recipe(old), table, rows
 
 def _plan_renewal(run, add, path, resume, as_json):
     "Say what `train RUN --add` would do"
@@ -493,7 +492,8 @@ def _plan_renewal(run, add, path, resume, as_json):
 # %% ../nbs/99_cli.ipynb #041ad047
 def _going_on(path, asked, weights): # Recipe, number of folds, and whether it is finished
     "What `--resume` goes on with; what it would refuse is refused"
-    from semiconductor_cls.jobs.job import check_asked, given_weights, saved_recipe
+    from semiconductor_cls.jobs.job import check_asked, given_weights
+    from semiconductor_cls.recipe import saved_recipe
     run = open_run(path)
     check_asked(run, asked)
     given_weights(run, weights)

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['AUGS', 'ALL_AUGS', 'Lighting', 'seed_augs', 'Tilt', 'study_augs', 'batch_augs', 'Augment', 'class_weights', 'ToImage',
-           'Pixels', 'Labels', 'check_votes', 'votes_of', 'make_dls', 'predict_dl', 'chip_dls']
+           'Pixels', 'Labels', 'check_votes', 'votes_of', 'make_dls', 'predict_dl', 'fingerprint', 'data_marks',
+           'check_data', 'check_names', 'chip_dls']
 
 # %% ../nbs/21_data.ipynb #c0002
-import io, os, random
+import hashlib, io, os, random
 os.environ.setdefault('NO_ALBUMENTATIONS_UPDATE', '1') # its import asks the internet for a newer version
 from fastai.data.all import *
 from fastai.vision.augment import *
@@ -298,6 +299,63 @@ def predict_dl(
 )->DataLoader: # In the order of `rows`, not augmented, without labels
     "A loader of any rows of the table, for prediction"
     return dls.test_dl(list(rows), num_workers=0)
+
+# %% ../nbs/21_data.ipynb #b966525f
+def _text(value): return '' if pd.isna(value) else str(value)
+
+def fingerprint(
+    df:pd.DataFrame, # A table with `hash`
+    cols=('hash','label'), # What counts
+)->str: # 16 hex digits
+    "Identity of a data set: which contents carry which labels (or are in which set)"
+    rows = df[list(cols)].itertuples(index=False)
+    lines = sorted('|'.join(map(_text, row)) for row in rows)
+    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
+
+# %% ../nbs/21_data.ipynb #d1712321
+def data_marks(
+    df:pd.DataFrame, # A table after `split_table`, with `hash`; after `add_folds` for a set of folds
+    votes:str='', # The column that labels are drawn by, if the recipe names one
+    folds:bool=False, # Of a set of folds: the fold that is set aside does not count
+)->dict: # `fingerprint split_fingerprint` and perhaps `votes_fingerprint`, as `run.json` has them
+    "What tells the data of a run from others: contents with labels, in sets, and with votes"
+    sets,cols = df,('hash','split')
+    if folds:
+        sets,cols = df.assign(split=df.split.replace('valid', 'train')),(*cols,'fold')
+    marks = dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(sets, cols))
+    if not votes: return marks
+    votes_of(df, votes) # what is no vote is refused
+    return dict(marks, votes_fingerprint=fingerprint(df, ('hash',votes)))
+
+# %% ../nbs/21_data.ipynb #e3f1d089
+def check_data(
+    run, # Started once
+    marks:dict, # Of the data now; a split that the run does not keep is not compared
+    mend:str='use --overwrite or another --name' # The way out
+):
+    "Refuse to go on with a run of other data"
+    def same(name): return None in (run.info.get(name), marks.get(name)) or run.info[name]==marks[name]
+    if run.info['fingerprint']==marks['fingerprint'] and all(map(same, ('split_fingerprint','votes_fingerprint'))):
+        return
+    raise UserError(f'{run.path}: cannot resume, the data have changed since this run was started; {mend}')
+
+# %% ../nbs/21_data.ipynb #cca2774b
+def _judged(df): # The rows that get scores; in a set of folds all but a few
+    is_judged = df.split!='train'
+    return df[is_judged | df.fold.notna()] if 'fold' in df else df[is_judged]
+
+def check_names(
+    run, # Started once, on the same data
+    df:pd.DataFrame, # The table now
+    mend:str='use --overwrite or another --name' # The way out
+):
+    "Refuse a run whose judged pictures had other names, because scores are joined by them"
+    table = run.table('id','split') if run.has('table.csv') else pd.DataFrame()
+    if 'hash' not in table: return
+    was,now = map(_judged, (table, df))
+    are_same = set(zip(was.hash, was.id))==set(zip(now.hash, now.id))
+    if are_same or set(was.hash)!=set(now.hash): return
+    raise UserError(f'{run.path}: its pictures had other names; give them back, or {mend}')
 
 # %% ../nbs/21_data.ipynb #332b4bbf
 def chip_dls(

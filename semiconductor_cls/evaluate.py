@@ -9,7 +9,7 @@ __all__ = ['KINDS', 'FEW_PARTS', 'OUT_OF_FOLD', 'YOUDEN', 'between', 'choose_thr
            'out_of_fold_text', 'evaluate_run']
 
 # %% ../nbs/32_evaluate.ipynb #c0002
-import os, textwrap
+import textwrap
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['PAPER', 'QUICK', 'STRONG', 'RECIPES', 'RANGES', 'BEFORE', 'Recipe', 'in_range', 'check_kinds', 'check_recipe',
-           'set_fields', 'check_fields', 'recipe_of', 'stages']
+           'set_fields', 'check_fields', 'recipe_of', 'saved_recipe', 'stages']
 
 # %% ../nbs/28_recipe.ipynb #c0002
 import dataclasses
 from dataclasses import dataclass
 from .base.errors import *
+from .base.run import Run
 from .base.image import FITS, parse_levels
 from .data import AUGS, ALL_AUGS
 from .losses import *
@@ -234,6 +235,16 @@ def recipe_of(
     if lacks:
         raise UserError(f"{path}: the recipe lacks {', '.join(lacks)}; copy the run once more, or train it anew")
     return Recipe(**{name:tuple(o) if isinstance(o, list) else o for name,o in fields.items()})
+
+# %% ../nbs/28_recipe.ipynb #e1387303
+def saved_recipe(
+    run:Run, # Started once
+)->Recipe:
+    "The recipe that a run was started with"
+    fields,path = run.info.get('recipe'),run/'run.json'
+    if not fields:
+        raise UserError(f'{path}: there is no recipe; open the run with the version that made it')
+    return recipe_of(fields, path)
 
 # %% ../nbs/28_recipe.ipynb #c0020
 def stages(

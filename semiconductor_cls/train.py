@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST_LOSS', 'AHEAD', 'seed_epoch', 'same_each_time', 'check_loss', 'Diary', 'save_checkpoint', 'load_checkpoint',
-           'recipe_dls', 'check_precision', 'fit_recipe', 'votes_mark', 'fingerprint', 'preds_table', 'sets_to_predict',
-           'train_run', 'load_run_model']
+           'recipe_dls', 'check_precision', 'fit_recipe', 'preds_table', 'sets_to_predict', 'train_run',
+           'load_run_model']
 
 # %% ../nbs/29_train.ipynb #c0002
 import dataclasses, random
@@ -345,23 +345,6 @@ def _diary_of(run, r, ckpt):
     if not ckpt: return [],[]
     return [_until(pd.read_csv(run/name).to_dict('records'), r, ckpt) for name in ('history.csv','steps.csv')]
 
-# %% ../nbs/29_train.ipynb #c0043
-def _text(value): return '' if pd.isna(value) else str(value)
-
-def votes_mark(df, votes)->dict: # A table with `hash`; the column that labels are drawn by, or ''
-    "`votes_fingerprint`: which contents have which votes; empty without a column; what is no vote is refused"
-    if votes: votes_of(df, votes)
-    return dict(votes_fingerprint=fingerprint(df, ('hash',votes))) if votes else {}
-
-def fingerprint(
-    df:pd.DataFrame, # A table with `hash`
-    cols=('hash','label'), # What counts
-)->str: # 16 hex digits
-    "Identity of a data set: which contents carry which labels (or are in which set)"
-    rows = df[list(cols)].itertuples(index=False)
-    lines = sorted('|'.join(map(_text, row)) for row in rows)
-    return hashlib.sha256('\n'.join(lines).encode()).hexdigest()[:16]
-
 # %% ../nbs/29_train.ipynb #c0046
 def _tensorboard(run):
     "The tracker that writes TensorBoard's files"
@@ -369,11 +352,11 @@ def _tensorboard(run):
     return board.TensorBoardCallback(run/'tensorboard', trace_model=False, log_preds=False)
 
 # %% ../nbs/29_train.ipynb #d7c8281b
-def _asked(df, r, seed):
+def _asked(df, r, seed, is_old=False):
     "What `run.json` says before a training; another number of threads gives other bytes"
-    sets = fingerprint(df, ('hash','split'))
-    return dict(recipe=dataclasses.asdict(r), seed=seed, fingerprint=fingerprint(df), split_fingerprint=sets,
-                threads=torch.get_num_threads(), commit=git_commit())
+    pixels = {} if is_old else dict(pixels=pixel_rule(levels_of(df, r.levels), fit=r.fit))
+    return dict(recipe=dataclasses.asdict(r), seed=seed, **data_marks(df, r.votes), threads=torch.get_num_threads(),
+                commit=git_commit(), **pixels)
 
 # %% ../nbs/29_train.ipynb #1b024a53
 def _made(learn, r):
@@ -421,9 +404,9 @@ def _epoch_log(run, hist, steps, tell):
 # %% ../nbs/29_train.ipynb #6d3bad08
 def _write_model(run, df, learn, r, is_old):
     "The model, and what is known once it is trained"
-    run.update(**_made(learn, r))
     limit = blank_limit(learn.dls.cache.blanks(df.index[df.split=='train']))
-    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), limit, r.fit))
+    pixels = {} if is_old else dict(pixels=pixel_rule(levels_of(df, r.levels), limit, r.fit))
+    run.update(**_made(learn, r), **pixels)
     save_model(learn.model, run/'model.safetensors')
 
 # %% ../nbs/29_train.ipynb #c0051
@@ -448,8 +431,7 @@ def train_run(
     is_old = ckpt is not None and 'pixels' not in run.info # begun by a release that kept no rule of pixels
     if ckpt is not None: # it goes on by the levels that it began with
         df.attrs['levels'] = check_rule(run.info.get('pixels'), run.path)[0] or None
-    run.update(**_asked(df, r, seed))
-    if not is_old: run.update(pixels=pixel_rule(levels_of(df, r.levels), fit=r.fit))
+    run.update(**_asked(df, r, seed, is_old))
     cbs = [_tensorboard(run)] if track else None
     fit,predict = (ranks.fit, ranks.predict) if ranks else (fit_recipe, predict_rows)
     learn = fit(df, r, seed, weights, device, folder, _epoch_log(run, hist, steps, tell), ckpt, cbs, caches)

@@ -21,6 +21,7 @@ from ..base.files import *
 from ..base.table import *
 from ..base.run import *
 from ..base.page import *
+from ..data import check_data, check_names, data_marks
 from ..recipe import *
 from ..auc import *
 from ..ensemble import *
@@ -126,7 +127,9 @@ def fit_power(
     steps,seen = np.log(n/middle),np.log(miss)
     def power(x): return np.exp(x[1]-x[2]*steps)
     def off(x): return np.log(x[0]+power(x))-seen
-    def slopes(x): return np.stack([np.ones(len(n)), power(x), -steps*power(x)], 1)/(x[0]+power(x))[:,None]
+    def slopes(x):
+        way = power(x)
+        return np.stack([np.ones(len(n)), way, -steps*way], 1)/(x[0]+way)[:,None]
     def fit(share):
         a = min(share*miss.min(), .45)
         start = [a, np.log(miss.mean()-a), .5]

@@ -4,20 +4,18 @@
 
 # %% auto #0
 __all__ = ['ADDED', 'add_copies', 'say_copies', 'say_pages', 'say_halves', 'find_risks', 'prepare', 'summary', 'say_added',
-           'check_start', 'read_aloud', 'ready', 'slow_gpu', 'check_weights', 'given_weights', 'saved_recipe',
-           'check_asked', 'ending', 'keep_product', 'data_marks', 'check_data', 'check_names', 'check_trained',
-           'train_table', 'train_job']
+           'check_start', 'read_aloud', 'ready', 'slow_gpu', 'check_weights', 'given_weights', 'check_asked',
+           'reported', 'keep_product', 'check_trained', 'train_table', 'train_job']
 
 # %% ../../nbs/51_jobs.job.ipynb #c0002
-import dataclasses, hashlib, os, time
+import contextlib, dataclasses, hashlib, os, time
 import numpy as np, pandas as pd, torch
-from fastai.torch_core import default_device
-from fastcore.basics import noop
+from fastai.torch_core import default_device, noop
 from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
-from ..base.image import BLANK, blank_limit, inside, levels_of
+from ..base.image import BLANK, blank_limit, levels_of
 from ..base.run import *
 from ..base.pictures import *
 from ..base.issues import *
@@ -29,6 +27,7 @@ from ..eda import odd_shapes, shortcuts, small_defects
 from ..duplicates import *
 from ..split import *
 from ..cache import *
+from ..data import check_data, data_marks, votes_of
 from ..backbones import *
 from ..weights import *
 from ..views import *
@@ -161,8 +160,8 @@ def prepare(
     "Read, hash, decode and split a source; bad images are set aside with their reason"
     df = read_source(data, good, defect)
     check_words(df, data)
-    if df.label.notna().any(): check_sets(df, r.group_by or None)
     df.attrs['told'] = [read_as(df), say_findings(df), say_groups(df, r.group_by)]
+    if df.label.notna().any(): check_sets(df, r.group_by or None)
     df['hash'] = parallel_map(file_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0], levels=levels_of(df, r.levels), fit=r.fit)
     df,removed = drop_broken(df, cache)
@@ -230,7 +229,7 @@ def read_aloud(
     "Read and check the data, and tell what was found"
     check_recipe(r)
     df,removed = prepare(data, r, good, defect, caches)
-    votes_mark(df, r.votes)
+    if r.votes: votes_of(df, r.votes)
     text = summary(df, removed)
     left = say_left_out(df.attrs.get('issues', ()))
     told = [*df.attrs.get('told', ()), *say_copies(df), text, say_added(df, removed)]
@@ -297,16 +296,6 @@ def given_weights(
     raise UserError(f'{run.path}: this run started from {_start_of(was)}, which an earlier version named from the '
                     'folder of its start; give the same command there')
 
-# %% ../../nbs/51_jobs.job.ipynb #59ced34d
-def saved_recipe(
-    run:Run, # Started once
-)->Recipe:
-    "The recipe that a run was started with"
-    fields,path = run.info.get('recipe'),run/'run.json'
-    if not fields:
-        raise UserError(f'{path}: there is no recipe; open the run with the version that made it')
-    return recipe_of(fields, path)
-
 # %% ../../nbs/51_jobs.job.ipynb #6f4ec3e4
 def check_asked(
     run:Run, # To go on with
@@ -321,13 +310,18 @@ def check_asked(
                         f'leave {option} out to go on, or choose another --name')
 
 # %% ../../nbs/51_jobs.job.ipynb #c2784fff
-def ending(
-    e:BaseException, # What ended a run
-)->dict: # `status`, `finished`, `error`
-    "What `run.json` says of a run that ended badly"
-    stopped = isinstance(e, KeyboardInterrupt)
-    status,error = ('interrupted','') if stopped else ('failed',f'{type(e).__name__}: {e}')
-    return dict(status=status, finished=now(), error=error)
+@contextlib.contextmanager
+def reported(
+    run:Run, # That is trained meanwhile
+):
+    "Whatever happens, `run.json` and the page of the run say so"
+    try: yield
+    except BaseException as e:
+        stopped = isinstance(e, KeyboardInterrupt)
+        status,error = ('interrupted','') if stopped else ('failed',f'{type(e).__name__}: {e}')
+        run.update(status=status, finished=now(), error=error)
+        raise
+    finally: run_report(run)
 
 # %% ../../nbs/51_jobs.job.ipynb #6826c71f
 def keep_product(
@@ -355,21 +349,17 @@ def _line(row):
 
 # %% ../../nbs/51_jobs.job.ipynb #16ad744a
 def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None, ranks=None):
-    "Train, evaluate, report; whatever happens, `run.json` says so"
-    try:
-        def tell_row(row): tell(_line(row))
+    "Train, evaluate, report"
+    with reported(run):
         before = read_csv(run/'history.csv').seconds.sum() if run.has('history.csv') else 0. # of a run that goes on
-        learn = train_run(df, run, r, seed, weights, device, None, tell_row, track, caches, ranks)
+        learn = train_run(df, run, r, seed, weights, device, None, lambda row: tell(_line(row)), track, caches,
+                          ranks)
         train_figures(run, learn, df)
         keep_product(run, df, learn.dls.cache)
         measured = {**evaluate_run(run), 'seconds': before+time.perf_counter()-start}
         run.write('metrics.json', measured)
         run.finish()
         (run/'checkpoint.pt').unlink(missing_ok=True)
-    except BaseException as e:
-        run.update(**ending(e))
-        raise
-    finally: run_report(run)
     return measured
 
 # %% ../../nbs/51_jobs.job.ipynb #6d12909a
@@ -381,59 +371,19 @@ def _check_world(run, ranks):
     raise UserError(f'{run.path}: cannot resume with {counted(world, "process", "processes")}, this run was started '
                     f'with {was}; go on with {how} --resume')
 
-# %% ../../nbs/51_jobs.job.ipynb #bdc5b29f
-def data_marks(
-    df:pd.DataFrame, # A table after `split_table`, with `hash`
-    votes:str='' # The column that labels are drawn by, if the recipe names one
-)->dict: # `fingerprint split_fingerprint` and perhaps `votes_fingerprint`, as `run.json` has them
-    "What tells the data of a run from others: contents with labels, in sets, and with votes"
-    marks = dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(df, ('hash','split')))
-    return marks | votes_mark(df, votes)
-
-# %% ../../nbs/51_jobs.job.ipynb #d8bb670a
-def check_data(
-    run:Run, # Started once
-    marks:dict, # Of the data now; a split that the run does not keep is not compared
-    mend:str='use --overwrite or another --name' # The way out
-):
-    "Refuse to go on with a run of other data"
-    def same(name): return None in (run.info.get(name), marks.get(name)) or run.info[name]==marks[name]
-    if run.info['fingerprint']==marks['fingerprint'] and all(map(same, ('split_fingerprint','votes_fingerprint'))):
-        return
-    raise UserError(f'{run.path}: cannot resume, the data have changed since this run was started; {mend}')
-
-def _reopen(path, df):
-    "The run to go on with, if its data are the same"
+def _reopen(path, marks, ranks):
+    "The run to go on with, of the same data and as many processes"
     run = open_run(path)
-    check_data(run, data_marks(df, run.info.get('recipe', {}).get('votes', '')))
+    check_data(run, marks)
+    _check_world(run, ranks)
     return run
-
-# %% ../../nbs/51_jobs.job.ipynb #53f9f203
-def _judged(df): # The rows that get scores; in a set of folds all but a few
-    is_judged = df.split!='train'
-    return df[is_judged | df.fold.notna()] if 'fold' in df else df[is_judged]
-
-def check_names(
-    run:Run, # Started once, on the same data
-    df:pd.DataFrame, # The table now
-    mend:str='use --overwrite or another --name' # The way out
-):
-    "Refuse a run whose judged pictures had other names, because scores are joined by them"
-    table = run.table('id','split') if run.has('table.csv') else pd.DataFrame()
-    if 'hash' not in table: return
-    was,now = map(_judged, (table, df))
-    are_same = set(zip(was.hash, was.id))==set(zip(now.hash, now.id))
-    if are_same or set(was.hash)!=set(now.hash): return
-    raise UserError(f'{run.path}: its pictures had other names; give them back, or {mend}')
 
 # %% ../../nbs/51_jobs.job.ipynb #bc7e5ea9
 def _new_run(path, overwrite, df, r, seed, weights, info, world=1):
     "A run directory that says what was asked for, and where the pictures lie"
-    info = dict(info, world=world)
-    facts = dict(fingerprint=fingerprint(df), weights_given=str(weights) if weights else weights)
-    facts |= votes_mark(df, r.votes)
-    facts |= dict(pictures=picture_places(df, path), risks=[*df.attrs.get('risks', ())])
-    return create_run(path, overwrite, seed=seed, recipe=dataclasses.asdict(r), **facts, **info)
+    facts = dict(weights_given=str(weights) if weights else weights, pictures=picture_places(df, path))
+    facts |= dict(risks=[*df.attrs.get('risks', ())], recipe=dataclasses.asdict(r))
+    return create_run(path, overwrite, seed=seed, **facts, **info, world=world)
 
 # %% ../../nbs/51_jobs.job.ipynb #1823b645
 _ANEW = ('--resume trains nothing that is finished; use --overwrite, '
@@ -478,15 +428,15 @@ def train_table(
 )->dict: # `metrics.json`
     "From a split table to a finished run with its report"
     start,_ = time.perf_counter(),check_device(device)
+    marks = data_marks(df, r.votes)
     with hold(path):
         if resume:
-            run = _reopen(path, df)
-            _check_world(run, ranks)
+            run = _reopen(path, marks, ranks)
             if run.info['status']=='finished': return _finished_before(run, tell)
             weights = given_weights(run, weights)
             run.update(status='running')
         else:
-            run = _new_run(path, overwrite, df, r, seed, weights, info, ranks.world if ranks else 1)
+            run = _new_run(path, overwrite, df, r, seed, weights, marks | info, ranks.world if ranks else 1)
         _write_left_out(run, df, removed)
         return _finish(run, df, r, seed, weights, device, tell, track, start, caches, ranks)
 

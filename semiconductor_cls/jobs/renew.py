@@ -161,12 +161,11 @@ def _check_own(run, table):
 
 # %% ../../nbs/59_jobs.renew.ipynb #266013e2
 def add_to_table(
-    run, # A finished run, or its directory
+    run:Run, # Finished
     path, # `verdicts.csv` of a station
     tell=noop # Called with each line a person should see
 )->pd.DataFrame: # The run's own table with its split, and the new pictures in 'train'
     "Join verdicts to the table of a run"
-    run = run if isinstance(run, Run) else open_run(run)
     check_single(run)
     table = run.table()
     if 'hash' not in table: table = table.assign(hash=[file_md5(o) for o in table.path])

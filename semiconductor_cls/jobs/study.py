@@ -16,7 +16,7 @@ from ..base.run import *
 from ..backbones import *
 from ..recipe import *
 from ..split import add_folds
-from ..train import votes_mark
+from ..data import check_data, check_names, data_marks
 from .job import *
 from .folds import *
 from .committee import *
@@ -65,12 +65,11 @@ def same_data(
         return # what is finished needs its data no more
     df,_ = prepare(data, r, good, defect)
     if folds: df = add_folds(df, folds, r.split_seed)
-    marks = fold_marks(df) if folds else data_marks(df)
     for run in there:
         made = saved_recipe(run) if 'recipe' in run.info else r
-        own = marks if _as_seen(made)==_as_seen(r) else dict(fingerprint=marks['fingerprint'])
-        own = own | votes_mark(df, made.votes if made.votes in df else '')
-        check_data(run, own, mend)
+        marks = data_marks(df, made.votes if made.votes in df else '', bool(folds))
+        if _as_seen(made)!=_as_seen(r): del marks['split_fingerprint']
+        check_data(run, marks, mend)
         if folds or len(paths)>1: check_names(run, df, mend)
 
 # %% ../../nbs/54_jobs.study.ipynb #ae274fde

@@ -14,7 +14,8 @@ from fastcore.basics import patch
 from ..base.errors import *
 from ..base.files import *
 from ..base.image import check_rule, fit_of
-from ..base.run import is_number
+from ..base.parallel import n_cpus
+from ..base.run import Decision, is_number
 from ..base.table import *
 from ..unlike import *
 from .runtime import *
@@ -226,7 +227,7 @@ def engine_on(
 # %% ../../nbs/63_line.bundle.ipynb #c0036
 class Bundle:
     "A checked bundle: `score` pictures of the given `sizes`"
-    unlike = None # What the product looks like, where it is known
+    unlike,lanes = None,1 # What the product looks like, where it is known; batches that are scored at the same time
     def __init__(self,
         manifest:dict, # Checked
         run # side → uint8 (n,side,side,3), n ⟶ (n, members)
@@ -235,6 +236,8 @@ class Bundle:
         self.sizes = sorted(o['side'] for o in manifest['inputs']) # Pixels
         self.channels,self.name,self.runtime = (manifest[k] for k in ('channels','name','runtime'))
         self.threshold = float(manifest['threshold']) # From here on a part is rejected
+        self.key,self.cuts = manifest['seal'],Decision(*manifest['cuts'])
+        self.cuts.id = manifest.get('decision_id') or '' # of earlier releases: none
         self.weights_id = manifest.get('weights_id') or ''
         self.engine = self.runtime+(' int8' if manifest['precision']=='int8' else '')
         self.levels,self.blank = check_rule(manifest.get('pixels'), 'manifest.json')
@@ -300,15 +303,15 @@ def _check_scores(path, manifest, scores):
 # %% ../../nbs/63_line.bundle.ipynb #c0049
 def open_bundle(
     path, # The folder
-    threads:int=None, # Of the runtime; the number of cores if `None`
     device:str=None # 'cpu' (if `None`), or 'cuda' where the runtime has it
 )->Bundle:
     "Check all of a bundle and load it; what is wrong is a `UserError` that names the file"
     manifest = read_manifest(path)
     files,runtime = read_files(path, manifest),manifest['runtime']
     need(runtime)
+    lanes = RUNTIMES[format_of(runtime)].lanes if device in (None,'cpu') else 1
     try:
-        bundle = Bundle(manifest, _graph_runner(manifest, files, threads, device))
+        bundle = Bundle(manifest, _graph_runner(manifest, files, n_cpus()//lanes, device))
         scores = bundle.score({side:drawn_pictures(side) for side in bundle.sizes})
     except UserError as e:
         raise UserError(str(e) if str(path) in str(e) else f'{path}: {e}') from None
@@ -316,7 +319,7 @@ def open_bundle(
         graph,why = Path(path)/manifest['graph'],' '.join(str(e).split())[:160]
         raise UserError(f'{graph}: {runtime} cannot run it ({why})') from None
     _check_scores(path, manifest, scores)
-    bundle.engine = engine_on(bundle.engine, device)
+    bundle.engine,bundle.lanes = engine_on(bundle.engine, device),lanes
     if UNLIKE_FILE in files:
         bundle.unlike = read_likeness(files[UNLIKE_FILE], Path(path)/UNLIKE_FILE, bundle.sizes)
     return bundle

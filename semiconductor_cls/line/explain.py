@@ -19,7 +19,6 @@ from ..base.table import *
 from ..base.run import *
 from ..base.page import *
 from ..base.pictures import *
-from ..base.parts import say_left_out
 from ..evaluate import *
 from ..evaluate import _caption
 from ..jobs.report import *
@@ -126,8 +125,7 @@ def explain_files(
     if taken:
         raise UserError(f'{out}: exists and is not an empty folder; choose a new one')
     (model,trace),rows = traced(explain.scorer, now()),[]
-    files = list_inputs(inputs)
-    if say_left_out(files.findings): tell(say_left_out(files.findings))
+    files = list_inputs(inputs, tell)
     with whole_folder(out) as unfinished:
         for i,(seen,id) in enumerate(zip(iter_maps(explain, files), iter_ids(files))):
             word,name = decide(seen.score, explain.cuts, seen.note),file_name(i, len(files), id)

@@ -10,6 +10,7 @@ __all__ = ['LEADS_OUT', 'LISTS', 'walk_images', 'plain_path', 'is_url', 'Stored'
 import csv, glob, io, os, re, stat
 from collections import Counter, defaultdict
 from pathlib import PurePath
+from fastcore.basics import noop
 import numpy as np
 from ..base.errors import *
 from ..base.files import *
@@ -351,6 +352,7 @@ def _named_before(given, n): # A list of one finding, or of none
 # %% ../../nbs/61_line.inputs.ipynb #e039518d
 def list_inputs(
     inputs, # Files, folders, patterns, lists (.txt, .csv, .tsv), archives, or the word 'elpv'
+    tell=noop, # Called with a line if something was left out
 )->Inputs: # Paths as text, in the order given, folders sorted, no file twice; `findings` tells what was left out
     "The files that `inputs` name"
     found,issues = {},[]
@@ -364,6 +366,7 @@ def list_inputs(
         for key,path in once.items(): found.setdefault(key, path)
     listed = Inputs(found.values())
     listed.findings = list(dict.fromkeys(issues))
+    if said := say_left_out(listed.findings): tell(said)
     return listed
 
 # %% ../../nbs/61_line.inputs.ipynb #1505e7b3

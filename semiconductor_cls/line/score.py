@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['ENGINES', 'HELD', 'PRED_COLS', 'decide', 'check_fresh', 'open_scorer', 'sizes_of', 'load_sizes', 'strange_notes',
-           'score_pixels', 'rule_of', 'iter_scores', 'traced', 'batched', 'is_unlike', 'table_rows', 'score_images',
-           'predict_files']
+           'score_pixels', 'rule_of', 'iter_scores', 'traced', 'batched', 'counts_as', 'table_rows', 'say_broken',
+           'score_images', 'predict_files']
 
 # %% ../../nbs/68_line.score.ipynb #c0002
 import os
@@ -61,15 +61,9 @@ def _bundle_of(path): # `None` where there is none
     return next((o for o in (path, path/'export') if (o/'manifest.json').exists()), None)
 
 def _open_export(bundle, path, device=None):
-    "An exported graph, with its cuts, its key and how many batches it scores at the same time"
+    "An exported graph, which was made of the weights that its run has now"
     if bundle!=path: check_fresh(bundle, path)
-    runtime = RUNTIMES[format_of(read_manifest(bundle)['runtime'])]
-    lanes = runtime.lanes if device in (None,'cpu') else 1
-    scorer = open_bundle(bundle, n_cpus()//lanes, device)
-    scorer.key,scorer.cuts = scorer.manifest['seal'],Decision(*scorer.manifest['cuts'])
-    scorer.cuts.id = scorer.manifest.get('decision_id') or '' # of earlier releases: none
-    scorer.lanes = lanes
-    return scorer
+    return open_bundle(bundle, device)
 
 # %% ../../nbs/68_line.score.ipynb #5ecb8b4a
 def _open_torch(path, device=None, tell=noop):
@@ -267,11 +261,11 @@ def batched(
     "Batches without keys"
     return ((None, items[i:i+bs]) for i in range(0, len(items), bs))
 
-def is_unlike(
+def counts_as(
     row # In the order of `PRED_COLS`
-)->bool:
-    "Whether people look at a picture because it is unlike training"
-    return row[3]=='look' and row[5].startswith(UNLIKE)
+)->list: # Its decision, '' without a score; and 'unlike' where people look at it for that reason
+    "What a row counts as"
+    return [row[3]] + ['unlike']*(row[3]=='look' and row[5].startswith(UNLIKE))
 
 # %% ../../nbs/68_line.score.ipynb #1eec3acb
 def table_rows(
@@ -284,6 +278,21 @@ def table_rows(
     model,trace = traced(scorer, scored_at or now())
     for key,path,(p,note) in zip(iter_ids(paths), paths, scored):
         yield key,str(path),p,decide(p, scorer.cuts, note),model,note,*trace
+
+# %% ../../nbs/68_line.score.ipynb #43afaa4b
+def say_broken(
+    paths, # Of a batch
+    rows, # (probability or None, note) of each
+    cuts, # See `decide`
+    most:int, # How many may be named
+    tell # Called with a line for each
+)->int: # How many were named
+    "Name files without a score, and strange ones"
+    words = [decide(p, cuts, note) for p,note in rows]
+    odd = [(path,word,note) for path,word,(_,note) in zip(paths, words, rows) if note and word in ('','look')]
+    lines = [f"{word or 'no score'}: {path} ({note.removeprefix('look: ')})" for path,word,note in odd[:most]]
+    for line in lines: tell(line)
+    return len(lines)
 
 # %% ../../nbs/68_line.score.ipynb #525b252f
 def _names(files): # One a file; what comes again is numbered

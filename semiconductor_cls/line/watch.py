@@ -437,7 +437,7 @@ def _append(log, scored, scorer, left, results=None, posts=None): # The decision
         _keep_result(results, row, left)
     if rows: log.add_scored(rows)
     if posts: posts.add(rows)
-    return [row[3] for row in rows] + ['unlike' for row in rows if is_unlike(row)]
+    return [word for row in rows for word in counts_as(row)]
 
 # %% ../../nbs/70_line.watch.ipynb #c0022
 @contextmanager

@@ -18,7 +18,7 @@ from ..base.parallel import *
 from ..line.inputs import *
 from ..line.score import *
 from ..line.predict import *
-from ..line.predict import _listed, _to_parquet
+from ..line.predict import _listed, _to_parquet, _totals
 from .cluster import *
 from .shards import *
 
@@ -65,9 +65,7 @@ def _write_shard(path, items, ids, scored, scorer, job, files): # Rows
 
 # %% ../../nbs/95_scale.scores.ipynb #570fec40
 def _count(rows): # Rows of each decision, as `write_rows` counts them
-    counts = Counter(row[3] for row in rows)
-    counts['unlike'] = sum(map(is_unlike, rows))
-    return counts
+    return Counter(word for row in rows for word in counts_as(row))
 
 # %% ../../nbs/95_scale.scores.ipynb #86ad4c84
 def _read_shard(path):
@@ -106,8 +104,7 @@ def predict_shards(
         counts,new,rate = _score_shards(run, items, size, out, job, scorer, over, tell, bar)
     if new<len(items):
         tell(f'{len(items)-new:,} of {counted(len(items), "file")} had been scored before')
-    decisions = {k:counts[k] for k in ('pass','look','reject')}
-    return dict(files=len(items), **decisions, broken=counts[''], unlike=counts['unlike'], images_per_s=rate)
+    return _totals(counts, len(items), rate)
 
 # %% ../../nbs/95_scale.scores.ipynb #49c250fc
 def _score_shards(run, items, size, out, job, scorer, over, tell, bar): # Counts, files scored now, images a second

@@ -24,7 +24,6 @@ from ..base.errors import *
 from ..base.image import *
 from ..base.parallel import *
 from ..base.run import *
-from ..line.bundle import INDEX
 from .passwords import *
 from .uploads import *
 from .login import *
@@ -542,7 +541,7 @@ def _tables_app(page):
     places = asyncio.Semaphore(1)
     @app.get('/{name}.csv')
     async def table(name:str, request:Request):
-        why = why_no_tables(page.st, is_engineer(request))
+        why = why_not(page.st, 'the tables', is_engineer(request))
         if why: return PlainTextResponse(why, 403)
         if name not in TABLES: return PlainTextResponse('no such table', 404)
         try:
@@ -681,7 +680,7 @@ def _add_api(app, page): # Anything with the station of the moment as `st`
     async def score(request:Request):
         content = bytearray()
         try:
-            why = why_no_scores(page.st, is_engineer(request))
+            why = why_not(page.st, 'scores', is_engineer(request))
             if why: raise NotTaken(403, why)
             await incoming.read(request, content, int(page.st.max_mb*1e6))
             async with one_of(places):

@@ -9,7 +9,6 @@ __all__ = ['KEEP_FREE', 'numbers_of', 'read_limited', 'took_text', 'take_in', 'u
 # %% ../../nbs/84_station.tray.ipynb #c0002
 import hashlib, logging, os, secrets, shutil, stat
 from pathlib import Path
-from fastcore.basics import noop
 from PIL import Image
 from ..base.errors import *
 from ..base.parallel import *
