@@ -385,8 +385,9 @@ SHAPES = {'metrics.json': # File → the shape of what it holds
 def _odd(value, shape, name=''):
     "What of a value is not of its shape, in words"
     if isinstance(shape, tuple):
-        fits = is_number(value, *shape[:2]) or value in shape[2:]
-        if not fits: yield f'{name} is not a number from {shape[0]:g} to {shape[1]:g}'
+        lo,hi,*also = shape
+        fits = is_number(value, lo, hi) or value in also
+        if not fits: yield f'{name} is not a number from {lo:g} to {hi:g}'
         return
     kind = shape if isinstance(shape, type) else type(shape)
     if not isinstance(value, kind): yield f'{name} is not a {_KIND_WORDS[kind]}'
