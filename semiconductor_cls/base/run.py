@@ -254,6 +254,7 @@ def check_free(
 ):
     "Refuse a path that is taken: a run may be replaced with `overwrite`, anything else never"
     path = Path(path)
+    check_above(path)
     if _is_free(path): return
     if not (path/'run.json').exists():
         raise UserError(f'{path}: exists and is not a run directory; choose another --name or --runs')
@@ -410,9 +411,10 @@ def read(self:Run,
 )->dict:
     "Names and values of a JSON file of the run, if it is the one that was written"
     found = _Said(self.file(name))
+    odd = next(_odd(found, SHAPES.get(name, {})), '')
+    if not odd: return found
     way_out = f'measure anew with: semicls evaluate {self.path}' if name=='metrics.json' else COPY_AGAIN
-    for odd in _odd(found, SHAPES.get(name, {})): raise UserError(f'{found.path}: {odd}; {way_out}')
-    return found
+    raise UserError(f'{found.path}: {odd}; {way_out}')
 
 # %% ../../nbs/04_base.run.ipynb #10d0c086
 @patch
