@@ -304,7 +304,7 @@ def _place(out, name, runs, usual=None):
     name = usual if name is None else name
     if name is None:
         raise UserError('name the run, with --name NAME or --out DIRECTORY')
-    is_plain = Path(name).name==name and name not in ('','.','..')
+    is_plain = Path(name).name==name==name.strip() and name.isprintable() and name not in ('','..')
     if is_plain: return runs/name
     raise UserError(f'--name {name}: a plain name without slashes; the folder is given by --runs')
 

@@ -71,6 +71,7 @@ def open_streams():
         _lead_nowhere(number)
         setattr(sys, name, open(os.devnull, 'w' if number else 'r', encoding='utf-8'))
     if sys.stdout.errors=='strict': sys.stdout.reconfigure(errors='backslashreplace')
+    os.environ['MPLBACKEND'] = 'agg' # a command opens no window, whatever the environment says
 
 # %% ../nbs/98_shell.ipynb #a311b37f
 PATIENCE = .3 # Seconds of silence before a command says that it is at work

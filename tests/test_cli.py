@@ -98,7 +98,11 @@ MISTAKES = [
     (['train',*PARTS,'--set','epochs=-1'], 'epoch'),
     (['train',*PARTS,'--recipe','best'], 'quick, paper, strong'),
     (['train',*PARTS,'--name','../up'], 'plain name'),
+    (['train',*PARTS,'--name','up '], 'plain name'),
+    (['train',*PARTS,'--name','u\np'], 'plain name'),
     (['train',*PARTS,'--nonsense'], 'nonsense'),
+    (['train',*PARTS,'--seed','1','--seed','2'], '--seed: given twice'),
+    (['eda',*PARTS,'--out','o','--out=p'], '--out: given twice'),
     (['train','rotten'], 'no readable'),
     (['predict','runs/none','parts','--out','o.csv'], 'no such run'),
 ]
