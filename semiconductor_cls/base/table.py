@@ -42,7 +42,8 @@ SPLIT_WORDS = dict(
         validation data / validación / validacion / validazione / 验证 / 验证集 / 驗證集 / 検証 / 검증 /
         val2014 / val2017''',
     test='''2 / test / testing / tests / tst / test set / testset / test data / testdata / essai / essais / prueba /
-        pruebas / prova / 测试 / 测试集 / 測試集 / テスト / 시험 / test2014 / test2015 / test2017''') # The years are those of COCO
+        pruebas / prova / 测试 / 测试集 / 測試集 / テスト / 시험 /
+        test2014 / test2015 / test2017''') # The years are those of COCO
 
 # %% ../../nbs/03_base.table.ipynb #1c6ae8ae
 def plain_word(
