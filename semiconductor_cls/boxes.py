@@ -1025,7 +1025,7 @@ def read_box_columns(
 
 # %% ../nbs/12_boxes.ipynb #964a345f
 _ENDINGS = ('.csv','.tsv','.json','.xml','.txt')
-_INSPECTED = {'issues.csv','report.html'} # What an inspection writes
+_INSPECTED = 'issues.csv','summary.json' # What an inspection writes, also beside the pictures
 
 def _drawn_files(path):
     "Files beside pictures that may tell something about them, hidden ones not"
@@ -1033,9 +1033,9 @@ def _drawn_files(path):
     for parent,dirs,names in walk_once(path, {}):
         seen = [name for name in dirs if not name.startswith(('.','@','_'))]
         dirs[:] = sorted(seen)
-        is_ours = own_kind(names) or _INSPECTED.issubset(names)
-        if is_ours: continue
-        told = [name for name in sorted(names) if name.lower().endswith(_ENDINGS)]
+        if own_kind(names): continue
+        own = _INSPECTED if {'issues.csv','report.html'}.issubset(names) else ()
+        told = [name for name in sorted(names) if name.lower().endswith(_ENDINGS) and name not in own]
         files += [Path(parent, name) for name in told if not name.startswith('.')]
     return [f for f in files if f.is_file()]
 

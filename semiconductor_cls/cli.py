@@ -17,6 +17,7 @@ from inspect import Parameter, cleandoc, signature
 from pathlib import Path
 from typing import Annotated, Optional, get_args
 import semiconductor_cls, typer
+from fastcore.basics import noop
 from fastcore.docments import docments
 from .base.errors import *
 from .base.files import *
@@ -303,7 +304,7 @@ def _place(out, name, runs, usual=None):
     name = usual if name is None else name
     if name is None:
         raise UserError('name the run, with --name NAME or --out DIRECTORY')
-    is_plain = Path(name).name==name and name not in ('','.','..')
+    is_plain = Path(name).name==name==name.strip() and name.isprintable() and name not in ('','..')
     if is_plain: return runs/name
     raise UserError(f'--name {name}: a plain name without slashes; the folder is given by --runs')
 
@@ -385,18 +386,15 @@ def _pairs(recipe):
     return [f'{name}={text(value)}' for name,value in values.items()]
 
 # %% ../nbs/99_cli.ipynb #03fc8019
-def _planned(data, classes, group='', refuses='words sets', votes=''):
-    "What a command would read; what it would refuse is refused, and what did not fit is said"
+def _planned(data, classes, group='', words=True, recipes=(), folds=0, check=noop):
+    "What a command would read; what its trainings would refuse is refused, and what did not fit is said"
     from semiconductor_cls.base.parts import say_left_out
+    from semiconductor_cls.jobs.folds import dealt
     from semiconductor_cls.source import check_words, read_as, read_source, say_findings, say_groups
-    from semiconductor_cls.split import check_sets
     df = read_source(data, *classes)
-    if 'words' in refuses: check_words(df, data)
+    if words: check_words(df, data)
     told = say_findings(df), say_groups(df, group), say_left_out(df.attrs.get('issues', ()))
-    if 'sets' in refuses: check_sets(df, group or None)
-    if votes:
-        from semiconductor_cls.data import check_votes
-        check_votes(df, votes)
+    for r in recipes: check(dealt(df, r, folds))
     for line in filter(None, told): say(line)
     return f"{counted(len(df), 'image')}, {read_as(df)}"
 
@@ -440,15 +438,17 @@ def _check_engine(engine, jobs=1):
         raise UserError(f'--jobs {jobs} and --engine ray exclude each other: the cluster knows its cores')
 
 def _check_start(device, weights, engine='local', jobs=1, recipes=()):
-    "Refuse what a training would refuse of where it runs, and of what it starts from"
-    from semiconductor_cls.train import check_precision
+    "Refuse what a training would refuse to start with"
+    from semiconductor_cls.jobs.job import check_start
+    from semiconductor_cls.line.machine import weights_at_hand
     from semiconductor_cls.views import check_device
-    from semiconductor_cls.weights import read_weights
-    _check_engine(engine, jobs)
+    from semiconductor_cls.weights import ask_hub
+    apart = _apart(engine, jobs, None)
     check_device(device)
-    for r in recipes if engine=='local' else (): # a cluster has other devices
-        check_precision(r.precision, device)
-    if weights not in (None,'none'): read_weights(weights)
+    for r in recipes:
+        is_far = not weights and weights_at_hand(r.arch)=='no'
+        if is_far: ask_hub(r.arch)
+        check_start(r, 'none' if is_far else weights, device, apart)
 
 def _apart(engine, jobs, out): # `None` on this machine
     "What does trainings beside one another"
@@ -505,11 +505,11 @@ def _plan_train(data, add, recipe, folds, path, options, start, as_json): # `sta
     resume,done = options['resume'],False
     if resume and not add:
         recipe,folds,done = _going_on(path, options['asked'], start[1])
-    _check_start(*start, recipes=[recipe])
+    _check_start(*start, recipes=[] if done else [recipe])
     if add: return _plan_renewal(data, add, path, resume, as_json)
     does = 'nothing: this run is finished already' if done else _does(recipe, folds)
     classes = options['good'],options['defect']
-    reads = _planned(data, classes, recipe.group_by, votes=recipe.votes)
+    reads = _planned(data, classes, recipe.group_by, recipes=[recipe], folds=folds)
     if resume:
         same_data([path], data, recipe, folds, *classes, 'use --overwrite or another --name')
     plan(reads, does, [] if done else [path], as_json)
@@ -678,16 +678,16 @@ _FOUND = dict(
     n_unboxed_defects=('defect without a box','defects without a box'), n_broken=('broken','broken'),
     n_not_compared=2*('too small or blank to be searched for near copies',))
 
-def _plan_data(data, good, defect, does, writes, as_json, group='', refuses='words sets'):
+def _plan_data(data, good, defect, does, writes, as_json, group='', **more):
     "Say what a command would do with data"
-    plan(_planned(data, (good, defect), group or '', refuses), does, writes, as_json)
+    plan(_planned(data, (good, defect), group or '', **more), does, writes, as_json)
 
 def _plan_clean(data, out, classes, as_json):
     "Say what `clean` would do; what it would refuse is refused"
     from semiconductor_cls.clean import _check_clean
     _check_clean(out, {})
     writes = [out/name for name in ('clean.csv','removed.csv','near.csv')]
-    _plan_data(data, *classes, 'list what to keep and what to remove', writes, as_json, refuses='words')
+    _plan_data(data, *classes, 'list what to keep and what to remove', writes, as_json)
 
 def _eda_engine(engine, out):
     "What inspects a source; a place where its report may not be is refused"
@@ -721,7 +721,7 @@ def eda(
     look = _eda_engine(engine, out)
     writes = [out/name for name in ('summary.json','issues.csv','figures','report.html')]
     if dry_run:
-        return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json, group, '')
+        return _plan_data(data, good, defect, 'look for copies, leaks and faults', writes, json, group, words=False)
     s = look(data, out, good, defect, group=group or '', fit=fit)
     risks = *s['shortcuts'],s['small_defects'],s['odd_shapes']
     for line in filter(None, [*s['told'], s['left_out'], *risks]): say(line)
@@ -905,14 +905,15 @@ def _without_arch(set_):
 
 def _plan_committee(asked, classes, as_json, group): # `asked` as in `committee_plan` and as in `_check_start`
     "Say what `committee` would do; what it would refuse is refused"
-    from semiconductor_cls.jobs.study import averaged_before, committee_plan
+    from semiconductor_cls.jobs.study import averaged_before, committee_plan, is_finished
     job,start = asked
-    data,archs,seeds,r,out,*_,resume = job
-    _check_start(*start, recipes=[r])
+    data,archs,seeds,r,out,folds,*_,resume = job
     members = committee_plan(*job, *classes)
+    _check_start(*start, recipes=[o for path,(o,_) in members.items() if not is_finished(path)])
     done = resume and averaged_before(out, members)
     does = 'nothing: this committee is finished already' if done else _does_committee(archs, seeds)
-    _plan_data(data, *classes, does, [] if done else [*members, out], as_json, group)
+    writes = [] if done else [*members, out]
+    _plan_data(data, *classes, does, writes, as_json, group, recipes=[r], folds=folds)
 
 # %% ../nbs/99_cli.ipynb #c0043
 @command('data', who='Research')
@@ -949,25 +950,23 @@ def committee(
 def _plan_ablation(asked, classes, as_json, group):
     "Say what `ablate` would do; what it would refuse is refused"
     from semiconductor_cls.jobs.ablate import ablation_plan, variants
-    (data,grid,seeds,out,*more),start = asked
+    from semiconductor_cls.jobs.study import is_finished
+    (data,grid,seeds,out,folds,*more),start = asked
     recipes = variants(*grid)
-    _check_start(*start, recipes=recipes.values())
-    ablation_plan(data, recipes, seeds, out, *more, *classes)
+    paths = ablation_plan(data, recipes, seeds, out, folds, *more, *classes)
+    _check_start(*start, recipes=[o for name,o in recipes.items() if not all(map(is_finished, paths[name]))])
     does = f"train {counted(len(recipes), 'recipe')}, each with {counted(len(seeds), 'seed')}"
-    _plan_data(data, *classes, does, [out], as_json, group)
+    _plan_data(data, *classes, does, [out], as_json, group, recipes=recipes.values(), folds=folds)
 
 def _plan_curve(data, r, asked, classes, as_json, group):
-    "Say what `curve` would do; what it would refuse is refused, as far as is known before the pictures are read"
+    "Say what `curve` would do; what it would refuse is refused"
     from semiconductor_cls.jobs.curve import check_curve, curve_sizes
-    from semiconductor_cls.source import read_source
-    from semiconductor_cls.split import split_table
     (points,draws,goods,out),start = asked
     check_curve(draws, goods, out)
     _check_start(*start, recipes=[r])
-    df = split_table(read_source(data, *classes), r.split_seed, r.test, r.valid, r.group_by or None)
-    curve_sizes(int(((df.split=='train') & (df.label=='defect')).sum()), points)
+    def check(df): curve_sizes(((df.split=='train') & (df.label=='defect')).sum(), points)
     does = f"train with {points} numbers of defects, in {counted(draws, 'order')} each"
-    _plan_data(data, *classes, does, [out], as_json, group)
+    _plan_data(data, *classes, does, [out], as_json, group, recipes=[r], check=check)
 
 # %% ../nbs/99_cli.ipynb #c0047
 @command('data', who='Research', old={'--base':'--recipe'})

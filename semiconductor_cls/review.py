@@ -474,6 +474,19 @@ def _points_table(points):
     table = dict(what=df['what'], measured=df.value.map(_percent))
     return pd.DataFrame(table | {'95 % interval':interval, 'note':df.note})
 
+# %% ../nbs/36_review.ipynb #2872c25b
+_LINE = shaped('defect_rate escape_price overkill_price look_price parts_a_month?', AMOUNT) | {'currency':str, '':None}
+_ASKED = shaped('escape? overkill? looks?', (*SHARE,None)) | {'human_miss':SHARE, 'assumed?':[str], '':None}
+_BAND = shaped('escape_rate? escape_hi? overkill_rate? overkill_hi? look_share? human_miss?', SHARE)
+_A_POINT = shaped('value? lo? hi?', (*SHARE,None)) | shaped('what? note?', str)
+
+SHAPES['operating.json'] = (
+    {'line?':_LINE, 'asked?':_ASKED, 'review?':_BAND, 'points?':[_A_POINT], 'decision?':{'id':str}} |
+    shaped('rule? reported_on? worth?', str) | shaped('pays? surely_pays?', bool) | shaped('cost? cost_hi?', AMOUNT) |
+    shaped('report? on_valid? review_report? review_on_valid?', {}) |
+    {'log_loss?':shaped('before after', AMOUNT),
+     'baselines?':dict.fromkeys(('pass all','scrap all','look at all'), AMOUNT)})
+
 # %% ../nbs/36_review.ipynb #c0058
 def _operating_parts(run, found):
     "The operating point as parts of a page"
@@ -490,7 +503,7 @@ def operating(
     "What `semicls evaluate` has put into a run: the operating point, and the points that a customer may ask for"
     if not run.has('operating.json'): return []
     found = run.read('operating.json')
-    with as_written(run/'operating.json'): return _operating_parts(run, found)
+    return _operating_parts(run, found)
 
 # %% ../nbs/36_review.ipynb #70e68b88
 def odd_prices(
@@ -540,8 +553,7 @@ def operating_point(
     "What a run does at the prices that it was given; `None` without prices, or if it has decided anew since"
     if not run.has('operating.json'): return None
     point = run.read('operating.json')
-    with as_written(run/'operating.json'):
-        made = (point.get('decision') or {}).get('id')
+    made = point.get('decision', {}).get('id')
     return point if made==getattr(run.decision, 'id', None) else None
 
 # %% ../nbs/36_review.ipynb #a31c5ec3
@@ -620,7 +632,7 @@ def asked_for(
 )->Asked:
     "What is given, else what the decision that stands was made for, else assumptions"
     given = {name:o for name,o in given.items() if o is not None}
-    with as_written(run/'operating.json'): return _asked(_made_for(run), given)
+    return _asked(_made_for(run), given)
 
 # %% ../nbs/36_review.ipynb #90a0d5df
 _OPTIONS = dict( # Name → option of `semicls evaluate`

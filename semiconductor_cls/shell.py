@@ -71,6 +71,7 @@ def open_streams():
         _lead_nowhere(number)
         setattr(sys, name, open(os.devnull, 'w' if number else 'r', encoding='utf-8'))
     if sys.stdout.errors=='strict': sys.stdout.reconfigure(errors='backslashreplace')
+    os.environ['MPLBACKEND'] = 'agg' # a command opens no window, whatever the environment says
 
 # %% ../nbs/98_shell.ipynb #a311b37f
 PATIENCE = .3 # Seconds of silence before a command says that it is at work
@@ -208,6 +209,21 @@ def _at_home(arg):
     if not word.startswith('--'): return arg
     return word+equals+_expanded(value)
 
+# %% ../nbs/98_shell.ipynb #c6a54435
+def _check_once(typed): # Options and arguments, in their order
+    "Refuse an option that was typed twice, because one of the two would count for nothing"
+    for o in typed:
+        if o.param_type_name=='option' and not o.multiple and typed.count(o)>1:
+            raise UserError(f'{o.opts[0]}: given twice; leave one of the two out')
+
+def _check_given(ctx, param, args):
+    "Refuse an option that was given as an empty text: mostly a variable of the shell that is not set"
+    value,word = ctx.params.get(param.name),param.opts[0]
+    is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
+    was_empty = isinstance(value, Path) and '' in _given(args, word) # which would be the folder we are in
+    if (is_empty or was_empty) and ctx.get_parameter_source(param.name).name=='COMMANDLINE':
+        raise _unset(word)
+
 # %% ../nbs/98_shell.ipynb #522891f5
 class Command(TyperCommand):
     "A command that understands the words of earlier releases, and gives a sign of life"
@@ -220,20 +236,14 @@ class Command(TyperCommand):
             if word not in self.old: return arg
             say(f'{word} is called {self.old[word]} now')
             return self.old[word]+equals+value
-        args,by_place,ctx.meta['config'] = with_config(self, [new(arg) for arg in args])
+        args = [new(arg) for arg in args]
+        _check_once(self.make_parser(ctx).parse_args([*args])[-1])
+        args,by_place,ctx.meta['config'] = with_config(self, args)
         args,by_place = list(map(_at_home, args)),{name:_expanded(o) for name,o in by_place.items()}
         ctx.default_map = {**(ctx.default_map or {}), **by_place}
         rest = super().parse_args(ctx, [*args])
-        for name,value in ctx.params.items(): self.check_given(ctx, name, value, args)
+        for o in self.params: _check_given(ctx, o, args)
         return rest
-
-    def check_given(self, ctx, name, value, args):
-        "Refuse an option that was given as an empty text: mostly a variable of the shell that is not set"
-        word = next(o.opts[0] for o in self.params if o.name==name)
-        is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
-        was_empty = isinstance(value, Path) and '' in _given(args, word) # which would be the folder we are in
-        if (is_empty or was_empty) and ctx.get_parameter_source(name).name=='COMMANDLINE':
-            raise _unset(word)
 
     def invoke(self, ctx):
         "Do the job"

@@ -98,7 +98,11 @@ MISTAKES = [
     (['train',*PARTS,'--set','epochs=-1'], 'epoch'),
     (['train',*PARTS,'--recipe','best'], 'quick, paper, strong'),
     (['train',*PARTS,'--name','../up'], 'plain name'),
+    (['train',*PARTS,'--name','up '], 'plain name'),
+    (['train',*PARTS,'--name','u\np'], 'plain name'),
     (['train',*PARTS,'--nonsense'], 'nonsense'),
+    (['train',*PARTS,'--seed','1','--seed','2'], '--seed: given twice'),
+    (['eda',*PARTS,'--out','o','--out=p'], '--out: given twice'),
     (['train','rotten'], 'no readable'),
     (['predict','runs/none','parts','--out','o.csv'], 'no such run'),
 ]
@@ -336,7 +340,8 @@ def test_a_plan_refuses_what_the_command_would(semicls, parts, tmp_path):
              'parts --resume':'no such run directory', 'parts --set votes=shares --set loss=ce':'no such column',
              'parts --set precision=bf16':'only on CUDA'}
     for words,why in wrong.items():
-        p = semicls('train', *TINY, *words.split(), *PARTS[1:], '--dry-run', '--name', 'b')
+        tiny = TINY[:2]+TINY[4:] if '--weights' in words else TINY
+        p = semicls('train', *tiny, *words.split(), *PARTS[1:], '--dry-run', '--name', 'b')
         assert p.returncode==1 and why in p.err.splitlines()[-1] and not p.out, p.err
 
 @pytest.mark.parametrize('text,why', [('name: [a, b]','write one text'), ('overwrite: 3','write true or false'),

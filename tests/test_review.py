@@ -1,5 +1,5 @@
 "The band that people look at, and the operating point of a run: promises kept, no bare zero, groups counted once"
-import re
+import contextlib, json, re
 import numpy as np, pandas as pd, pytest
 from scipy import stats
 from scipy.special import logit
@@ -8,10 +8,10 @@ from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.evaluate import evaluate_run, rates
-from semiconductor_cls.jobs.report import operating
+from semiconductor_cls.jobs.report import audit_part, opening, operating
 from semiconductor_cls.operate import Line
-from semiconductor_cls.review import band_rates, band_saves, calibrate, escape_bound, operate_run, report_band
-from semiconductor_cls.review import review_band, train_share
+from semiconductor_cls.review import asked_for, band_rates, band_saves, calibrate, escape_bound, operate_run
+from semiconductor_cls.review import report_band, review_band, train_share
 
 LINE = Line(.01, 500, 2, .2)
 
@@ -121,3 +121,28 @@ def test_calibration_knows_how_training_drew(stub):
     assert train_share(run)==.5
     run.update(recipe={**run.info['recipe'], 'balanced':False})
     assert train_share(run)==.1
+
+def places(said, at=()):
+    "Where a value stands in a JSON file; of a list the first"
+    if at: yield at
+    for name in said if isinstance(said, dict) else [0][:len(said)] if isinstance(said, list) else ():
+        yield from places(said[name], (*at,name))
+
+def damaged(said, at, value):
+    "The same with another value at one place"
+    if not at: return value
+    rest = dict(said) if isinstance(said, dict) else list(said)
+    rest[at[0]] = damaged(rest[at[0]], at[1:], value)
+    return rest
+
+@pytest.mark.parametrize('value', ['text', None, {}], ids=str)
+def test_a_damaged_operating_point_is_read_or_refused_never_stumbled_over(tmp_path, value):
+    run = run_of(tmp_path/'r', bells(60, 200), bells(60, 200, 1))
+    operate_run(run, LINE, looks=.3)
+    whole,m = read_json(run/'operating.json'),run.read('metrics.json')
+    run.update(files={}) # as a run that keeps no hashes
+    readers = operating,audit_part,asked_for,lambda run: opening(run, m)
+    for at in places(whole):
+        (run/'operating.json').write_text(json.dumps(damaged(whole, at, value)))
+        for reader in readers:
+            with contextlib.suppress(UserError): reader(run)

@@ -56,7 +56,11 @@ def test_a_dry_run_refuses_what_the_job_would_and_names_all_that_it_writes(stub,
     p = semicls(*asked, '--dry-run')
     assert p.returncode==1 and 'runs/c: this run exists' in p.err, p.err
     for words,why in (('curve parts --points 7','--points 7: the smallest set'),
-                      ('ablate parts --vary split_seed=0,1','decides which images are in the test set')):
+                      ('ablate parts --vary split_seed=0,1','decides which images are in the test set'),
+                      ('train parts --folds 60 --weights none','60 folds: a class has fewer'),
+                      ('committee parts --arch test_resnet --weights none --folds 60','60 folds: a class has fewer'),
+                      ('train parts --set test=.999 --weights none','test=0.999'),
+                      ('train parts --arch test_resnet','no ImageNet weights')):
         p = semicls(*words.split(), '--good', 'ok', '--defect', 'ng', '--name', 'x', '--dry-run')
         assert p.returncode==1 and why in p.err, p.err
 
@@ -72,8 +76,8 @@ def test_sets_that_no_training_could_use_are_refused_before_a_picture_is_read(tm
     def nothing(*_): raise AssertionError('a picture is read')
     monkeypatch.setattr('semiconductor_cls.jobs.job.parallel_map', nothing)
     with pytest.raises(UserError, match=why): prepare(tmp_path, TINY)
-    with pytest.raises(UserError, match=why): _planned(tmp_path, ('good','defect'))
-    assert 'images, read as MVTec' in _planned(tmp_path, ('good','defect'), refuses='') # for `eda`
+    with pytest.raises(UserError, match=why): _planned(tmp_path, ('good','defect'), recipes=[TINY])
+    assert 'images, read as MVTec' in _planned(tmp_path, ('good','defect'), words=False) # for `eda`
 
 def test_a_finished_committee_is_left_as_it_is(stub, tmp_path):
     "With `resume`; one of other members is refused, and one of other pictures"

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['NO_ROOM', 'NO_PLACE', 'way_out', 'naming', 'atomic_path', 'own_folder', 'write_text', 'write_json', 'json_line',
-           'read_json', 'renew_json', 'check_own', 'page_kind', 'check_results', 'check_drawn', 'file_md5', 'open_own',
-           'no_place', 'hold', 'is_held', 'check_replaceable', 'mend_folder', 'whole_folder', 'is_leftover', 'sweep',
-           'alone_in', 'text_encoding', 'told_sep', 'open_text', 'csv_format']
+           'read_json', 'renew_json', 'check_own', 'page_kind', 'check_above', 'check_results', 'check_drawn',
+           'file_md5', 'open_own', 'no_place', 'hold', 'is_held', 'check_replaceable', 'mend_folder', 'whole_folder',
+           'is_leftover', 'sweep', 'alone_in', 'text_encoding', 'told_sep', 'open_text', 'csv_format']
 
 # %% ../../nbs/01_base.files.ipynb #c0002
 import codecs, errno, hashlib, html, json, math, os, platform, re, shlex, shutil, stat, sys, threading, time
@@ -156,11 +156,20 @@ def page_kind(
     return re.compile(f'<!doctype html>.{{,2000}}<title>{re.escape(html.escape(title))}{rest}</title>', re.S)
 
 # %% ../../nbs/01_base.files.ipynb #d3ca3220
+def check_above(
+    path # Where something will be made
+):
+    "Refuse a place below something that is no folder"
+    above = next((o for o in Path(os.path.abspath(path)).parents if os.path.lexists(o)), Path('/'))
+    if not above.is_dir():
+        raise UserError(f'{path}: cannot be made ({above} is no folder); choose another place')
+
 def check_results(
     folder # Of results, made if it is not there
 )->Path:
     "Refuse a place for results that is a file or a run"
     folder = Path(folder)
+    check_above(folder)
     if folder.exists() and not folder.is_dir():
         raise UserError(f'{folder}: exists and is not a folder; choose another --out')
     if os.path.lexists(folder/'run.json'):

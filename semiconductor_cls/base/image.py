@@ -407,7 +407,7 @@ def _unidentified(content):
     "Why Pillow does not know a file"
     if not content: return 'zero bytes'
     kind = next((kind for start,kind in _STARTS.items() if content.startswith(start)), None)
-    if not kind: return 'not a PNG, JPEG, BMP or TIFF image'
+    if not kind: return 'not an image of a kind that is read'
     try:
         if kind=='TIFF': kind = _tiff_kind(content)
     except Exception: pass # its list of tags is damaged

@@ -48,7 +48,9 @@ def own_kind(
     "What this library has written into a folder"
     return next((kind for kind,marks in OURS.items() if marks <= set(files)), '')
 
-def _is_ours(name, files): return name=='figures' and 'report.html' in files
+_BESIDE = {'figures':{'report.html','suspects.csv'}, 'store':{'verdicts.db'}} # Our folder → what lies beside it
+
+def _is_ours(name, files): return not _BESIDE.get(name, set()).isdisjoint(files)
 
 # %% ../../nbs/08_base.parts.ipynb #e419d47e
 def _has_image_ext(name): return _ext(name).lower() in IMAGE_EXTS
@@ -115,14 +117,14 @@ def sift(
     return [o for o in dirs if o not in aside], [o for o in files if is_image_name(o)]
 
 # %% ../../nbs/08_base.parts.ipynb #2113f738
-_MARKS = set().union(*OURS.values())
+_MARKS = set().union(*OURS.values(), *_BESIDE.values())
 
 def _own_folders(names): # Folder → 'a run', or another of `OURS`, or 'figures'
     "Folders among an archive's names that this library has written"
     files = defaultdict(set)
     for path in map(PurePath, names):
         if path.name in _MARKS: files[path.parent].add(path.name)
-    figures = {folder/'figures':'figures' for folder,o in files.items() if _is_ours('figures', o)}
+    figures = {folder/name:name for folder,o in files.items() for name in _BESIDE if _is_ours(name, o)}
     kinds = {folder:own_kind(o) for folder,o in files.items()}
     return figures | {folder:kind for folder,kind in kinds.items() if kind}
 

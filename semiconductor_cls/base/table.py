@@ -37,11 +37,13 @@ LABEL_WORDS = dict(
 SPLIT_WORDS = dict(
     train='''0 / train / training / trn / learn / learning / train set / trainset / training set / train data /
         training data / apprentissage / entraînement / entrainement / entrenamiento / addestramento /
-        训练 / 训练集 / 訓練 / 訓練集 / 学習 / 학습''',
+        训练 / 训练集 / 訓練 / 訓練集 / 学習 / 학습 / train2014 / train2017''',
     valid='''1 / valid / val / validation / dev / validierung / valid set / val set / valset / validation set /
-        validation data / validación / validacion / validazione / 验证 / 验证集 / 驗證集 / 検証 / 검증''',
+        validation data / validación / validacion / validazione / 验证 / 验证集 / 驗證集 / 検証 / 검증 /
+        val2014 / val2017''',
     test='''2 / test / testing / tests / tst / test set / testset / test data / testdata / essai / essais / prueba /
-        pruebas / prova / 测试 / 测试集 / 測試集 / テスト / 시험''')
+        pruebas / prova / 测试 / 测试集 / 測試集 / テスト / 시험 /
+        test2014 / test2015 / test2017''') # The years are those of COCO
 
 # %% ../../nbs/03_base.table.ipynb #1c6ae8ae
 def plain_word(

@@ -103,15 +103,16 @@ _LUCK = ('Choosing the best of {n_combos:,} combinations on the test set would c
          'chosen on one half of it, it claims {claimed:.4f} there and keeps {kept:.4f} on the other '
          '(mean over {halvings} random halves). Nothing here was chosen so.')
 
+SHAPES['gain.json'] = {'best':str} | shaped('diff lo hi p_value claimed? kept? halvings?', (-1,1e3,None))
+
 def _gain_texts(run, n_combos):
     "The gain and the luck of choosing, in words"
     if not (run/'gain.json').exists(): return []
     gain = {k:np.nan if v is None else v for k,v in run.read('gain.json').items()}
     what = 'the named baseline' if run.info.get('baseline') else 'its best single member by validation'
-    with as_written(run/'gain.json'):
-        texts = [_GAIN.format(what=what, **gain)]
-        if 'halvings' in gain:
-            texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
+    texts = [_GAIN.format(what=what, **gain)]
+    if {'halvings','claimed','kept'}<=gain.keys():
+        texts.append(_LUCK.format(**gain, n_combos=n_combos, off=gain['claimed']-gain['kept']))
     return texts
 
 # %% ../../nbs/53_jobs.committee.ipynb #d519a034
@@ -155,9 +156,11 @@ def committee_report(
 )->Path: # `report.html`
     "One page from the files of a committee"
     combos = read_csv(run.file('combinations.csv'))
+    odd = ({'n'} | {'auc_valid','auc_test'} & {*combos}) - {*combos.select_dtypes('number')}
+    if odd:
+        raise UserError(f"{run/'combinations.csv'}: no column {min(odd)} of numbers; {COPY_AGAIN}")
     figures = [f'figures/{name}.png' for name in _FIGURES if (run/f'figures/{name}.png').exists()]
-    with as_written(run/'combinations.csv'):
-        own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
+    own = Section(10, [*_combo_parts(run, combos), *map(run.file, figures)])
     first = [*opening(run, run.read('metrics.json')), *_gain_texts(run, len(combos))]
     more = [Section(35, subsets_part(run)), Section(75, size_part(run)), Section(95, audit_part(run))]
     parts = [*first, *in_order([own, *more, *run_sections(run).values()]), run.licence or None]

@@ -197,8 +197,7 @@ def _is_of_before(run):
     "Whether `operating.json` states another decision than the one that stands"
     if not _there(run, 'operating.json') or run.decision is None: return False
     made = run.read('operating.json').get('decision')
-    with as_written(run/'operating.json'):
-        return bool(made) and made.get('id')!=run.decision.id
+    return bool(made) and made['id']!=run.decision.id
 
 # %% ../../nbs/50_jobs.report.ipynb #610a0d4d
 def _is_outdated(run):
@@ -456,8 +455,7 @@ def audit_part(
 )->list: # Parts of a page
     "What identifies the result, and lines to sign"
     info,standing = run.info,run.decision
-    with as_written(run/'operating.json'):
-        made_for = made_for_text(operating_point(run))
+    made_for = made_for_text(operating_point(run))
     facts = {'run': run.path.name, 'data (fingerprint)': info.get('fingerprint'),
              'split (fingerprint)': info.get('split_fingerprint'),
              'weights (digits of their hash)': weights_or_none(run),
@@ -483,8 +481,7 @@ def opening(
     point = operating_point(run)
     if 'escape_rate' not in m: return [headline(m, point)] # of an early release
     note = [says] if (says := out_of_fold_text(run)) else []
-    with as_written(run/'operating.json'): # the figures of `m` were looked at when they were read
-        return [Lead(plain_words(m, point)), data_light(m, point), price_light(point), headline(m), *note]
+    return [Lead(plain_words(m, point)), data_light(m, point), price_light(point), headline(m), *note]
 
 # %% ../../nbs/50_jobs.report.ipynb #107d0d3b
 def _when(info, made=()): # 'finished 2026-11-26 10:15 UTC; decision of 2026-11-27 08:05 UTC'
