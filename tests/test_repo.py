@@ -141,7 +141,7 @@ def made_and_needed(text):
     for o in ast.parse(text).body:
         names = [n for n in ast.walk(o) if isinstance(n, ast.Name)]
         if isinstance(o, (ast.FunctionDef,ast.ClassDef)): made = {o.name}
-        elif isinstance(o, (ast.Import,ast.ImportFrom)): made = {(a.asname or a.name).partition('.')[0] for a in o.names}
+        elif isinstance(o, (ast.Import,ast.ImportFrom)): made = {a.asname or a.name.split('.')[0] for a in o.names}
         else: made = {n.id for n in names if isinstance(n.ctx, ast.Store)}
         yield made, {n.id for n in names if isinstance(n.ctx, ast.Load)}
 

@@ -331,7 +331,7 @@ def _wire_tray(gr, page):
     "Pictures are dropped"
     page.bags,page.new,page.nothing = gr.State([]),gr.State(None),gr.State(None)
     def dropped(_, desk, bags, progress=gr.Progress()):
-        return _told(page, desk, lambda st: _score_dropped(st, desk, bags.pop(0), progress))
+        return _told(page, desk, lambda st: _score_dropped(st, desk, bags.pop(0) if bags else [], progress))
     def emptied(files, bags):
         bags.append(own_copies(files or []))
         return None, 'mine'

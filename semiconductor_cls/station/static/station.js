@@ -17,7 +17,9 @@
   });
 
   // What is pressed and not yet answered would be lost with the page. With a lost connection it is lost already
-  window.addEventListener('beforeunload', e => { if (!lost && (current || waiting.length || trays.length)) e.preventDefault(); });
+  window.addEventListener('beforeunload', e => {
+    if (!lost && (current || waiting.length || trays.length)) e.preventDefault();
+  });
 
   // ---- what the station answers
 
