@@ -77,7 +77,8 @@ def describe(
         gray = x@np.float32([.299,.587,.114])
         green = x[...,1]
         colour = np.concatenate([_cells(x[...,o]-green, 4) for o in (0,2)], 1)
-    levels = np.sort(gray.reshape(len(x), -1), 1)
+    flat = gray.reshape(len(x), -1)
+    levels = np.sort(flat, 1) if x.ndim==4 else np.sort(flat.astype(np.uint8), 1, kind='stable') # Bytes are counted
     layout = _cells(gray, 8)
     layout = layout-layout.mean(1, keepdims=True)
     strong,bright = _details(gray)
@@ -85,7 +86,7 @@ def describe(
     last = levels.shape[1]-1
     at = [int(quantile*last) for quantile in _LEVELS]
     return dict(
-        gray=levels[:,at],
+        gray=levels[:,at].astype(np.float32),
         layout=layout/(layout.std(1, keepdims=True)+4),
         texture=strong.reshape(len(x), -1),
         edges=bright,

@@ -230,6 +230,28 @@ def test_a_tray_over_the_limit_is_refused_in_one_line(place, ann):
     drop(ann, files[:1], '1 picture scored') # and the next tray is taken
     ann.click('#refused >> text=Done')
 
+THREE_TRAYS = """trays => trays.forEach(([where, files]) => {
+    const dataTransfer = new DataTransfer();
+    for (const [name, text] of files)
+        dataTransfer.items.add(new File([Uint8Array.from(atob(text), o => o.charCodeAt(0))], name));
+    document.querySelector(where).dispatchEvent(new DragEvent('drop', {dataTransfer, bubbles: true, cancelable: true}));
+})"""
+
+def test_three_trays_at_once_are_all_taken_and_one_that_does_not_arrive_leaves_a_line(place, chrome):
+    "Gradio's field took one of them, and a file beside the field was opened by the browser"
+    with Server(place, '--verdicts', 'trays', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
+        names = [(f'{i}.png', base64.b64encode(saved(chip(i))).decode()) for i in range(8)]
+        page.evaluate(THREE_TRAYS, [['#drop button', names[:2]], ['#picture', names[2:4]], ['#drop', names[4:6]]])
+        waits(page, 6)
+        page.route('**/upload?*', lambda route: route.abort())
+        page.evaluate(THREE_TRAYS, [['#queue', names[6:7]]])
+        page.wait_for_function('document.querySelector("#refused").innerText.includes("Not taken: 6.png")')
+        page.unroute('**/upload?*')
+        page.evaluate(THREE_TRAYS, [['#queue', names[6:]]])
+        waits(page, 8)
+        s.quiet()
+
 def test_an_inspector_with_a_password(place, locked, ann):
     ann.wait_for_function(f'document.querySelector("{NAME}").value=="ann"')
     drop(ann, files_of(place, 'good', 0, 1), '1 picture scored')

@@ -136,6 +136,29 @@ def test_the_script_of_a_bundle_has_every_name_that_it_uses(tmp_path):
     (tmp_path/'score.py').write_text(score_source())
     assert not unknown(score_source(), runpy.run_path(str(tmp_path/'score.py')))
 
+def made_and_needed(text):
+    "What each statement of a module makes, and the names that it uses"
+    for o in ast.parse(text).body:
+        names = [n for n in ast.walk(o) if isinstance(n, ast.Name)]
+        if isinstance(o, (ast.FunctionDef,ast.ClassDef)): made = {o.name}
+        elif isinstance(o, (ast.Import,ast.ImportFrom)): made = {a.asname or a.name.split('.')[0] for a in o.names}
+        else: made = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+        yield made, {n.id for n in names if isinstance(n.ctx, ast.Load)}
+
+def idle(text):
+    "What a script makes, and nothing that runs asks for, also not by what it calls"
+    rows = list(made_and_needed(text))
+    reached,todo = set(),set().union(*(needed for made,needed in rows if not made))
+    while todo:
+        reached |= todo
+        todo = set().union(*(needed for made,needed in rows if made & todo))-reached
+    return set().union(*(made for made,_ in rows))-reached
+
+def test_the_script_of_a_bundle_has_no_name_that_it_does_not_use():
+    from semiconductor_cls.line.export import score_source
+    assert idle('import os, re\ndef f(): g()\ndef g(): re\ndef h(): h()\nf()')=={'os','h'}
+    assert not idle(score_source())
+
 def test_a_test_file_is_named_after_its_room_or_says_what_it_guards():
     rooms = {module(p).split('.')[-1] for p in LIB}
     for p in sorted((ROOT/'tests').glob('test_*.py')):

@@ -328,13 +328,15 @@ def _told(page, desk, score):
 # %% ../../nbs/87_station.page.ipynb #b4ef0be6
 def _wire_tray(gr, page):
     "Pictures are dropped"
-    page.bag,page.new,page.nothing = gr.State([]),gr.State(None),gr.State(None)
-    def dropped(_, desk, files, progress=gr.Progress()):
-        return _told(page, desk, lambda st: _score_dropped(st, desk, files, progress))
-    def emptied(files): return None, own_copies(files or []), 'mine'
-    upload = page.files.upload(emptied, page.files, [page.files, page.bag, page.list],
+    page.bags,page.new,page.nothing = gr.State([]),gr.State(None),gr.State(None)
+    def dropped(_, desk, bags, progress=gr.Progress()):
+        return _told(page, desk, lambda st: _score_dropped(st, desk, bags.pop(0) if bags else [], progress))
+    def emptied(files, bags):
+        bags.append(own_copies(files or []))
+        return None, 'mine'
+    upload = page.files.upload(emptied, [page.files, page.bags], [page.files, page.list],
                                trigger_mode='multiple', **_QUIET)
-    scored = upload.then(dropped, [page.nothing, page.desk, page.bag], [page.new, page.says],
+    scored = upload.then(dropped, [page.nothing, page.desk, page.bags], [page.new, page.says],
                          show_progress_on=page.says, **_BUSY)
     _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
 

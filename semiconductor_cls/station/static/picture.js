@@ -91,7 +91,7 @@
   document.addEventListener('pointermove', onMove);
   for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, e => fingers.delete(e.pointerId));
   document.addEventListener('dblclick', e => e.target.closest?.('.part .stack') && zoomTo(view.zoom > 1 ? 1 : 4, fromMiddle(e)));
-  document.addEventListener('dragstart', e => e.target.closest?.('.part .stack') && e.preventDefault());
+  document.addEventListener('dragstart', e => e.target.closest?.('.part .stack,img') && e.preventDefault()); // no tray of our own
   document.addEventListener('input', e => e.target.matches?.('#bright,#contrast') && draw({[e.target.id]: Number(e.target.value)}));
   window.stationPicture = {onKey, onPart, view: () => ({...view})};
 })();

@@ -17,7 +17,9 @@
   });
 
   // What is pressed and not yet answered would be lost with the page. With a lost connection it is lost already
-  window.addEventListener('beforeunload', e => { if (!lost && (current || waiting.length)) e.preventDefault(); });
+  window.addEventListener('beforeunload', e => {
+    if (!lost && (current || waiting.length || trays.length)) e.preventDefault();
+  });
 
   // ---- what the station answers
 
@@ -63,6 +65,14 @@
     return new Response(why, {status: 413});
   }
 
+  // A tray that does not arrive leaves a line. Whether the request was one
+  function sayNotSent(body, why) {
+    if (!(body instanceof FormData)) return false;
+    const names = [...body.values()].map(o => o.name), more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+    addLine(`Not taken: ${names.slice(0, 3).join(', ')}${more}: ${why.slice(0, 200)}`);
+    return true;
+  }
+
   // Whether a request is that of a key or choice: others go out meanwhile, such as what follows an earlier answer
   function carries([url, request], {n, pick}) {
     if (!String(url?.url ?? url).includes('/queue/join')) return false;
@@ -80,9 +90,11 @@
     try {
       const answer = await ask(...args);
       look(answer);
+      if (!answer.ok) sayNotSent(args[1]?.body, await answer.clone().text());
       return answer;
     } catch (error) {
-      if (error.name !== 'AbortError') warn('The station does not answer. What you do now is not kept.');
+      const isTray = sayNotSent(args[1]?.body, 'drop them again; of a folder, drop the pictures in it');
+      if (!isTray && error.name !== 'AbortError') warn('The station does not answer. What you do now is not kept.');
       throw error;
     }
   };
@@ -147,6 +159,7 @@
     } else if (current && !current.sent && age > 500) click();
     settle();
     step();
+    feed();
   }
   setInterval(tick, 50);
 
@@ -310,6 +323,59 @@
     }
     window.stationPicture.onPart(window.stationShown());
   }
+
+  // ---- pictures come in
+
+  // Gradio's field takes one tray at a time and loses what comes meanwhile. So each tray waits here, wherever on the
+  // page it was dropped, until the field is a new one: Gradio makes one when a tray has been sent. A tray that was
+  // refused leaves the field as it is, or full, so nothing waits for ever.
+  const trays = [];
+  let field = null, fed = 0, feeding = false;
+
+  function bring(files) {
+    if (files.length) trays.push([...files]);
+    feed();
+  }
+
+  function feed() {
+    const input = document.querySelector('#drop input[type=file]');
+    if (!input || !trays.length) return;
+    const isNew = input.parentElement !== field, isFull = input.parentElement.matches('.icon-mode');
+    if (performance.now() - fed < (isFull ? 10000 : isNew ? 0 : 1000)) return;
+    [field, fed, feeding] = [input.parentElement, performance.now(), true];
+    const tray = new DataTransfer();
+    trays.shift().forEach(o => tray.items.add(o));
+    input.files = tray.files;
+    input.dispatchEvent(new Event('change'));
+    feeding = false;
+  }
+
+  function onFiles(e) {
+    if (feeding || !e.target.matches?.('#drop input[type=file]')) return;
+    e.stopImmediatePropagation();
+    bring(e.target.files);
+  }
+
+  // The field may go while somebody still chooses files for it
+  function onChooser(e) {
+    const input = e.target.closest?.('#drop button')?.querySelector('input[type=file]');
+    if (input) input.onchange = () => bring(input.files);
+  }
+
+  function onDrag(e) {
+    if (!e.dataTransfer?.types.includes('Files')) return;
+    e.preventDefault(); // else the browser opens the file in the place of this page
+    if (e.type !== 'drop') return;
+    e.stopPropagation();
+    const zone = document.querySelector('#drop');
+    zone?.querySelector('button')?.dispatchEvent(new Event('dragleave'));
+    if (zone?.offsetParent) bring(e.dataTransfer.files);
+    else addLine('Nothing was taken: pictures are dropped where the queue stands.');
+  }
+
+  document.addEventListener('change', onFiles, true);
+  document.addEventListener('click', onChooser, true);
+  for (const name of ['dragover', 'drop']) document.addEventListener(name, onDrag, true);
 
   // ---- search
 
