@@ -184,7 +184,7 @@ def sibling(d):
 # ---- the cases: what is made, what is asked for, and the answer
 
 OK,SOME = '',' *' # scored; any note
-NOT_IMAGE,CUT,LIMIT = 'not a PNG','cannot be decoded','limit'
+NOT_IMAGE,CUT,LIMIT = 'not an image','cannot be decoded','limit'
 NEITHER,LEADS_OUT,UNREADABLE = 'neither a file nor a folder','leads out','not readable as an archive'
 A = write('a.png', png())
 CASES = {} # name → (make, ask, {the end of a path: part of its note} or an error's text)
@@ -305,7 +305,7 @@ packed('tar_zero_byte', 'a.tar', lambda: tarred([('x', png(), b'0', {'path':'a\0
 listed('list_missing', 'l.txt', b'gone.png\n../nowhere/x.png\nhttp://localhost/x.png\n',
        {'gone.png':'no such file', 'x.png':'no such file'})
 listed('list_system', 'l.txt', b'/dev/zero\n/proc/self/environ\n/etc\n',
-       {'/dev/zero':'neither a file', 'environ':'not a PNG', '/etc':'directory'})
+       {'/dev/zero':'neither a file', 'environ':'not an image', '/etc':'directory'})
 listed('list_of_itself', 'l.txt', b'l.txt\n', {'l.txt':NOT_IMAGE})
 listed('list_bytes', 'l.txt', b'\xff\xfe\0\x01.png\n', {os.fsdecode(b'\xff\xfe\0\x01.png').replace('\0', NUL):SOME})
 listed('list_long', 'l.txt', b'x'*100_000+b'.png\n', {'x.png':SOME})
@@ -445,9 +445,9 @@ ODD_PICTURES = dict( # what makes it, and part of the refusal; None: it is a pic
     bmp_huge=(lambda: bmp_bomb(2**30, 2**30), 'limit'), ppm_huge=(lambda: b'P6 99999 99999 255\n', 'limit'),
     ppm_words=(lambda: b'P6 a b c\n', ''), ppm_long=(lambda: b'P6 '+b'1'*10_000, ''),
     ppm_minus=(lambda: b'P6 -1 -1 255\n', ''),
-    riff=(lambda: b'RIFF\xff\xff\xff\xffWEBPVP8L'+bytes(40), ''), nul=(lambda: bytes(10_000), 'not a PNG'),
-    text=(lambda: b'hello', 'not a PNG'), pdf=(lambda: b'%PDF-1.7\n', 'not a PNG'), elf=(lambda: b'\x7fELF'+bytes(99),
-    'not a PNG'))
+    riff=(lambda: b'RIFF\xff\xff\xff\xffWEBPVP8L'+bytes(40), ''), nul=(lambda: bytes(10_000), 'not an image'),
+    text=(lambda: b'hello', 'not an image'), pdf=(lambda: b'%PDF-1.7\n', 'not an image'), elf=(lambda: b'\x7fELF'+bytes(99),
+    'not an image'))
 
 # ---- tables
 

@@ -362,7 +362,7 @@ def test_what_was_refused_is_told_to_a_page_that_is_loaded_again(place, chrome):
         for _ in range(2):
             page.reload()
             page.wait_for_selector('#says')
-            says(page, '2 pictures scored; 1 refused:\nx.svg: not a PNG')
+            says(page, '2 pictures scored; 1 refused:\nx.svg: not an image')
             waits(page, 2)
         s.quiet()
 
