@@ -413,7 +413,7 @@ def test_a_file_of_options_may_be_a_pipe(semicls, parts, tmp_path):
     ('set: [arch=resnet18]', ['--arch','test_resnet'])])
 def test_a_typed_field_counts_more_than_that_of_the_file(semicls, parts, tmp_path, text, typed):
     (tmp_path/'c.yaml').write_text(text)
-    p = semicls('train', *PARTS, '--config', 'c.yaml', *typed, '--name', 'n', '--dry-run')
+    p = semicls('train', *PARTS, '--config', 'c.yaml', *typed, '--weights', 'none', '--name', 'n', '--dry-run')
     assert p.returncode==0 and 'would do: train test_resnet 1 time' in p.out, p.err
 
 def test_a_file_of_options_names_the_runs_of_an_ensemble(semicls, tmp_path):

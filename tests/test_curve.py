@@ -6,7 +6,8 @@ from conftest import heard
 from semiconductor_cls.jobs.curve import *
 
 TINY = [o for v in 'sizes=32 frozen_epochs=0 epochs=1 bs=8 tta=off'.split() for o in ('--set',v)]
-PARTS = 'parts --good ok --defect ng --weights none --points 4'.split()
+PARTS = 'parts --good ok --defect ng --weights none'.split()
+POINTS = ['--points','4']
 BAD = {('--draws','1'): '--draws 1', ('--good-parts','most'): 'share, all, or', ('--points','9'): 'label more',
        ('--points','3'): '--points 3: a whole number from 4', ('--set','pol=avg'): 'Did you mean pool'}
 
@@ -31,7 +32,7 @@ def test_sets_lie_within_each_other_hold_whole_parts_and_never_touch_the_test_se
 def test_a_killed_curve_goes_on_and_says_what_it_found(semicls, parts, tmp_path):
     from semiconductor_cls.synth import synth_folder
     synth_folder(tmp_path/'many', 80, 48)
-    args = ['curve', 'many', *PARTS[5:], '--weights', 'none', *TINY, '--points', '4', '--draws', '2', '--out', 'c']
+    args = ['curve', 'many', *PARTS[5:], *TINY, *POINTS, '--draws', '2', '--out', 'c']
     p = semicls(*args, wait=False)
     heard(p, '00007-0: training')
     p.kill()
@@ -56,6 +57,7 @@ def test_a_killed_curve_goes_on_and_says_what_it_found(semicls, parts, tmp_path)
 
 def test_what_cannot_be_drawn_is_one_line(semicls, parts, tmp_path):
     for bad,want in BAD.items():
-        p = semicls('curve', *PARTS, *TINY, *bad, '--out', 'b')
+        points = [] if '--points' in bad else POINTS
+        p = semicls('curve', *PARTS, *TINY, *points, *bad, '--out', 'b')
         assert p.returncode==1 and want in p.err.splitlines()[-1], (bad, p.err)
         assert not p.out and not (tmp_path/'b').exists()

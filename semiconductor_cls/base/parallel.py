@@ -182,7 +182,7 @@ def run_apart(
     except BaseException:
         _stop_all(running)
         raise
-    return failed
+    return {job[0]:failed[job[0]] for job in jobs if job[0] in failed} # in their order, however they ended
 
 # %% ../../nbs/02_base.parallel.ipynb #e1419b82
 def check_apart(
