@@ -446,8 +446,8 @@ ODD_PICTURES = dict( # what makes it, and part of the refusal; None: it is a pic
     ppm_words=(lambda: b'P6 a b c\n', ''), ppm_long=(lambda: b'P6 '+b'1'*10_000, ''),
     ppm_minus=(lambda: b'P6 -1 -1 255\n', ''),
     riff=(lambda: b'RIFF\xff\xff\xff\xffWEBPVP8L'+bytes(40), ''), nul=(lambda: bytes(10_000), 'not an image'),
-    text=(lambda: b'hello', 'not an image'), pdf=(lambda: b'%PDF-1.7\n', 'not an image'), elf=(lambda: b'\x7fELF'+bytes(99),
-    'not an image'))
+    text=(lambda: b'hello', 'not an image'), pdf=(lambda: b'%PDF-1.7\n', 'not an image'),
+    elf=(lambda: b'\x7fELF'+bytes(99), 'not an image'))
 
 # ---- tables
 

@@ -237,19 +237,27 @@ THREE_TRAYS = """trays => trays.forEach(([where, files]) => {
     document.querySelector(where).dispatchEvent(new DragEvent('drop', {dataTransfer, bubbles: true, cancelable: true}));
 })"""
 
-def test_three_trays_at_once_are_all_taken_and_one_that_does_not_arrive_leaves_a_line(place, chrome):
+NAMES = [(f'{i}.png', base64.b64encode(saved(chip(i))).decode()) for i in range(8)]
+
+def test_three_trays_at_once_are_all_taken(place, chrome):
     "Gradio's field took one of them, and a file beside the field was opened by the browser"
     with Server(place, '--verdicts', 'trays', run='a') as s:
         page = Inspector(chrome, s.url, 'Ann').page
-        names = [(f'{i}.png', base64.b64encode(saved(chip(i))).decode()) for i in range(8)]
-        page.evaluate(THREE_TRAYS, [['#drop button', names[:2]], ['#picture', names[2:4]], ['#drop', names[4:6]]])
+        page.evaluate(THREE_TRAYS, [['#drop button', NAMES[:2]], ['#picture', NAMES[2:4]], ['#drop', NAMES[4:6]]])
         waits(page, 6)
+        s.quiet()
+
+@pytest.mark.slow
+def test_a_tray_that_does_not_arrive_leaves_a_line_and_can_be_dropped_again(place, chrome):
+    with Server(place, '--verdicts', 'lost', run='a') as s:
+        page = Inspector(chrome, s.url, 'Ann').page
         page.route('**/upload?*', lambda route: route.abort())
-        page.evaluate(THREE_TRAYS, [['#queue', names[6:7]]])
-        page.wait_for_function('document.querySelector("#refused").innerText.includes("Not taken: 6.png")')
+        page.evaluate(THREE_TRAYS, [['#queue', NAMES[:1]]])
+        page.wait_for_function('document.querySelector("#refused").innerText.includes("Not taken: 0.png")')
         page.unroute('**/upload?*')
-        page.evaluate(THREE_TRAYS, [['#queue', names[6:]]])
-        waits(page, 8)
+        page.wait_for_timeout(3000) # a person drops it again
+        page.evaluate(THREE_TRAYS, [['#queue', NAMES[:2]]])
+        waits(page, 2)
         s.quiet()
 
 def test_an_inspector_with_a_password(place, locked, ann):

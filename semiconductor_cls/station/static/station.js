@@ -60,17 +60,19 @@
     const limit = Number(document.querySelector('meta[name=station-mb]')?.content || Infinity);
     if (megabytes <= limit) return null;
     const sizes = `${Math.ceil(megabytes).toLocaleString('en')} MB at once, over the limit of ${limit.toLocaleString('en')} MB`;
+    refused = true;
     const why = `${sizes}: nothing was taken. Drop fewer at a time, or open a folder`;
     addLine(why);
     return new Response(why, {status: 413});
   }
 
-  // A tray that does not arrive leaves a line. Whether the request was one
+  // A tray that does not arrive leaves a line
+  let sending = 0, refused = false;
   function sayNotSent(body, why) {
-    if (!(body instanceof FormData)) return false;
+    if (!(body instanceof FormData)) return;
+    refused = true;
     const names = [...body.values()].map(o => o.name), more = names.length > 3 ? ` and ${names.length - 3} more` : '';
     addLine(`Not taken: ${names.slice(0, 3).join(', ')}${more}: ${why.slice(0, 200)}`);
-    return true;
   }
 
   // Whether a request is that of a key or choice: others go out meanwhile, such as what follows an earlier answer
@@ -84,18 +86,22 @@
 
   window.fetch = async (...args) => {
     lost = lost || isReturn(args[0]);
-    const refused = tooLarge(args[1]?.body);
-    if (refused) return refused;
+    const tooMuch = tooLarge(args[1]?.body);
+    if (tooMuch) return tooMuch;
     if (current && carries(args, current)) current.sent = true;
+    const isTray = args[1]?.body instanceof FormData;
+    sending += isTray;
     try {
       const answer = await ask(...args);
       look(answer);
       if (!answer.ok) sayNotSent(args[1]?.body, await answer.clone().text());
       return answer;
     } catch (error) {
-      const isTray = sayNotSent(args[1]?.body, 'drop them again; of a folder, drop the pictures in it');
+      sayNotSent(args[1]?.body, 'drop them again; of a folder, drop the pictures in it');
       if (!isTray && error.name !== 'AbortError') warn('The station does not answer. What you do now is not kept.');
       throw error;
+    } finally {
+      sending -= isTray;
     }
   };
 
@@ -330,7 +336,7 @@
   // page it was dropped, until the field is a new one: Gradio makes one when a tray has been sent. A tray that was
   // refused leaves the field as it is, or full, so nothing waits for ever.
   const trays = [];
-  let field = null, fed = 0, feeding = false;
+  let field = null, fed = 0, free = 0, feeding = false;
 
   function bring(files) {
     if (files.length) trays.push([...files]);
@@ -338,11 +344,12 @@
   }
 
   function feed() {
-    const input = document.querySelector('#drop input[type=file]');
-    if (!input || !trays.length) return;
+    const input = document.querySelector('#drop input[type=file]'), now = performance.now();
+    if (!input || sending) return;
     const isNew = input.parentElement !== field, isFull = input.parentElement.matches('.icon-mode');
-    if (performance.now() - fed < (isFull ? 10000 : isNew ? 0 : 1000)) return;
-    [field, fed, feeding] = [input.parentElement, performance.now(), true];
+    if (!isFull) free = now;
+    if (!trays.length || (isFull ? now - free < (refused ? 1000 : 60000) : !isNew && now - fed < 1000)) return;
+    [field, fed, feeding, refused] = [input.parentElement, now, true, false];
     const tray = new DataTransfer();
     trays.shift().forEach(o => tray.items.add(o));
     input.files = tray.files;
