@@ -239,7 +239,6 @@ THREE_TRAYS = """trays => trays.forEach(([where, files]) => {
 
 NAMES = [(f'{i}.png', base64.b64encode(saved(chip(i))).decode()) for i in range(8)]
 
-@pytest.mark.slow # beside other work one of them is late, or does not come
 def test_three_trays_at_once_are_all_taken(place, chrome):
     "Gradio's field took one of them, and a file beside the field was opened by the browser"
     with Server(place, '--verdicts', 'trays', run='a') as s:
@@ -248,7 +247,6 @@ def test_three_trays_at_once_are_all_taken(place, chrome):
         waits(page, 6)
         s.quiet()
 
-@pytest.mark.slow
 def test_a_tray_that_does_not_arrive_leaves_a_line_and_can_be_dropped_again(place, chrome):
     with Server(place, '--verdicts', 'lost', run='a') as s:
         page = Inspector(chrome, s.url, 'Ann').page
@@ -256,7 +254,6 @@ def test_a_tray_that_does_not_arrive_leaves_a_line_and_can_be_dropped_again(plac
         page.evaluate(THREE_TRAYS, [['#queue', NAMES[:1]]])
         page.wait_for_function('document.querySelector("#refused").innerText.includes("Not taken: 0.png")')
         page.unroute('**/upload?*')
-        page.wait_for_timeout(3000) # a person drops it again
         page.evaluate(THREE_TRAYS, [['#queue', NAMES[:2]]])
         waits(page, 2)
         s.quiet()

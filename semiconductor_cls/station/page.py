@@ -172,7 +172,7 @@ def _decide_column(gr, page):
         page.t = gr.Number(page.st.threshold, step=.01, label=_from_on(page.st), elem_id='slider', visible=free)
         page.set = gr.Button('Use this threshold for everybody', elem_id='set', size='sm', visible=free)
         page.rates = _html(gr, rates_html(page.st, page.st.threshold), elem_id='rates', visible=free)
-        page.drawn = _html(gr, elem_id='drawn')
+        page.drawn,page.took = _html(gr, elem_id='drawn'),_html(gr, elem_id='took')
         page.pick = gr.Button('pick', elem_id='pick', visible='hidden')
         page.shown = gr.Textbox(visible='hidden')
 
@@ -233,11 +233,11 @@ def _made(make, *args, **kwargs):
 def _drawn_on(page): return [page.state, page.picture, page.decision, page.near, page.queue]
 def _drawn(n=''): return f'<i data-drawn="{secrets.token_hex(4)}" data-answers="{n}"></i>'
 
-def _then_draw(gr, page, event, pressed=False):
-    "After an event, the desk and the lamp are drawn; `pressed` if keys wait for it"
+def _then_draw(gr, page, event, *waited):
+    "After an event, the desk and the lamp are drawn, and the marks for which keys or trays wait"
     def show(state, desk, who, request:gr.Request):
-        return *view_of(page.st, state, desk, name_of(request, who)), _made(lamp_html, page.st), *[_drawn()]*pressed
-    shown = [*_drawn_on(page), page.lamp] + [page.drawn]*pressed
+        return *view_of(page.st, state, desk, name_of(request, who)), _made(lamp_html, page.st), *[_drawn() for _ in waited]
+    shown = [*_drawn_on(page), page.lamp, *waited]
     event.then(show, [page.state, page.desk, page.who], shown, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0026
@@ -328,17 +328,14 @@ def _told(page, desk, score):
 # %% ../../nbs/87_station.page.ipynb #b4ef0be6
 def _wire_tray(gr, page):
     "Pictures are dropped"
-    page.bags,page.new,page.nothing = gr.State([]),gr.State(None),gr.State(None)
-    def dropped(_, desk, bags, progress=gr.Progress()):
-        return _told(page, desk, lambda st: _score_dropped(st, desk, bags.pop(0) if bags else [], progress))
-    def emptied(files, bags):
-        bags.append(own_copies(files or []))
-        return None, 'mine'
-    upload = page.files.upload(emptied, [page.files, page.bags], [page.files, page.list],
-                               trigger_mode='multiple', **_QUIET)
-    scored = upload.then(dropped, [page.nothing, page.desk, page.bags], [page.new, page.says],
+    bag,new,page.nothing = gr.State([]),gr.State(None),gr.State(None)
+    def dropped(_, desk, files, progress=gr.Progress()):
+        return _told(page, desk, lambda st: _score_dropped(st, desk, files, progress))
+    def emptied(files): return None, own_copies(files or []), 'mine'
+    upload = page.files.upload(emptied, page.files, [page.files, bag, page.list], trigger_mode='multiple', **_QUIET)
+    scored = upload.then(dropped, [page.nothing, page.desk, bag], [new, page.says],
                          show_progress_on=page.says, **_BUSY)
-    _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
+    _then_draw(gr, page, scored.then(arrive, [page.state, new], page.state, **_QUIET), page.took)
 
 def _wire_folder(gr, page):
     "A folder is opened"
@@ -349,9 +346,10 @@ def _wire_folder(gr, page):
         if n>len(files): extra.append(f'the first {len(files):,} of {n:,}')
         files,said = [(path,path.name) for path in files],'; '.join(extra)
         return _told(page, desk, lambda st: _score_tray(st, desk, files, progress, said))
-    scored = page.open.click(opened, [page.nothing, page.desk, page.root, page.sub], [page.new, page.says],
+    new = gr.State(None)
+    scored = page.open.click(opened, [page.nothing, page.desk, page.root, page.sub], [new, page.says],
                              show_progress_on=page.says, **_BUSY)
-    _then_draw(gr, page, scored.then(arrive, [page.state, page.new], page.state, **_QUIET))
+    _then_draw(gr, page, scored.then(arrive, [page.state, new], page.state, **_QUIET))
 
 # %% ../../nbs/87_station.page.ipynb #2a8294de
 def _number(o): return o if type(o) is int and 0<=o<2**62 else 0
@@ -449,7 +447,7 @@ def _wire_choices(gr, page):
     def pick(state, picked): return state | dict(hash=picked if HASH.fullmatch(str(picked)) else None), ''
     def turn(state, name): return state | dict(list='looks' if name=='looks' else 'mine', hash=None), ''
     picked,gives = '(s,_) => [s,window.stationPick]',[page.state, page.oops] # what was said was about another part
-    _then_draw(gr, page, page.pick.click(pick, [page.state, page.shown], gives, js=picked, **_QUIET), True)
+    _then_draw(gr, page, page.pick.click(pick, [page.state, page.shown], gives, js=picked, **_QUIET), page.drawn)
     _then_draw(gr, page, page.list.input(turn, [page.state, page.list], gives, **_QUIET))
 
 def _wire_threshold(gr, page):

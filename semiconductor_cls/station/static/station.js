@@ -60,17 +60,17 @@
     const limit = Number(document.querySelector('meta[name=station-mb]')?.content || Infinity);
     if (megabytes <= limit) return null;
     const sizes = `${Math.ceil(megabytes).toLocaleString('en')} MB at once, over the limit of ${limit.toLocaleString('en')} MB`;
-    refused = true;
+    tray = 'done';
     const why = `${sizes}: nothing was taken. Drop fewer at a time, or open a folder`;
     addLine(why);
     return new Response(why, {status: 413});
   }
 
   // A tray that does not arrive leaves a line
-  let sending = 0, refused = false;
+  let tray = 'done'; // The last one: given to the field, sent, or done
   function sayNotSent(body, why) {
     if (!(body instanceof FormData)) return;
-    refused = true;
+    tray = 'done';
     const names = [...body.values()].map(o => o.name), more = names.length > 3 ? ` and ${names.length - 3} more` : '';
     addLine(`Not taken: ${names.slice(0, 3).join(', ')}${more}: ${why.slice(0, 200)}`);
   }
@@ -90,7 +90,7 @@
     if (tooMuch) return tooMuch;
     if (current && carries(args, current)) current.sent = true;
     const isTray = args[1]?.body instanceof FormData;
-    sending += isTray;
+    if (isTray) tray = 'sent';
     try {
       const answer = await ask(...args);
       look(answer);
@@ -100,8 +100,6 @@
       sayNotSent(args[1]?.body, 'drop them again; of a folder, drop the pictures in it');
       if (!isTray && error.name !== 'AbortError') warn('The station does not answer. What you do now is not kept.');
       throw error;
-    } finally {
-      sending -= isTray;
     }
   };
 
@@ -332,11 +330,11 @@
 
   // ---- pictures come in
 
-  // Gradio's field takes one tray at a time and loses what comes meanwhile. So each tray waits here, wherever on the
-  // page it was dropped, until the field is a new one: Gradio makes one when a tray has been sent. A tray that was
-  // refused leaves the field as it is, or full, so nothing waits for ever.
+  // Gradio's field takes one tray at a time and loses what comes meanwhile, and so does the scoring behind it. So each
+  // tray waits here, wherever on the page it was dropped, until the one before is in the queue or was refused. What
+  // Gradio refuses by itself is never sent, so nothing waits for ever.
   const trays = [];
-  let field = null, fed = 0, free = 0, feeding = false;
+  let took = '', given = 0, feeding = false;
 
   function bring(files) {
     if (files.length) trays.push([...files]);
@@ -345,14 +343,14 @@
 
   function feed() {
     const input = document.querySelector('#drop input[type=file]'), now = performance.now();
-    if (!input || sending) return;
-    const isNew = input.parentElement !== field, isFull = input.parentElement.matches('.icon-mode');
-    if (!isFull) free = now;
-    if (!trays.length || (isFull ? now - free < (refused ? 1000 : 60000) : !isNew && now - fed < 1000)) return;
-    [field, fed, feeding, refused] = [input.parentElement, now, true, false];
-    const tray = new DataTransfer();
-    trays.shift().forEach(o => tray.items.add(o));
-    input.files = tray.files;
+    const drawn = document.querySelector('#took [data-drawn]')?.dataset.drawn || '';
+    if (drawn !== took || tray === 'given' && now - given > 10000) tray = 'done';
+    took = drawn;
+    if (!input || !trays.length || tray !== 'done') return;
+    [tray, given, feeding] = ['given', now, true];
+    const files = new DataTransfer();
+    trays.shift().forEach(o => files.items.add(o));
+    input.files = files.files;
     input.dispatchEvent(new Event('change'));
     feeding = false;
   }
