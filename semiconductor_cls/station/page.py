@@ -236,7 +236,8 @@ def _drawn(n=''): return f'<i data-drawn="{secrets.token_hex(4)}" data-answers="
 def _then_draw(gr, page, event, *waited):
     "After an event, the desk and the lamp are drawn, and the marks for which keys or trays wait"
     def show(state, desk, who, request:gr.Request):
-        return *view_of(page.st, state, desk, name_of(request, who)), _made(lamp_html, page.st), *[_drawn() for _ in waited]
+        view,marks = view_of(page.st, state, desk, name_of(request, who)),[_drawn() for _ in waited]
+        return *view, _made(lamp_html, page.st), *marks
     shown = [*_drawn_on(page), page.lamp, *waited]
     event.then(show, [page.state, page.desk, page.who], shown, **_QUIET)
 
