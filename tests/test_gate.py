@@ -61,11 +61,11 @@ def outcome(visitor, session):
 def drop_zone(config):
     "The event that takes what is dropped on the page"
     box = next(o['id'] for o in config['components'] if o['type']=='file')
-    return next(o for o in config['dependencies'] if o['inputs'][:1]==[box])
+    return next(o for o in config['dependencies'] if o['inputs']==[box])
 
 def takes(visitor, zone, path, session):
     "Whether the drop zone takes this file, or the status of its refusal"
-    r = join(visitor, zone, dict(data=[[file_of(path)],None]), session)
+    r = join(visitor, zone, dict(data=[[file_of(path)]]), session)
     return outcome(visitor, session)==[True] if r.status_code==200 else r.status_code
 
 def foreign(place, v, up:Path, hers:str):
@@ -141,7 +141,7 @@ def test_texts_that_could_be_read_in_two_ways(place):
         mine = upload(c, 'a.png', b'mine')
         zone = drop_zone(c.get('/config').json())
         def raw(body, kind='application/json'): return c.post(JOIN, content=body, headers={'content-type':kind})
-        text = json.dumps(dict(fn_index=zone['id'], session_hash='t', data=[[file_of('/etc/passwd')],None]))
+        text = json.dumps(dict(fn_index=zone['id'], session_hash='t', data=[[file_of('/etc/passwd')]]))
         for enc in ENCODINGS:
             for kind in KINDS: assert raw(text.encode(enc), kind).status_code==403, (enc, kind)
         assert raw(text.replace('"path"', '"p\\u0061th"').encode()).status_code==403
