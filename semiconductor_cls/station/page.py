@@ -244,27 +244,28 @@ def _then_draw(gr, page, event, *waited):
 # %% ../../nbs/87_station.page.ipynb #c0026
 def _wire_start(gr, ui, page):
     "A browser opens the page, and somebody types a name"
-    page.told,page.late = Told(),gr.State(None)
+    page.told,page.late,page.scoring = Told(),gr.State(None),gr.State(False)
     def begun(kept, request):
         desk = desk_key(kept)
         name = name_of(request, kept.get('who', ''))
         field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
         st,may = page.st,is_engineer(request)
-        begins = desk_of(st, desk)
+        begins,late = desk_of(st, desk),page.told.is_scoring(desk) # A tray that ends from here on is drawn later
         view = view_of(st, new_desk(), begins, name)
         field_t = gr.update(value=st.t, interactive=may, label=_from_on(st))
         button = gr.update(visible=may and not st.round)
         return (begins, dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
-                rates_html(st, st.t), piece('title', model=st.model, login=page.login), _made(lamp_html, st))
+                rates_html(st, st.t), piece('title', model=st.model, login=page.login), _made(lamp_html, st), late)
     def start(kept, request:gr.Request):
         try: return begun(kept if isinstance(kept, dict) else {}, request)
         except (UserError,OSError) as e:
-            return *[gr.skip()]*4, fault_html(e), *[gr.skip()]*10    # in the place of the picture
+            return *[gr.skip()]*4, fault_html(e), *[gr.skip()]*11    # in the place of the picture
     def called(who, desk): return dict(desk=(desk or '').partition(' ')[0], who=printable(who or '', 60))
-    def told(desk): yield from page.told.again((desk or '').partition(' ')[0])
-    shown = [*_drawn_on(page), page.drawn, page.about, page.t, page.set, page.rates, page.title, page.lamp]
+    def told(desk, late): yield from page.told.again((desk or '').partition(' ')[0], late)
+    shown = [*_drawn_on(page), page.drawn, page.about, page.t, page.set, page.rates, page.title, page.lamp,
+             page.scoring]
     loaded = ui.load(start, page.kept, [page.desk, page.kept, page.who, *shown], **_QUIET)
-    loaded.then(told, page.desk, [page.late, page.says], **_QUIET)
+    loaded.then(told, [page.desk, page.scoring], [page.late, page.says], **_QUIET)
     _then_draw(gr, page, page.late.change(arrive, [page.state, page.late], page.state, **_QUIET))
     page.who.change(called, [page.who, page.desk], page.kept, **_QUIET)
 
@@ -312,12 +313,20 @@ class Told:
             if not answer.done(): answer.set_result((None, broken))
         return answer.result()[0], ''.join(o.result()[1] for o in trays if o.done())
 
-    def again(self, desk:str): # Its key
-        "For a page that was loaded again: hashes of what was still being scored, else `None`; and words"
+    def is_scoring(self, desk:str)->bool:
+        "Whether a tray of this desk is not scored yet"
+        return any(not o.done() for o in self.last.get(desk, ()))
+
+    def again(self,
+        desk:str, # Its key
+        late:bool # Whether a tray was being scored when the page was drawn
+    ): # Twice at most: hashes of what is to be drawn, `None` for nothing; and words
+        "For a page that was loaded again"
         trays = self.last.get(desk, ())
-        late = [o for o in trays if not o.done()]
-        if late: yield None, says_html('Pictures are being scored.')
-        yield late[-1].result()[0] if late else None, ''.join(o.result()[1] for o in trays)
+        if is_scoring := self.is_scoring(desk): yield None, says_html('Pictures are being scored.')
+        answers = [o.result() for o in trays]
+        hashes = [h for taken,_ in answers for h in taken or []]
+        yield hashes if late or is_scoring else None, ''.join(words for _,words in answers)
 
 # %% ../../nbs/87_station.page.ipynb #c0030
 def _told(page, desk, score):
