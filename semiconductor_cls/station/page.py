@@ -242,29 +242,29 @@ def _then_draw(gr, page, event, *waited):
     event.then(show, [page.state, page.desk, page.who], shown, **_QUIET)
 
 # %% ../../nbs/87_station.page.ipynb #c0026
+def _begun(gr, page, kept, request):
+    "What a browser gets that opens the page; `late` is asked before the desk is drawn"
+    st,may,desk = page.st,is_engineer(request),desk_key(kept)
+    name,begins,late = name_of(request, kept.get('who', '')),desk_of(st, desk),page.told.is_scoring(desk)
+    view = view_of(st, new_desk(), begins, name)
+    field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
+    field_t = gr.update(value=st.t, interactive=may, label=_from_on(st))
+    button = gr.update(visible=may and not st.round)
+    title = piece('title', model=st.model, login=page.login)
+    return (begins, dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
+            rates_html(st, st.t), title, _made(lamp_html, st), late)
+
 def _wire_start(gr, ui, page):
     "A browser opens the page, and somebody types a name"
     page.told,page.late,page.scoring = Told(),gr.State(None),gr.State(False)
-    def begun(kept, request):
-        desk = desk_key(kept)
-        name = name_of(request, kept.get('who', ''))
-        field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
-        st,may = page.st,is_engineer(request)
-        begins,late = desk_of(st, desk),page.told.is_scoring(desk) # A tray that ends from here on is drawn later
-        view = view_of(st, new_desk(), begins, name)
-        field_t = gr.update(value=st.t, interactive=may, label=_from_on(st))
-        button = gr.update(visible=may and not st.round)
-        return (begins, dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
-                rates_html(st, st.t), piece('title', model=st.model, login=page.login), _made(lamp_html, st), late)
     def start(kept, request:gr.Request):
-        try: return begun(kept if isinstance(kept, dict) else {}, request)
+        try: return _begun(gr, page, kept if isinstance(kept, dict) else {}, request)
         except (UserError,OSError) as e:
             return *[gr.skip()]*4, fault_html(e), *[gr.skip()]*11    # in the place of the picture
     def called(who, desk): return dict(desk=(desk or '').partition(' ')[0], who=printable(who or '', 60))
     def told(desk, late): yield from page.told.again((desk or '').partition(' ')[0], late)
-    shown = [*_drawn_on(page), page.drawn, page.about, page.t, page.set, page.rates, page.title, page.lamp,
-             page.scoring]
-    loaded = ui.load(start, page.kept, [page.desk, page.kept, page.who, *shown], **_QUIET)
+    shown = [*_drawn_on(page), page.drawn, page.about, page.t, page.set, page.rates, page.title, page.lamp]
+    loaded = ui.load(start, page.kept, [page.desk, page.kept, page.who, *shown, page.scoring], **_QUIET)
     loaded.then(told, [page.desk, page.scoring], [page.late, page.says], **_QUIET)
     _then_draw(gr, page, page.late.change(arrive, [page.state, page.late], page.state, **_QUIET))
     page.who.change(called, [page.who, page.desk], page.kept, **_QUIET)
@@ -317,16 +317,12 @@ class Told:
         "Whether a tray of this desk is not scored yet"
         return any(not o.done() for o in self.last.get(desk, ()))
 
-    def again(self,
-        desk:str, # Its key
-        late:bool # Whether a tray was being scored when the page was drawn
-    ): # Twice at most: hashes of what is to be drawn, `None` for nothing; and words
-        "For a page that was loaded again"
-        trays = self.last.get(desk, ())
-        if is_scoring := self.is_scoring(desk): yield None, says_html('Pictures are being scored.')
-        answers = [o.result() for o in trays]
-        hashes = [h for taken,_ in answers for h in taken or []]
-        yield hashes if late or is_scoring else None, ''.join(words for _,words in answers)
+    def again(self, desk:str, late:bool): # Its key; whether a tray was being scored when the page was drawn
+        "For a page that was loaded again: hashes of what is to be drawn, else `None`; and words"
+        trays,busy = self.last.get(desk, ()),self.is_scoring(desk)
+        if busy: yield None, says_html('Pictures are being scored.')
+        taken,said = zip(*[o.result() for o in trays]) if trays else ((), ())
+        yield sum(filter(None, taken), []) if late or busy else None, ''.join(said)
 
 # %% ../../nbs/87_station.page.ipynb #c0030
 def _told(page, desk, score):
