@@ -207,6 +207,11 @@ def test_stand_ins_of_two_sizes_are_one_training_and_real_sizes_are_two(tmp_path
         both = [alike for alike in found if {o['changes'] for o in alike}>={'sizes=224 epochs=24','epochs=24'}]
         assert len(both)==4 and all(len({o['data'] for o in alike})==1 for alike in both) # four folds, each its own
 
+@pytest.mark.parametrize('quick', (False,True))
+def test_a_grid_that_is_done_trains_nothing_more(tmp_path, quick):
+    grid()[['run']].to_csv(tmp_path/'results.csv', index=False)
+    assert run.missing(argparse.Namespace(quick=quick, out=tmp_path, only='', seeds=None))==[]
+
 def test_each_change_of_the_stand_ins_is_trained_once_and_every_row_stays_on_its_split(tmp_path):
     rows = run.stand_ins(grid().drop_duplicates('run'), tmp_path)
     kept = run.once(rows)
@@ -335,6 +340,12 @@ def test_a_worker_stays_and_one_that_dies_is_replaced(tmp_path):
     pid = worker()
     assert call('nowhere', '--noise', '.1', '--out', str(tmp_path/'o.csv'))==1 and worker()==pid
     assert 'nowhere' in (tmp_path/'log').read_text()
+    for source,ended in (('2+2', 0), ('1/0', 1)): # a notebook leaves the worker as it was
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), tmp_path/'asks.ipynb')
+        assert run.in_worker(['notebook', tmp_path/'asks.ipynb', tmp_path/'told.ipynb'], tmp_path/'log')==ended
+        assert worker()==pid
+    assert nbformat.read(tmp_path/'told.ipynb', 4).cells[0].outputs[0].data['text/plain']=='4'
+    assert 'ZeroDivisionError' in (tmp_path/'log').read_text()
     os.kill(pid, signal.SIGKILL)
     assert call('--help')==1
     assert call('--help')==0 and worker()!=pid

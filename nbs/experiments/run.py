@@ -17,6 +17,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock, Thread, local
 import numpy as np, pandas as pd
+from execnb.shell import CaptureShell
+from fastcore.xtras import working_directory
 from matplotlib.figure import Figure
 from semiconductor_cls.base.parallel import _follow
 from semiconductor_cls.base.run import open_run
@@ -174,12 +176,21 @@ def caught(folder):
     found = found.assign(type=type_of(found).fillna('good'), n=1, score=score, unlike=unlike, either=score|unlike)
     return found.groupby('type')[['n','score','unlike','either']].sum().reset_index()
 
+def run_notebook(notebook, made):
+    "Run a notebook where it lies; it is written with its outputs to `made`"
+    own = sys.modules['__main__'] # in which a worker finds what it is asked to do; IPython puts the notebook there
+    with working_directory(HERE):
+        try: CaptureShell(mpl_format='png').execute(notebook, made, exc_stop=True)
+        finally: sys.modules['__main__'] = own
+    return 0
+
 def in_process(words, log):
     "Run a command here, its talk in a file; the exit status"
     with open(log, 'a') as f, redirect_stdout(f), redirect_stderr(f):
         try:
             import linear, plant
             from semiconductor_cls.cli import app
+            if words[0]=='notebook': return run_notebook(*words[1:])
             if words[0]=='python': return (linear if 'linear' in words[1] else plant).main(words[2:])
             app(words[1:])
         except SystemExit as e: return e.code
@@ -290,15 +301,15 @@ def train_table(args):
         write_whole(P.round(6).assign(id=ids, command=[command]+['']*(len(ids)-1)), path)
     return do_once(args, '11_full_table', args.out/'full_table.csv', [draw, on_device(args, words)], keep)
 
-def show(args):
+def show(args, pool):
     "Run the notebooks on what is there now: in their place, or beside the stand-ins of `--quick`"
+    def execute(notebook):
+        log = args.runs/f'{notebook.stem}.log'
+        if not in_worker(['notebook', notebook, args.out/notebook.name], log, args.quick): return True
+        print(f'{notebook.name}: failed, see {log}', file=sys.stderr, flush=True)
+        return False
     notebooks = sorted(o for o in HERE.glob('*.ipynb') if o.name.startswith(tuple(args.only.split(','))))
-    if not notebooks: return 0
-    words = 'jupyter nbconvert --to notebook --execute --log-level WARN --output-dir'.split()+[str(args.out)]
-    paths = os.pathsep.join([str(HERE), os.environ.get('PYTHONPATH', '')]).rstrip(os.pathsep)
-    env = dict(os.environ, SEMICLS_EXPERIMENTS=str(args.out), PYTHONPATH=paths)
-    execute = lambda notebook: subprocess.run([*words, str(notebook)], env=env).returncode
-    with ThreadPoolExecutor(args.jobs) as pool: return max(pool.map(execute, notebooks))
+    return list(pool.map(execute, notebooks))
 
 def drawn(data, folder):
     "The same data for `--quick`: drawn chips, with the same planted in them; cells have other types than chips"
@@ -341,7 +352,7 @@ def missing(args):
     wanted = grid[~grid.run.isin(have)].drop_duplicates('run')
     seeds = '0-1' if args.quick else args.seeds
     if seeds: wanted = wanted[wanted.seed.isin(parse_seeds(seeds))]
-    if args.quick: wanted = once(stand_ins(wanted, args.out))
+    if args.quick and len(wanted): wanted = once(stand_ins(wanted, args.out))
     return wanted.sort_values('seed', kind='stable').to_dict('records')
 
 def parse_args():
@@ -365,13 +376,16 @@ def parse_args():
 
 def main():
     args,lock = parse_args(),Lock()
-    os.environ['OMP_NUM_THREADS'] = str(args.threads) # for workers, which read it when they begin
+    # Workers read these when they begin
+    os.environ.update(OMP_NUM_THREADS=str(args.threads), SEMICLS_EXPERIMENTS=str(args.out))
     rows = missing(args)
     draw_chips(args, rows)
     todo = trainings(rows, args)
     print(f'{len(todo)} trainings to do', file=sys.stderr, flush=True)
-    with ThreadPoolExecutor(args.jobs) as pool: ended = list(pool.map(lambda alike: train(alike, args, lock), todo))
-    ended += [draw_curve(args), train_table(args)]
-    return ended.count(False) or (show(args) if args.show else 0)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        once = [pool.submit(do, args) for do in (draw_curve, train_table)] # the longest first
+        ended = [*pool.map(lambda alike: train(alike, args, lock), todo), *[o.result() for o in once]]
+        if all(ended) and args.show: ended += show(args, pool)
+    return ended.count(False)
 
 if __name__=='__main__': sys.exit(main())
