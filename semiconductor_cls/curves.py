@@ -10,6 +10,8 @@ import matplotlib.pyplot as plt, numpy as np, pandas as pd
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from torchvision.utils import make_grid
 from .base.table import *
 from .base.run import *
 from .base.page import DEFECT, GOOD, save_fig
@@ -40,13 +42,16 @@ def plot_batch(
 )->Figure:
     "A training batch as the model sees it: drawn one to one, augmented"
     xb,yb = dls.train.one_batch()
-    pixels = dls.train.after_batch[-1].decode(xb).cpu().clamp(0,1)[:n,0]
-    n_cols = (len(pixels)+1)//2
-    fig,axs = plt.subplots(2, n_cols, figsize=(1.5*n_cols,3.4))
-    for ax in axs.flat: ax.axis('off')
-    for ax,im,y in zip(axs.flat, pixels, yb):
-        ax.imshow(im, cmap='gray', vmin=0, vmax=1)
-        ax.set_title(CLASSES[y], fontsize=9, color=(GOOD,DEFECT)[y])
+    pixels = dls.train.after_batch[-1].decode(xb).cpu().clamp(0,1)[:n]
+    n_cols,side = (len(pixels)+1)//2,pixels.shape[-1]
+    gap = side//5
+    fig,ax = plt.subplots(figsize=(1.5*n_cols,3.4))
+    ax.imshow(make_grid(pixels, n_cols, gap, pad_value=1)[0], cmap='gray', vmin=0, vmax=1)
+    ax.axis('off')
+    for i,y in enumerate(yb[:n]):
+        row,col = divmod(i, n_cols)
+        ax.text(gap+col*(side+gap)+side/2, gap*.7+row*(side+gap), CLASSES[y], ha='center', fontsize=9,
+                color=(GOOD,DEFECT)[y])
     return fig
 
 # %% ../nbs/30_curves.ipynb #c0022
@@ -69,6 +74,8 @@ def plot_rates(
         learns = (steps.stage!='frozen') | (i==2)
         ax.plot(steps[f'lr_{i}'].where(learns), color=color, label=name)
     ax.set(yscale='log', xlabel='step', ylabel='learning rate')
+    ax.yaxis.set_major_formatter('{x:.0e}')
+    ax.yaxis.set_minor_formatter(NullFormatter())
     _stage_lines(ax, steps)
     ax.set_ylim(top=ax.get_ylim()[1]*6)
     ax.legend(frameon=False, fontsize=8, ncols=3, loc='lower center', bbox_to_anchor=(.5,1))

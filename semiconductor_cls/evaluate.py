@@ -376,8 +376,9 @@ def plot_mistakes(
     lo:float=None # Where people look from here to `t`
 ): # The figure
     "Pictures of the most confident escapes and overkill"
-    fig,axs = plt.subplots(2, k, figsize=(2.1*k,5), squeeze=False, layout='constrained')
     worst = worst_mistakes(df, t, k, lo)
+    n_cols = max(2, *map(len, worst.values()))
+    fig,axs = plt.subplots(2, n_cols, figsize=(2.1*n_cols,5), squeeze=False, layout='constrained')
     for row,(name,parts),color in zip(axs, worst.items(), (DEFECT,GOOD)):
         for ax in row[len(parts):]: ax.axis('off')
         if parts.empty:
