@@ -9,7 +9,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_OPT', 'NAME_OP
            'curve', 'labels', 'explain', 'export', 'serve', 'check', 'archs', 'bench', 'agree', 'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
-import gc, os, shlex, signal, sys, threading, warnings, yaml
+import gc, os, shlex, sys, warnings, yaml
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
@@ -326,12 +326,6 @@ def _asked(chosen, recipe, arch, group, pairs, seed, folds): # (option, what it 
     asked = [(option,name,getattr(chosen, name)) for name,option in options.items()]
     return asked + [(f'--{name}',name,value) for name,value in dict(seed=seed, folds=folds).items() if name in _TYPED]
 
-# %% ../nbs/99_cli.ipynb #1f5ddb88
-def _os_words(error): # Such as 'runs/a/table.csv: No space left on device; make room'
-    "The file, what the system says, and what helps; of a run that is closed, that it is"
-    said = [': '.join(str(o) for o in (error.filename, error.strerror or error) if o), way_out(error)]
-    return not_written(error) or '; '.join(filter(None, said)).replace('?; ', '? ')
-
 # %% ../nbs/99_cli.ipynb #91703ad1
 def _go_on(data, path, good, defect):
     "The command that goes on with a run"
@@ -350,7 +344,7 @@ def _say_how_to_go_on(e, path, again):
     what = f"; what there is lies in {path/'report.html'}" if (path/'report.html').exists() else ''
     if isinstance(e, KeyboardInterrupt):
         return say(f'{path}: stopped{what}; go on with: {again}')
-    raise UserError(f'{_os_words(e)}{what}; go on with: {again}') from e
+    raise UserError(f'{os_words(e)}{what}; go on with: {again}') from e
 
 # %% ../nbs/99_cli.ipynb #fed701f1
 def _train(data, recipe, seed, folds, path, jobs=1, apart=None, **options): # `metrics.json`
@@ -1145,16 +1139,6 @@ def _rounds(n, anew): # What a station is told about rounds
     if anew and not n: raise UserError('--next-round goes with --round N')
     return dict(round_of=n, next_round=anew)
 
-# %% ../nbs/99_cli.ipynb #b7fe2283
-def _stop(*_): raise KeyboardInterrupt
-
-def _stop_again(dropped):
-    "What Python calls with an exception that it drops: a stop comes again, any other is told"
-    sig = next((o for o in (signal.SIGTERM,signal.SIGINT) if signal.getsignal(o) is _stop), None)
-    is_stop = dropped.exc_type is KeyboardInterrupt and sig
-    if not is_stop: return sys.__unraisablehook__(dropped)
-    threading.Timer(.05, os.kill, (os.getpid(),sig)).start()
-
 # %% ../nbs/99_cli.ipynb #c0057
 @command('run', who='On the line')
 def serve(
@@ -1265,43 +1249,14 @@ def agree(
     answer('\n'.join(lines), _rows(table, out), json)
     say(f"{out}, {out.with_suffix('.csv')}")
 
-# %% ../nbs/99_cli.ipynb #901f955b
-def _typed(error): # '' where the message quotes it already, as older versions of Typer do
-    "What was typed in place of a number"
-    of_pydantic = getattr(error.__cause__, 'errors', list)()
-    return f"; given: {of_pydantic[0]['input']!r}" if of_pydantic else ''
-
-def _fail(message, code):
-    say('semicls: ' + one_line(message))
-    return code
-
 # %% ../nbs/99_cli.ipynb #c0061
 def main():
     "Run the command line; errors a person can mend become one line"
     open_streams()
     gc.set_threshold(50_000) # Else a sixth of a start goes into finding no garbage
     warnings.filterwarnings('ignore')
-    for sig in (signal.SIGTERM,signal.SIGINT):
-        if signal.getsignal(sig)!=signal.SIG_IGN:
-            signal.signal(sig, _stop) # nohup and the like ignore one
-    sys.unraisablehook = _stop_again
-    try:
-        code = app(prog_name='semicls', standalone_mode=False) or 0 # typer answers Ctrl-C with 130
-    except UserError as e:
-        code = _fail(str(e), 1)
-    except (KeyboardInterrupt, typer.Abort):
-        code = _fail('stopped', 130)
-    except MemoryError as e:
-        code = _fail(f'{e or "not enough memory"}; close other programs, and start again', 1)
-    except OSError as e:
-        code = _fail(_os_words(e)+', and give the same command again'*(e.errno in NO_ROOM), 1)
-    except ImportError as e:
-        if (e.name or '').startswith('semiconductor_cls'): raise
-        code = _fail(f'a library cannot be loaded ({e}); install it anew, or allow more memory (ulimit -v)', 1)
-    except Exception as e:
-        if not hasattr(e, 'format_message'): raise
-        code = _fail(e.format_message()+_typed(e), 2)
-    sys.exit(code)
+    hear_stops()
+    sys.exit(exit_code(app))
 
 # %% ../nbs/99_cli.ipynb #0f935e4f
 if __name__=='__main__' and globals().get('__spec__'): main()
