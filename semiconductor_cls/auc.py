@@ -153,7 +153,9 @@ def auc_df(
 )->float: # At least 4
     "Degrees of freedom of DeLong's variance: how well the spread of the placements is known"
     y,p = _as_arrays(y, p)
-    codes,masks,places = group_codes(groups, len(y)),(y,~y),placements(y, p)
+    codes = group_codes(groups, len(y))
+    masks = (y,~y)
+    places = placements(y, p)
     if other is not None:
         places = [a-b for a,b in zip(places, placements(*_as_arrays(y, other)))]
     sums = [_group_sums([place], [place.mean()], mask, codes)[0] for place,mask in zip(places, masks)]
@@ -374,7 +376,8 @@ def boot_weights(
     chunk:int=50 # Draws at once
 ): # Yields weights (≤ chunk, parts)
     "Stratified bootstrap of groups, as weights of the parts"
-    rng,y = np.random.default_rng(seed),np.asarray(y, dtype=int)
+    rng = np.random.default_rng(seed)
+    y = np.asarray(y, dtype=int)
     _,member = np.unique(group_codes(groups, len(y)), return_inverse=True)
     share = np.bincount(member, y)/np.bincount(member)    # of defects in each group
     strata = _strata(share)
@@ -429,7 +432,8 @@ def compare(
 )->pd.DataFrame: # One row a metric: difference a − b, `lo`, `hi`
     "Paired bootstrap of the differences of two models"
     def diffs(w):
-        a,b = metrics(y, pa, w),metrics(y, pb, w)
+        a = metrics(y, pa, w)
+        b = metrics(y, pb, w)
         return {k:a[k]-b[k] for k in a}
     return bootstrap(diffs, y, groups, n, seed=seed, on_logit=())
 
@@ -466,8 +470,10 @@ def end_weights(
     chunk:int=50 # Draws at once
 ): # Yields weights (≤ chunk, n+32)
     "Bayesian bootstrap of groups, as weights of the parts and of half a group of each class beyond either end"
-    rng,y = np.random.default_rng(seed),np.asarray(y, dtype=bool)
-    codes,n_parts = group_codes(groups, len(y)),np.array([y.sum(),(~y).sum()])
+    rng = np.random.default_rng(seed)
+    y = np.asarray(y, dtype=bool)
+    codes = group_codes(groups, len(y))
+    n_parts = np.array([y.sum(),(~y).sum()])
     in_a_group = (n_parts/_count_groups(y, groups)).repeat(2*PLACES)
     for start in range(0, n, chunk):
         size = min(chunk, n-start)
@@ -487,7 +493,8 @@ def curve_ci(
 )->pd.DataFrame: # One row a figure: `value`, `lo`, `hi`
     "Intervals of figures that a few parts at an end of the curve decide"
     y,p = _as_arrays(y, p)
-    values,ends = f(y, p, np.ones(len(y))),with_ends(y, p)
+    values = f(y, p, np.ones(len(y)))
+    ends = with_ends(y, p)
     draws = [f(*ends, w) for w in end_weights(y, groups, n, seed)]
     tails,res = [.5-level/2,.5+level/2],{}
     for k,value in values.items():

@@ -90,7 +90,8 @@ def is_box_file(path)->bool:
 def _rows(path):
     "The rows of a CSV: the line on which each ends, and its cells as texts"
     try:
-        sep,n_told = csv_format(path)[1],len(told_sep(path))
+        sep = csv_format(path)[1]
+        n_told = len(told_sep(path))
         with open_text(path, newline='') as f:
             rows = csv.reader(f, delimiter=sep)
             return [(n_told+rows.line_num, [cell.strip() for cell in row]) for row in rows]
@@ -150,7 +151,8 @@ def _check_head(rows, path):
 # %% ../nbs/12_boxes.ipynb #8c6e0e50
 def _check_cells(rows, head, path):
     "Refuse a row that lies in a cell of another, or whose end lies in one of its own cells"
-    at,sep = head.index('id'),csv_format(path)[1]
+    at = head.index('id')
+    sep = csv_format(path)[1]
     cells = ((i, cell, len(row)-1-i) for row in rows for i,cell in enumerate(row))
     try:
         _check_quotes(cells, [row[at] for row in rows if len(row)>at], at, len(head), sep, bare=True)
@@ -538,8 +540,10 @@ def _yolo_corners(numbers):
     if len(numbers)>=6 and not _is_pose(numbers):
         return _around(zip(numbers[::2], numbers[1::2]))
     x,y,w,h = numbers[:4]
-    left,top = x-w/2,y-h/2
-    right,bottom = x+w/2,y+h/2
+    left = x-w/2
+    top = y-h/2
+    right = x+w/2
+    bottom = y+h/2
     return left,top,right,bottom
 
 # %% ../nbs/12_boxes.ipynb #9fe4d071
@@ -740,8 +744,10 @@ def check_box(
     if kind: return None,kind
     box = left,top,right,bottom = tuple(round(float(v)) for v in corners)
     width,height = size or (right+1,bottom+1)
-    left,top = max(left, 0),max(top, 0)
-    right,bottom = min(right, width-1),min(bottom, height-1)
+    left = max(left, 0)
+    top = max(top, 0)
+    right = min(right, width-1)
+    bottom = min(bottom, height-1)
     if right<left or bottom<top: return None,'box_outside'
     inside = left,top,right,bottom
     return inside, None if inside==box else 'box_cut'

@@ -139,7 +139,8 @@ def plot_unboxed(
     is_readable = df.reason.isna() if 'reason' in df else True
     defects = df[(df.label=='defect') & is_readable]
     has_box = has_boxes(defects)
-    boxed,bare = defects[has_box].head(n),defects[~has_box].head(n)
+    boxed = defects[has_box].head(n)
+    bare = defects[~has_box].head(n)
     if not len(boxed) or not len(bare): return None
     if len(boxed)<n:
         boxed = boxed.iloc[np.arange(n)%len(boxed)] # a full row, so that the other starts a new one
@@ -150,7 +151,8 @@ def plot_unboxed(
 # %% ../nbs/15_eda.ipynb #c0030
 def _log_bins(x):
     "Bins that are equally wide on a logarithmic axis"
-    low,high = max(x.min(), 1e-2),max(x.max(), 1e-1)
+    low = max(x.min(), 1e-2)
+    high = max(x.max(), 1e-1)
     return np.geomspace(low, high*1.01, 40)
 
 # %% ../nbs/15_eda.ipynb #5da1a959
@@ -309,7 +311,8 @@ def heat(
 def _plot_sizes(ax, boxes):
     alpha = min(1, 300/len(boxes)+.1)
     ax.scatter(boxes.width, boxes.height, s=5, color=DEFECT, alpha=alpha, lw=0)
-    width,height = boxes.width.median(),boxes.height.median()
+    width = boxes.width.median()
+    height = boxes.height.median()
     ax.plot(width, height, '+k', ms=12, mew=2)
     note = f'+ median {width:.0f} x {height:.0f}'
     ax.text(.98, .95, note, ha='right', transform=ax.transAxes)

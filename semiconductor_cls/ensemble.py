@@ -154,7 +154,8 @@ def auc_fast(
     neg # Scores of good parts
 )->float: # AUC, ties count half
     "AUC from two lists of scores"
-    pos,neg = np.sort(pos),np.sort(neg)
+    pos = np.sort(pos)
+    neg = np.sort(neg)
     below = np.searchsorted(neg, pos, 'left').sum()
     below_or_tied = np.searchsorted(neg, pos, 'right').sum()
     return (below+below_or_tied) / (2*len(pos)*len(neg))
@@ -177,7 +178,8 @@ def all_aucs(
     how:str='prob' # 'prob', 'logit' or 'rank'
 )->dict: # Tuple of member positions → AUC, small committees first
     "AUC of all 2^n-1 committees"
-    Q,y = rescale(P, how),np.asarray(y, dtype=bool)
+    Q = rescale(P, how)
+    y = np.asarray(y, dtype=bool)
     if len(Q)>16:
         n = 2**len(Q)-1
         raise UserError(f'{len(Q)} members form {n:,} committees; at most 16 are tried. '

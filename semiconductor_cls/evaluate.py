@@ -298,7 +298,8 @@ def _outcomes(y, p, t, groups, lo):
     if looks: decided.append((p>=lo) & (p<t))
     rows = []
     for names,mask in ((('passed','overkill','looked at'),~y), (('escapes','caught','looked at'),y)):
-        n,sizes = int(mask.sum()),group_sizes(groups, mask)
+        n = int(mask.sum())
+        sizes = group_sizes(groups, mask)
         texts = [_count_text(int((o&mask).sum()), n, sizes) for o in decided]
         rows.append([(name, text, name in ('overkill','escapes')) for name,text in zip(names, texts)])
     return rows

@@ -201,7 +201,8 @@ def labels_run(
     find_spots=None # Called with paths, gives path → (x, y), where the models point
 )->pd.DataFrame: # What `suspects.csv` holds
     "Write `suspects.csv` and the contact sheet `figures/suspects.png`"
-    out,df = Path(out or run.path),run.with_known(read_csv(run.file('preds_valid.csv')), 'group', 'boxes')
+    out = Path(out or run.path)
+    df = run.with_known(read_csv(run.file('preds_valid.csv')), 'group', 'boxes')
     heard = voice(df)
     tell(heard.text)
     _check_drop(drop, heard, force)

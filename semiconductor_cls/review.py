@@ -73,7 +73,8 @@ def escape_bound(
 ): # Upper bound of the escape rate, in 0..1
     "What a band lets escape at most: passed defects and those that people miss"
     y,p = _as_arrays(y, p)
-    scores,sizes = np.sort(p[y]),group_sizes(groups, y)
+    scores = np.sort(p[y])
+    sizes = group_sizes(groups, y)
     each = .5+level/2
     passed,below = (_bound_below(cut, scores, each, sizes) for cut in (lo, hi))
     both = (1-human_miss)*passed + human_miss*below
@@ -221,7 +222,8 @@ def band_saves(
     found = bootstrap(_saver(y, p, t, lo, hi, line, human_miss), y, groups, n, on_logit=())
     saves = {}
     for k in ('escapes','scrapped','cost'):
-        name,row = f'saves_{_PPM[k]}',found.loc[k]
+        name = f'saves_{_PPM[k]}'
+        row = found.loc[k]
         saves |= {name:float(row.value), f'{name}_lo':float(row.lo), f'{name}_hi':float(row.hi)}
     return saves
 
@@ -234,7 +236,8 @@ def _saved(b, name):
 # %% ../nbs/36_review.ipynb #f7f49b6a
 def _band_does(b, currency):
     "What a band does, in words, with bounds"
-    no_escape,no_overkill = not b['escape_rate'],not b['overkill_rate']
+    no_escape = not b['escape_rate']
+    no_overkill = not b['overkill_rate']
     def per_million(name, none): return below(b[name], b[f'{name}_hi'], none)
     def percent(name, none): return below(100*b[f'{name}_rate'], 100*b[f'{name}_hi'], none, ' %')
     looks = below(100*b['look_share'], 100*b['look_hi'], not b['look_share'], ' %')

@@ -741,7 +741,8 @@ def _read_tasks(path, good, defect):
     "Names of pictures and words for their sets, (number of the task, word), boxes, findings"
     tasks = _tasks(path)
     try:
-        names,sets = list(map(_picture_of, tasks)),list(map(_set_of, tasks))
+        names = list(map(_picture_of, tasks))
+        sets = list(map(_set_of, tasks))
         words,odd = studio_answers(tasks, path, good, defect)
         boxes = pd.DataFrame(_label_studio(tasks, path), columns=BOX_COLS, dtype=object)
     except UserError: raise

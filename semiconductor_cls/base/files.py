@@ -362,7 +362,8 @@ def _beside(path, kind): return path.with_name(f'.{path.name}.{kind}')
 
 def _throw_away(path):
     "Delete the folder that another one has replaced"
-    old,gone = _beside(path, 'old'),_beside(path, 'gone')
+    old = _beside(path, 'old')
+    gone = _beside(path, 'gone')
     shutil.rmtree(gone, ignore_errors=True)
     if os.path.lexists(gone):
         raise UserError(f'{gone}: was replaced, and could not be deleted; delete it')
@@ -391,7 +392,8 @@ def whole_folder(
     with hold(path), naming(path):
         mend_folder(path)
         check_replaceable(path)
-        new,old = _beside(path, 'new'),_beside(path, 'old')
+        new = _beside(path, 'new')
+        old = _beside(path, 'old')
         new.mkdir(parents=True)
         try:
             yield new

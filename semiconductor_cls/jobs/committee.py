@@ -70,7 +70,8 @@ def combinations(
     baseline:str=None # The member to beat; the best one on validation if `None`
 )->pd.DataFrame: # `members, n, auc_valid, auc_test, plus`
     "Every combination as in the study's tables; `plus` where it beats the baseline on validation"
-    valid,test = combo_table(yv, Pv, baseline, how),combo_table(yt, Pt, how=how)
+    valid = combo_table(yv, Pv, baseline, how)
+    test = combo_table(yt, Pt, how=how)
     twice = valid.model[valid.model.duplicated()]
     if len(twice):
         mend = "rename the folder of the member whose name holds '+' or is 'all*'"

@@ -62,7 +62,8 @@ def part_order(
 # %% ../../nbs/58_jobs.curve.ipynb #bf5d1efd
 def _whole(df, rows, n):
     "The first `n` of some rows, and what is left of the part in which they end"
-    kept,rest = rows[:n],rows[n:]
+    kept = rows[:n]
+    rest = rows[n:]
     return kept.append(rest[df.group[rest]==df.group[kept[-1]]])
 
 # %% ../../nbs/58_jobs.curve.ipynb #b118786d
@@ -122,7 +123,8 @@ def fit_power(
     miss # 1-AUC of each, above 0
 )->PowerLaw:
     "The power law that is nearest on log scales, with a in 0..0.5 and c in 0..3"
-    n,miss = np.asarray(n, float),np.asarray(miss, float)
+    n = np.asarray(n, float)
+    miss = np.asarray(miss, float)
     middle = np.exp(np.log(n).mean()) # b is fitted there, because at n=1 it hangs together with c
     steps,seen = np.log(n/middle),np.log(miss)
     def power(x): return np.exp(x[1]-x[2]*steps)
@@ -152,7 +154,8 @@ def boot_laws(
     seed:int=0 # Decides them
 )->list: # A `PowerLaw` a draw
     "Laws through the same curve with other luck"
-    rng,draws = np.random.default_rng(seed),table.draw.unique()
+    rng = np.random.default_rng(seed)
+    draws = table.draw.unique()
     runs = {draw:np.flatnonzero(table.draw==draw) for draw in draws}
     weights = np.concatenate([*boot_weights(y, groups, n, seed)])
     misses = np.stack([_misses(y, p, weights) for p in P], 1)
@@ -222,7 +225,8 @@ def gain_sentence(
     doubt = _gain_doubt(gain)
     if doubt:
         return f'{now}. The data do not tell what the next {gain.more:,} would bring: {doubt}.'
-    more,between = counted(gain.more, 'labelled defect'),f'{gain.lo:+.4f} to {gain.hi:+.4f}'
+    more = counted(gain.more, 'labelled defect')
+    between = f'{gain.lo:+.4f} to {gain.hi:+.4f}'
     return f'{now}; the next {more} are expected to bring {gain.gain:+.4f} ({between}).'
 
 # %% ../../nbs/58_jobs.curve.ipynb #4f75ed83
@@ -340,7 +344,8 @@ def _train_points(df, plan, goods, data, r, out, **options):
     is_only_drawn = not again and all(is_finished(_place(out, *point)) for point in plan)
     if not is_only_drawn: check_start(r, options['weights'], options['device'])
     for n,draw in plan:
-        path,own = _place(out, n, draw),subset(df, n, draw, goods)
+        path = _place(out, n, draw)
+        own = subset(df, n, draw, goods)
         if not again: _check_goods(own, path)
         m = _train_point(own, data, r, path, draw, **options)
         rows.append(_row(own, draw, draw, path, m))
@@ -370,7 +375,8 @@ def read_curve(
     y,P,groups = _scores(out, table)
     law = fit_power(table.defects, [_misses(y, p, np.ones(len(y))) for p in P])
     laws = boot_laws(table, y, P, groups, n)
-    most,found = int(table.defects.max()),foretell(table, y, P, groups, n)
+    most = int(table.defects.max())
+    found = foretell(table, y, P, groups, n)
     last = table.auc[table.defects==most]
     gain = expected_gain(law, laws, most, more, float(last.mean()), bool((last>=1).any()))
     numbers = {name:dict(value=getattr(law, name), interval=_interval(laws, name)) for name in law._fields}

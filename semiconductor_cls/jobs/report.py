@@ -68,7 +68,8 @@ def with_people(
 def _looks_text(m, point=None): # '' where nobody looks
     "How many parts people look at"
     if 'look_share' in m:
-        looks,most = 1000*m['look_share'],1000*(((point or {}).get('asked') or {}).get('looks') or 1)
+        looks = 1000*m['look_share']
+        most = 1000*(((point or {}).get('asked') or {}).get('looks') or 1)
         more = f', more than the {most:.3g} that were allowed, which validation kept' if looks>most else ''
         return (f" People would look at {looks:.{0 if looks>=1 else 2}f} of 1,000 parts of your line{more}; "
                 f"it is assumed that they miss {100*m['human_miss']:g} % of the defects among them.")
@@ -126,7 +127,8 @@ _FAR = .1,.25 # How far the bound may lie above the rate
 
 def _in_doubt_of(m, name, label, of, does, small):
     "How much a rate is in doubt (0, 1 or 2), its bound in words, and of which parts it is"
-    rate,most = m[f'{name}_rate'],m[f'{name}_hi']
+    rate = m[f'{name}_rate']
+    most = m[f'{name}_hi']
     n = m.get(f'n_{label}_groups', m[f'n_{label}'])
     near = [most<=max(times*rate, least) and most-rate<=far for times,least,far in zip((2,4), small, _FAR)]
     doubt = 2 if n<FEW_PARTS else near.index(True) if any(near) else 2
@@ -503,7 +505,8 @@ def run_report(
     first = [f"This run is {info['status']}; there is no evaluation yet."]
     if _there(run, 'metrics.json'):
         m = run.read('metrics.json')
-        first,replaced = opening(run, m),{name for o in found.values() for name in o.replaces}
+        first = opening(run, m)
+        replaced = {name for o in found.values() for name in o.replaces}
         every = [*_every('## All mistakes', mistakes_table(run)), *_every('## All parts to look at', looks_table(run))]
         sections += [Section(30, _test_part(run, m, replaced)), Section(35, subsets_part(run)), Section(99, every),
                      Section(75, size_part(run)), Section(80, _numbers_part(m)), Section(85, words_part()),

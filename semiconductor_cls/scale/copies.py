@@ -108,7 +108,8 @@ def near_joined(
     con.register('facts', _shards(parts))
     held = con.execute(_PRINTS).fetchnumpy()['print']
     prints = np.frombuffer(b''.join(held), np.float16).reshape(len(rows), -1)
-    paths,levels = df.path.iloc[rows].astype(str).to_numpy(object),df.attrs.get('levels')
+    paths = df.path.iloc[rows].astype(str).to_numpy(object)
+    levels = df.attrs.get('levels')
     proposed = propose_own(propose_joined(con, prints), prints, lambda i: gray_of(paths[i], levels))
     pairs = [(paths[i], paths[j], view) for i,j,view in proposed.tolist()]
     near = map_over(over, partial(_is_near, levels=levels), pairs, 64, tell)

@@ -72,7 +72,8 @@ def write_facts(
 )->list: # Paths of the shards, in order
     "Facts about all files of a table; the same call does only what is not there"
     def each(f, items, desc='', chunk=64): return map_over(over, f, items, 32*chunk, tell)
-    paths,levels = df.path.astype(str).tolist(),levels_of(df, each=each)
+    paths = df.path.astype(str).tolist()
+    levels = levels_of(df, each=each)
     size = size or shard_size(len(paths))
     done = 0
     job = dict(what='facts', version=semiconductor_cls.__version__, levels=str(levels), list=list_seal(paths))
