@@ -415,9 +415,12 @@ def _questions(tasks, good='good', defect='defect'):
     return [name for name in asked if 2*len(said[name])>=most] # an "ok" in a rare comment asks nothing
 
 # %% ../nbs/12_boxes.ipynb #6ba8515a
+def _answers(task, questions): # The fields of a small task that answer these questions
+    return {name:o for name,o in _small(task).items() if name in questions and not _is_drawn(o)}
+
 def _persons(task, questions=('choice',)):
     "What each person chose, and whether this person drew a defect"
-    said = {name:_words_of(value) for name,value in _small(task).items() if name in questions and not _is_drawn(value)}
+    said = {name:_words_of(answer) for name,answer in _answers(task, questions).items()}
     given = [(said, _results(task))] if _is_small(task) else [(_chosen(o), o) for o in _annotations(task)]
     for chosen,results in given or [({},[])]:
         shapes = filter(None, map(_studio_shape, results))
@@ -439,7 +442,8 @@ def _fields_not_read(tasks, questions, with_split):
     "Names of fields that are no questions, and not read"
     lost = {}
     for task in tasks:
-        own,read = _picture_of(task),questions if with_split else [*questions, split_field(task)]
+        own = _picture_of(task)
+        read = questions if with_split else [*questions, split_field(task)]
         for name,value in (task.get('data') or _small(task)).items():
             is_read = name in read or _is_drawn(value) or value==own
             if not is_read and value not in (None, ''): lost[name] = True
@@ -450,8 +454,7 @@ def _not_read(tasks, question, path, questions=('choice',), with_split=False):
     "Findings about answers that do not count, and fields"
     counts = Counter()
     for task in tasks:
-        others = [name for name,o in _small(task).items() if name in questions and name!=question and not _is_drawn(o)]
-        counts.update(('answers_not_read',name) for name in others)
+        counts.update(('answers_not_read',name) for name in _answers(task, questions) if name!=question)
         counts['answers_not_read','prediction'] += len(task.get('predictions') or [])
         told = task.get('annotations') or task.get('completions') or []
         counts['annotation_cancelled',''] += sum(bool(one.get('was_cancelled')) for one in told)
@@ -533,7 +536,8 @@ def _is_pose(numbers):
     points = [*zip(rest[::3], rest[1::3], rest[2::3])]
     is_told = points and len(rest)%3==0 and {seen for *_,seen in points}<={0,1,2}
     if not is_told: return False
-    return all(point==(0,0,0) or 2*abs(point[0]-x)<w+.02 and 2*abs(point[1]-y)<h+.02 for point in points)
+    there = filter(any, points) # (0, 0, 0) is no point
+    return all(2*abs(across-x)<w+.02 and 2*abs(down-y)<h+.02 for across,down,_ in there)
 
 def _yolo_corners(numbers):
     "Around an outline, or of a middle and a size"

@@ -328,8 +328,10 @@ def _shared(a, b): # Correlation, and the limit above which they do; nan where n
     return (here if max(size, other)>=.5 else np.nan), limit
 
 # %% ../nbs/16_duplicates.ipynb #388badb9
-_WAYS = [(lambda a: a, lambda a: a[::-1,::-1]), (lambda a: a[:,::-1], lambda a: a[::-1]),
-         (lambda a: a.T, lambda a: a[::-1,::-1].T), (lambda a: a.T[::-1], lambda a: a.T[:,::-1])] # By view
+def _ways(a, view):
+    "The two ways in which a picture may lie in a view"
+    half = np.rot90(a, 2)
+    return [(a, half), (np.fliplr(a), np.flipud(a)), (a.T, half.T), (np.rot90(a), np.rot90(a, -1))][view]
 
 def _thumbnail(a):
     small = cv2.resize(a, (64,64), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -341,7 +343,7 @@ def upright(
     view:int=0 # From `propose`
 )->np.ndarray: # `b` as it is, or turned and mirrored
     "`b`, turned so that it lies as `a`"
-    ways = [np.ascontiguousarray(way(b)) for way in _WAYS[view]]
+    ways = [np.ascontiguousarray(way) for way in _ways(b, view)]
     small = _thumbnail(a)
     return max(ways, key=lambda o: float(np.sum(small*_thumbnail(o))))
 

@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 import numpy as np, pandas as pd
 from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 from .base.errors import *
+from .base.table import filled
 from .base.image import *
 from .base.page import *
 from .base.issues import *
@@ -231,7 +232,7 @@ def box_table(
         size = image.width,image.height
         rows += [(image.id, image.defect_type, *box, *size) for box in image.boxes]
     boxes = pd.DataFrame(rows, columns=_BOX_COLS)
-    boxes['defect_type'] = boxes.defect_type.astype(object).where(boxes.defect_type.notna(), 'unknown')
+    boxes['defect_type'] = filled(boxes.defect_type, 'unknown')
     boxes['width'] = boxes.x2-boxes.x1+1
     boxes['height'] = boxes.y2-boxes.y1+1
     return boxes

@@ -121,7 +121,8 @@ def against_baselines(
     "A cost beside that of the cheapest way without a model"
     best,cheapest = cheapest_baseline(line, human_miss, looks)
     unit = line.currency
-    gap,surely = cheapest-cost,cheapest-(cost if most is None else most)
+    gap = cheapest-cost
+    surely = cheapest-(cost if most is None else most)
     assumed = f', {line.look_price:g} {unit} a look, {100*human_miss:g} % missed' if best=='look at all' else ''
     other = f'the cheapest way without it ({best}: {amount(cheapest)} {unit}{assumed})'
     if gap<0: return f'costs {amount(-gap)} {unit} more per million parts than {other}'

@@ -113,7 +113,9 @@ def band_rates(
 )->dict: # Rates, looks and what they come to per million, with upper bounds (`..._hi`)
     "What a review band does"
     y,p = _as_arrays(y, p)
-    defect,good,look = p[y],p[~y],_in_band(p, lo, hi)
+    defect = p[y]
+    good = p[~y]
+    look = _in_band(p, lo, hi)
     escape = (defect<lo).mean() + human_miss*look[y].mean()
     overkill = (good>=hi).mean()
     looks = _on_line(line, look[y].mean(), look[~y].mean())
@@ -349,7 +351,8 @@ def _draw_operating(run, test, calibrated, cuts, line, band=None):
 def _calibration(valid, test, trained_rate):
     "Calibrated scores of the test, and what calibration does, as entries of `operating.json`"
     y,p,_ = valid
-    rate,temperature = y.mean(),fit_temperature(y, p, trained_rate)
+    rate = y.mean()
+    temperature = fit_temperature(y, p, trained_rate)
     y,p,_ = test
     calibrated = calibrate(p, temperature, trained_rate, rate)
     before,after = (float(metrics(y, o)['log_loss']) for o in (p,calibrated))

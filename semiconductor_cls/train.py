@@ -123,7 +123,8 @@ class Diary(Callback):
 def before_train(self:Diary):
     "Start the clock"
     desc = f'{self.size} px, {self.stage}, epoch {self.epoch+1}/{self.n_epoch}'
-    self.bar,self.mark = progress(total=len(self.dls.train), desc=desc),time.perf_counter()
+    self.bar = progress(total=len(self.dls.train), desc=desc)
+    self.mark = time.perf_counter()
 
 @patch
 def before_batch(self:Diary):

@@ -331,7 +331,8 @@ def hold(
     folder # Where something is written, or will be made
 ):
     "Be the only one who writes into a folder; a second process is refused and told who holds it, a thread waits"
-    folder,me = Path(os.path.realpath(folder)),threading.get_ident()
+    folder = Path(os.path.realpath(folder))
+    me = threading.get_ident()
     with _HOLDING:
         _HOLDING.wait_for(lambda: folder not in _HELD or _HELD[folder][2]==me)
         f,n,_ = _HELD.get(folder) or (_take(folder), 0, me)

@@ -560,7 +560,7 @@ def check_fit(
     fit # What somebody typed
 ):
     "Refuse what is none of `FITS`"
-    if fit not in FITS: raise UserError(f"--fit {fit}: one of {', '.join(FITS)}")
+    check_one_of('--fit ', fit, FITS)
 
 # %% ../../nbs/05_base.image.ipynb #f620d5c7
 def pixel_rule(

@@ -57,8 +57,7 @@ def groups_of(
     "Which images belong together, in the order of `ids`; an image without a group is one by itself"
     table = run.by_id()
     if 'group' not in table: return None
-    groups = table.group.reindex(ids).astype(object)
-    return groups.where(groups.notna(), [f'id {i}' for i in ids]).to_numpy()
+    return filled(table.group.reindex(ids), [f'id {i}' for i in ids]).to_numpy()
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0010
 def combinations(
@@ -172,10 +171,8 @@ WEIGHTS = ['equal','greedy','stack']
 
 def _check_wish(how, weights):
     "Refuse an average or a choice of weights that does not exist"
-    if weights not in WEIGHTS:
-        raise UserError(f"--choose {weights}: one of {', '.join(WEIGHTS)}")
-    if how not in ('prob','logit','rank'):
-        raise UserError(f'--how {how}: one of prob, logit, rank')
+    check_one_of('--choose ', weights, WEIGHTS)
+    check_one_of('--how ', how, ('prob','logit','rank'))
     if weights=='stack' and how!='logit':
         raise UserError('--choose stack: weighs the logits of the members; add --how logit')
 

@@ -179,6 +179,9 @@ class Gain(NamedTuple):
     perfect:bool=False # Whether a training made no mistake at all on the test
 
 # %% ../../nbs/58_jobs.curve.ipynb #b2a756f2
+def _middle(draws): # Ends of the 95 % in the middle
+    return np.quantile(draws, [.025,.975]).tolist()
+
 def expected_gain(
     law:PowerLaw, # Through all runs
     laws, # Of `boot_laws`
@@ -189,9 +192,9 @@ def expected_gain(
 )->Gain:
     "What the next defects are expected to bring, with its interval"
     gain,*others = [float(missed(o, n)-missed(o, n+more)) for o in (law,*laws)]
-    lo,hi = np.quantile(others, [.025,.975])
-    now = np.quantile([1-missed(o, n) for o in laws], [.025,.975])
-    return Gain(n, more, float(1-missed(law, n)), gain, float(lo), float(hi), seen, tuple(map(float, now)), perfect)
+    lo,hi = _middle(others)
+    now = _middle([1-missed(o, n) for o in laws])
+    return Gain(n, more, float(1-missed(law, n)), gain, lo, hi, seen, tuple(now), perfect)
 
 # %% ../../nbs/58_jobs.curve.ipynb #b4f9ab85
 _NARROW = .01 # An interval of a gain in AUC that is still of use
@@ -249,11 +252,13 @@ def foretell(
     "Fit all sets but the last, and compare what that says of the last with what was measured"
     most = table.defects.max()
     before = (table.defects<most).to_numpy()
-    if table.defects[before].nunique()<4: return None
-    said = 1-missed(fit_power(table.defects[before], 1-table.auc[before].clip(upper=1-1e-6)), most)
-    others = [1-missed(law, most) for law in boot_laws(table[before], y, P[before], groups, n)]
-    lo,hi = np.quantile(others, [.025,.975])
-    return Foretold(int(most), float(said), float(lo), float(hi), float(table.auc[~before].mean()))
+    few = table[before]
+    if few.defects.nunique()<4: return None
+    law = fit_power(few.defects, 1-few.auc.clip(upper=1-1e-6))
+    laws = boot_laws(few, y, P[before], groups, n)
+    lo,hi = _middle([1-missed(o, most) for o in laws])
+    seen = table.auc[~before].mean()
+    return Foretold(int(most), float(1-missed(law, most)), lo, hi, float(seen))
 
 # %% ../../nbs/58_jobs.curve.ipynb #9fb53d51
 def foretold_sentence(
@@ -362,7 +367,7 @@ def _scores(out, table):
     return y, P.to_numpy().T, runs[table.run.iloc[-1]].by_id('group').group[ids].to_numpy()
 
 # %% ../../nbs/58_jobs.curve.ipynb #d3b87647
-def _interval(laws, name): return [float(o) for o in np.quantile([getattr(law, name) for law in laws], [.025,.975])]
+def _interval(laws, name): return _middle([getattr(law, name) for law in laws])
 
 # %% ../../nbs/58_jobs.curve.ipynb #ec6976b3
 def read_curve(

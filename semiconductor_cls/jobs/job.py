@@ -335,7 +335,7 @@ def keep_product(
     rows = np.flatnonzero(df.split.isin(['train','valid']) & df.label.notna())
     rows = rows[np.linspace(0, len(rows)-1, min(len(rows), N_ROWS)).round().astype(int)]
     own = df.iloc[rows]
-    part = own['hash'] if 'group' not in own else own.group.where(own.group.notna(), own['hash'])
+    part = filled(own.group, own['hash']) if 'group' in own else own['hash']
     sizes = parallel_map(image_size, own.path, desc='sizes')
     if None in sizes:
         raise UserError(f'{own.path.iloc[sizes.index(None)]}: cannot be read any more; '
