@@ -7,10 +7,10 @@ __all__ = ['PATIENCE', 'PEOPLE', 'say', 'answer', 'plan', 'open_streams', 'sign_
            'Help', 'os_words', 'exit_code', 'hear_stops']
 
 # %% ../nbs/98_shell.ipynb #fddd478b
-import os, re, signal, sys, threading
+import os, re, sys, threading
 from contextlib import contextmanager
 from pathlib import Path
-import typer, yaml
+import signal, typer, yaml
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
