@@ -84,6 +84,7 @@ def join_runs(
     "Predictions of runs on the same images; runs on other data or another split are refused"
     if not isinstance(runs, dict): runs = {run.path.name:run for run in runs}
     first = next(iter(runs), None)
+    preds,said = f'preds_{which}.csv',_SETS.get(which, which)
     for key,what in dict(fingerprint='other data', split_fingerprint='another split').items():
         for name,run in runs.items():
             own = run.info.get(key)
@@ -91,13 +92,13 @@ def join_runs(
             if own!=wanted:
                 raise UserError(f'{name} was trained on {what} than {first} '
                                 f'({key} {own} against {wanted}); a committee needs one')
-    without = next((name for name,run in runs.items() if not run.has(f'preds_{which}.csv')), None)
-    if without:
-        raise UserError(f'{without}: has no predictions of labelled {_SETS.get(which, which)} pictures; '
+    for name,run in runs.items():
+        if run.has(preds): continue
+        raise UserError(f'{name}: has no predictions of labelled {said} pictures; '
                         'leave this member out, or train it on data that have them')
-    tables = {name:read_csv(run.file(f'preds_{which}.csv')) for name,run in runs.items()}
-    joined = join_preds(tables)
-    check_pictures({name:hashes_of(run) for name,run in runs.items()}, joined[0], f'{_SETS.get(which, which)} image')
+    joined = join_preds({name:read_csv(run.file(preds)) for name,run in runs.items()})
+    hashes = {name:hashes_of(run) for name,run in runs.items()}
+    check_pictures(hashes, joined[0], f'{said} image')
     return joined
 
 # %% ../nbs/33_ensemble.ipynb #c0014
