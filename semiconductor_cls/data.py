@@ -277,8 +277,7 @@ def make_dls(
 )->DataLoaders: # `train` and `valid`; `items` are rows of the table
     "Loaders of the training and validation rows of a table"
     idx = df.index[df.split.isin(['train','valid'])]
-    is_train = (df.split[idx]=='train').to_numpy()
-    device = device or default_device()
+    is_train,device = (df.split[idx]=='train').to_numpy(),device or default_device()
     if resident is None: resident = _is_resident(cache, device, augs, num_workers)
     if resident and isinstance(augs, A.Compose):
         raise UserError('resident=True: albumentations change bytes on the CPU; give batch_augs(), or resident=False')

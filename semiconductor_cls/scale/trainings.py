@@ -81,8 +81,7 @@ def run_on_cluster(
     ray,folder,failed,tried,waiting = connect(tell),Path(out).absolute().parent,{},set(),{}
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(prefix='.shared-', dir=folder) as seen:
-        lines = _mailbox(ray)
-        place = ([os.path.join(os.getcwd(), ''), seen.name], semiconductor_cls.__version__)
+        lines,place = _mailbox(ray),([os.path.join(os.getcwd(), ''), seen.name], semiconductor_cls.__version__)
         def give(job):
             run = ray.remote(**_needs(ray, job[3]))(_attempt).remote
             waiting[run(_train_there, (job, lines, *place), os.getcwd())] = job
