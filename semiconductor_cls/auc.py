@@ -153,14 +153,17 @@ def auc_df(
 )->float: # At least 4
     "Degrees of freedom of DeLong's variance: how well the spread of the placements is known"
     y,p = _as_arrays(y, p)
-    codes,masks,places = group_codes(groups, len(y)),(y,~y),placements(y, p)
+    codes = group_codes(groups, len(y))
+    masks = (y,~y)
+    places = placements(y, p)
     if other is not None:
         places = [a-b for a,b in zip(places, placements(*_as_arrays(y, other)))]
     sums = [_group_sums([place], [place.mean()], mask, codes)[0] for place,mask in zip(places, masks)]
     sums = [of_class[np.unique(codes[mask])] for of_class,mask in zip(sums, masks)]
     var,error = np.sum([_error_of_variance(of_class) for of_class in sums], axis=0)
     if not var>0: return np.inf
-    return float(max(4, 1/(1.5*error/(2*var**2) + 1/min(map(len, sums)))))
+    few = min(map(len, sums))
+    return float(max(4, 1/(1.5*error/(2*var**2) + 1/few)))
 
 # %% ../nbs/31_auc.ipynb #c0028
 def _hanley_se(auc, m, n):
@@ -213,9 +216,11 @@ def auc_ci(
 # %% ../nbs/31_auc.ipynb #c0034
 def _mover(one, other, r=0.):
     "Interval of a difference from the intervals of its two sides, which correlate by `r` (Zou 2007)"
-    (a,lo_a,hi_a),(b,lo_b,hi_b) = one,other
+    a,lo_a,hi_a = one
+    b,lo_b,hi_b = other
+    diff = a-b
     def half(x, y): return np.sqrt(max(x**2+y**2-2*r*x*y, 0))
-    return a-b-half(a-lo_a, hi_b-b), a-b+half(hi_a-a, b-lo_b)
+    return diff-half(a-lo_a, hi_b-b), diff+half(hi_a-a, b-lo_b)
 
 # %% ../nbs/31_auc.ipynb #2de0b08a
 def _p_value(diff, ends, level, df):
@@ -228,8 +233,9 @@ def _p_value(diff, ends, level, df):
 # %% ../nbs/31_auc.ipynb #f0e75927
 def _paired_ends(diff, cov, level, df):
     "Ends by DeLong's variance; `None` where one of the AUCs, or their difference, has none"
-    var = cov[0,0]+cov[1,1]-2*cov[0,1]
-    if not np.min([cov[0,0], cov[1,1], var])>1e-20: return None # NaN too
+    (var_a,both),(_,var_b) = cov
+    var = var_a+var_b-2*both
+    if not np.min([var_a, var_b, var])>1e-20: return None # NaN too
     half = stats.t.ppf(.5+level/2, df)*np.sqrt(var)
     return diff-half, diff+half
 
@@ -250,7 +256,8 @@ def compare_auc(
     if np.array_equal(stats.rankdata(pa), stats.rankdata(pb)):
         ends = 0.,0. # one order, so one AUC
     elif ends is None or df<SURE:
-        r = 0. if ends is None else cov[0,1]/np.sqrt(cov[0,0]*cov[1,1])
+        (var_a,both),(_,var_b) = cov
+        r = 0. if ends is None else both/np.sqrt(var_a*var_b)
         of_a,of_b = (auc_ci(y, p, level, groups) for p in (pa,pb))
         ends,df = _mover(of_a, of_b, r),np.inf
     return dict(auc_a=float(auc_a), auc_b=float(auc_b), diff=float(diff), lo=float(ends[0]), hi=float(ends[1]),
@@ -374,7 +381,8 @@ def boot_weights(
     chunk:int=50 # Draws at once
 ): # Yields weights (≤ chunk, parts)
     "Stratified bootstrap of groups, as weights of the parts"
-    rng,y = np.random.default_rng(seed),np.asarray(y, dtype=int)
+    rng = np.random.default_rng(seed)
+    y = np.asarray(y, dtype=int)
     _,member = np.unique(group_codes(groups, len(y)), return_inverse=True)
     share = np.bincount(member, y)/np.bincount(member)    # of defects in each group
     strata = _strata(share)
@@ -429,7 +437,8 @@ def compare(
 )->pd.DataFrame: # One row a metric: difference a − b, `lo`, `hi`
     "Paired bootstrap of the differences of two models"
     def diffs(w):
-        a,b = metrics(y, pa, w),metrics(y, pb, w)
+        a = metrics(y, pa, w)
+        b = metrics(y, pb, w)
         return {k:a[k]-b[k] for k in a}
     return bootstrap(diffs, y, groups, n, seed=seed, on_logit=())
 
@@ -466,8 +475,10 @@ def end_weights(
     chunk:int=50 # Draws at once
 ): # Yields weights (≤ chunk, n+32)
     "Bayesian bootstrap of groups, as weights of the parts and of half a group of each class beyond either end"
-    rng,y = np.random.default_rng(seed),np.asarray(y, dtype=bool)
-    codes,n_parts = group_codes(groups, len(y)),np.array([y.sum(),(~y).sum()])
+    rng = np.random.default_rng(seed)
+    y = np.asarray(y, dtype=bool)
+    codes = group_codes(groups, len(y))
+    n_parts = np.array([y.sum(),(~y).sum()])
     in_a_group = (n_parts/_count_groups(y, groups)).repeat(2*PLACES)
     for start in range(0, n, chunk):
         size = min(chunk, n-start)
@@ -487,7 +498,8 @@ def curve_ci(
 )->pd.DataFrame: # One row a figure: `value`, `lo`, `hi`
     "Intervals of figures that a few parts at an end of the curve decide"
     y,p = _as_arrays(y, p)
-    values,ends = f(y, p, np.ones(len(y))),with_ends(y, p)
+    values = f(y, p, np.ones(len(y)))
+    ends = with_ends(y, p)
     draws = [f(*ends, w) for w in end_weights(y, groups, n, seed)]
     tails,res = [.5-level/2,.5+level/2],{}
     for k,value in values.items():

@@ -90,7 +90,8 @@ def is_box_file(path)->bool:
 def _rows(path):
     "The rows of a CSV: the line on which each ends, and its cells as texts"
     try:
-        sep,n_told = csv_format(path)[1],len(told_sep(path))
+        sep = csv_format(path)[1]
+        n_told = len(told_sep(path))
         with open_text(path, newline='') as f:
             rows = csv.reader(f, delimiter=sep)
             return [(n_told+rows.line_num, [cell.strip() for cell in row]) for row in rows]
@@ -150,7 +151,8 @@ def _check_head(rows, path):
 # %% ../nbs/12_boxes.ipynb #8c6e0e50
 def _check_cells(rows, head, path):
     "Refuse a row that lies in a cell of another, or whose end lies in one of its own cells"
-    at,sep = head.index('id'),csv_format(path)[1]
+    at = head.index('id')
+    sep = csv_format(path)[1]
     cells = ((i, cell, len(row)-1-i) for row in rows for i,cell in enumerate(row))
     try:
         _check_quotes(cells, [row[at] for row in rows if len(row)>at], at, len(head), sep, bare=True)
@@ -413,9 +415,12 @@ def _questions(tasks, good='good', defect='defect'):
     return [name for name in asked if 2*len(said[name])>=most] # an "ok" in a rare comment asks nothing
 
 # %% ../nbs/12_boxes.ipynb #6ba8515a
+def _answers(task, questions): # The fields of a small task that answer these questions
+    return {name:o for name,o in _small(task).items() if name in questions and not _is_drawn(o)}
+
 def _persons(task, questions=('choice',)):
     "What each person chose, and whether this person drew a defect"
-    said = {name:_words_of(value) for name,value in _small(task).items() if name in questions and not _is_drawn(value)}
+    said = {name:_words_of(answer) for name,answer in _answers(task, questions).items()}
     given = [(said, _results(task))] if _is_small(task) else [(_chosen(o), o) for o in _annotations(task)]
     for chosen,results in given or [({},[])]:
         shapes = filter(None, map(_studio_shape, results))
@@ -437,7 +442,8 @@ def _fields_not_read(tasks, questions, with_split):
     "Names of fields that are no questions, and not read"
     lost = {}
     for task in tasks:
-        own,read = _picture_of(task),questions if with_split else [*questions, split_field(task)]
+        own = _picture_of(task)
+        read = questions if with_split else [*questions, split_field(task)]
         for name,value in (task.get('data') or _small(task)).items():
             is_read = name in read or _is_drawn(value) or value==own
             if not is_read and value not in (None, ''): lost[name] = True
@@ -448,8 +454,7 @@ def _not_read(tasks, question, path, questions=('choice',), with_split=False):
     "Findings about answers that do not count, and fields"
     counts = Counter()
     for task in tasks:
-        others = [name for name,o in _small(task).items() if name in questions and name!=question and not _is_drawn(o)]
-        counts.update(('answers_not_read',name) for name in others)
+        counts.update(('answers_not_read',name) for name in _answers(task, questions) if name!=question)
         counts['answers_not_read','prediction'] += len(task.get('predictions') or [])
         told = task.get('annotations') or task.get('completions') or []
         counts['annotation_cancelled',''] += sum(bool(one.get('was_cancelled')) for one in told)
@@ -531,15 +536,18 @@ def _is_pose(numbers):
     points = [*zip(rest[::3], rest[1::3], rest[2::3])]
     is_told = points and len(rest)%3==0 and {seen for *_,seen in points}<={0,1,2}
     if not is_told: return False
-    return all(point==(0,0,0) or 2*abs(point[0]-x)<w+.02 and 2*abs(point[1]-y)<h+.02 for point in points)
+    there = filter(any, points) # (0, 0, 0) is no point
+    return all(2*abs(across-x)<w+.02 and 2*abs(down-y)<h+.02 for across,down,_ in there)
 
 def _yolo_corners(numbers):
     "Around an outline, or of a middle and a size"
     if len(numbers)>=6 and not _is_pose(numbers):
         return _around(zip(numbers[::2], numbers[1::2]))
     x,y,w,h = numbers[:4]
-    left,top = x-w/2,y-h/2
-    right,bottom = x+w/2,y+h/2
+    left = x-w/2
+    top = y-h/2
+    right = x+w/2
+    bottom = y+h/2
     return left,top,right,bottom
 
 # %% ../nbs/12_boxes.ipynb #9fe4d071
@@ -740,8 +748,10 @@ def check_box(
     if kind: return None,kind
     box = left,top,right,bottom = tuple(round(float(v)) for v in corners)
     width,height = size or (right+1,bottom+1)
-    left,top = max(left, 0),max(top, 0)
-    right,bottom = min(right, width-1),min(bottom, height-1)
+    left = max(left, 0)
+    top = max(top, 0)
+    right = min(right, width-1)
+    bottom = min(bottom, height-1)
     if right<left or bottom<top: return None,'box_outside'
     inside = left,top,right,bottom
     return inside, None if inside==box else 'box_cut'

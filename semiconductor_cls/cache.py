@@ -248,7 +248,8 @@ def of(self:ImageCache,
     df:pd.DataFrame, # A table with `hash`
 ): # An `ImageCache`; `None` if an image of `df` is not in this one
     "The cache of a table whose images are all in this one, without decoding"
-    rows,bad = dict(zip(self.hash, self.row)),{self.hash[i]:why for i,why in self.broken.items()}
+    rows = dict(zip(self.hash, self.row))
+    bad = {self.hash[i]:why for i,why in self.broken.items()}
     keys = df['hash'].tolist() if 'hash' in df else ['']
     if not all(key and key in rows for key in keys): return None
     part = copy(self)

@@ -21,8 +21,7 @@ def make_sched(
     div_final:float=1e5, # The peak divided by this is the last rate
 )->ParamScheduler:
     "A schedule of rates (and momenta, where the rate cycles) as a callback"
-    if name not in ANNEALS:
-        raise UserError(f"anneal={name}: one of {', '.join(ANNEALS)}.{nearest(name, ANNEALS)}")
+    check_one_of('anneal=', name, ANNEALS)
     peaks = np.array(lrs)
     if name=='constant': return ParamScheduler(dict(lr=SchedNo(peaks, peaks)))
     if name=='step':

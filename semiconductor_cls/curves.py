@@ -109,7 +109,8 @@ def train_figures(
     df:pd.DataFrame, # Its table
 ):
     "Write the four pictures into `figures/`"
-    hist,steps = pd.read_csv(run/'history.csv'),pd.read_csv(run/'steps.csv')
+    hist = pd.read_csv(run/'history.csv')
+    steps = pd.read_csv(run/'steps.csv')
     seed_epoch(learn.dls, 0)
     figs = dict(class_balance=plot_balance(df), training_batch=plot_batch(learn.dls),
                 learning_rate=plot_rates(steps), loss=plot_losses(steps, hist))

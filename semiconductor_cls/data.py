@@ -92,7 +92,8 @@ def study_augs(
     augs:tuple=AUGS, # Those of `ALL_AUGS` that happen
 )->A.Compose: # Takes `image=` as (h,w) or (h,w,3) uint8
     "Flips, rotation 10°, zoom 1.1, brightness 0.2, contrast 0.2, warp 0.2 or tilt 0.2, each with chance `p`"
-    edge,chance = dict(border_mode=cv2.BORDER_REFLECT_101),{name:p if name in augs else 0. for name in AUGS}
+    edge = dict(border_mode=cv2.BORDER_REFLECT_101)
+    chance = {name:p if name in augs else 0. for name in AUGS}
     flips = [A.HorizontalFlip(p=chance['flip']), A.VerticalFlip(p=chance['flip'])]
     turned = [*flips, A.Rotate(limit=10, p=chance['rotate'], **edge)]
     zoomed = A.Affine(scale=(1.,1.1), keep_ratio=True, p=chance['zoom'], **edge)
@@ -321,7 +322,8 @@ def data_marks(
     "What tells the data of a run from others: contents with labels, in sets, and with votes"
     sets,cols = df,('hash','split')
     if folds:
-        sets,cols = df.assign(split=df.split.replace('valid', 'train')),(*cols,'fold')
+        sets = df.assign(split=df.split.replace('valid', 'train'))
+        cols = (*cols,'fold')
     marks = dict(fingerprint=fingerprint(df), split_fingerprint=fingerprint(sets, cols))
     if not votes: return marks
     votes_of(df, votes) # what is no vote is refused

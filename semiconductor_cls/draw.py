@@ -118,7 +118,8 @@ def _metal(design, i):
 def _pocket():
     "The empty pocket of the tape"
     left,top = S*16,S*14
-    wide,high = S*W-2*left,S*H-2*top
+    wide = S*W-2*left
+    high = S*H-2*top
     pocket = _rounded(left, top, wide, high, S*14)
     return 30 + 14*pocket - 10*_relief(pocket, 5)
 
@@ -247,7 +248,8 @@ def _wear(rng, image, design):
 # %% ../nbs/10_draw.ipynb #c0042
 def _placed(x, y, angle, at):
     "Points turned about the origin and moved to `at`, whole numbers"
-    cos,sin = np.cos(angle),np.sin(angle)
+    cos = np.cos(angle)
+    sin = np.sin(angle)
     turn = np.array([[cos,sin],[-sin,cos]])
     points = np.stack([x, y], 1) @ turn
     return np.round(points+at).astype(np.int32)

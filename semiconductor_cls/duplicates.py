@@ -92,7 +92,8 @@ def _neighbours(keys, reach):
     "Rows `i` and `j` with equal keys, at most `reach` places apart in the sorted table"
     order = np.argsort(keys, kind='stable')
     for step in range(1, min(reach, len(keys)-1)+1):
-        before,after = order[:-step],order[step:]
+        before = order[:-step]
+        after = order[step:]
         same = keys[before]==keys[after]
         if not same.any(): return
         yield before[same], after[same]
@@ -232,7 +233,9 @@ def _light_terms(a, some):
     "What a relit picture is a sum of: gain and offset, each with a slope, (pixels, 6)"
     high,wide = a.shape
     y,x = np.divmod(some, wide)
-    y,x,one = 2*y/high-1,2*x/wide-1,np.ones(len(some))
+    y = 2*y/high-1
+    x = 2*x/wide-1
+    one = np.ones(len(some))
     gray = a.ravel()[some].astype(np.float64)
     return np.stack([gray, gray*x, gray*y, one, x, y], -1)
 
@@ -253,7 +256,8 @@ def _left(a, b):
     if a.std()<b.std(): a,b = b,a
     some = _unclipped(a, b)[::7]    # they tell as much as all
     if len(some)<150: return np.inf
-    terms,target = _light_terms(a, some),b.ravel()[some]
+    terms = _light_terms(a, some)
+    target = b.ravel()[some]
     weights = _least_squares(terms, target)
     fit = terms@weights
     rest = np.sqrt(np.mean((fit-target)**2))
@@ -316,15 +320,18 @@ def _correlations(one, two, wide):
 def _shared(a, b): # Correlation, and the limit above which they do; nan where neither has noise
     "Whether two pictures that are laid over each other share the noise of one photograph"
     places = _smooth_places(a, b)
-    (one,size),(two,other) = _noise_at(a, places),_noise_at(b, places)
+    one,size = _noise_at(a, places)
+    two,other = _noise_at(b, places)
     one,two = _evened([one,two], a.shape, places)
     here,away = _correlations(one, two, a.shape[1])
     limit = max(.02, 5/np.sqrt(len(places)+1), 6*float(np.sqrt(np.mean(away**2))))
     return (here if max(size, other)>=.5 else np.nan), limit
 
 # %% ../nbs/16_duplicates.ipynb #388badb9
-_WAYS = [(lambda a: a, lambda a: a[::-1,::-1]), (lambda a: a[:,::-1], lambda a: a[::-1]),
-         (lambda a: a.T, lambda a: a[::-1,::-1].T), (lambda a: a.T[::-1], lambda a: a.T[:,::-1])] # By view
+def _ways(a, view):
+    "The two ways in which a picture may lie in a view"
+    half = np.rot90(a, 2)
+    return [(a, half), (np.fliplr(a), np.flipud(a)), (a.T, half.T), (np.rot90(a), np.rot90(a, -1))][view]
 
 def _thumbnail(a):
     small = cv2.resize(a, (64,64), interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -336,7 +343,7 @@ def upright(
     view:int=0 # From `propose`
 )->np.ndarray: # `b` as it is, or turned and mirrored
     "`b`, turned so that it lies as `a`"
-    ways = [np.ascontiguousarray(way(b)) for way in _WAYS[view]]
+    ways = [np.ascontiguousarray(way) for way in _ways(b, view)]
     small = _thumbnail(a)
     return max(ways, key=lambda o: float(np.sum(small*_thumbnail(o))))
 
@@ -480,7 +487,8 @@ def _is_doubted(rows, views, group, prints, is_near, tries=16):
 def _stand_by_own(pairs, rows, views, load, n, noise=np.inf, most=512):
     "Which of the pairs are copies by what is a part's own; those outside of the family are"
     fits,alike = _own_of(rows[:most], views[:most], load)
-    keep,place = np.ones(len(pairs), bool),np.full(n, -1)
+    keep = np.ones(len(pairs), bool)
+    place = np.full(n, -1)
     if not len(fits): return keep
     middle,spread = _chance(alike)
     if spread>noise: return keep
@@ -501,7 +509,8 @@ def without_design(
     n = len(prints)
     links = coo_matrix((np.ones(len(pairs)), pairs[:,:2].T), shape=(n,n))
     group = connected_components(links, directed=False)[1]
-    size,keep = np.bincount(group)[group],np.ones(len(pairs), bool)
+    size = np.bincount(group)[group]
+    keep = np.ones(len(pairs), bool)
     firsts = size>=(2 if n<=_FEW_OWN else 5)
     for rows,views in families(prints, firsts=firsts):
         order = np.argsort(~firsts[rows], kind='stable')
@@ -546,7 +555,8 @@ def group_copies(
     "Number the groups of copies, and say of each file that could go which one stays"
     order = _stays_first(df)
     df = df.assign(group=_groups(df, near, order))
-    usable,paths = df.reason.isna().to_numpy(),df.path.to_numpy()
+    usable = df.reason.isna().to_numpy()
+    paths = df.path.to_numpy()
     copy_of,copy_kind = np.full((2,len(df)), None, dtype=object)
     for kind,by in _CLOSEST_LAST.items():
         stays = _first(df[by].to_numpy(), order)
@@ -611,7 +621,8 @@ def near_pairs(
     if len(rows)<2: return []
     prints = np.stack(df.print.iloc[rows])
     as_is,*views = [whiten(prints, view) for view in VIEWS]
-    paths,levels = df.path.iloc[rows].to_numpy(),df.attrs.get('levels')
+    paths = df.path.iloc[rows].to_numpy()
+    levels = df.attrs.get('levels')
     def load(i): return gray_of(paths[i], levels)
     def is_near(o): return is_copy_of(*paths[o[:2]], o[2], levels)
     proposed = propose_own(propose(as_is, views), prints, load)

@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 import numpy as np, pandas as pd
 from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 from .base.errors import *
+from .base.table import filled
 from .base.image import *
 from .base.page import *
 from .base.issues import *
@@ -139,7 +140,8 @@ def plot_unboxed(
     is_readable = df.reason.isna() if 'reason' in df else True
     defects = df[(df.label=='defect') & is_readable]
     has_box = has_boxes(defects)
-    boxed,bare = defects[has_box].head(n),defects[~has_box].head(n)
+    boxed = defects[has_box].head(n)
+    bare = defects[~has_box].head(n)
     if not len(boxed) or not len(bare): return None
     if len(boxed)<n:
         boxed = boxed.iloc[np.arange(n)%len(boxed)] # a full row, so that the other starts a new one
@@ -150,7 +152,8 @@ def plot_unboxed(
 # %% ../nbs/15_eda.ipynb #c0030
 def _log_bins(x):
     "Bins that are equally wide on a logarithmic axis"
-    low,high = max(x.min(), 1e-2),max(x.max(), 1e-1)
+    low = max(x.min(), 1e-2)
+    high = max(x.max(), 1e-1)
     return np.geomspace(low, high*1.01, 40)
 
 # %% ../nbs/15_eda.ipynb #5da1a959
@@ -229,7 +232,7 @@ def box_table(
         size = image.width,image.height
         rows += [(image.id, image.defect_type, *box, *size) for box in image.boxes]
     boxes = pd.DataFrame(rows, columns=_BOX_COLS)
-    boxes['defect_type'] = boxes.defect_type.astype(object).where(boxes.defect_type.notna(), 'unknown')
+    boxes['defect_type'] = filled(boxes.defect_type, 'unknown')
     boxes['width'] = boxes.x2-boxes.x1+1
     boxes['height'] = boxes.y2-boxes.y1+1
     return boxes
@@ -309,7 +312,8 @@ def heat(
 def _plot_sizes(ax, boxes):
     alpha = min(1, 300/len(boxes)+.1)
     ax.scatter(boxes.width, boxes.height, s=5, color=DEFECT, alpha=alpha, lw=0)
-    width,height = boxes.width.median(),boxes.height.median()
+    width = boxes.width.median()
+    height = boxes.height.median()
     ax.plot(width, height, '+k', ms=12, mew=2)
     note = f'+ median {width:.0f} x {height:.0f}'
     ax.text(.98, .95, note, ha='right', transform=ax.transAxes)

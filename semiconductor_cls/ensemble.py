@@ -84,6 +84,7 @@ def join_runs(
     "Predictions of runs on the same images; runs on other data or another split are refused"
     if not isinstance(runs, dict): runs = {run.path.name:run for run in runs}
     first = next(iter(runs), None)
+    preds,said = f'preds_{which}.csv',_SETS.get(which, which)
     for key,what in dict(fingerprint='other data', split_fingerprint='another split').items():
         for name,run in runs.items():
             own = run.info.get(key)
@@ -91,13 +92,13 @@ def join_runs(
             if own!=wanted:
                 raise UserError(f'{name} was trained on {what} than {first} '
                                 f'({key} {own} against {wanted}); a committee needs one')
-    without = next((name for name,run in runs.items() if not run.has(f'preds_{which}.csv')), None)
-    if without:
-        raise UserError(f'{without}: has no predictions of labelled {_SETS.get(which, which)} pictures; '
+    for name,run in runs.items():
+        if run.has(preds): continue
+        raise UserError(f'{name}: has no predictions of labelled {said} pictures; '
                         'leave this member out, or train it on data that have them')
-    tables = {name:read_csv(run.file(f'preds_{which}.csv')) for name,run in runs.items()}
-    joined = join_preds(tables)
-    check_pictures({name:hashes_of(run) for name,run in runs.items()}, joined[0], f'{_SETS.get(which, which)} image')
+    joined = join_preds({name:read_csv(run.file(preds)) for name,run in runs.items()})
+    hashes = {name:hashes_of(run) for name,run in runs.items()}
+    check_pictures(hashes, joined[0], f'{said} image')
     return joined
 
 # %% ../nbs/33_ensemble.ipynb #c0014
@@ -154,7 +155,8 @@ def auc_fast(
     neg # Scores of good parts
 )->float: # AUC, ties count half
     "AUC from two lists of scores"
-    pos,neg = np.sort(pos),np.sort(neg)
+    pos = np.sort(pos)
+    neg = np.sort(neg)
     below = np.searchsorted(neg, pos, 'left').sum()
     below_or_tied = np.searchsorted(neg, pos, 'right').sum()
     return (below+below_or_tied) / (2*len(pos)*len(neg))
@@ -177,7 +179,8 @@ def all_aucs(
     how:str='prob' # 'prob', 'logit' or 'rank'
 )->dict: # Tuple of member positions → AUC, small committees first
     "AUC of all 2^n-1 committees"
-    Q,y = rescale(P, how),np.asarray(y, dtype=bool)
+    Q = rescale(P, how)
+    y = np.asarray(y, dtype=bool)
     if len(Q)>16:
         n = 2**len(Q)-1
         raise UserError(f'{len(Q)} members form {n:,} committees; at most 16 are tried. '

@@ -298,7 +298,8 @@ def _outcomes(y, p, t, groups, lo):
     if looks: decided.append((p>=lo) & (p<t))
     rows = []
     for names,mask in ((('passed','overkill','looked at'),~y), (('escapes','caught','looked at'),y)):
-        n,sizes = int(mask.sum()),group_sizes(groups, mask)
+        n = int(mask.sum())
+        sizes = group_sizes(groups, mask)
         texts = [_count_text(int((o&mask).sum()), n, sizes) for o in decided]
         rows.append([(name, text, name in ('overkill','escapes')) for name,text in zip(names, texts)])
     return rows
@@ -399,8 +400,8 @@ def _auc_row(by, value, rows):
     "AUC of some rows with the counts behind it"
     y,p,groups = rows.label=='defect',rows.p_defect.to_numpy(float),rows.get('group')
     row = dict(by=by, value=value, defective=int(y.sum()), good=int((~y).sum()))
-    for name,n in dict(good=row['good'], defective=row['defective']).items():
-        if not n:
+    for name in ('good','defective'):
+        if not row[name]:
             return row | dict(auc=np.nan, lo=np.nan, hi=np.nan, note=f'no {name} parts, so no AUC')
     units = [n_units(groups, mask.to_numpy()) for mask in (y,~y)]
     note = 'few parts: read the interval, not the value' if min(units)<FEW_PARTS else ''
@@ -466,9 +467,7 @@ def _with_groups(df, name, group):
     check_preds(df, f'preds_{name}.csv')
     df = check_scores(labelled(df))
     if group is not None: df['group'] = df.id.map(group)
-    if 'group' in df:
-        alone = 'id ' + df.id.astype(str)
-        df['group'] = df.group.astype(object).where(df.group.notna(), alone)
+    if 'group' in df: df['group'] = own_groups(df)
     return df.reset_index(drop=True)
 
 # %% ../nbs/32_evaluate.ipynb #c0047

@@ -47,7 +47,8 @@ def tag_table(
     copy = df.copy_kind=='copy'
     table = copy.groupby(tags).agg(['size','sum']).reset_index()
     table.columns = ['tag','images','copies']
-    n,copies = table.images.sum(),table.copies.sum()
+    n = table.images.sum()
+    copies = table.copies.sum()
     if not copies: return table.iloc[:0].assign(p=[])
     table['p'] = [_chance(*o, copies, n) for o in zip(table.copies, table.images)]
     return table.sort_values('copies', ascending=False).reset_index(drop=True)

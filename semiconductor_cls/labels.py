@@ -69,8 +69,7 @@ def by_part(
 )->pd.DataFrame: # The least believed picture of each part and label, with `pictures`, ranked anew
     "Suspects with each part once"
     if 'group' not in s: return s.assign(pictures=1)
-    alone = 'id ' + s.id.astype(str)
-    part = s.group.astype(object).where(s.group.notna(), alone).astype(str) + ' ' + s.label
+    part = own_groups(s).astype(str) + ' ' + s.label
     once = s.assign(pictures=part.groupby(part).transform('size'))[~part.duplicated()].reset_index(drop=True)
     return once.assign(rank=once.index+1)
 
@@ -80,15 +79,16 @@ def _spot(row, spots):
     spot = spots.get(str(row.path))
     if spot and np.isfinite(spot).all(): return spot
     boxes = list(getattr(row, 'boxes', ()))
-    return ((boxes[0][0]+boxes[0][2])/2, (boxes[0][1]+boxes[0][3])/2) if boxes else None
+    if not boxes: return None
+    left,top,right,bottom = boxes[0]
+    return (left+right)/2, (top+bottom)/2
 
 # %% ../nbs/37_labels.ipynb #700c76e6
 def _window(spot, size, share=1/3):
     "Left, right, bottom and top of a square around a spot that lies in the picture"
-    side = share*max(size)
-    ends = [(side/2, max(side/2, o-side/2)) for o in size]
-    x,y = [np.clip(o, *lim) for o,lim in zip(spot, ends)]
-    return x-side/2, x+side/2, y+side/2, y-side/2
+    half = share*max(size)/2
+    x,y = (np.clip(at, half, max(half, side-half)) for at,side in zip(spot, size))
+    return x-half, x+half, y+half, y-half
 
 # %% ../nbs/37_labels.ipynb #af57e741
 def _title(row):
@@ -201,7 +201,8 @@ def labels_run(
     find_spots=None # Called with paths, gives path → (x, y), where the models point
 )->pd.DataFrame: # What `suspects.csv` holds
     "Write `suspects.csv` and the contact sheet `figures/suspects.png`"
-    out,df = Path(out or run.path),run.with_known(read_csv(run.file('preds_valid.csv')), 'group', 'boxes')
+    out = Path(out or run.path)
+    df = run.with_known(read_csv(run.file('preds_valid.csv')), 'group', 'boxes')
     heard = voice(df)
     tell(heard.text)
     _check_drop(drop, heard, force)

@@ -53,7 +53,8 @@ def _by_depth(net):
     "Parameters of a backbone, a list for each layer"
     if isinstance(net, nn.Sequential):
         return [list(o.parameters()) for o in net if has_params(o)]
-    named,groups = dict(net.named_parameters()),group_parameters(net, net.group_matcher(coarse=False))
+    named = dict(net.named_parameters())
+    groups = group_parameters(net, net.group_matcher(coarse=False))
     return [[named[name] for name in names] for names in groups.values()]
 
 def body_groups(

@@ -21,6 +21,5 @@ def make_loss(
     eps:float=.1, # Label smoothing, used by 'smooth'
 ):
     "A loss by name"
-    if name not in LOSSES:
-        raise UserError(f"loss={name}: one of {', '.join(LOSSES)}.{nearest(name, LOSSES)}")
+    check_one_of('loss=', name, LOSSES)
     return LOSSES[name](eps)

@@ -97,7 +97,8 @@ def precision(
     overkill_rate:float # Share of the good parts that are rejected
 )->float: # In 0..1; NaN where nothing is rejected
     "Share of defects among the parts that this line rejects"
-    defective,good = self.defect_rate*caught,(1-self.defect_rate)*overkill_rate
+    defective = self.defect_rate*caught
+    good = (1-self.defect_rate)*overkill_rate
     return defective/(defective+good) if defective+good else np.nan
 
 # %% ../nbs/35_operate.ipynb #500b5a0b
@@ -120,7 +121,8 @@ def against_baselines(
     "A cost beside that of the cheapest way without a model"
     best,cheapest = cheapest_baseline(line, human_miss, looks)
     unit = line.currency
-    gap,surely = cheapest-cost,cheapest-(cost if most is None else most)
+    gap = cheapest-cost
+    surely = cheapest-(cost if most is None else most)
     assumed = f', {line.look_price:g} {unit} a look, {100*human_miss:g} % missed' if best=='look at all' else ''
     other = f'the cheapest way without it ({best}: {amount(cheapest)} {unit}{assumed})'
     if gap<0: return f'costs {amount(-gap)} {unit} more per million parts than {other}'
@@ -144,7 +146,8 @@ def trade(
     middle = np.where(middle>scores[:-1], middle, scores[1:]) # Some scores are so close that no number lies between
     above_all = np.nextafter(scores[-1], np.inf)
     table = pd.DataFrame(dict(threshold=np.r_[scores[0], middle, above_all]))
-    defect,good = np.sort(p[y]),np.sort(p[~y])
+    defect = np.sort(p[y])
+    good = np.sort(p[~y])
     table['n_escapes'] = np.searchsorted(defect, table.threshold)
     table['n_overkills'] = len(good)-np.searchsorted(good, table.threshold)
     table['escape_rate'] = table.n_escapes/len(defect)
@@ -195,7 +198,8 @@ def plot_trade(
     "Escapes against scrapped good parts per million, with the exact interval of the escapes"
     ax = ax or plt.subplots(figsize=(6,4))[1]
     table = trade(y, p).query('n_overkills>0')
-    n,sizes = int(np.sum(y)),group_sizes(groups, np.asarray(y, dtype=bool))
+    n = int(np.sum(y))
+    sizes = group_sizes(groups, np.asarray(y, dtype=bool))
     good,defects = 1e6*(1-line.defect_rate),1e6*line.defect_rate # In a million parts
     _draw_trade(ax, good*table.overkill_rate, table.n_escapes.to_numpy(), n, sizes, defects)
     for name,t,symbol in _marked(marks):
@@ -244,7 +248,8 @@ def plot_cost(
 )->plt.Axes:
     "Cost per million against the threshold, and what it comes to at the exact bounds of both rates"
     ax = ax or plt.subplots(figsize=(5,3))[1]
-    table,y = trade(y, p),np.asarray(y, dtype=bool)
+    table = trade(y, p)
+    y = np.asarray(y, dtype=bool)
     escape_ends = rate_ci(table.n_escapes.to_numpy(), int(y.sum()), sizes=group_sizes(groups, y))
     overkill_ends = rate_ci(table.n_overkills.to_numpy(), int((~y).sum()), sizes=group_sizes(groups, ~y))
     lo,hi = (line.per_million(*rates)['cost'] for rates in zip(escape_ends, overkill_ends))
@@ -363,7 +368,8 @@ def _pick(values, at): return np.take_along_axis(values, at[...,None], -1)[...,0
 def _points_at(y, p, weights, recalls, overkills):
     "Overkill at each recall and recall at each overkill, for each set of weights"
     tp,fp = cum_counts(y, p, weights)
-    recall,overkill = tp/tp[...,-1:],fp/fp[...,-1:]
+    recall = tp/tp[...,-1:]
+    overkill = fp/fp[...,-1:]
     points = {}
     for at in recalls:
         first = (recall>=at-1e-12).argmax(-1)
@@ -390,7 +396,8 @@ def _exact(by_recall, wrong, n, sizes):
 def _at_an_end(by_recall, room, value, y, groups):
     "Ends and a note in place of those of the bootstrap, where it cannot know"
     cutting,counted = (y,~y) if by_recall else (~y,y)
-    n,sizes = int(counted.sum()),group_sizes(groups, counted)
+    n = int(counted.sum())
+    sizes = group_sizes(groups, counted)
     wrong = round(n*(value if by_recall else 1-value))
     ends = _exact(by_recall, wrong, n, sizes) if room==0 or not wrong else {}
     notes = []

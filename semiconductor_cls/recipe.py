@@ -78,20 +78,19 @@ def _need(ok, message):
 def _check_words(r):
     "Fields that are one of a few words"
     arch_name(r.arch)
-    _need(r.pool in POOLS, f"pool={r.pool}: one of {', '.join(POOLS)}")
+    check_one_of('recipe: pool=', r.pool, POOLS)
     make_loss(r.loss, r.eps)
     make_sched(r.anneal, r.lrs)
     make_mix(r.mixup, r.cutmix)
     _need(r.tta in TTAS, f'tta={r.tta}: flips, dihedral, or empty')
     _need(r.augment in ('albumentations','fastai'), f'augment={r.augment}: albumentations or fastai')
-    _need(r.fit in FITS, f"fit={r.fit}: one of {', '.join(FITS)}.{nearest(r.fit, FITS)}")
+    check_one_of('recipe: fit=', r.fit, FITS)
     _need(r.precision in ('fp32','bf16','fp16'), f'precision={r.precision}: fp32, bf16 or fp16')
 
 # %% ../nbs/28_recipe.ipynb #2840b507
 def _check_augs(r):
     "Augmentations of the study, each once"
-    for name in r.augs:
-        _need(name in ALL_AUGS, f"augs={name}: one of {', '.join(ALL_AUGS)}.{nearest(name, ALL_AUGS)}")
+    for name in r.augs: check_one_of('recipe: augs=', name, ALL_AUGS)
     _need(r.augs and len(set(r.augs))==len(r.augs), f"augs={','.join(r.augs)}: some, each once; aug_p=0 turns all off")
 
 # %% ../nbs/28_recipe.ipynb #15996a13
@@ -241,7 +240,8 @@ def saved_recipe(
     run:Run, # Started once
 )->Recipe:
     "The recipe that a run was started with"
-    fields,path = run.info.get('recipe'),run/'run.json'
+    fields = run.info.get('recipe')
+    path = run/'run.json'
     if not fields:
         raise UserError(f'{path}: there is no recipe; open the run with the version that made it')
     return recipe_of(fields, path)

@@ -73,7 +73,8 @@ def escape_bound(
 ): # Upper bound of the escape rate, in 0..1
     "What a band lets escape at most: passed defects and those that people miss"
     y,p = _as_arrays(y, p)
-    scores,sizes = np.sort(p[y]),group_sizes(groups, y)
+    scores = np.sort(p[y])
+    sizes = group_sizes(groups, y)
     each = .5+level/2
     passed,below = (_bound_below(cut, scores, each, sizes) for cut in (lo, hi))
     both = (1-human_miss)*passed + human_miss*below
@@ -112,7 +113,9 @@ def band_rates(
 )->dict: # Rates, looks and what they come to per million, with upper bounds (`..._hi`)
     "What a review band does"
     y,p = _as_arrays(y, p)
-    defect,good,look = p[y],p[~y],_in_band(p, lo, hi)
+    defect = p[y]
+    good = p[~y]
+    look = _in_band(p, lo, hi)
     escape = (defect<lo).mean() + human_miss*look[y].mean()
     overkill = (good>=hi).mean()
     looks = _on_line(line, look[y].mean(), look[~y].mean())
@@ -221,7 +224,8 @@ def band_saves(
     found = bootstrap(_saver(y, p, t, lo, hi, line, human_miss), y, groups, n, on_logit=())
     saves = {}
     for k in ('escapes','scrapped','cost'):
-        name,row = f'saves_{_PPM[k]}',found.loc[k]
+        name = f'saves_{_PPM[k]}'
+        row = found.loc[k]
         saves |= {name:float(row.value), f'{name}_lo':float(row.lo), f'{name}_hi':float(row.hi)}
     return saves
 
@@ -234,7 +238,8 @@ def _saved(b, name):
 # %% ../nbs/36_review.ipynb #f7f49b6a
 def _band_does(b, currency):
     "What a band does, in words, with bounds"
-    no_escape,no_overkill = not b['escape_rate'],not b['overkill_rate']
+    no_escape = not b['escape_rate']
+    no_overkill = not b['overkill_rate']
     def per_million(name, none): return below(b[name], b[f'{name}_hi'], none)
     def percent(name, none): return below(100*b[f'{name}_rate'], 100*b[f'{name}_hi'], none, ' %')
     looks = below(100*b['look_share'], 100*b['look_hi'], not b['look_share'], ' %')
@@ -346,7 +351,8 @@ def _draw_operating(run, test, calibrated, cuts, line, band=None):
 def _calibration(valid, test, trained_rate):
     "Calibrated scores of the test, and what calibration does, as entries of `operating.json`"
     y,p,_ = valid
-    rate,temperature = y.mean(),fit_temperature(y, p, trained_rate)
+    rate = y.mean()
+    temperature = fit_temperature(y, p, trained_rate)
     y,p,_ = test
     calibrated = calibrate(p, temperature, trained_rate, rate)
     before,after = (float(metrics(y, o)['log_loss']) for o in (p,calibrated))

@@ -14,6 +14,7 @@ import numpy as np, pandas as pd
 from PIL import Image
 from .base.errors import *
 from .base.parallel import *
+from .base.table import filled
 from .base.image import *
 from .base.issues import *
 
@@ -89,7 +90,7 @@ def scan(
     see = partial(look, also=also, levels=levels_of(df))
     seen = parallel_map(see, df.path, desc='Reading images')
     seen = pd.DataFrame(seen, index=df.index, columns=None if seen else list(look('', also)))
-    seen['reason'] = seen.reason.astype(object).where(seen.reason.notna(), None)
+    seen['reason'] = filled(seen.reason, None)
     if not also: seen = seen.drop(columns='also')
     return df.assign(**seen)   # `assign` keeps the findings that the table carries
 

@@ -50,7 +50,8 @@ def selection_bias(
     seed:int=0 # Decides the halves
 )->pd.DataFrame: # A row a choice: `claimed`, `kept` of the winner, `all` of all members on the second half, `winner`
     "Choose the best combination on one half, report it on the other, many times"
-    rng,y = np.random.default_rng(seed),np.asarray(y, dtype=bool)
+    rng = np.random.default_rng(seed)
+    y = np.asarray(y, dtype=bool)
     Q = rescale(P, how).T
     _,first,member = np.unique(group_codes(groups, len(y)), return_index=True, return_inverse=True)
     halves = [_random_half(y, first, member, rng) for _ in range((n+1)//2)]
@@ -66,7 +67,8 @@ def greedy(
     how:str='prob' # Scale of the average: 'prob', 'logit' or 'rank'
 )->pd.Series: # Weight of each member, summing to 1
     "Greedy selection with replacement; ties go to the earlier member"
-    Q,y = rescale(P, how),np.asarray(y, dtype=bool)
+    Q = rescale(P, how)
+    y = np.asarray(y, dtype=bool)
     def auc(score): return auc_fast(score[y], score[~y])
     order = np.argsort([-auc(member) for member in Q], kind='stable')
     counts = np.zeros(len(Q), dtype=int)
@@ -88,7 +90,8 @@ def stack(
     P:pd.DataFrame # Probabilities (images, members), on the same images
 )->pd.Series: # Weight of each member for `committee(how='logit')`, summing to 1
     "Stacking by logistic regression on logits; members with a negative weight are left out one by one"
-    Q,y = rescale(P, 'logit'),np.asarray(y, dtype=bool)
+    Q = rescale(P, 'logit')
+    y = np.asarray(y, dtype=bool)
     keep = np.ones(len(Q), dtype=bool)
     while True:
         coef = np.zeros(len(Q))
@@ -104,8 +107,10 @@ def stack(
 # %% ../nbs/34_selection.ipynb #c0020
 def _ways(y, P):
     "Name of each way → its weights and its scale; and the position of the best single member"
-    aucs,n = all_aucs(y, P),P.shape[1]
-    best,equal = max(aucs, key=aucs.get),np.ones(n)
+    aucs = all_aucs(y, P)
+    n = P.shape[1]
+    best = max(aucs, key=aucs.get)
+    equal = np.ones(n)
     single = max(range(n), key=lambda i: aucs[(i,)])
     def only(members): return np.isin(np.arange(n), members).astype(float)
     ways = {'best single': (only(single),'prob'),
@@ -165,7 +170,8 @@ def plot_committees(
 def _yules_q(right):
     "Q statistic of all pairs of columns; NaN where two members never err or always err"
     wrong = 1-right
-    both_right,both_wrong = right.T@right,wrong.T@wrong
+    both_right = right.T@right
+    both_wrong = wrong.T@wrong
     one_right = right.T@wrong
     same,mixed = both_right*both_wrong,one_right*one_right.T
     total = same+mixed
@@ -209,7 +215,8 @@ def plot_diversity(
 ): # The figure
     "Error correlation and Q statistic of all pairs, side by side"
     n = P.shape[1]
-    width,height = max(7, 1.1*n+1),max(3, .5*n+1)
+    width = max(7, 1.1*n+1)
+    height = max(3, .5*n+1)
     fig,axs = plt.subplots(1, 2, figsize=(width,height), layout='constrained')
     corr,q = diversity(y, P, t)
     _draw_pairs(axs[0], corr, 'correlation of errors')

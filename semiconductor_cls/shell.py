@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['PATIENCE', 'PEOPLE', 'say', 'answer', 'plan', 'open_streams', 'sign_of_life', 'read_config', 'with_config', 'Command',
-           'Help']
+           'Help', 'os_words', 'exit_code', 'hear_stops']
 
 # %% ../nbs/98_shell.ipynb #fddd478b
 import os, re, sys, threading
 from contextlib import contextmanager
 from pathlib import Path
-import typer, yaml
+import signal, typer, yaml
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
+from .base.run import not_written
 from typer.core import TyperCommand, TyperGroup
 
 # %% ../nbs/98_shell.ipynb #01f501bf
@@ -275,3 +276,59 @@ class Help(TyperGroup):
         for title,rows in groups.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(wide), line) for name,line in rows])
+
+# %% ../nbs/98_shell.ipynb #b229307e
+def os_words(
+    error:OSError # Of a file
+)->str: # Such as 'runs/a/table.csv: No space left on device; make room'
+    "The file, what the system says, and what helps; of a run that is closed, that it is"
+    said = [': '.join(str(o) for o in (error.filename, error.strerror or error) if o), way_out(error)]
+    return not_written(error) or '; '.join(filter(None, said)).replace('?; ', '? ')
+
+# %% ../nbs/98_shell.ipynb #6a3c2328
+def _as_typed(error): # '' where the message quotes it already, as older versions of Typer do
+    "What was typed in place of a number"
+    of_pydantic = getattr(error.__cause__, 'errors', list)()
+    return f"; given: {of_pydantic[0]['input']!r}" if of_pydantic else ''
+
+def _fail(message, code):
+    say('semicls: ' + one_line(message))
+    return code
+
+# %% ../nbs/98_shell.ipynb #0878c817
+def exit_code(
+    app # Of Typer, or what is called as one
+)->int:
+    "Run a command; an error that a person can mend becomes one line"
+    try:
+        return app(prog_name='semicls', standalone_mode=False) or 0 # typer answers Ctrl-C with 130
+    except UserError as e:
+        return _fail(str(e), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail('stopped', 130)
+    except MemoryError as e:
+        return _fail(f'{e or "not enough memory"}; close other programs, and start again', 1)
+    except OSError as e:
+        return _fail(os_words(e)+', and give the same command again'*(e.errno in NO_ROOM), 1)
+    except ImportError as e:
+        if (e.name or '').startswith('semiconductor_cls'): raise
+        return _fail(f'a library cannot be loaded ({e}); install it anew, or allow more memory (ulimit -v)', 1)
+    except Exception as e:
+        if not hasattr(e, 'format_message'): raise
+        return _fail(e.format_message()+_as_typed(e), 2)
+
+# %% ../nbs/98_shell.ipynb #a0506520
+def _stop(*_): raise KeyboardInterrupt
+
+def _stop_again(dropped):
+    "What Python calls with an exception that it drops: a stop comes again, any other is told"
+    sig = next((o for o in (signal.SIGTERM,signal.SIGINT) if signal.getsignal(o) is _stop), None)
+    is_stop = dropped.exc_type is KeyboardInterrupt and sig
+    if not is_stop: return sys.__unraisablehook__(dropped)
+    threading.Timer(.05, os.kill, (os.getpid(),sig)).start()
+
+def hear_stops():
+    "Answer a stop as Ctrl-C is answered, but for one that is to be ignored, as under nohup"
+    for sig in (signal.SIGTERM,signal.SIGINT):
+        if signal.getsignal(sig)!=signal.SIG_IGN: signal.signal(sig, _stop)
+    sys.unraisablehook = _stop_again

@@ -741,7 +741,8 @@ def _read_tasks(path, good, defect):
     "Names of pictures and words for their sets, (number of the task, word), boxes, findings"
     tasks = _tasks(path)
     try:
-        names,sets = list(map(_picture_of, tasks)),list(map(_set_of, tasks))
+        names = list(map(_picture_of, tasks))
+        sets = list(map(_set_of, tasks))
         words,odd = studio_answers(tasks, path, good, defect)
         boxes = pd.DataFrame(_label_studio(tasks, path), columns=BOX_COLS, dtype=object)
     except UserError: raise
@@ -1010,8 +1011,9 @@ def _say_tops(df): # A list of one text, or of none
     names = folders.map({o:os.path.relpath(p, top).split(os.sep)[0] for o,p in whole.items()})
     n_classes = df.label.groupby(names).nunique()
     tops = [name for name in n_classes.index[n_classes>1] if plain_word(name) not in split_words()]
-    more = ', …' if len(tops)>6 else ''
-    return [f"from {counted(len(tops), 'folder')} ({', '.join(tops[:6])}{more})"] if len(tops)>1 else []
+    if len(tops)<2: return []
+    names = ', '.join(tops[:6]) + ', …'*(len(tops)>6)
+    return [f"from {counted(len(tops), 'folder')} ({names})"]
 
 # %% ../nbs/13_source.ipynb #3cd33bdf
 def _other_counts(df, rest):

@@ -123,7 +123,8 @@ class Diary(Callback):
 def before_train(self:Diary):
     "Start the clock"
     desc = f'{self.size} px, {self.stage}, epoch {self.epoch+1}/{self.n_epoch}'
-    self.bar,self.mark = progress(total=len(self.dls.train), desc=desc),time.perf_counter()
+    self.bar = progress(total=len(self.dls.train), desc=desc)
+    self.mark = time.perf_counter()
 
 @patch
 def before_batch(self:Diary):
@@ -265,7 +266,8 @@ def check_precision(
 def _new_learner(dls, r, weights, cbs):
     "A learner with what the recipe switches on, its model where it will be trained"
     check_precision(r.precision, dls.device)
-    ema,amp = EMA(r.ema) if r.ema else None,Mixed(r.precision) if r.precision!='fp32' else None
+    ema = EMA(r.ema) if r.ema else None
+    amp = Mixed(r.precision) if r.precision!='fp32' else None
     norms = [KeepNorms()] if r.keep_norms else []
     own = [o for o in (ema, amp, *norms, *make_mix(r.mixup, r.cutmix)) if o is not None]
     loss = make_loss(r.loss, r.eps)
@@ -361,7 +363,8 @@ def _asked(df, r, seed, is_old=False):
 # %% ../nbs/29_train.ipynb #1b024a53
 def _made(learn, r):
     "What `run.json` says after it"
-    channels,stats = 3 if learn.dls.cache.data.ndim==4 else 1,arch_cfg(r.arch)['stats']
+    channels = 3 if learn.dls.cache.data.ndim==4 else 1
+    stats = arch_cfg(r.arch)['stats']
     return dict(weights=learn.weights_source, classes=CLASSES, size=learn.size, channels=channels, stats=stats,
                 device=str(learn.dls.device))
 

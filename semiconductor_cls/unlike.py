@@ -243,7 +243,8 @@ def likeness_id(
 # %% ../nbs/38_unlike.ipynb #3f93bb43
 def _check_arrays(t):
     "A `KeyError` or `ValueError` where arrays are none that `learn_likeness` makes"
-    shapes,n = dict(limit=(1,), side=(1,), sizes=(3,2)),len(t['gray.rows'])
+    shapes = dict(limit=(1,), side=(1,), sizes=(3,2))
+    n = len(t['gray.rows'])
     for part,v in describe(np.zeros((1,96,96), np.uint8)).items():
         d = v.shape[1]
         shapes |= {f'{part}.{k}':o for k,o in dict(rows=(n,d), mean=(d,), scale=(d,), usual=(2,)).items()}

@@ -331,7 +331,8 @@ def hold(
     folder # Where something is written, or will be made
 ):
     "Be the only one who writes into a folder; a second process is refused and told who holds it, a thread waits"
-    folder,me = Path(os.path.realpath(folder)),threading.get_ident()
+    folder = Path(os.path.realpath(folder))
+    me = threading.get_ident()
     with _HOLDING:
         _HOLDING.wait_for(lambda: folder not in _HELD or _HELD[folder][2]==me)
         f,n,_ = _HELD.get(folder) or (_take(folder), 0, me)
@@ -362,7 +363,8 @@ def _beside(path, kind): return path.with_name(f'.{path.name}.{kind}')
 
 def _throw_away(path):
     "Delete the folder that another one has replaced"
-    old,gone = _beside(path, 'old'),_beside(path, 'gone')
+    old = _beside(path, 'old')
+    gone = _beside(path, 'gone')
     shutil.rmtree(gone, ignore_errors=True)
     if os.path.lexists(gone):
         raise UserError(f'{gone}: was replaced, and could not be deleted; delete it')
@@ -391,7 +393,8 @@ def whole_folder(
     with hold(path), naming(path):
         mend_folder(path)
         check_replaceable(path)
-        new,old = _beside(path, 'new'),_beside(path, 'old')
+        new = _beside(path, 'new')
+        old = _beside(path, 'old')
         new.mkdir(parents=True)
         try:
             yield new

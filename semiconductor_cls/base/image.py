@@ -200,7 +200,8 @@ def deep_numbers(
     if not im.mode.startswith(('I','F','L')) or im.mode=='LA':
         return undo(_deep_colour(im, content))
     is_uint32 = 'I;32' in _stored(im) and _tag(im, 339, 1)==1
-    numbers,bits = np.asarray(im),_tag(im, 258, 16)
+    numbers = np.asarray(im)
+    bits = _tag(im, 258, 16)
     numbers = numbers.astype(numbers.dtype.newbyteorder('='), copy=False) # TIFF has two orders of bytes
     if _is_signed_byte(im): numbers = numbers.view(np.int8)
     if is_uint32: numbers = numbers.view(np.uint32)
@@ -559,7 +560,7 @@ def check_fit(
     fit # What somebody typed
 ):
     "Refuse what is none of `FITS`"
-    if fit not in FITS: raise UserError(f"--fit {fit}: one of {', '.join(FITS)}")
+    check_one_of('--fit ', fit, FITS)
 
 # %% ../../nbs/05_base.image.ipynb #f620d5c7
 def pixel_rule(

@@ -219,7 +219,7 @@ def _part_out(run, o):
     "A part as JSON has it: a text, a table, or where a file lies in the run"
     if isinstance(o, Path): return dict(file=o.relative_to(run.path).as_posix())
     if not isinstance(o, pd.DataFrame): return o
-    cells = o.astype(object).where(o.notna(), None)
+    cells = filled(o, None)
     return dict(columns=[str(name) for name in o.columns], rows=cells.values.tolist())
 
 # %% ../../nbs/06_base.page.ipynb #9910200f
@@ -249,7 +249,8 @@ def _file_in(run, name):
 # %% ../../nbs/06_base.page.ipynb #c0032
 def _table_in(o):
     "A table that lies in a section"
-    columns,rows = [str(name) for name in o['columns']],o['rows']
+    columns = [str(name) for name in o['columns']]
+    rows = o['rows']
     if all(len(row)==len(columns) for row in rows):
         return pd.DataFrame(rows, columns=columns, dtype=object)
     raise ValueError('a row has too few or too many cells')

@@ -232,7 +232,8 @@ def _pixels(f): # Gray levels, or None where there are none
 
 # %% ../../nbs/08_base.parts.ipynb #77186479
 def _is_two_valued(a): # All but 2 % of the pixels lie near the darkest or the brightest level
-    low,high = int(a.min()),int(a.max())
+    low = int(a.min())
+    high = int(a.max())
     if high-low<64: return len(np.unique(a))<=2
     return (np.minimum(a-low, high-a)<=(high-low)/4).mean()>.98
 
@@ -267,7 +268,8 @@ def mask_boxes(
     from scipy import ndimage
     marks = _pixels(mask)
     if marks is None: return []
-    low,high = int(marks.min()),int(marks.max())
+    low = int(marks.min())
+    high = int(marks.max())
     bright = marks>(low if high-low<64 else (low+high)/2) # small numbers are classes, all of them defects
     if bright.mean()>.5: return []
     spots,_ = ndimage.label(bright, np.ones((3,3)))

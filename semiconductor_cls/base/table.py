@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['CLASSES', 'COLS', 'LABEL_WORDS', 'SPLIT_WORDS', 'COLUMN_WORDS', 'TEXT_COLS', 'NUMBER_COLS', 'plain_word',
-           'label_words', 'split_words', 'own_columns', 'path_column', 'unique_ids', 'make_table', 'write_csv',
-           'as_numbers', 'read_csv', 'parts_of_names', 'group_values', 'propose_group', 'say_groups']
+           'label_words', 'split_words', 'own_columns', 'path_column', 'unique_ids', 'filled', 'own_groups',
+           'make_table', 'write_csv', 'as_numbers', 'read_csv', 'parts_of_names', 'group_values', 'propose_group',
+           'say_groups']
 
 # %% ../../nbs/03_base.table.ipynb #c0002
 import csv, difflib, json, re, sys, unicodedata
@@ -190,8 +191,8 @@ def _gaps_filled(given, paths):
     "The keys of a source, with a key of its own for each row that has none"
     known = given.notna().to_numpy()
     twice = pd.DataFrame(dict(id=given[known].map(str).tolist(), path=paths[known].tolist())).drop_duplicates()
-    if twice.id.duplicated().any():
-        raise UserError(f"id '{twice.id[twice.id.duplicated()].iloc[0]}' stands for several files; one id, one file")
+    for key in twice.id[twice.id.duplicated()].head(1):
+        raise UserError(f"id '{key}' stands for several files; one id, one file")
     taken,ids = set(twice.id),list(given)
     for i,(gap,path,name) in enumerate(zip(~known, paths, unique_ids(paths))):
         if not gap: continue
@@ -200,11 +201,24 @@ def _gaps_filled(given, paths):
         taken.add(ids[i])
     return ids
 
+# %% ../../nbs/03_base.table.ipynb #a62f11db
+def filled(
+    values, # A column or a table
+    default # A value, or one for each row
+): # The same, of objects
+    "What is there, and `default` wherever nothing is said"
+    return values.astype(object).where(values.notna(), default)
+
+def own_groups(
+    df:pd.DataFrame # With `id` and `group`
+)->pd.Series:
+    "The group of each part; one without is a group by itself"
+    return filled(df.group, 'id '+df.id.astype(str))
+
 # %% ../../nbs/03_base.table.ipynb #c0009
 def _filled(df, col, default):
     "Column `col`, with `default` wherever the source says nothing"
-    if col not in df: return default
-    return df[col].astype(object).where(df[col].notna(), default)
+    return filled(df[col], default) if col in df else default
 
 def make_table(
     rows, # Dicts or a DataFrame with at least `path`

@@ -119,14 +119,16 @@ def paired_gain(
     groups=None # Which parts belong together
 )->dict: # `diff lo hi p_value`, of the mean over the seeds of AUC(A) − AUC(B); only `diff` with one seed
     "Paired difference of two recipes over images and seeds, with its 95 % interval"
-    A,B = np.atleast_2d(A),np.atleast_2d(B)
+    A = np.atleast_2d(A)
+    B = np.atleast_2d(B)
     k = len(A)
     aucs,cov = auc_cov(y, [*A,*B], groups)
     diffs = aucs[:k]-aucs[k:]
     contrast = np.r_[np.full(k, 1/k), np.full(k, -1/k)]
     by_images = np.sqrt(max(contrast@cov@contrast, 0))
     by_seeds = diffs.std(ddof=1)/np.sqrt(k) if k>1 else np.nan
-    diff,half = float(diffs.mean()),float(_half_width(.95, by_images, by_seeds, k))
+    diff = float(diffs.mean())
+    half = float(_half_width(.95, by_images, by_seeds, k))
     return dict(diff=diff, lo=diff-half, hi=diff+half, p_value=_p_value(diff, by_images, by_seeds, k))
 
 # %% ../../nbs/56_jobs.ablate.ipynb #5eff9381
@@ -186,7 +188,8 @@ def plot_ablation(
     df:pd.DataFrame # From `ablation_table`
 ): # The figure
     "Differences from the baseline with their intervals, on validation and on test"
-    rows,base = df[df.verdict!='baseline'].iloc[::-1],df.iloc[0]
+    rows = df[df.verdict!='baseline'].iloc[::-1]
+    base = df.iloc[0]
     n = len(rows)
     fig,ax = plt.subplots(figsize=(6.4,1.2+.45*n))
     _draw_gains(ax, rows, 'valid', 'validation', '#333', .12)

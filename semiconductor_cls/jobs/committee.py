@@ -57,8 +57,7 @@ def groups_of(
     "Which images belong together, in the order of `ids`; an image without a group is one by itself"
     table = run.by_id()
     if 'group' not in table: return None
-    groups = table.group.reindex(ids).astype(object)
-    return groups.where(groups.notna(), [f'id {i}' for i in ids]).to_numpy()
+    return filled(table.group.reindex(ids), [f'id {i}' for i in ids]).to_numpy()
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0010
 def combinations(
@@ -70,7 +69,8 @@ def combinations(
     baseline:str=None # The member to beat; the best one on validation if `None`
 )->pd.DataFrame: # `members, n, auc_valid, auc_test, plus`
     "Every combination as in the study's tables; `plus` where it beats the baseline on validation"
-    valid,test = combo_table(yv, Pv, baseline, how),combo_table(yt, Pt, how=how)
+    valid = combo_table(yv, Pv, baseline, how)
+    test = combo_table(yt, Pt, how=how)
     twice = valid.model[valid.model.duplicated()]
     if len(twice):
         mend = "rename the folder of the member whose name holds '+' or is 'all*'"
@@ -171,10 +171,8 @@ WEIGHTS = ['equal','greedy','stack']
 
 def _check_wish(how, weights):
     "Refuse an average or a choice of weights that does not exist"
-    if weights not in WEIGHTS:
-        raise UserError(f"--choose {weights}: one of {', '.join(WEIGHTS)}")
-    if how not in ('prob','logit','rank'):
-        raise UserError(f'--how {how}: one of prob, logit, rank')
+    check_one_of('--choose ', weights, WEIGHTS)
+    check_one_of('--how ', how, ('prob','logit','rank'))
     if weights=='stack' and how!='logit':
         raise UserError('--choose stack: weighs the logits of the members; add --how logit')
 

@@ -62,7 +62,8 @@ def part_order(
 # %% ../../nbs/58_jobs.curve.ipynb #bf5d1efd
 def _whole(df, rows, n):
     "The first `n` of some rows, and what is left of the part in which they end"
-    kept,rest = rows[:n],rows[n:]
+    kept = rows[:n]
+    rest = rows[n:]
     return kept.append(rest[df.group[rest]==df.group[kept[-1]]])
 
 # %% ../../nbs/58_jobs.curve.ipynb #b118786d
@@ -122,7 +123,8 @@ def fit_power(
     miss # 1-AUC of each, above 0
 )->PowerLaw:
     "The power law that is nearest on log scales, with a in 0..0.5 and c in 0..3"
-    n,miss = np.asarray(n, float),np.asarray(miss, float)
+    n = np.asarray(n, float)
+    miss = np.asarray(miss, float)
     middle = np.exp(np.log(n).mean()) # b is fitted there, because at n=1 it hangs together with c
     steps,seen = np.log(n/middle),np.log(miss)
     def power(x): return np.exp(x[1]-x[2]*steps)
@@ -152,7 +154,8 @@ def boot_laws(
     seed:int=0 # Decides them
 )->list: # A `PowerLaw` a draw
     "Laws through the same curve with other luck"
-    rng,draws = np.random.default_rng(seed),table.draw.unique()
+    rng = np.random.default_rng(seed)
+    draws = table.draw.unique()
     runs = {draw:np.flatnonzero(table.draw==draw) for draw in draws}
     weights = np.concatenate([*boot_weights(y, groups, n, seed)])
     misses = np.stack([_misses(y, p, weights) for p in P], 1)
@@ -176,6 +179,9 @@ class Gain(NamedTuple):
     perfect:bool=False # Whether a training made no mistake at all on the test
 
 # %% ../../nbs/58_jobs.curve.ipynb #b2a756f2
+def _middle(draws): # Ends of the 95 % in the middle
+    return np.quantile(draws, [.025,.975]).tolist()
+
 def expected_gain(
     law:PowerLaw, # Through all runs
     laws, # Of `boot_laws`
@@ -186,9 +192,9 @@ def expected_gain(
 )->Gain:
     "What the next defects are expected to bring, with its interval"
     gain,*others = [float(missed(o, n)-missed(o, n+more)) for o in (law,*laws)]
-    lo,hi = np.quantile(others, [.025,.975])
-    now = np.quantile([1-missed(o, n) for o in laws], [.025,.975])
-    return Gain(n, more, float(1-missed(law, n)), gain, float(lo), float(hi), seen, tuple(map(float, now)), perfect)
+    lo,hi = _middle(others)
+    now = _middle([1-missed(o, n) for o in laws])
+    return Gain(n, more, float(1-missed(law, n)), gain, lo, hi, seen, tuple(now), perfect)
 
 # %% ../../nbs/58_jobs.curve.ipynb #b4f9ab85
 _NARROW = .01 # An interval of a gain in AUC that is still of use
@@ -222,7 +228,8 @@ def gain_sentence(
     doubt = _gain_doubt(gain)
     if doubt:
         return f'{now}. The data do not tell what the next {gain.more:,} would bring: {doubt}.'
-    more,between = counted(gain.more, 'labelled defect'),f'{gain.lo:+.4f} to {gain.hi:+.4f}'
+    more = counted(gain.more, 'labelled defect')
+    between = f'{gain.lo:+.4f} to {gain.hi:+.4f}'
     return f'{now}; the next {more} are expected to bring {gain.gain:+.4f} ({between}).'
 
 # %% ../../nbs/58_jobs.curve.ipynb #4f75ed83
@@ -245,11 +252,13 @@ def foretell(
     "Fit all sets but the last, and compare what that says of the last with what was measured"
     most = table.defects.max()
     before = (table.defects<most).to_numpy()
-    if table.defects[before].nunique()<4: return None
-    said = 1-missed(fit_power(table.defects[before], 1-table.auc[before].clip(upper=1-1e-6)), most)
-    others = [1-missed(law, most) for law in boot_laws(table[before], y, P[before], groups, n)]
-    lo,hi = np.quantile(others, [.025,.975])
-    return Foretold(int(most), float(said), float(lo), float(hi), float(table.auc[~before].mean()))
+    few = table[before]
+    if few.defects.nunique()<4: return None
+    law = fit_power(few.defects, 1-few.auc.clip(upper=1-1e-6))
+    laws = boot_laws(few, y, P[before], groups, n)
+    lo,hi = _middle([1-missed(o, most) for o in laws])
+    seen = table.auc[~before].mean()
+    return Foretold(int(most), float(1-missed(law, most)), lo, hi, float(seen))
 
 # %% ../../nbs/58_jobs.curve.ipynb #9fb53d51
 def foretold_sentence(
@@ -340,7 +349,8 @@ def _train_points(df, plan, goods, data, r, out, **options):
     is_only_drawn = not again and all(is_finished(_place(out, *point)) for point in plan)
     if not is_only_drawn: check_start(r, options['weights'], options['device'])
     for n,draw in plan:
-        path,own = _place(out, n, draw),subset(df, n, draw, goods)
+        path = _place(out, n, draw)
+        own = subset(df, n, draw, goods)
         if not again: _check_goods(own, path)
         m = _train_point(own, data, r, path, draw, **options)
         rows.append(_row(own, draw, draw, path, m))
@@ -357,7 +367,7 @@ def _scores(out, table):
     return y, P.to_numpy().T, runs[table.run.iloc[-1]].by_id('group').group[ids].to_numpy()
 
 # %% ../../nbs/58_jobs.curve.ipynb #d3b87647
-def _interval(laws, name): return [float(o) for o in np.quantile([getattr(law, name) for law in laws], [.025,.975])]
+def _interval(laws, name): return _middle([getattr(law, name) for law in laws])
 
 # %% ../../nbs/58_jobs.curve.ipynb #ec6976b3
 def read_curve(
@@ -370,7 +380,8 @@ def read_curve(
     y,P,groups = _scores(out, table)
     law = fit_power(table.defects, [_misses(y, p, np.ones(len(y))) for p in P])
     laws = boot_laws(table, y, P, groups, n)
-    most,found = int(table.defects.max()),foretell(table, y, P, groups, n)
+    most = int(table.defects.max())
+    found = foretell(table, y, P, groups, n)
     last = table.auc[table.defects==most]
     gain = expected_gain(law, laws, most, more, float(last.mean()), bool((last>=1).any()))
     numbers = {name:dict(value=getattr(law, name), interval=_interval(laws, name)) for name in law._fields}

@@ -101,7 +101,8 @@ def say_copies(
     df:pd.DataFrame # From `prepare`
 )->list: # Lines; none where there are no copies
     "How many copies are kept together, which carry the other label, and how many pictures were not searched"
-    counts,left = df.attrs.get('copies', {}),df.attrs.get('uncompared', 0)
+    counts = df.attrs.get('copies', {})
+    left = df.attrs.get('uncompared', 0)
     words = [(counts.get(kind), f'{word} copy', f'{word} copies') for kind,word in _KINDS.items()]
     found = [counted(*o) for o in words if o[0]]
     lines = [f"copies kept in one set with what they are copies of: {', '.join(found)}"] if found else []
@@ -198,7 +199,8 @@ def say_added(
     "How many pictures of verdicts train, now that the split is made; a table in which none does is refused"
     new,broken = (o[ADDED]=='new' if ADDED in o else pd.Series(dtype=bool) for o in (df,removed))
     if not new.any() and not broken.any(): return ''
-    n,n_train = int(new.sum()),int((df.split[new]=='train').sum())
+    n = int(new.sum())
+    n_train = int((df.split[new]=='train').sum())
     left = [(n-n_train,'of parts in the validation or test set'), (int(broken.sum()),'broken')]
     said = ', '.join(f'{k:,} {what}' for k,what in left if k)
     if not n_train:
@@ -333,7 +335,7 @@ def keep_product(
     rows = np.flatnonzero(df.split.isin(['train','valid']) & df.label.notna())
     rows = rows[np.linspace(0, len(rows)-1, min(len(rows), N_ROWS)).round().astype(int)]
     own = df.iloc[rows]
-    part = own['hash'] if 'group' not in own else own.group.where(own.group.notna(), own['hash'])
+    part = filled(own.group, own['hash']) if 'group' in own else own['hash']
     sizes = parallel_map(image_size, own.path, desc='sizes')
     if None in sizes:
         raise UserError(f'{own.path.iloc[sizes.index(None)]}: cannot be read any more; '
@@ -365,7 +367,8 @@ def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None, 
 # %% ../../nbs/51_jobs.job.ipynb #6d12909a
 def _check_world(run, ranks):
     "Refuse to go on with another number of processes than a run was started with"
-    was,world = run.info.get('world', 1),ranks.world if ranks else 1
+    was = run.info.get('world', 1)
+    world = ranks.world if ranks else 1
     if was==world: return
     how = f'torchrun --nproc-per-node {was} -m semiconductor_cls train …' if was>1 else 'one process, without torchrun'
     raise UserError(f'{run.path}: cannot resume with {counted(world, "process", "processes")}, this run was started '

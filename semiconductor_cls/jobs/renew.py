@@ -61,14 +61,13 @@ def _hashed(path):
 def _names(said, path):
     "What each picture was called at the station; the name of its file where nothing tells it"
     names = pd.Series([Path(o).name for o in said.path], said.index, dtype=object)
-    if 'name' in said: return said.name.where(said.name.notna(), names)
+    if 'name' in said: return filled(said.name, names)
     beside = Path(path).with_name('journal.csv')
     if 'sha256' not in said or not beside.is_file(): return names
     journal = read_csv(beside)
     if not {'sha256','name'}<=set(journal): return names
     known = journal[journal.name.notna()].drop_duplicates('sha256', keep='last').set_index('sha256').name
-    told = said.sha256.map(known)
-    return told.where(told.notna(), names)
+    return filled(said.sha256.map(known), names)
 
 # %% ../../nbs/59_jobs.renew.ipynb #1e119d50
 def _sorted_out(known, said):
@@ -87,9 +86,10 @@ def _grouped(table, new, names, by):
     group = table.group.astype(str) if 'group' in table else None
     old = table.assign(group=group)
     more = add_lots(new.assign(path=names)).assign(group=None)
-    columns = ['path','hash','group', *([by] if by in old and by not in ('path','hash','group') else [])]
+    known = ['path','hash','group']
+    columns = [*known, by] if by in old and by not in known else known
     both = pd.concat([o.reindex(columns=columns).astype(object) for o in (old,more)], ignore_index=True)
-    both = both.where(both.notna(), None)
+    both = filled(both, None)
     numbers = group_ids(both, by or None)
     alone = int(group_values(both, by)[len(table):].isna().sum()) if by else 0
     return numbers[:len(table)], numbers[len(table):], alone
@@ -109,8 +109,7 @@ def _say(parts, more, tell):
     "What became of the verdicts, in a line, and the contradictions by name"
     n = {k:len(o) for k,o in parts.items()} | more
     words = dict(known='that the run has', contradicting='against its label', unlabelled='without a label')
-    left = [f'{n[k]:,} {word}' for k,word in words.items()]
-    left += [f'{n[k]:,} {word}' for k,word in _MORE.items() if n.get(k)]
+    left = [f'{n[k]:,} {word}' for k,word in (words | _MORE).items() if k in words or n.get(k)]
     tell(f"verdicts: {counted(n['new'], 'new picture')}; left out: {', '.join(left)}")
     for o in parts['contradicting'].head(10).itertuples():
         tell(f'contradiction: {o.path} is {o.label} by verdict and {o.label_of_run} in the run; its label stays')

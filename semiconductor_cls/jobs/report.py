@@ -33,9 +33,11 @@ def headline(
     "AUC with its interval, escapes and overkills at the decision; first, if the model is not worth its money"
     interval = f"95 % interval {m['auc_lo']:.4f} to {m['auc_hi']:.4f}"
     auc = f"{m['reported_on']} AUC {m['auc']:.4f} ({interval}, {counted(m['n_test'], 'image')})"
-    threshold,people = f"at threshold {threshold_text(m['threshold'])}, chosen on validation",''
-    if m.get('look_from', m['threshold'])<m['threshold']:
-        threshold = (f"rejected from {threshold_text(m['threshold'])}, looked at from {threshold_text(m['look_from'])} "
+    cut,people = m['threshold'],''
+    look_from = m.get('look_from', cut)
+    threshold = f'at threshold {threshold_text(cut)}, chosen on validation'
+    if look_from<cut:
+        threshold = (f'rejected from {threshold_text(cut)}, looked at from {threshold_text(look_from)} '
                      f"({counted(m.get('n_looks', 0), 'image')}), chosen on validation")
         people = ' and what people miss'
     worth = (point or {}).get('worth', '')
@@ -68,7 +70,8 @@ def with_people(
 def _looks_text(m, point=None): # '' where nobody looks
     "How many parts people look at"
     if 'look_share' in m:
-        looks,most = 1000*m['look_share'],1000*(((point or {}).get('asked') or {}).get('looks') or 1)
+        looks = 1000*m['look_share']
+        most = 1000*(((point or {}).get('asked') or {}).get('looks') or 1)
         more = f', more than the {most:.3g} that were allowed, which validation kept' if looks>most else ''
         return (f" People would look at {looks:.{0 if looks>=1 else 2}f} of 1,000 parts of your line{more}; "
                 f"it is assumed that they miss {100*m['human_miss']:g} % of the defects among them.")
@@ -78,7 +81,8 @@ def _looks_text(m, point=None): # '' where nobody looks
 # %% ../../nbs/50_jobs.report.ipynb #6e5af0f9
 def _prices_text(point):
     "Whose prices these are"
-    line,assumed = point['line'],(point.get('asked') or {}).get('assumed')
+    line = point['line']
+    assumed = (point.get('asked') or {}).get('assumed')
     if not assumed: return 'At your prices'
     unit = line['currency']
     words = dict(escape_price=f'{{:g}} {unit} an escape', overkill_price=f'{{:g}} {unit} a good part scrapped',
@@ -92,11 +96,14 @@ def _prices_text(point):
 def _cost_text(point):
     "What mistakes and looks cost, in a month if the line has said how many parts it makes"
     line = point['line']
-    unit,month = line['currency'],line.get('parts_a_month')
+    month = line.get('parts_a_month')
     times,when = (month/1e6, 'a month') if month else (1, 'in a million parts')
-    cost,ship_all = (f'{amount(times*o)} {unit}' for o in (point['cost'], point['baselines']['pass all']))
-    most = f"at most {amount(times*point['cost_hi'], 1)} {unit}" if 'cost_hi' in point else '' # of 0.2.1: none
-    said = f"{cost} {when}{', '*bool(most)}{most}" if sees_both(point) or not most else f'{most} {when}'
+    def money(cost, bound=0): return f"{amount(times*cost, bound)} {line['currency']}"
+    said = f"{money(point['cost'])} {when}"
+    if 'cost_hi' in point: # not of 0.2.1
+        most = f"at most {money(point['cost_hi'], 1)}"
+        said = f'{said}, {most}' if sees_both(point) else f'{most} {when}'
+    ship_all = money(point['baselines']['pass all'])
     return f'{_prices_text(point)} that is {said}; shipping all would cost {ship_all}.'
 
 # %% ../../nbs/50_jobs.report.ipynb #4f51a456
@@ -126,12 +133,15 @@ _FAR = .1,.25 # How far the bound may lie above the rate
 
 def _in_doubt_of(m, name, label, of, does, small):
     "How much a rate is in doubt (0, 1 or 2), its bound in words, and of which parts it is"
-    rate,most = m[f'{name}_rate'],m[f'{name}_hi']
-    n = m.get(f'n_{label}_groups', m[f'n_{label}'])
+    rate = m[f'{name}_rate']
+    most = m[f'{name}_hi']
+    n_parts = m[f'n_{label}']
+    n = m.get(f'n_{label}_groups', n_parts)
     near = [most<=max(times*rate, least) and most-rate<=far for times,least,far in zip((2,4), small, _FAR)]
-    doubt = 2 if n<FEW_PARTS else near.index(True) if any(near) else 2
-    what = f'{of} part',f"{'groups of '*(n<m[f'n_{label}'])}{of} parts"
-    based = f'{counted(n, *what)} tested: at most {_thousandths(most, 1)} of 1,000 {does}, with 95 % confidence.'
+    doubt = 2 if n<FEW_PARTS else [*near,True].index(True)
+    parts = f'groups of {of} parts' if n<n_parts else f'{of} parts'
+    tested = counted(n, f'{of} part', parts)
+    based = f'{tested} tested: at most {_thousandths(most, 1)} of 1,000 {does}, with 95 % confidence.'
     return doubt,based,of
 
 # %% ../../nbs/50_jobs.report.ipynb #21dada44
@@ -499,15 +509,16 @@ def run_report(
 )->Path: # `report.html`
     "One self-contained page from the files of a run"
     info,found = run.info,run_sections(run)
-    sections = [Section(10, _data_part(run)), Section(20, _training_part(run)), Section(90, _repeat_part(run))]
+    own = {10:_data_part(run), 20:_training_part(run), 90:_repeat_part(run)} # By their places on the page
     first = [f"This run is {info['status']}; there is no evaluation yet."]
     if _there(run, 'metrics.json'):
         m = run.read('metrics.json')
-        first,replaced = opening(run, m),{name for o in found.values() for name in o.replaces}
+        first = opening(run, m)
+        replaced = {name for o in found.values() for name in o.replaces}
         every = [*_every('## All mistakes', mistakes_table(run)), *_every('## All parts to look at', looks_table(run))]
-        sections += [Section(30, _test_part(run, m, replaced)), Section(35, subsets_part(run)), Section(99, every),
-                     Section(75, size_part(run)), Section(80, _numbers_part(m)), Section(85, words_part()),
-                     Section(95, audit_part(run))]
+        own |= {30:_test_part(run, m, replaced), 35:subsets_part(run), 75:size_part(run), 80:_numbers_part(m),
+                85:words_part(), 95:audit_part(run), 99:every}
+    sections = [Section(*o) for o in own.items()]
     parts = [*first, *in_order([*sections, *found.values()]), run.licence or None]
     subtitle = _when(info, run.decisions)
     return write_report(run/'report.html', f'Run {run.path.name}', parts, subtitle)

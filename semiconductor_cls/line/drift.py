@@ -93,7 +93,9 @@ def _units(df, ref, name):
 # %% ../../nbs/75_line.drift.ipynb #c0013
 def _judge_number(x, numbers, label, units=None):
     "Gap, share and p-value of one number; NaN where too little is known"
-    x,good,defect = x.dropna(),numbers[label=='good'].dropna(),numbers[label=='defect'].dropna()
+    x = x.dropna()
+    good = numbers[label=='good'].dropna()
+    defect = numbers[label=='defect'].dropna()
     if not len(x) or len(good)<N_MIN: return np.nan, np.nan, np.nan
     return mixture_gap(x, good, defect if len(defect)>=N_MIN else (), units)
 

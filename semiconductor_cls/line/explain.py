@@ -128,7 +128,8 @@ def explain_files(
     files = list_inputs(inputs, tell)
     with whole_folder(out) as unfinished:
         for i,(seen,id) in enumerate(zip(iter_maps(explain, files), iter_ids(files))):
-            word,name = decide(seen.score, explain.cuts, seen.note),file_name(i, len(files), id)
+            word = decide(seen.score, explain.cuts, seen.note)
+            name = file_name(i, len(files), id)
             rows.append(_row(unfinished, id, seen, word, name, (model,*trace)))
         df = pd.DataFrame(rows, columns=EXPLAIN_COLS)
         write_csv(df, unfinished/'explain.csv')

@@ -140,13 +140,15 @@ def measure_arch(
 )->float: # Images a second, forward
     "Speed of a backbone on this machine, with random weights"
     side = fixed_size(arch) or side
-    body,x = Body(arch, side).eval(),torch.randn(BS, 3, side, side)
+    body = Body(arch, side).eval()
+    x = torch.randn(BS, 3, side, side)
     with torch.inference_mode(): return BS/np.median(_seconds(lambda: body(x), 3))
 
 # %% ../../nbs/76_line.machine.ipynb #2eecd83c
 def _noise(scorer, n):
     "A batch of noise as `load_sizes` gives pixels"
-    rng,colours = np.random.default_rng(0),() if scorer.channels==1 else (3,)
+    rng = np.random.default_rng(0)
+    colours = () if scorer.channels==1 else (3,)
     return {side:rng.integers(0, 256, (n,side,side,*colours), dtype=np.uint8) for side in scorer.sizes}
 
 # %% ../../nbs/76_line.machine.ipynb #0b268550
@@ -155,7 +157,8 @@ def time_scorer(
     n:int=50 # Single pictures
 )->dict: # `images_per_s median_ms p95_ms`
     "Speed of a batch, and how long a single picture takes"
-    many,one = _noise(scorer, 4*BS),_noise(scorer, 1)
+    many = _noise(scorer, 4*BS)
+    one = _noise(scorer, 1)
     batch = np.median(_seconds(lambda: scorer.score(many), 5))
     single = 1000*_seconds(lambda: scorer.score(one), n)
     return dict(images_per_s=4*BS/batch, median_ms=np.median(single), p95_ms=np.quantile(single, .95))

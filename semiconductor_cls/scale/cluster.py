@@ -96,7 +96,8 @@ def over_cluster(
         if not done:
             tell(f'ray: {counted(len(waiting), "task")} waiting or running on {counted(n_cores(ray), "core")}')
         for ref in done:
-            task,(found,why) = waiting.pop(ref),_outcome(ray, ref)
+            task = waiting.pop(ref)
+            found,why = _outcome(ray, ref)
             if why: wrong.append(why+_which(task))
             else: yield task,found
     if wrong:

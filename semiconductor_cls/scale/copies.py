@@ -82,7 +82,8 @@ def propose_joined(
         as_is,*views = [whiten(prints, view) for view in VIEWS]
         return propose(as_is, views, limit)
     bits = np.concatenate([whiten(prints, view)>0 for view in VIEWS])
-    pairs,as_is = _meetings(con, bits, n, n_tables, reach),whiten(prints)
+    pairs = _meetings(con, bits, n, n_tables, reach)
+    as_is = whiten(prints)
     for k,view in enumerate(VIEWS):
         some = pairs[pairs[:,1]//n==k]
         alike = _alike(as_is, whiten(prints, view), some[:,0], some[:,1]%n, limit or _least(n))
@@ -108,7 +109,8 @@ def near_joined(
     con.register('facts', _shards(parts))
     held = con.execute(_PRINTS).fetchnumpy()['print']
     prints = np.frombuffer(b''.join(held), np.float16).reshape(len(rows), -1)
-    paths,levels = df.path.iloc[rows].astype(str).to_numpy(object),df.attrs.get('levels')
+    paths = df.path.iloc[rows].astype(str).to_numpy(object)
+    levels = df.attrs.get('levels')
     proposed = propose_own(propose_joined(con, prints), prints, lambda i: gray_of(paths[i], levels))
     pairs = [(paths[i], paths[j], view) for i,j,view in proposed.tolist()]
     near = map_over(over, partial(_is_near, levels=levels), pairs, 64, tell)
@@ -132,12 +134,13 @@ def _links(con, near):
     con.register('near', near)
     ends = con.execute("""select a.pixels as i, b.pixels as j from near join same a on a.row=i
         join same b on b.row=j""").fetchnumpy()
-    rows,(i,j) = np.unique(np.stack([ends['i'], ends['j']]).astype(int), return_inverse=True)[0],([],[])
-    if len(rows): i,j = (np.searchsorted(rows, ends[k].astype(int)) for k in 'ij')
+    rows,places = np.unique(np.stack([ends['i'], ends['j']]).astype(int), return_inverse=True)
+    if not len(rows): return pd.DataFrame(dict(row=rows, root=rows))
+    i,j = places.reshape(2, -1)
     graph = coo_matrix((np.ones(len(i)), (i,j)), shape=(len(rows),)*2)
-    labels = connected_components(graph, directed=False)[1] if len(rows) else np.zeros(0, int)
+    labels = connected_components(graph, directed=False)[1]
     first = np.unique(labels, return_index=True)[1]
-    return pd.DataFrame(dict(row=rows, root=rows[first][labels] if len(rows) else rows))
+    return pd.DataFrame(dict(row=rows, root=rows[first][labels]))
 
 # %% ../../nbs/97_scale.copies.ipynb #3ab63363
 _KINDS = np.array([None,'near_copy','pixel_copy','copy'], object)

@@ -13,6 +13,7 @@ from fastcore.basics import noop
 import numpy as np, pandas as pd
 import semiconductor_cls
 from ..base.errors import *
+from ..base.table import filled
 from ..base.files import *
 from ..base.image import *
 from ..base.parallel import *
@@ -72,7 +73,8 @@ def write_facts(
 )->list: # Paths of the shards, in order
     "Facts about all files of a table; the same call does only what is not there"
     def each(f, items, desc='', chunk=64): return map_over(over, f, items, 32*chunk, tell)
-    paths,levels = df.path.astype(str).tolist(),levels_of(df, each=each)
+    paths = df.path.astype(str).tolist()
+    levels = levels_of(df, each=each)
     size = size or shard_size(len(paths))
     done = 0
     job = dict(what='facts', version=semiconductor_cls.__version__, levels=str(levels), list=list_seal(paths))
@@ -99,6 +101,6 @@ def read_facts(
     pa,parquet = need_scale('pyarrow', 'pyarrow.parquet')
     names = [o for o in parquet.read_schema(parts[0]).names if o not in ('print','row')]
     facts = pa.concat_tables(parquet.read_table(o, columns=names) for o in parts).to_pandas()
-    facts['reason'] = facts.reason.astype(object).where(facts.reason.notna(), None)
+    facts['reason'] = filled(facts.reason, None)
     facts.index = df.index
     return df.assign(**facts)

@@ -148,7 +148,8 @@ def answers(self:Ranks)->dict: # Rank → what it left, of those that have answe
 @patch
 def where(self:Ranks, k:int)->str:
     "A rank by number, process and machine"
-    name,key = f'rank {k} of {self.world}',f'here{k}'
+    name = f'rank {k} of {self.world}'
+    key = f'here{k}'
     with suppress(RuntimeError):
         if self.store.check([key]): return f'{name} ({self.store.get(key).decode()})'
     return name
@@ -193,7 +194,8 @@ def _patience(): # Seconds
 def _own_device(rank):
     "Take the GPU of this rank; the backend of the group"
     if not torch.cuda.is_available(): return 'gloo'
-    local,n = int(os.environ.get('LOCAL_RANK', 0)),torch.cuda.device_count()
+    local = int(os.environ.get('LOCAL_RANK', 0))
+    n = torch.cuda.device_count()
     if local>=n:
         raise UserError(f'rank {rank}: needs a GPU of its own, and this machine has {n}; start as many '
                         f'(--nproc-per-node {n}), or train on the CPU with CUDA_VISIBLE_DEVICES=')

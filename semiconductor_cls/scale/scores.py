@@ -93,7 +93,8 @@ def predict_shards(
     over=over_cluster # What runs the tasks
 )->dict: # As `predict_table`
     "Score files into a folder of Parquet on a cluster; the same command does only what is not there"
-    run,out = str(Path(run).absolute()),Path(out)
+    run = str(Path(run).absolute())
+    out = Path(out)
     need_scale('pyarrow', *(['ray'] if over is over_cluster else []))
     scorer = open_scorer(run, 'auto', tell)
     items = _listed([str(o) for o in inputs], False, tell)
