@@ -8,7 +8,7 @@ __all__ = ['PATIENCE', 'PEOPLE', 'say', 'answer', 'plan', 'open_streams', 'sign_
 
 # %% ../nbs/98_shell.ipynb #fddd478b
 import os, re, sys, threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 import typer, yaml
 from .base.errors import *
@@ -32,7 +32,8 @@ def say(
     _spoken.set()
     rank = _rank()
     plain = (c if c.isprintable() else c.encode('unicode_escape').decode() for c in line)
-    typer.echo(f'rank {rank}: '*bool(rank)+''.join(plain), err=True)
+    with suppress(OSError): # talk to nobody, or to a log on a full disk, ends no work
+        typer.echo(f'rank {rank}: '*bool(rank)+''.join(plain), err=True)
 
 # %% ../nbs/98_shell.ipynb #e8c3520d
 def answer(
@@ -41,7 +42,8 @@ def answer(
     as_json:bool=False # Who asked
 ):
     "The result of a command, on the standard output"
-    typer.echo(json_line(facts) if as_json else text)
+    with naming('standard output'):
+        typer.echo(json_line(facts) if as_json else text)
 
 # %% ../nbs/98_shell.ipynb #16ba3090
 def plan(
