@@ -1150,7 +1150,7 @@ def _stop(*_): raise KeyboardInterrupt
 
 def _stop_again(dropped):
     "What Python calls with an exception that it drops: a stop comes again, any other is told"
-    sig = next((o for o in (signal.SIGTERM,signal.SIGINT) if signal.getsignal(o) is _stop), None)
+    sig = next((o for o in STOPS if signal.getsignal(o) is _stop), None)
     is_stop = dropped.exc_type is KeyboardInterrupt and sig
     if not is_stop: return sys.__unraisablehook__(dropped)
     threading.Timer(.05, os.kill, (os.getpid(),sig)).start()
@@ -1281,7 +1281,7 @@ def main():
     open_streams()
     gc.set_threshold(50_000) # Else a sixth of a start goes into finding no garbage
     warnings.filterwarnings('ignore')
-    for sig in (signal.SIGTERM,signal.SIGINT):
+    for sig in STOPS:
         if signal.getsignal(sig)!=signal.SIG_IGN:
             signal.signal(sig, _stop) # nohup and the like ignore one
     sys.unraisablehook = _stop_again
