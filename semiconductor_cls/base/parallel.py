@@ -91,7 +91,8 @@ def _follow():
 
 def _in_child(f, args, kwargs, threads, slot, pipe):
     "One job in a process of its own; what it says, and its error, go through the pipe"
-    for sig in STOPS: signal.signal(sig, signal.SIG_IGN) # A terminal sends them to all; the parent stops the rest
+    for sig in STOPS: # A terminal sends them to all, and the first process stops the others
+        signal.signal(sig, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_follow, daemon=True).start()
     warnings.filterwarnings('ignore')
