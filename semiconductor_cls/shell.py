@@ -8,7 +8,7 @@ __all__ = ['PATIENCE', 'PEOPLE', 'say', 'answer', 'plan', 'open_streams', 'sign_
 
 # %% ../nbs/98_shell.ipynb #fddd478b
 import os, re, sys, threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 import signal, typer, yaml
 from .base.errors import *
@@ -33,7 +33,8 @@ def say(
     _spoken.set()
     rank = _rank()
     plain = (c if c.isprintable() else c.encode('unicode_escape').decode() for c in line)
-    typer.echo(f'rank {rank}: '*bool(rank)+''.join(plain), err=True)
+    with suppress(OSError): # talk to nobody, or to a log on a full disk, ends no work
+        typer.echo(f'rank {rank}: '*bool(rank)+''.join(plain), err=True)
 
 # %% ../nbs/98_shell.ipynb #e8c3520d
 def answer(
@@ -42,7 +43,8 @@ def answer(
     as_json:bool=False # Who asked
 ):
     "The result of a command, on the standard output"
-    typer.echo(json_line(facts) if as_json else text)
+    with naming('standard output'):
+        typer.echo(json_line(facts) if as_json else text)
 
 # %% ../nbs/98_shell.ipynb #16ba3090
 def plan(
@@ -322,13 +324,13 @@ def _stop(*_): raise KeyboardInterrupt
 
 def _stop_again(dropped):
     "What Python calls with an exception that it drops: a stop comes again, any other is told"
-    sig = next((o for o in (signal.SIGTERM,signal.SIGINT) if signal.getsignal(o) is _stop), None)
+    sig = next((o for o in STOPS if signal.getsignal(o) is _stop), None)
     is_stop = dropped.exc_type is KeyboardInterrupt and sig
     if not is_stop: return sys.__unraisablehook__(dropped)
     threading.Timer(.05, os.kill, (os.getpid(),sig)).start()
 
 def hear_stops():
     "Answer a stop as Ctrl-C is answered, but for one that is to be ignored, as under nohup"
-    for sig in (signal.SIGTERM,signal.SIGINT):
+    for sig in STOPS:
         if signal.getsignal(sig)!=signal.SIG_IGN: signal.signal(sig, _stop)
     sys.unraisablehook = _stop_again

@@ -75,10 +75,11 @@ def test_bad_input_is_one_line_and_leaves_nothing(trained, tmp_path, monkeypatch
     assert err.count('\n')==1 and 'Traceback' not in err
     assert sorted(tmp_path.rglob('*'))==before
 
-def test_a_kill_leaves_no_half_folder(semicls, trained, tmp_path):
+@pytest.mark.parametrize('sig', [signal.SIGTERM, signal.SIGHUP])
+def test_a_kill_leaves_no_half_folder(semicls, trained, tmp_path, sig):
     p = semicls('explain', trained/'runs/a', trained/'parts', '--out', tmp_path/'maps', wait=False)
     wait_for(lambda: list(tmp_path.glob('.maps*/*.png')), p)
-    p.send_signal(signal.SIGTERM)
+    p.send_signal(sig)
     _,err = p.communicate(timeout=PATIENCE)
     left = [o for o in os.listdir(tmp_path) if 'maps' in o]
     assert p.returncode==130 and not left, (p.returncode, err)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['COPY_AGAIN', 'SHARE', 'AMOUNT', 'SHAPES', 'UNDECIDED', 'LICENCES', 'now', 'versions', 'git_commit', 'Spoiled',
            'plain_stat', 'read_plain', 'Run', 'is_number', 'check_info', 'open_run', 'resume_run', 'check_free',
-           'create_run', 'not_written', 'shaped', 'OtherMember', 'weights_or_none', 'Decision', 'unmeasured_text',
-           'check_measured']
+           'create_run', 'not_written', 'shaped', 'check_finished', 'OtherMember', 'weights_or_none', 'Decision',
+           'unmeasured_text', 'check_measured']
 
 # %% ../../nbs/04_base.run.ipynb #c0002
 import errno, getpass, hashlib, itertools, json, math, os, platform, re, stat, subprocess
@@ -460,6 +460,13 @@ def status(self:Run)->str: # One of `_STATUSES`
     "How the run ended; one whose process was killed is interrupted"
     said = self.info.get('status') or 'interrupted'
     return 'interrupted' if said=='running' and not is_held(self.path) else said
+
+def check_finished(
+    run:Run # That is about to be used
+):
+    "Refuse a run that is still being trained, or was not trained to its end"
+    if run.status!='finished':
+        raise UserError(f'{run.path}: this run is {run.status}; finish it first, with --resume')
 
 # %% ../../nbs/04_base.run.ipynb #2aa4c2da
 class OtherMember(UserError):

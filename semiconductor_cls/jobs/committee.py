@@ -29,9 +29,8 @@ def _members(runs, least=2):
     "Name → run, of finished runs"
     members = {}
     for run in map(open_run, runs):
-        status,name = run.status,run.path.name
-        if status!='finished':
-            raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
+        check_finished(run)
+        name = run.path.name
         if name in members:
             raise UserError(f'{run.path}: two members are called {name}')
         weights_or_none(run) # a committee whose own members are others now is refused

@@ -36,9 +36,7 @@ def run_members(
     run:Run # One model or a committee
 )->list: # Dicts `name model arch pool side stats tta weight md5`
     "The model of a finished run, or those of a committee that have a weight; what cannot be exported is refused"
-    status = run.status
-    if status!='finished':
-        raise UserError(f'{run.path}: this run is {status}; finish it first, with --resume')
+    check_finished(run)
     refuse_pickles(run.path)
     return [_member(*o) for o in run.networks]
 

@@ -41,6 +41,7 @@ class TorchScorer:
         run:Run, # Finished: a network, a set of folds or a committee
         device=None # Where it computes; the CPU if `None`
     ):
+        if not run.decision: check_finished(run) # its threshold is chosen at the end
         check_device(device)
         self.device = _numbered(torch.device(device or 'cpu'))
         self.engine = engine_on(self.runtime, self.device)

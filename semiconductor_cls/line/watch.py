@@ -442,12 +442,12 @@ def _append(log, scored, scorer, left, results=None, posts=None): # The decision
 # %% ../../nbs/70_line.watch.ipynb #c0022
 @contextmanager
 def unbroken():
-    "Let Ctrl-C and SIGTERM wait until the block is done"
+    "Let a stop wait until the block is done"
     if threading.current_thread() is not threading.main_thread():
         yield # signals come to the main thread only
         return
     came = []
-    before = {s: signal.signal(s, lambda number, frame: came.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, lambda number, frame: came.append(number)) for s in STOPS}
     try: yield
     finally:
         for number,handler in before.items(): signal.signal(number, handler)
