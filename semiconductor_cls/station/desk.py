@@ -143,7 +143,7 @@ def _thumb(path, levels=None):
 
 def _drawn(st, im):
     "Sources of a picture, of its heat map and of similar pictures"
-    if not st.whole: return dict(heat='', near=[], like=None, size=im.size)
+    if st.round or not st.whole: return dict(heat='', near=[], like=None, size=im.size) # shown to nobody, or not there
     pixels = np.asarray(im)
     with st.lock:
         heat = st.ex.maps([pixels])[0]
