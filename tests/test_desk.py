@@ -1,5 +1,5 @@
 "One part on the desk, in a real browser: what is taken back, and two people or two tabs at the same part"
-import base64, io, json, shutil
+import base64, io, json, re, shutil
 from contextlib import contextmanager
 from pathlib import Path
 import pandas as pd, pytest
@@ -8,6 +8,7 @@ pytest.importorskip('pytorch_grad_cam')
 from browser import *
 from conftest import Server, get, journal_of, wait_for
 from hostile import chip, saved
+from semiconductor_cls.station.desk import read_static
 from semiconductor_cls.station.passwords import hash_password
 from semiconductor_cls.station.station import Station
 from semiconductor_cls.station.tray import take_in
@@ -169,8 +170,8 @@ def test_a_verdict_says_lot_serial_type_and_why(place, chrome):
         on_desk(ben, two)
         stands(ben, 'asks: too dark')
         ann.get_by_role('tab', name='Defects').click()
-        ann.wait_for_selector('#book h3')
-        assert ann.locator('#book h3').all_inner_texts()==['scratch',evil]
+        ann.wait_for_selector('#book h2')
+        assert ann.locator('#book h2').all_inner_texts()==['scratch',evil]
         ann.get_by_role('tab', name='Verdicts').click()
         ann.wait_for_selector('#log table')
         assert evil in ann.inner_text('#log')
@@ -562,7 +563,21 @@ def look_closely(page):
     assert view(page)==dict(zoom=1, x=0, y=0, bright=1, contrast=1)
     assert page.evaluate('document.querySelector("#picture img.plain").naturalWidth')==275, 'at full resolution'
 
-PAGES = {'Inspect':'#picture', 'Search':'.squares', 'Defects':'#book h3', 'Drift':'#drift .lamp',
+def light(colour):
+    "How light a colour is, by WCAG"
+    c = [int(colour[i:i+2], 16)/255 for i in (1,3,5)]
+    r,g,b = (o/12.92 if o<=.04045 else ((o+.055)/1.055)**2.4 for o in c)
+    return .2126*r+.7152*g+.0722*b
+
+def test_white_words_can_be_read():
+    "On each colour of a verdict, and on the gray of a lamp that is off: a contrast of 4.5, as for small letters"
+    css = read_static('station.css')
+    under = re.findall(r'--(good|defect|look): (#\w{6});|\.lamp\.(off) {\s*background: (#\w{6});', css)
+    colours = {a or c:b or d for a,b,c,d in under}
+    assert set(colours)=={'good','defect','look','off'}
+    assert {o:c for o,c in colours.items() if 1.05/(light(c)+.05)<4.5}=={}
+
+PAGES = {'Inspect':'#picture', 'Search':'.squares', 'Defects':'#book h2', 'Drift':'#drift .lamp',
          'Models':'#models .note', 'Verdicts':'#log td'}
 
 def test_every_page_fits_a_desk_a_tablet_and_a_phone(place, chrome):

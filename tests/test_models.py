@@ -95,6 +95,7 @@ def test_one_sitting_closes_the_loop(place, chrome, tmp_path, semicls):
         eve.click('#models [data-put=better]')
         eve.wait_for_function('m => document.querySelector("#put-said").innerText.includes(m)', arg=better)
         eve.wait_for_function('m => document.querySelector("#put-on")?.innerText.includes(m)', arg=better)
+        fits_everywhere(eve)
         ann.get_by_role('tab', name='Inspect').click()
         ann.keyboard.press('p')
         oops(ann, f'{better} was put on, and nothing was saved')

@@ -143,7 +143,8 @@ def _thumb(path, levels=None):
 
 def _drawn(st, im):
     "Sources of a picture, of its heat map and of similar pictures"
-    if not st.whole: return dict(heat='', near=[], like=None, size=im.size)
+    if st.round or not st.whole: # shown to nobody, or not there
+        return dict(heat='', near=[], like=None, size=im.size)
     pixels = np.asarray(im)
     with st.lock:
         heat = st.ex.maps([pixels])[0]

@@ -165,8 +165,9 @@ def ask_page(
             '<meta name=viewport content="width=device-width,initial-scale=1">'
             '<script>history.replaceState(null, "", "/")</script>'
             '<body style="font:18px system-ui;margin:20vh auto;max-width:min(22rem,90vw)">'
-            f'<form method=post action=/login><h1 style="font:inherit">Inspection station</h1><p role=alert>{said}'
-            f'{name}{field.format(*secret)}<p><button style="{size};min-width:6em">Open</button></form>')
+            '<main><form method=post action=/login><h1 style="font:inherit">Inspection station</h1>'
+            f'<p role=alert>{said}'
+            f'{name}{field.format(*secret)}<p><button style="{size};min-width:6em">Open</button></form></main>')
 
 # %% ../../nbs/81_station.gate.ipynb #95269ab1
 class Answer(NamedTuple):
