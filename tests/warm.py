@@ -34,6 +34,7 @@ def _command(args, cwd, env, out, err, code, anew, closed): # In the child
             os.close(n)
             setattr(sys, name, None) # as Python has it where a shell gives it no stream
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL) # ignored where the tests run under nohup
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
