@@ -7,13 +7,14 @@ __all__ = ['PATIENCE', 'PEOPLE', 'say', 'answer', 'plan', 'open_streams', 'sign_
            'Help', 'os_words', 'exit_code', 'hear_stops']
 
 # %% ../nbs/98_shell.ipynb #fddd478b
-import os, re, sys, threading
+import os, re, signal, sys, threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-import signal, typer, yaml
+import typer, yaml
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *
+from .base.parallel import _stop
 from .base.run import not_written
 from typer.core import TyperCommand, TyperGroup
 
@@ -320,8 +321,6 @@ def exit_code(
         return _fail(e.format_message()+_as_typed(e), 2)
 
 # %% ../nbs/98_shell.ipynb #a0506520
-def _stop(*_): raise KeyboardInterrupt
-
 def _stop_again(dropped):
     "What Python calls with an exception that it drops: a stop comes again, any other is told"
     sig = next((o for o in STOPS if signal.getsignal(o) is _stop), None)

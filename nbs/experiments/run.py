@@ -383,8 +383,8 @@ def main():
     todo = trainings(rows, args)
     print(f'{len(todo)} trainings to do', file=sys.stderr, flush=True)
     with ThreadPoolExecutor(args.jobs) as pool:
-        once = [pool.submit(do, args) for do in (draw_curve, train_table)] # the longest first
-        ended = [*pool.map(lambda alike: train(alike, args, lock), todo), *[o.result() for o in once]]
+        alone = [pool.submit(do, args) for do in (draw_curve, train_table)] # the longest first
+        ended = [*pool.map(lambda alike: train(alike, args, lock), todo), *[o.result() for o in alone]]
         if all(ended) and args.show: ended += show(args, pool)
     return ended.count(False)
 
