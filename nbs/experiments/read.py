@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from semiconductor_cls.auc import auc_ci, compare_auc, metrics
 from semiconductor_cls.ensemble import committee
-from semiconductor_cls.jobs.claims import arm_diffs, claim_table, paired_effect
+from semiconductor_cls.jobs.claims import arm_diffs, claim_table, effect_table, folds_effect, paired_effect
 from semiconductor_cls.jobs.curve import boot_laws, expected_gain, fit_power, foretell, foretold_sentence, gain_sentence
 from semiconductor_cls.selection import greedy
 from run import plants_of, read_grid, set_column
@@ -185,10 +185,30 @@ def with_alike(table, results, claims):
         rows.append((len(diffs), *(paired_effect(diffs, share)[:3] if len(diffs)>1 else [np.nan]*3)))
     return table.assign(**pd.DataFrame(rows, table.index, ['alike','alike_diff','alike_lo','alike_hi']))
 
+def fold_diffs(results, arm, base):
+    "Differences in AUC of an arm and its base, by outer fold and seed"
+    by = results[results.arm.isin([arm,base])].set_index(['arm','data','seed'])
+    same = by.device[arm]==by.device[base]
+    return (by.value[arm]-by.value[base]).to_frame('diff').assign(same=same).dropna()
+
+def tried_on_folds(experiment):
+    "`tried` where outer folds judge each image once, by every seed"
+    results,claims = results_of(experiment),claims_of(experiment)
+    tables = [folds_of(experiment, 'test', seed) for seed in sorted(results.seed.unique())]
+    claims = {claim:arms for claim,arms in claims.items() if all({*arms} <= set(table) for table in tables)}
+    def scores(table, arms): return [table.loc[fold, [*arms]].to_numpy().T for fold in table.index.unique('fold')]
+    def folds(*arms):
+        truth = (tables[0].label=='defect').groupby('fold').apply(np.array)
+        return [(y, *np.stack(seeds, axis=1)) for y,*seeds in zip(truth, *(scores(table, arms) for table in tables))]
+    table = effect_table({claim:folds_effect(folds(*arms), len(claims)) for claim,arms in claims.items()})
+    alike = [fold_diffs(results, *claims[claim]).same.sum() for claim in table.claim]
+    return results, claims, table.assign(alike=alike, alike_diff=np.nan, alike_lo=np.nan, alike_hi=np.nan)
+
 def tried(experiment, value=None):
     """Results and claims of an experiment, and the table of effects and verdicts; a claim needs two pairs of runs.
     `value` makes of the results others, whose value is another measure that is better where it is larger"""
     results = with_committees(experiment)
+    if results.data.str.contains('fold=').all(): return tried_on_folds(experiment)
     if value is not None: results = value(results)
     pairs = results.groupby('arm').seed.nunique()
     claims = {name:arms for name,arms in claims_of(experiment).items() if min(pairs.get(o, 0) for o in arms)>1}
