@@ -312,7 +312,11 @@ def test_what_to_expect_is_what_was_measured():
 
 def test_the_readme_shows_the_claims_as_they_are():
     shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8')
-    assert read.all_claims().replace('](experiments/', '](nbs/experiments/') in shown
+    assert read.readme_claims().replace('](experiments/', '](nbs/experiments/') in shown
+
+def test_every_sentence_of_the_study_has_a_headline():
+    claims = pd.read_csv(HERE/'claims.csv')
+    assert set(claims.study[claims.headline=='yes'])==set(claims.study)
 
 def test_pairs_of_two_kinds_of_machine_are_counted_apart():
     results = pd.DataFrame(dict(arm=['a']*3+['b']*3, seed=[0,1,2]*2, split_seed=[0,1,2]*2, value=[.9,.8,.7,.8,.8,.5],

@@ -1,6 +1,6 @@
 """What the notebooks of this folder read: runs with their arms, scores of every run, epochs, and the claims
 
-    python read.py           # all claims and the two answers beside them, as the README shows them
+    python read.py           # the study's claims and the answers beside them, as the README shows them
     python read.py --write   # the same put into nbs/index.ipynb, of which `make readme` makes the README
 """
 import os, sys
@@ -195,7 +195,8 @@ def tried_on_folds(experiment):
     "`tried` where outer folds judge each image once, by every seed"
     results,claims = results_of(experiment),claims_of(experiment)
     tables = [folds_of(experiment, 'test', seed) for seed in sorted(results.seed.unique())]
-    claims = {claim:arms for claim,arms in claims.items() if all({*arms} <= set(table) for table in tables)}
+    claims = {claim:arms for claim,arms in claims.items()
+              if len(tables)>1 and all({*arms} <= set(table) for table in tables)}
     def scores(table, arms): return [table.loc[fold, [*arms]].to_numpy().T for fold in table.index.unique('fold')]
     def folds(*arms):
         truth = (tables[0].label=='defect').groupby('fold').apply(np.array)
@@ -352,13 +353,14 @@ def claim_rows():
         table = found[claim.experiment]
         yield claim, next(table.loc[[claim.claim]].itertuples()) if claim.claim in table.index else None
 
-def all_claims():
-    "The table of all claims, in Markdown, and a sentence on those that wait for their trainings"
+def claims_shown(headlines=False):
+    "The table of all claims, or of the study's own, in Markdown, and a sentence on those that wait for their trainings"
     heads = ['The study','Tried here','Effect, points of AUC (95 % interval)','Pairs',
              'Of them on one kind of machine','Verdict','Notebook']
     speed = faster('06_schedule')[2].set_index('claim', drop=False)
     lines,waiting = ['| '+' | '.join(heads)+' |', '|---'*len(heads)+'|'],[]
     for claim,row in claim_rows():
+        if headlines and claim.headline!='yes': continue
         if row is None: waiting.append(claim.claim)
         else:
             number = claim.experiment[:2]
@@ -374,8 +376,12 @@ def all_claims():
     cleaning = '[09](experiments/09_cleaning.ipynb)'
     lines.append(f'| Copies are removed before the split | leaks | see below | | | on drawn chips | {cleaning} |')
     if waiting: lines += ['', f"Planned in `grid.csv` and not trained yet: {'; '.join(waiting)}."]
-    for told in (far_sentence, module_sentence, many_sentence, new_sentence, leak_sentence): lines += ['', told()]
     return '\n'.join(lines)
+
+def readme_claims():
+    "What the README says of the study's claims, and of the questions that go beyond them"
+    told = [o() for o in (far_sentence, module_sentence, many_sentence, new_sentence, leak_sentence)]
+    return '\n\n'.join([claims_shown(headlines=True), *told])
 
 def write_claims():
     "Put the claims into the cell of the index that shows them, between its first and its last paragraph"
@@ -383,7 +389,7 @@ def write_claims():
     index = nbformat.read(path, 4)
     cell, = [o for o in index.cells if o.source.startswith("## Which of the study's claims hold")]
     first,last = cell.source.partition('\n\n| The study')[0],cell.source.rpartition('\n\nBase: ')[2]
-    cell.source = f'{first}\n\n{all_claims()}\n\nBase: {last}'
+    cell.source = f'{first}\n\n{readme_claims()}\n\nBase: {last}'
     nbformat.write(index, path)
 
-if __name__=='__main__': write_claims() if '--write' in sys.argv else print(all_claims())
+if __name__=='__main__': write_claims() if '--write' in sys.argv else print(readme_claims())
