@@ -188,28 +188,31 @@ def with_alike(table, results, claims):
 def fold_diffs(results, arm, base):
     "Differences in AUC of an arm and its base, by outer fold and seed"
     by = results[results.arm.isin([arm,base])].set_index(['arm','data','seed'])
-    same = by.device[arm]==by.device[base]
+    same = by.device[arm].eq(by.device[base])
     return (by.value[arm]-by.value[base]).to_frame('diff').assign(same=same).dropna()
 
-def tried_on_folds(experiment):
-    "`tried` where outer folds judge each image once, by every seed"
-    results,claims = results_of(experiment),claims_of(experiment)
+def table_on_folds(experiment, claims):
+    "Effects and verdicts of claims whose arms have all outer folds, by two seeds at least"
+    results = results_of(experiment)
+    results = results[results.data.str.contains('fold=')]
     tables = [folds_of(experiment, 'test', seed) for seed in sorted(results.seed.unique())]
-    claims = {claim:arms for claim,arms in claims.items()
-              if len(tables)>1 and all({*arms} <= set(table) for table in tables)}
+    def is_whole(arms): return len(tables)>1 and all({*arms} <= set(table) for table in tables)
     def scores(table, arms): return [table.loc[fold, [*arms]].to_numpy().T for fold in table.index.unique('fold')]
     def folds(*arms):
         truth = (tables[0].label=='defect').groupby('fold').apply(np.array)
         return [(y, *np.stack(seeds, axis=1)) for y,*seeds in zip(truth, *(scores(table, arms) for table in tables))]
-    table = effect_table({claim:folds_effect(folds(*arms), len(claims)) for claim,arms in claims.items()})
+    table = effect_table({claim:folds_effect(folds(*arms), len(claims))
+                          for claim,arms in claims.items() if is_whole(arms)})
     alike = [fold_diffs(results, *claims[claim]).same.sum() for claim in table.claim]
-    return results, claims, table.assign(alike=alike, alike_diff=np.nan, alike_lo=np.nan, alike_hi=np.nan)
+    return table.assign(alike=alike, alike_diff=np.nan, alike_lo=np.nan, alike_hi=np.nan)
 
 def tried(experiment, value=None):
     """Results and claims of an experiment, and the table of effects and verdicts; a claim needs two pairs of runs.
     `value` makes of the results others, whose value is another measure that is better where it is larger"""
     results = with_committees(experiment)
-    if results.data.str.contains('fold=').all(): return tried_on_folds(experiment)
+    if results.data.str.contains('fold=').all():
+        table,claims = table_on_folds(experiment, claims_of(experiment)),claims_of(experiment)
+        return results, {claim:claims[claim] for claim in table.claim}, table
     if value is not None: results = value(results)
     pairs = results.groupby('arm').seed.nunique()
     claims = {name:arms for name,arms in claims_of(experiment).items() if min(pairs.get(o, 0) for o in arms)>1}
