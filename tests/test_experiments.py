@@ -314,6 +314,14 @@ def test_the_readme_shows_the_claims_as_they_are():
     shown = (HERE.parent.parent/'README.md').read_text(encoding='utf-8')
     assert read.readme_claims().replace('](experiments/', '](nbs/experiments/') in shown
 
+def test_an_effect_over_folds_is_the_mean_of_its_pairs():
+    arms = ('lite1, longer at 224 px','longer at 224 px')
+    claims = dict(two=arms, one=('large batches, averaged, at 224 px','longer at 224 px')) # one seed tells no luck
+    row, = read.table_on_folds('10_beyond', claims).itertuples()
+    diffs = read.fold_diffs(read.results_of('10_beyond').query("data.str.contains('fold=')"), *arms)['diff']
+    assert row.claim=='two' and row.pairs==len(diffs)==8
+    assert row.diff==pytest.approx(diffs.mean(), abs=1e-6) and row.lo<row.diff<row.hi
+
 def test_every_sentence_of_the_study_has_a_headline():
     claims = pd.read_csv(HERE/'claims.csv')
     assert set(claims.study[claims.headline=='yes'])==set(claims.study)
