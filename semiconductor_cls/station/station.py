@@ -420,5 +420,6 @@ def strange_note(
 def _noted_again(st, h):
     "The note about a picture in the store, which is now kept"
     note = strange_notes(st.ex.scorer, [prepared(st, image_path(st.v, h))])[0]
-    with suppress(BadStore): keep_note(st.v, h, st.model, note) # on a full disk it is made again at the next start
+    with suppress(BadStore): # on a full disk; it is made again at the next start
+        keep_note(st.v, h, st.model, note)
     return note

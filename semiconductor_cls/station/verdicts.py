@@ -196,15 +196,15 @@ def _make_store(path):
     return path
 
 # %% ../../nbs/82_station.verdicts.ipynb #6e98b4a4
+class BadStore(UserError):
+    "The database cannot be read or written; whoever asked knows what is lost by it"
+
 def _why_not(path, e): # The folder, and what SQLite says
     "Why a database cannot be used: SQLite says neither that a disk is full nor that it is read-only"
     if not os.access(path, os.W_OK): return 'its folder cannot be written to'
     return 'its disk is full' if shutil.disk_usage(path).free<2**20 else e
 
 # %% ../../nbs/82_station.verdicts.ipynb #42105b52
-class BadStore(UserError):
-    "The database cannot be read or written; whoever asked knows what is lost by it"
-
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
     def __init__(self, path): # A folder; made where there is none
