@@ -78,7 +78,7 @@ def test_seven_members_in_the_studys_two_tables(stub, semicls, tmp_path):
     assert len(t)==127 and t.members[:7].isin(names).all()
     assert t.members.iloc[-1]=='all*' and 'resnet50+resnet34' in set(t.members)
     tables = re.findall(r'<table.*?</table>', (tmp_path/'seven/report.html').read_text(), re.S)
-    singles,combos = (o for o in tables if '<th>auc_test</th>' in o)
+    singles,combos = (o for o in tables if '<th>AUC on test</th>' in o)
     assert singles.count('<tr>')==1+7
     assert combos.count('<tr>')==1+120
     assert '<td>all*</td>' in combos[combos.rindex('<tr>'):]

@@ -384,6 +384,31 @@ def test_an_open_station_follows_a_new_decision(runs, told, tmp_path):
     assert now.id!=before.id
     assert (st.t, st.lo, st.origin[1])==(now.hi, now.lo, now.id)
 
+@pytest.mark.parametrize('put', ['another','nothing'])
+def test_a_station_takes_no_decision_for_another_model(runs, tmp_path, put):
+    "Its run was trained anew with `--overwrite`, or its folder was renamed"
+    pytest.importorskip('gradio')
+    from semiconductor_cls.station.line import beside
+    from semiconductor_cls.station.station import Station
+    st = Station(runs/'a', tmp_path/'verdicts')
+    before = st.t,st.origin
+    (runs/'a').rename(runs/'old')
+    if put=='another':
+        shutil.copytree(runs/'b', runs/'a')
+        open_run(runs/'a').decide(.1, .2, 'by hand')
+    assert (st.t, st.origin)==before
+    with pytest.raises(UserError, match='holds a@.* no more'): beside(st)
+
+def test_a_decision_that_is_made_while_a_station_starts_counts(runs, tmp_path, monkeypatch):
+    pytest.importorskip('gradio')
+    from semiconductor_cls.station import station as room
+    look = room.open_index
+    def slow(run, *args):
+        run.decide(.1, .2, 'by hand')
+        return look(run, *args)
+    monkeypatch.setattr(room, 'open_index', slow)
+    assert room.Station(runs/'a', tmp_path/'verdicts').t==.2
+
 def test_no_band_is_one_threshold_with_one_bound(runs, told):
     run = open_run(runs/'a')
     told('evaluate', run.path, '--looks', '0', '--escape-cost', '100', '--overkill-cost', '1', '--defect-rate', '.01')

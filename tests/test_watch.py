@@ -280,6 +280,18 @@ def test_what_a_watch_leaves_out_is_told_once(tmp_path, monkeypatch):
     assert said.splitlines()[1:]==[f"{d}: left out: 2 in @eaDir, 2 '*.gif', 1 hidden, 1 '*.svg', 1 unfinished by name"]
     assert counts.total()==2 and len(read_csv(tmp_path/'o.csv'))==2
 
+def test_a_watch_tells_which_place_it_does_not_enter(tmp_path, monkeypatch):
+    "A link that leads out, and the watched folder itself, once its disk is gone"
+    for name in ('in/a.png','other/b.png'): picture(tmp_path/name)
+    (tmp_path/'in/link').symlink_to(tmp_path/'other')
+    walk,looks = watch.walk_images,iter(range(10**6))
+    def leaving(*args):
+        if next(looks)==20: (tmp_path/'in').rename(tmp_path/'away')
+        return walk(*args)
+    monkeypatch.setattr(watch, 'walk_images', leaving)
+    _,said = watched(tmp_path, monkeypatch, 3, lambda: next(looks)>60)
+    assert said.count('in/link: a link that leads out')==said.count('in: folder cannot be opened')==1, said
+
 @pytest.mark.parametrize('kind', ['posted','stamps'])
 @pytest.mark.parametrize('hurt', ['link','dangling','pipe'])
 def test_the_journal_of_posts_is_never_followed(tmp_path, monkeypatch, hurt, kind):

@@ -148,6 +148,13 @@ def _picture(png, name):
     return dict(kind='picture', png=base64.b64encode(png).decode(), alt=alt, title=title, caption=caption)
 
 # %% ../../nbs/06_base.page.ipynb #d081bca4
+_HEADS = dict( # Short name of a column → what a page calls it
+    auc='AUC', auc_valid='AUC on validation', auc_test='AUC on test', diff='difference',
+    diff_valid='difference on validation', diff_test='difference on test',
+    **dict.fromkeys(('lo','lo_valid','lo_test','gain_lo'), '95 % from'),
+    **dict.fromkeys(('hi','hi_valid','hi_test','gain_hi'), 'to'),
+    **dict.fromkeys(('p_value','p_valid','p_test'), 'p-value'))
+
 def _part(o):
     "A part of a page as the template wants it"
     if isinstance(o, Lead): return dict(kind='lead', text=o.text)
@@ -157,7 +164,7 @@ def _part(o):
         return dict(kind='text', text=o)
     if isinstance(o, pd.DataFrame):
         rows = [[_cell_text(v) for v in row] for row in o.itertuples(index=False)]
-        return dict(kind='table', columns=[str(name) for name in o.columns], rows=rows)
+        return dict(kind='table', columns=[_HEADS.get(name, str(name)) for name in o.columns], rows=rows)
     if isinstance(o, Figure):
         buffer = io.BytesIO()
         o.savefig(buffer, **_PNG)

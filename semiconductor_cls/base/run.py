@@ -582,7 +582,7 @@ class _Cuts(NamedTuple):
 
 class Decision(_Cuts):
     "Below `lo` a part passes, from `hi` on it is rejected, and between them people look"
-    id = '' # Of its entry in `Run.decisions`
+    id,model = '','' # Of its entry in `Run.decisions`; the second are the digits of its networks, '' if unknown
 
     @property
     def threshold(self)->float:
@@ -644,7 +644,7 @@ def decisions(self:Run)->list: # Dicts: `id time who command lo hi rule why mode
 def _standing(entry):
     "The decision of an entry"
     made = Decision(entry['lo'], entry['hi'])
-    made.id = entry['id']
+    made.id,made.model = entry['id'],entry.get('model') or ''
     return made
 
 @patch(as_prop=True)

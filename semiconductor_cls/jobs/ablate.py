@@ -129,7 +129,8 @@ def paired_gain(
     by_seeds = diffs.std(ddof=1)/np.sqrt(k) if k>1 else np.nan
     diff = float(diffs.mean())
     half = float(_half_width(.95, by_images, by_seeds, k))
-    return dict(diff=diff, lo=diff-half, hi=diff+half, p_value=_p_value(diff, by_images, by_seeds, k))
+    lo,hi = max(diff-half, -1.),min(diff+half, 1.) # no two AUCs differ by more
+    return dict(diff=diff, lo=lo, hi=hi, p_value=_p_value(diff, by_images, by_seeds, k))
 
 # %% ../../nbs/56_jobs.ablate.ipynb #5eff9381
 def _gain_row(y, A, B, groups, which):

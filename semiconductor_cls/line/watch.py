@@ -17,6 +17,7 @@ from fastcore.basics import noop, patch
 from ..base.errors import *
 from ..base.files import *
 from ..base.files import _is_at
+from ..base.issues import *
 from ..base.parallel import *
 from ..base.parts import *
 from ..base.table import _cell_in, _csv_lines
@@ -233,7 +234,9 @@ class LeftOut:
 def _arrived(folder, log, waiting, settle, left):
     "Files that are whole and have no row yet"
     issues,now = [],time.monotonic()
-    new = log.new_of(walk_images(folder, issues))
+    found = walk_images(folder, issues)
+    issues += [issue(o, 'list', '', o.note) for o in found if getattr(o, 'note', '')] # told, too
+    new = log.new_of(found)
     done = [p for p in new if not UNFINISHED.search(os.path.basename(p))]
     unfinished = Counter(os.path.dirname(p) for p in set(new)-set(done))
     issues += left_out_issues({(place,'unfinished by name'):n for place,n in unfinished.items()})

@@ -63,8 +63,7 @@ async def read_body(
     "The whole body of a request; `ValueError` beyond `limit` bytes, or if the visitor has gone"
     body = bytearray()
     while True:
-        message = await receive()
-        if message['type']!='http.request': raise ValueError('has not come to its end')
+        message = await next_piece(receive)
         body += message.get('body', b'')
         if len(body)>limit: raise TooLarge(f'is over the limit of {limit/1e6:g} MB')
         if not message.get('more_body'): return bytes(body)

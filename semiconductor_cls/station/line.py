@@ -17,6 +17,7 @@ from markupsafe import Markup
 from ..scan import STATS
 from ..base.errors import *
 from ..base.table import *
+from ..base.run import *
 from ..jobs.compare import *
 from ..line.drift import *
 from .passwords import person_of
@@ -290,8 +291,10 @@ def compared(
 
 # %% ../../nbs/86_station.line.ipynb #1e2523f2
 def beside(st:Station)->list: # Directories, the newest first
-    "Other runs in the folder of the station's run"
+    "Other runs in the folder of the station's run, while that is the one at work"
     own = st.run.path.resolve()
+    if weights_or_none(st.run)!=weights_of(st.model):
+        raise UserError(f'{st.run.path}: holds {st.model} no more; start the station anew to compare runs')
     there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
     return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
 

@@ -51,10 +51,13 @@ def says_html(
     "A message to the person at the desk"
     return piece('says', text=text, kind='bad' if bad else '') if text else ''
 
-def fault_html(e:Exception)->str: # Of a `UserError` or an `OSError`; HTML
+def fault_html(
+    e:Exception, # A `UserError` or an `OSError`
+    so:str='nothing was saved' # What follows from a fault of the disk
+)->str: # HTML
     "What went wrong, to the person at the desk"
-    text = str(e) if isinstance(e, UserError) else f'nothing was saved: {e.strerror or e}'
-    return says_html(text, True)
+    first = f'{so}: '*isinstance(e, (BadStore,OSError))
+    return says_html(f"{first}{getattr(e, 'strerror', '') or e}", True)
 
 # %% ../../nbs/87_station.page.ipynb #ebe098b0
 def guarded(f): # A function of the state and more, which returns the state and a message
@@ -213,6 +216,7 @@ def _components(gr, st, login):
 # %% ../../nbs/87_station.page.ipynb #c4020b88
 _QUIET = dict(show_progress='hidden', api_visibility='private') # An event that is done at once
 _BUSY = dict(show_progress='minimal', api_visibility='private') # One that takes longer
+_UNSEEN = 'not shown' # What follows where something is only read
 
 def view_of(
     st:Station, # With its verdicts
@@ -222,12 +226,12 @@ def view_of(
 )->tuple: # State, and the HTML of picture, decision, nearest, queue
     "`desk_view` at the station's threshold, or why there is none"
     try: return desk_view(st, state, known_desk(st, desk), st.t, who)
-    except (UserError,OSError) as e: return state, fault_html(e), '', '', ''
+    except (UserError,OSError) as e: return state, fault_html(e, _UNSEEN), '', '', ''
 
 def _made(make, *args, **kwargs):
     "A piece of the page, or why there is none"
     try: return make(*args, **kwargs)
-    except (UserError,OSError) as e: return fault_html(e)
+    except (UserError,OSError) as e: return fault_html(e, _UNSEEN)
 
 # %% ../../nbs/87_station.page.ipynb #ec769392
 def _drawn_on(page): return [page.state, page.picture, page.decision, page.near, page.queue]
@@ -260,7 +264,7 @@ def _wire_start(gr, ui, page):
     def start(kept, request:gr.Request):
         try: return _begun(gr, page, kept if isinstance(kept, dict) else {}, request)
         except (UserError,OSError) as e:
-            return *[gr.skip()]*4, fault_html(e), *[gr.skip()]*11    # in the place of the picture
+            return *[gr.skip()]*4, fault_html(e, _UNSEEN), *[gr.skip()]*11    # in the place of the picture
     def called(who, desk): return dict(desk=(desk or '').partition(' ')[0], who=printable(who or '', 60))
     def told(desk, late): yield from page.told.again((desk or '').partition(' ')[0], late)
     shown = [*_drawn_on(page), page.drawn, page.about, page.t, page.set, page.rates, page.title, page.lamp]

@@ -11,6 +11,7 @@ __all__ = ['MOST_TRAINING', 'NOT_IN_BUNDLE', 'model_name', 'features', 'far_limi
 import logging, threading
 from copy import copy
 from collections import OrderedDict
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from zipfile import BadZipFile
@@ -262,7 +263,7 @@ def take(self:Station,
     self.unscored = [] # What waited and could not be scored again, see `rescore`
     self.lamp = None,('off','') # What it was judged on, and its colour and words
     self.lo,self.threshold = self.ex.cuts
-    self.history = _history_stamp(self.run)
+    self.history,self.was = None,{} # Of the file of decisions, see `follow`; thresholds before → their ids
 
 @patch
 def _begin(self:Station, n, anew, tell): # The desk of the blind round; what is on is told
@@ -291,26 +292,31 @@ def _history_stamp(run):
     return about.st_ino,about.st_mtime_ns,about.st_size
 
 @patch
-def held(self:Station)->str:
-    "The threshold that was worked by last, and whose it is, in words"
+def held(self:Station)->tuple: # The threshold, the id of its decision, who has moved it there ('' for nobody)
+    "What was worked by last"
     rows = moves(self.v, self.model, self.ex.cuts.id)
-    if not len(rows): return f'{digits(self.ex.cuts.hi)} ({self.ex.cuts.id})'
-    return f'{digits(rows.new[0])} ({rows.move_id[0]}), where {rows.who[0]} had moved it'
+    if not len(rows): return self.ex.cuts.hi, self.ex.cuts.id, ''
+    return float(rows.new[0]), rows.move_id[0], rows.who[0]
 
+# %% ../../nbs/83_station.station.ipynb #10694650
 @patch
 def follow(self:Station)->bool: # Whether it was another one
     "Take the decision of the run, if it has decided anew since it was asked last"
-    stamp = _history_stamp(self.run)
+    stamp,log = _history_stamp(self.run),logging.getLogger('semicls.station')
     if stamp==self.history: return False
     try: made = self.run.decision
     except (UserError, OSError): return False # it is being written
     self.history = stamp
     if made is None or made.id==self.ex.cuts.id: return False
-    before = self.held()
+    if made.model not in ('', weights_of(self.model)):
+        log.warning(f'{self.run.path}: another model is there now; this station goes on with {self.model}')
+        return False
+    t,key,who = self.held()
+    self.was[t] = key
     self.ex.cuts = made
     self.lo,self.threshold = made
-    logging.getLogger('semicls.station').info(
-        f'the run has decided anew: rejected from {digits(made.hi)} ({made.id}), before from {before}')
+    log.info(f'the run has decided anew: rejected from {digits(made.hi)} ({made.id}), before from {digits(t)} ({key})'
+             + f', where {who} had moved it'*bool(who))
     return True
 
 # %% ../../nbs/83_station.station.ipynb #91210bd3
@@ -318,16 +324,15 @@ def follow(self:Station)->bool: # Whether it was another one
 def t(self:Station)->float:
     "The threshold that everybody works by: the run's, or where an engineer has moved it"
     self.follow()
-    rows = moves(self.v, self.model, self.ex.cuts.id)
-    return float(rows.new[0]) if len(rows) else self.threshold
+    return self.held()[0]
 
 # %% ../../nbs/83_station.station.ipynb #cb526a2b
 @patch
 def decisions_at(self:Station, t:float)->list: # A threshold that holds or held; ['d0123456789'], say
     "The ids of the decisions with this threshold: of each move to it, the last one first, and the run's"
     rows = moves(self.v, self.model, self.ex.cuts.id)
-    there = rows.move_id[rows.new==t].tolist()
-    return there + [self.ex.cuts.id]*(t==self.threshold or not there)
+    there = rows.move_id[rows.new==t].tolist() + [self.ex.cuts.id]*(t==self.threshold)
+    return there or [self.was.get(t, self.ex.cuts.id)]
 
 @patch
 def decision_at(self:Station, t:float)->str: # A threshold that holds or held
@@ -415,5 +420,6 @@ def strange_note(
 def _noted_again(st, h):
     "The note about a picture in the store, which is now kept"
     note = strange_notes(st.ex.scorer, [prepared(st, image_path(st.v, h))])[0]
-    keep_note(st.v, h, st.model, note)
+    with suppress(BadStore): # on a full disk; it is made again at the next start
+        keep_note(st.v, h, st.model, note)
     return note

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['EXTS', 'MIN_SIDE', 'MAX_MB', 'SCHEMA', 'VERDICTS', 'CARRIED', 'HASH', 'WAITS', 'LOOKS', 'LAST_SAID', 'ANYTHING',
-           'TABLES', 'check_image', 'weights_of', 'Verdicts', 'printable', 'base_name', 'image_path', 'add_image',
-           'keep_note', 'kept_note', 'add_seen', 'add_all_seen', 'about_of', 'add_verdict', 'take_back', 'verdicts_of',
-           'last_said', 'moves', 'moves_table', 'move_threshold', 'moved_before', 'models_put_on', 'note_put_on',
-           'waiting', 'find_parts', 'outlived', 'begin_round', 'journal', 'training_table', 'export_table',
-           'export_verdicts', 'verdicts_to_add']
+           'TABLES', 'check_image', 'weights_of', 'BadStore', 'Verdicts', 'printable', 'base_name', 'image_path',
+           'add_image', 'keep_note', 'kept_note', 'add_seen', 'add_all_seen', 'about_of', 'add_verdict', 'take_back',
+           'verdicts_of', 'last_said', 'moves', 'moves_table', 'move_threshold', 'moved_before', 'models_put_on',
+           'note_put_on', 'waiting', 'find_parts', 'outlived', 'begin_round', 'journal', 'training_table',
+           'export_table', 'export_verdicts', 'verdicts_to_add']
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0002
 import hashlib, io, os, re, shutil, sqlite3
@@ -196,6 +196,9 @@ def _make_store(path):
     return path
 
 # %% ../../nbs/82_station.verdicts.ipynb #6e98b4a4
+class BadStore(UserError):
+    "The database cannot be read or written; whoever asked knows what is lost by it"
+
 def _why_not(path, e): # The folder, and what SQLite says
     "Why a database cannot be used: SQLite says neither that a disk is full nor that it is read-only"
     if not os.access(path, os.W_OK): return 'its folder cannot be written to'
@@ -230,7 +233,7 @@ class Verdicts:
         try:
             with self._connected() as db: yield db
         except sqlite3.Error as e:
-            raise UserError(f'nothing was saved: verdicts.db: {_why_not(self.path, e)}. Try again') from None
+            raise BadStore(f'verdicts.db: {_why_not(self.path, e)}. Try again') from None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0019
 @patch
