@@ -15,6 +15,7 @@ from .files import *
 from .parallel import *
 from .table import *
 from .run import *
+from .image import picture_md5
 
 # %% ../../nbs/09_base.pictures.ipynb #c1d81a2a
 def _shared(paths):
@@ -44,7 +45,7 @@ def _find(places, md5):
         return (there or places)[0],NO_HASH if there else 'not found'
     why = 'not found'
     for path in there:
-        seen = file_md5(path)
+        seen = picture_md5(path)
         if seen==md5: return path,''
         why = ANOTHER if seen else CLOSED
     return (there or places)[0],why
