@@ -247,7 +247,7 @@ class Command(TyperCommand):
         args,by_place,ctx.meta['config'] = with_config(self, args)
         args,by_place = list(map(_at_home, args)),{name:_expanded(o) for name,o in by_place.items()}
         ctx.default_map = {**(ctx.default_map or {}), **by_place}
-        with naming(_STDOUT): rest = super().parse_args(ctx, [*args]) # it prints the help
+        with naming(_STDOUT): rest = super().parse_args(ctx, [*args])
         for o in self.params: _check_given(ctx, o, args)
         return rest
 
