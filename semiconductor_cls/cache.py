@@ -18,6 +18,7 @@ from .base.errors import *
 from .base.files import *
 from .base.parallel import *
 from .base.image import ImageError, blank_share, inside, is_stretched, load_image, open_header
+from .base.image import picture_md5
 from .boxes import image_size
 
 # %% ../nbs/20_cache.ipynb #c0005
@@ -181,7 +182,7 @@ def _open(path, keys, sz):
 def _hashes(df):
     "The md5 of each file, computed where the table has none"
     known = df['hash'].fillna('') if 'hash' in df else ['']*len(df)
-    return parallel_map(lambda pair: pair[0] or file_md5(pair[1]), zip(known, df.path), desc='hash')
+    return parallel_map(lambda pair: pair[0] or picture_md5(pair[1]), zip(known, df.path), desc='hash')
 
 def _cache_path(folder, hashes, sz, levels, fit='squeeze'):
     "Where the cache of these contents lies, whatever their order"

@@ -65,7 +65,7 @@ def _alone(
     ctx:typer.Context, # What was typed
     version:Annotated[bool, _VERSION]=False,
 ):
-    if ctx.invoked_subcommand is None: typer.echo(ctx.get_help())
+    if ctx.invoked_subcommand is None: answer(ctx.get_help(), {})
     _check_launched(ctx.invoked_subcommand)
 
 # %% ../nbs/99_cli.ipynb #873f2f3a

@@ -175,6 +175,7 @@ def _check_drop(drop, voice, force):
 def _without(run, ids, drop):
     "The run's table without some images, if parts of both kinds are left to train on"
     table = run.located(run.table('path','id','label'))
+    check_unchanged(run, table)
     kept = without(table, ids)
     left = set(kept.label[kept.split=='train']) if 'split' in kept else set(kept.label)
     if {'good','defect'}<=left: return kept

@@ -38,13 +38,15 @@ def say(
         typer.echo(f'rank {rank}: '*bool(rank)+''.join(plain), err=True)
 
 # %% ../nbs/98_shell.ipynb #e8c3520d
+_STDOUT = 'standard output' # As an error names it
+
 def answer(
     text:str, # For a person
     facts:dict, # The same for a program
     as_json:bool=False # Who asked
 ):
     "The result of a command, on the standard output"
-    with naming('standard output'):
+    with naming(_STDOUT):
         typer.echo(json_line(facts) if as_json else text)
 
 # %% ../nbs/98_shell.ipynb #16ba3090
@@ -245,7 +247,7 @@ class Command(TyperCommand):
         args,by_place,ctx.meta['config'] = with_config(self, args)
         args,by_place = list(map(_at_home, args)),{name:_expanded(o) for name,o in by_place.items()}
         ctx.default_map = {**(ctx.default_map or {}), **by_place}
-        rest = super().parse_args(ctx, [*args])
+        with naming(_STDOUT): rest = super().parse_args(ctx, [*args])
         for o in self.params: _check_given(ctx, o, args)
         return rest
 
@@ -262,6 +264,10 @@ def _line_of(command): # At most 60 characters; a longer sentence ends in '...'
 # %% ../nbs/98_shell.ipynb #4d693f08
 class Help(TyperGroup):
     "A group of commands whose help lists them by the people who need them"
+    def parse_args(self, ctx, args):
+        "Read the arguments, and print the help or the version if they ask for it"
+        with naming(_STDOUT): return super().parse_args(ctx, args)
+
     def by_people(self, ctx)->dict: # Heading → [(name, line)]
         "The commands under their headings"
         groups = {title:[] for title in PEOPLE}

@@ -198,6 +198,7 @@ def _table_of(path, folders):
     "The table of (label, split, folder) triples"
     issues,rows = [],[]
     for label,split,folder in folders:
+        if not (path/folder).is_dir(): continue # a contest without test images
         rows += [dict(path=str(p), label=label, split=split) for p in list_images(path/folder, issues)]
     return add_issues(make_table(rows), issues)
 
@@ -248,7 +249,7 @@ def _left_beside(path, tops, why):
     "Findings about pictures, files and folders beside the folders that are read"
     path = os.path.normpath(path)
     tops = {os.path.normpath(top) for top in tops}
-    levels = {str(above) for top in tops for above in Path(top).parents if above.is_relative_to(path)}
+    levels = {str(o) for top in tops for o in Path(top).parents if o.is_relative_to(path) and o.is_dir()}
     left,found = {},[]
     for level in sorted(levels):
         there = sorted(Path(level).iterdir())
@@ -275,7 +276,9 @@ def _named_folders(path, good, defect):
     df = _table_of(path, [('good','train',good), ('defect','train',defect)])
     df,masks = _check_inside(df, tops)
     for label,top in tops.items():
-        if label not in set(df.label): raise _no_images(top)
+        if label in set(df.label): continue
+        check_opened(df)
+        raise _no_images(top)
     issues = _left_out(masks)
     named,rows,left = _sets_beside(path, good, defect, issues)
     own = df.drop(columns='id').to_dict('records')
@@ -314,6 +317,7 @@ def read_folder(
     df = _read_tree(path, good, defect)
     for name,label in ((good,'good'),(defect,'defect')):
         if label in set(df.label): continue
+        check_opened(df)
         raise _no_images(path/name) if is_there[name] else _no_folder(path, name)
     return _check_called(df, path, good, defect)
 

@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 from .base.errors import *
 from .base.table import *
+from .base.issues import *
 
 # %% ../nbs/19_split.ipynb #c0005
 def _links(values):
@@ -116,6 +117,7 @@ def _check_counts(df, given=()):
     for label in counts.index[counts==0]:
         n = list(given).count(label)
         if not n:
+            check_opened(df)
             raise UserError(f'no {label} images: both classes are needed, good and defect')
         raise UserError(f'no {label} images to train on: all {n:,} are in the sets that the source names; to deal them '
                         'anew, empty the column split of the table that `semicls clean` writes')

@@ -65,6 +65,14 @@ def test_a_closed_stream_is_no_failure(semicls, parts, tmp_path, command):
     assert (done.returncode, done.stdout, done.stderr)==(0, b'', b'')
     assert tree(tmp_path/'none')==wanted
 
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='a device of Linux')
+@pytest.mark.parametrize('words', [[], ['--help'], ['--version'], ['train','-h']])
+def test_a_full_standard_output_is_named(words):
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run([sys.executable, '-m', 'semiconductor_cls', *words], stdout=full, stderr=subprocess.PIPE)
+    last = done.stderr.decode().splitlines()[-1]
+    assert done.returncode==1 and last.startswith('semicls: standard output: No space left on device'), last
+
 @pytest.mark.parametrize('out,why', [('/dev/null/x','/dev/null is no folder'), ('a.png/x','a.png is no folder'),
                                      ('a'*300,'File name too long')])
 @pytest.mark.parametrize('command', ['train','clean','eda'])

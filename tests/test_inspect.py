@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
-from conftest import picture
+from conftest import part, picture
 from semiconductor_cls.clean import clean, run_clean
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json
 from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.inspect import inspect, run_eda
 from semiconductor_cls.source import read_source
+from semiconductor_cls.split import check_sets
 from semiconductor_cls.synth import synth, synth_chips, truth_counts
 
 def names(paths): return {Path(p).name for p in paths}
@@ -131,6 +132,18 @@ def test_permissions_are_reported(hostile, tmp_path):
     found = read_csv(tmp_path/'out/issues.csv')
     assert 'permission denied' in set(found.detail[found.kind=='broken'])
     assert 'unreadable_folder' in set(found.kind)
+
+@pytest.mark.parametrize('good,defect,closed', [
+    ('good','defect','good'), ('good','defect','defect/lot1'), ('ok','ng','ng'),
+    ('train/train_contest/good_all','train/train_contest/defect','train/train_contest/good_all')])
+def test_a_closed_folder_is_named_where_it_may_hold_what_is_missing(tmp_path, good, defect, closed):
+    for i in range(10):
+        for place in (good, f'{defect}/lot1'): part(tmp_path/f'{place}/{i}.png', 'lot1' in place, i)
+    (tmp_path/closed).chmod(0)
+    try:
+        with ordinary_user(), pytest.raises(UserError, match=f'{closed}: cannot be opened [(]Permission denied'):
+            check_sets(read_source(tmp_path))
+    finally: (tmp_path/closed).chmod(0o755)
 
 def test_broken_everything_finishes(tmp_path):
     root = tmp_path/'t'

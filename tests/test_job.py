@@ -82,6 +82,12 @@ def test_what_train_leaves_out_is_one_line(tmp_path, monkeypatch):
     said = []
     ready(tmp_path/'parts', TINY, weights='none', tell=said.append)
     assert [o for o in said if 'left out' in o]==["left out: 3 '*.gif', 2 in @eaDir, 1 hidden"]
+    for name in ('good/huge.png','defect/huge.tif'):
+        with open(tmp_path/'parts'/name, 'wb') as f: f.truncate(1<<38) # a hole, which nobody has the time to hash
+    said.clear()
+    ready(tmp_path/'parts', TINY, weights='none', tell=said.append)
+    huge = [o for o in said if 'huge' in o]
+    assert len(huge)==2 and all(o.endswith('(274,878 MB, over the limit of 256 MB)') for o in huge), said
 
 def test_a_device_that_is_not_there_is_one_line_and_leaves_nothing(trained, tmp_path):
     with pytest.raises(UserError, match='--device gpu: cannot be used here'):

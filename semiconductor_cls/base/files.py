@@ -10,7 +10,7 @@ __all__ = ['NO_ROOM', 'NO_PLACE', 'way_out', 'naming', 'atomic_path', 'own_folde
 
 # %% ../../nbs/01_base.files.ipynb #c0002
 import codecs, errno, hashlib, html, json, math, os, platform, re, shlex, shutil, stat, sys, threading, time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from .errors import *
@@ -412,10 +412,11 @@ def is_leftover(
 def sweep(
     folder # That is held
 ):
-    "Remove what killed processes were writing into a folder, and into those in it"
+    "Remove what killed processes were writing into a folder, and into those in it; in a closed one it stays"
     for where,_,names in os.walk(folder):
         for name in filter(is_leftover, names):
-            if name not in _UNFINISHED: (Path(where)/name).unlink(missing_ok=True)
+            if name in _UNFINISHED: continue
+            with suppress(OSError): (Path(where)/name).unlink()
 
 @contextmanager
 def alone_in(

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'MAX_BYTES', 'SEEN', 'MOST_SCANS', 'N_LEVELS', 'TURNED', 'BLANK', 'DOUBTED',
-           'FITS', 'ImageError', 'read_image_bytes', 'check_scans', 'Levels', 'StretchedLevels', 'is_stretched',
-           'to_levels', 'is_deep', 'deep_numbers', 'own_levels', 'common_levels', 'open_header', 'read_levels',
-           'parse_levels', 'levels_of', 'to_8bit', 'head_of', 'open_image', 'frame_of', 'blank_share', 'blank_limit',
-           'note_of', 'check_fit', 'pixel_rule', 'fit_of', 'check_rule', 'keep_levels', 'inside', 'as_square',
-           'load_image']
+           'FITS', 'ImageError', 'picture_md5', 'read_image_bytes', 'check_scans', 'Levels', 'StretchedLevels',
+           'is_stretched', 'to_levels', 'is_deep', 'deep_numbers', 'own_levels', 'common_levels', 'open_header',
+           'read_levels', 'parse_levels', 'levels_of', 'to_8bit', 'head_of', 'open_image', 'frame_of', 'blank_share',
+           'blank_limit', 'note_of', 'check_fit', 'pixel_rule', 'fit_of', 'check_rule', 'keep_levels', 'inside',
+           'as_square', 'load_image']
 
 # %% ../../nbs/05_base.image.ipynb #98dabcc8
 import io, os, re, struct, warnings
@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from .errors import *
+from .files import *
 from .parallel import *
 from .run import *
 
@@ -43,6 +44,13 @@ def _check_plain(path): # a pipe would keep its reader waiting
     if os.path.isdir(path): raise ImageError('directory')
     if os.path.exists(path): raise ImageError('neither a file nor a folder')
     raise ImageError('dangling link' if os.path.islink(path) else 'no such file')
+
+# %% ../../nbs/05_base.image.ipynb #ba0b5e55
+def picture_md5(path)->str: # '' where the file cannot be read, or is too large to be a picture
+    "md5 of a picture's bytes, see `file_md5`"
+    try: is_large = os.path.getsize(path)>MAX_BYTES
+    except (OSError, ValueError): return ''
+    return '' if is_large else file_md5(path)
 
 # %% ../../nbs/05_base.image.ipynb #f212a60a
 def _read(path):

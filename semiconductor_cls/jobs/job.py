@@ -15,7 +15,7 @@ from ..base.errors import *
 from ..base.files import *
 from ..base.parallel import *
 from ..base.table import *
-from ..base.image import BLANK, blank_limit, levels_of
+from ..base.image import BLANK, blank_limit, levels_of, picture_md5
 from ..base.run import *
 from ..base.pictures import *
 from ..base.issues import *
@@ -163,7 +163,7 @@ def prepare(
     check_words(df, data)
     df.attrs['told'] = [read_as(df), say_findings(df), say_groups(df, r.group_by)]
     if df.label.notna().any(): check_sets(df, r.group_by or None)
-    df['hash'] = parallel_map(file_md5, df.path, desc='hash')
+    df['hash'] = parallel_map(picture_md5, df.path, desc='hash')
     cache = ImageCache(df, r.sizes[0], levels=levels_of(df, r.levels), fit=r.fit)
     df,removed = drop_broken(df, cache)
     _check_readable(df, removed, data)

@@ -150,14 +150,6 @@ def check_single(
     raise UserError(f'{run.path}: is {what}, and verdicts join the training of a single run; name one of its members, '
                     f'such as {member}')
 
-# %% ../../nbs/59_jobs.renew.ipynb #82957912
-def _check_own(run, table):
-    "Refuse a run whose own pictures have changed since"
-    odd = run.located(table).query('lacks==@ANOTHER')
-    if not len(odd): return
-    raise UserError(f'{run.path}: {counted(len(odd), "picture")} of its table not what it was trained on, first '
-                    f'{odd.path.iloc[0]}; bring back what was there, or train anew on what is there now')
-
 # %% ../../nbs/59_jobs.renew.ipynb #266013e2
 def add_to_table(
     run:Run, # Finished
@@ -168,7 +160,7 @@ def add_to_table(
     check_single(run)
     table = run.table()
     if 'hash' not in table: table = table.assign(hash=[file_md5(o) for o in table.path])
-    _check_own(run, table)
+    check_unchanged(run, run.located(table))
     said,more = _hashed(path)
     parts = _sorted_out(table, said)
     new = parts['new']

@@ -19,6 +19,7 @@ from ..base.files import *
 from ..base.files import _is_at
 from ..base.issues import *
 from ..base.parallel import *
+from ..base.image import picture_md5
 from ..base.parts import *
 from ..base.table import _cell_in, _csv_lines
 from ..base.run import *
@@ -93,12 +94,12 @@ def _state(path): # Size and times of a file; nothing for what is not there, or 
     return [] if getattr(path, 'note', '') else list(stamp(path) or ())
 
 def _sealed(path, state): # `state` with the hash of what was scored; none fits what has changed meanwhile
-    md5 = file_md5(path)
+    md5 = picture_md5(path)
     return [*state, md5 if _state(path)==state else 'changed'] if state else []
 
 def _is_as_it_was(was, path, state): # An earlier version kept no hash
     if was[:2]!=state[:2]: return False
-    return len(was)<4 or was[2]==state[2] or file_md5(path) in ('', was[3])
+    return len(was)<4 or was[2]==state[2] or picture_md5(path) in ('', was[3])
 
 # %% ../../nbs/70_line.watch.ipynb #c0899851
 def _key(row): return [row['id'],row['scored_at']] # What tells a row from all others, also in a later table
