@@ -244,7 +244,7 @@ def points(row, scale=100):
 
 def alike_points(row, scale=100):
     "How many pairs are of one kind of machine, and where these are not all of them, their effect"
-    if row.alike==row.pairs or row.alike<2: return f'{row.alike:.0f}'
+    if row.alike==row.pairs or np.isnan(row.alike_diff): return f'{row.alike:.0f}'
     return f'{row.alike:.0f}: {scale*row.alike_diff:+.2f} ({scale*row.alike_lo:+.2f} to {scale*row.alike_hi:+.2f})'
 
 def summary(table):
@@ -374,7 +374,9 @@ def claims_shown(headlines=False):
                 name,scale = name.replace(' beats ', ' needs fewer epochs than '),1
                 row = next(speed.loc[[name]].itertuples())
                 effect = f'epochs saved: {points(row, 1)}; AUC at the end: {effect}'
-            cells = [claim.study, name, effect, row.pairs, alike_points(row, scale), f'**{row.verdict}**', where]
+            ruled_out = ', a gain of one point is ruled out'*('1 %' in claim.study and row.hi<.01)
+            cells = [claim.study, name, effect, row.pairs, alike_points(row, scale), f'**{row.verdict}**{ruled_out}',
+                     where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
     cleaning = '[09](experiments/09_cleaning.ipynb)'
     lines.append(f'| Copies are removed before the split | leaks | see below | | | on drawn chips | {cleaning} |')
