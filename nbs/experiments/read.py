@@ -24,6 +24,7 @@ TRAINED = { # Data → images that training saw, as `plant.py` says; with wrong 
     'elpv+noise=0.1+clean=wrong':1417, 'replica':1373, 'replica+clean=unboxed':1359,
     'replica+noise=0.1+clean=unboxed':1251}
 WEAK = ['AlexNet from scratch']
+ONE_POINT,RULED_OUT = .01,'a gain of one point is ruled out' # What the study credits to single choices
 COMMITTEES = {'three lites':['lite0','lite1','lite2'], 'three lites and a weak one':['lite0','lite1','lite2',*WEAK],
               'three lites and a ResNet34':['lite0','lite1','lite2','ResNet34 from scratch']}
 
@@ -211,7 +212,8 @@ def tried(experiment, value=None):
     `value` makes of the results others, whose value is another measure that is better where it is larger"""
     results = with_committees(experiment)
     if results.data.str.contains('fold=').all():
-        table,claims = table_on_folds(experiment, claims_of(experiment)),claims_of(experiment)
+        claims = claims_of(experiment)
+        table = table_on_folds(experiment, claims)
         return results, {claim:claims[claim] for claim in table.claim}, table
     if value is not None: results = value(results)
     pairs = results.groupby('arm').seed.nunique()
@@ -374,7 +376,7 @@ def claims_shown(headlines=False):
                 name,scale = name.replace(' beats ', ' needs fewer epochs than '),1
                 row = next(speed.loc[[name]].itertuples())
                 effect = f'epochs saved: {points(row, 1)}; AUC at the end: {effect}'
-            ruled_out = ', a gain of one point is ruled out'*('1 %' in claim.study and row.hi<.01)
+            ruled_out = f', {RULED_OUT}'*('1 %' in claim.study and row.hi<ONE_POINT)
             cells = [claim.study, name, effect, row.pairs, alike_points(row, scale), f'**{row.verdict}**{ruled_out}',
                      where]
             lines.append('| '+' | '.join(map(str, cells))+' |')
