@@ -148,17 +148,18 @@ def plot_effects(
     title:str, # Of the figure
 )->plt.Figure:
     "Every effect with its parts, its interval and its verdict"
-    fig,ax = plt.subplots(figsize=(8, 1.2+.6*len(table)), layout='constrained')
-    ax.axvspan(-EQUIVALENT, EQUIVALENT, color='.92', zorder=0)
+    fig,ax = plt.subplots(figsize=(8, 1.4+.6*len(table)), layout='constrained')
+    ax.axvspan(-100*EQUIVALENT, 100*EQUIVALENT, color='.92', zorder=0)
     ax.axvline(0, color='.6', lw=1)
-    for y,row in enumerate(table.itertuples()):
-        diffs = dots[row.claim]
+    points = table.assign(**100*table[['diff','lo','hi']])
+    for y,row in enumerate(points.itertuples()):
+        diffs = 100*np.asarray(dots[row.claim])
         ax.plot(diffs, np.full(len(diffs), y), 'o', color='.35', ms=4, alpha=.7)
         ax.plot([row.lo,row.hi], [y+.2,y+.2], lw=4, color=VERDICT_COLOURS[row.verdict], solid_capstyle='butt')
         ax.plot(row.diff, y+.2, 'k|', ms=12)
-    words = [f'{o.claim}\n{o.diff:+.4f} ({o.lo:+.4f} to {o.hi:+.4f}), {o.verdict}' for o in table.itertuples()]
-    ax.set(yticks=np.arange(len(table))+.1, yticklabels=words, xlabel='difference in test AUC', title=title,
-           ylim=(len(table)-.4, -.5))
+    words = [f'{o.claim}\n{o.diff:+.2f} ({o.lo:+.2f} to {o.hi:+.2f}), {o.verdict}' for o in points.itertuples()]
+    ax.set(yticks=np.arange(len(table))+.1, yticklabels=words, title=title, ylim=(len(table)-.4, -.5),
+           xlabel='difference in test AUC, points\ndot: a pair; bar: 95 % interval; gray: counts as none')
     ax.locator_params(axis='x', nbins=6)
     return fig
 

@@ -230,7 +230,7 @@ def gain_sentence(
         return f'{now}. The data do not tell what the next {gain.more:,} would bring: {doubt}.'
     more = counted(gain.more, 'labelled defect')
     between = f'{gain.lo:+.4f} to {gain.hi:+.4f}'
-    return f'{now}; the next {more} are expected to bring {gain.gain:+.4f} ({between}).'
+    return f'{now}; the next {more} are expected to bring {gain.gain:+.4f} of AUC ({between}).'
 
 # %% ../../nbs/58_jobs.curve.ipynb #4f75ed83
 class Foretold(NamedTuple):
@@ -301,7 +301,7 @@ def plot_curve(
     for x,style in ((most,'-'),(most+more,':')):
         ax.axvline(x, color='.6', ls=style, lw=1)
     ax.set(xscale='log', yscale='log', xlabel='defects in training', ylabel='missed on test, 1 − AUC',
-           title=f'Solid: the {most:,} there are. Dotted: {more:,} more')
+           title=f'What more defects bring (solid: now, dotted: {more:,} more)')
     _label_logs(ax, sorted(n.unique()))
     ax.legend(frameon=False, fontsize=8, loc='lower left')
     return fig
