@@ -341,6 +341,36 @@ def test_few_pictures_are_told_with_their_splits():
     for name in ('README.md','CHANGELOG.md'):
         assert read.few_words() in (HERE.parent.parent/name).read_text(encoding='utf-8'), name
 
+def test_an_aim_within_an_interval_is_neither_reached_nor_missed():
+    def said(*ends): return read.beside_aim(pd.Series(ends, ['lower','upper','least','most']))
+    assert said(.944, .961, .880, .904)=='lies within both intervals'
+    assert said(.951, .961, .880, .904)=='lies below the interval of the AUC and within that of the accuracy'
+    assert said(.900, .940, .800, .850)=='lies above both intervals'
+
+def test_an_answer_says_which_of_its_pairs_are_on_one_kind_of_machine():
+    def said(alike, diff=np.nan):
+        row = pd.Series(dict(pairs=5, alike=alike, alike_diff=diff, alike_lo=-.01, alike_hi=.02))
+        return read.alike_words(row)
+    assert said(5, .01)==', each on one kind of machine' and said(0)==', 0 of them on one kind of machine'
+    assert said(3, .005)=='; the 3 on one kind of machine have +0.50 (-1.00 to +2.00)'
+    assert said(4)==', 4 of them on one kind of machine' # where no effect of theirs is known
+
+@pytest.mark.parametrize('own', (False,True))
+def test_weights_chosen_elsewhere_have_seen_no_cell_that_they_judge(monkeypatch, own):
+    valid,test = (read.folds_of('10_beyond', which).iloc[:,:4] for which in ('valid','test'))
+    saw,judged = [],[]
+    def greedy(truth, scores):
+        saw.append(set(scores.index.get_level_values(-1)))
+        return pd.Series(1/3, list(scores))
+    def committee(scores, weights):
+        judged.append(set(scores.index.get_level_values(-1)))
+        return scores.to_numpy()@weights
+    monkeypatch.setattr(read, 'greedy', greedy)
+    monkeypatch.setattr(read, 'committee', committee)
+    found = read.weighed_elsewhere(valid, test, own)
+    assert found.index.equals(test.index) and len(saw)==4 and not any(a & b for a,b in zip(saw, judged))
+    assert set.union(*saw)==set(valid.index.get_level_values(-1)) and (max(map(len, saw))<400)==own
+
 def test_a_schedule_is_judged_by_its_epochs():
     counts = read.epochs_to_best('06_schedule')
     table = read.faster('06_schedule')[2].set_index('claim')
