@@ -287,7 +287,8 @@ def summary(table):
 def answers(table, unit='points of AUC', scale=100):
     "The verdicts counted, then a line a claim"
     if not len(table): return Markdown('No claim has two pairs of runs yet; `make experiments` trains them.')
-    lines = [f'- {row.claim}: **{row.verdict}** (p {row.p_holm:.3f}). {points(row, scale)} {unit}, {row.pairs} pairs'
+    lines = [f'- {row.claim}: **{row.verdict}** (corrected p {row.p_holm:.3f}). '
+             f'{points(row, scale)} {unit}, {row.pairs} pairs'
              f'{alike_words(row, scale)}. A true difference of {scale*row.seen:.1f} would be found in four of five '
              'tries.' for row in table.itertuples()]
     return Markdown('\n'.join([summary(table), '', *lines]))
