@@ -365,13 +365,17 @@ def new_sentence():
     "Whether defective cells are stopped whose type training never saw"
     caught = caught_of('13_a_new_cell').set_index('type').loc[['mono','poly']]
     known,new = caught[caught.arm=='both types seen'],caught[caught.arm=='no '+caught.index]
-    def shares(rows, way): return 100*rows.groupby('type')[way].sum()/rows.groupby('type').n.sum()
+    def shares(rows, way):
+        rows = rows.groupby('type').agg(k=(way,'sum'), judged=('n','sum'), n=('n','max')) # a defect counts once
+        share = rows.k/rows.judged
+        ends = [rate_ci(round(k), int(n))[:2] for k,n in zip(share*rows.n, rows.n)]
+        return [f'{100*o:.0f} % ({100*low:.0f} to {100*high:.0f})' for o,(low,high) in zip(share, ends)]
     (mono,poly),(mono_known,poly_known),(mono_either,poly_either) = (
         shares(new, 'score'), shares(known, 'score'), shares(new, 'either'))
     return ('**Is a defect stopped that training never saw?** Where training saw no defect of a monocrystalline cell, '
-            f'{mono:.0f} % of those are stopped by their score; of a polycrystalline one, {poly:.0f} %. Where it saw '
-            f'both, {mono_known:.0f} % and {poly_known:.0f} %. By the score or as unlike training, '
-            f'{mono_either:.0f} % and {poly_either:.0f} % ([13](experiments/13_a_new_defect.ipynb)).')
+            f'{mono} of those are stopped by their score; of a polycrystalline one, {poly}. Where it saw '
+            f'both, {mono_known} and {poly_known}. By the score or as unlike training, '
+            f'{mono_either} and {poly_either} ([13](experiments/13_a_new_defect.ipynb)).')
 
 def leak_sentence():
     "How much copies of training images in the test set flatter"
