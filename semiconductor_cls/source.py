@@ -661,7 +661,7 @@ def table_of_rows(
     defect:str='defect' # What a defective part's label is
 )->pd.DataFrame: # The table
     "The table of the rows of a file, of whatever kind; relative paths start at the file's folder"
-    raw,findings = _own(raw, src)
+    raw,findings = _own(raw.rename(columns=str), src)
     if 'label' not in raw and 'defect_type' in raw:
         raw = raw.rename(columns=dict(defect_type='label'))
     for col in ('path','label'):
