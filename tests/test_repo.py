@@ -364,3 +364,14 @@ def test_a_number_agrees_with_its_noun():
         assert not [*bare_counts(ast.parse(good))]
     found = [f'{p.name}: {o}' for p in sorted(PKG.rglob('*.py')) for o in bare_counts(ast.parse(p.read_text()))]
     assert not found, '\n'.join(found)
+
+def orders(code):
+    "Where on the page of a run its sections stand, as the library says it"
+    found = re.findall(r"Section\((\d+)|write_section\(run, '\w+', (\d+)|[{ ](\d+):_?\w*(?:part\(|every)", code)
+    return {int(n) for o in found for n in o if n}
+
+def test_the_places_on_a_page_stand_in_the_prose():
+    assert orders("own = {7:_new_part(run), 9:every}\nwrite_section(run, 'slow', 60, parts)")=={7,9,60}
+    prose = next(c.source for c in cells(ROOT/'nbs/06_base.page.ipynb') if 'The numbers in use: ' in c.source)
+    used = set().union(*(orders(p.read_text()) for p in PKG.rglob('*.py')))
+    assert {int(n) for n in re.findall(r'\d+', prose.partition('The numbers in use: ')[2])}==used

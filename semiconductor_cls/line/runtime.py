@@ -119,7 +119,7 @@ NO_INT8 = ("--int8 is for --format openvino: onnxruntime's 8-bit graph was measu
 # %% ../../nbs/62_line.runtime.ipynb #ba4c212c
 class Runtime(NamedTuple):
     "What runs the graphs of one format"
-    name:str # Its package, and its word in a manifest
+    name:str # Its package, which no other format has, and its word in a manifest
     endings:tuple # Of the files of a graph; the graph itself is the first
     open:Callable # What these files hold, `threads` and `device` ⟶ as `onnx_scorer`
     lanes:int=1 # Batches that are scored at the same time, each on its share of the cores
