@@ -213,7 +213,7 @@ def command(
     def register(f):
         examples = [f'  {o}' for o in _examples(f.__name__)]
         if examples:
-            f.__doc__ = '\n\n'.join([cleandoc(f.__doc__), 'Examples:', *examples])
+            f.__doc__ = '\n\n'.join([cleandoc(f.__doc__ or ''), 'Examples:', *examples])
         helps = docments(f)
         for name,parameter in signature(f).parameters.items():
             if helps[name]:

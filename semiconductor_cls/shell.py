@@ -230,6 +230,14 @@ def _check_given(ctx, param, args):
     if (is_empty or was_empty) and ctx.get_parameter_source(param.name).name=='COMMANDLINE':
         raise _unset(word)
 
+# %% ../nbs/98_shell.ipynb #e1fdc32a
+def _check_umask():
+    "Refuse to write files that their own owner could not read"
+    mask = os.umask(0o077)
+    os.umask(mask)
+    if not mask & 0o700: return
+    raise UserError(f'umask {mask:03o}: closes new files and folders to their own owner; set another one (umask 022)')
+
 # %% ../nbs/98_shell.ipynb #522891f5
 class Command(TyperCommand):
     "A command that understands the words of earlier releases, and gives a sign of life"
@@ -253,6 +261,7 @@ class Command(TyperCommand):
 
     def invoke(self, ctx):
         "Do the job"
+        _check_umask()
         with sign_of_life(ctx.command_path): return super().invoke(ctx)
 
 # %% ../nbs/98_shell.ipynb #8935adda

@@ -56,6 +56,8 @@ def atomic_path(
             yield unfinished
             if lasting:
                 with open(unfinished, 'r+b') as f: os.fsync(f.fileno())
+            with suppress(OSError): # No file was there, or it has no permissions
+                os.chmod(unfinished, path.stat().st_mode & 0o777)
             os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
