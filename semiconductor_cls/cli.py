@@ -345,7 +345,8 @@ def _say_how_to_go_on(e, path, again):
     "After an error that has left a run to go on with"
     what = f"; what there is lies in {path/'report.html'}" if (path/'report.html').exists() else ''
     if isinstance(e, KeyboardInterrupt):
-        return say(f'{path}: stopped{what}; go on with: {again}')
+        say(f'{path}: stopped{what}; go on with: {again}')
+        raise typer.Exit(130) from e
     raise UserError(f'{os_words(e)}{what}; go on with: {again}') from e
 
 # %% ../nbs/99_cli.ipynb #fed701f1

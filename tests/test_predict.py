@@ -73,6 +73,13 @@ def test_what_is_left_out_is_one_line_of_predict(beside, want, tmp_path, monkeyp
     assert [o for o in said.err.splitlines() if o.startswith('left out')]==[want]*bool(want), said.err
     assert len(read_csv(tmp_path/'o.csv'))==2
 
+@pytest.mark.parametrize('name', ['n'*250+'.csv', '芯'*80+'.parquet'])
+def test_a_name_too_long_for_its_journal_is_told_as_it_was_given(tmp_path, monkeypatch, name):
+    stub_scorer(monkeypatch)
+    with pytest.raises(OSError, match='too long') as refused:
+        predict_table('stub', [picture(tmp_path/'in/a.png')], tmp_path/name)
+    assert refused.value.filename==str(tmp_path/name)
+
 def test_rows_of_a_list_that_are_not_scored_are_counted(tmp_path, monkeypatch):
     stub_scorer(monkeypatch)
     for name in 'ab': picture(tmp_path/f'{name}.png')

@@ -281,7 +281,7 @@ def predict_table(
     out = check_out(out, submission, inputs)
     scorer = open_scorer(run, engine, tell, device)
     items,keys,start = _listed(inputs, submission, tell),[],time.perf_counter()
-    with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
+    with (naming(out), _only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         was_there,began = os.path.lexists(out),_started(journal, scorer, tell)
         todo = _todo(items, bs, scorer, journal, keys, bar)
