@@ -210,7 +210,9 @@ def with_config(
 # %% ../nbs/98_shell.ipynb #230f45c2
 def _expanded(value): # A text, or a list of them
     if not str(value).startswith('~/'): return value
-    return os.path.expanduser(value)
+    found = os.path.expanduser(value)
+    if found==value: raise UserError(f'{value}: no home folder is known; give the whole path')
+    return found
 
 def _at_home(arg):
     "An option such as `--out=~/runs`, which the shell leaves as it is, with the home folder in it"
