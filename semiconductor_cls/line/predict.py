@@ -44,7 +44,7 @@ def check_out(
     inputs=() # What is to be scored
 )->Path:
     "Refuse a target that cannot be written or must not be overwritten, before any work is done"
-    out = Path(out)
+    out = Path(os.path.realpath(out) if os.path.islink(out) else out)
     kind = out.suffix.lower()
     if kind not in ('.csv','.parquet'):
         raise UserError(f'--out {out}: the name has to end in .csv or .parquet')
