@@ -86,7 +86,8 @@ def test_a_place_where_no_folder_can_be_is_refused_with_the_way_out(semicls, par
 @pytest.mark.parametrize('name, said', [('__main__','would read: 82 images'), ('line/score_script','Score pictures:')])
 def test_python_may_leave_out_docstrings_and_asserts(parts, tmp_path, name, said):
     args = [*'clean --out c --dry-run'.split(), *PARTS] if name=='__main__' else []
-    p = subprocess.run([sys.executable, '-OO', '-m', f"semiconductor_cls.{name.replace('/', '.')}", *args], cwd=tmp_path,
+    module = f"semiconductor_cls.{name.replace('/', '.')}"
+    p = subprocess.run([sys.executable, '-OO', '-m', module, *args], cwd=tmp_path,
                        capture_output=True, text=True)
     assert said in p.stdout+p.stderr and p.returncode==(name!='__main__'), p.stderr
 
