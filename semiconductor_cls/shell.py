@@ -211,8 +211,8 @@ def with_config(
 def _expanded(value): # A text, or a list of them
     if not str(value).startswith('~/'): return value
     found = os.path.expanduser(value)
-    if found==value: raise UserError(f'{value}: no home folder is known; give the whole path')
-    return found
+    if found!=value: return found
+    raise UserError(f'{value}: no home folder is known; give the whole path')
 
 def _at_home(arg):
     "An option such as `--out=~/runs`, which the shell leaves as it is, with the home folder in it"

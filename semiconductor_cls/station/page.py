@@ -827,8 +827,9 @@ async def _finish(gate, tasks): # The requests that a server is answering
 
 def _hear_stops():
     "The server hears Ctrl-C and SIGTERM alone; let each other stop of a command, such as a closed terminal, be one"
+    def stop(*_): signal.raise_signal(signal.SIGTERM)
     for sig in {*STOPS}-{signal.SIGINT,signal.SIGTERM}:
-        if callable(signal.getsignal(sig)): signal.signal(sig, lambda *_: signal.raise_signal(signal.SIGTERM))
+        if callable(signal.getsignal(sig)): signal.signal(sig, stop)
 
 def _serve(gate, host, port, **more):
     "Answer until it is stopped"
