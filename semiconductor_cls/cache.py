@@ -26,8 +26,10 @@ def cache_dir()->Path: # `SEMICLS_CACHE`, or ~/.cache/semiconductor_cls
     "Where decoded images are kept"
     chosen = os.environ.get('SEMICLS_CACHE')
     if chosen: return Path(chosen)
-    caches = os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache'
-    return Path(caches)/'semiconductor_cls'
+    home = os.path.expanduser('~')
+    caches = os.environ.get('XDG_CACHE_HOME') or f'{home}/.cache'
+    if caches not in ('~/.cache','//.cache'): return Path(caches)/'semiconductor_cls'
+    raise UserError('no home folder is known, so decoded pictures have no place; set SEMICLS_CACHE to a folder')
 
 # %% ../nbs/20_cache.ipynb #f30a4ab4
 def cache_gb()->float: # `SEMICLS_CACHE_GB`, or 20

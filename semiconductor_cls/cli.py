@@ -213,7 +213,7 @@ def command(
     def register(f):
         examples = [f'  {o}' for o in _examples(f.__name__)]
         if examples:
-            f.__doc__ = '\n\n'.join([cleandoc(f.__doc__), 'Examples:', *examples])
+            f.__doc__ = '\n\n'.join([cleandoc(f.__doc__ or ''), 'Examples:', *examples])
         helps = docments(f)
         for name,parameter in signature(f).parameters.items():
             if helps[name]:
@@ -345,7 +345,8 @@ def _say_how_to_go_on(e, path, again):
     "After an error that has left a run to go on with"
     what = f"; what there is lies in {path/'report.html'}" if (path/'report.html').exists() else ''
     if isinstance(e, KeyboardInterrupt):
-        return say(f'{path}: stopped{what}; go on with: {again}')
+        say(f'{path}: stopped{what}; go on with: {again}')
+        raise typer.Exit(130) from e
     raise UserError(f'{os_words(e)}{what}; go on with: {again}') from e
 
 # %% ../nbs/99_cli.ipynb #fed701f1

@@ -27,15 +27,18 @@ def _rank():
     except UserError: return 0 # the command refuses it, and has to be heard
 
 # %% ../nbs/98_shell.ipynb #f1259aa5
+def _plain(text):
+    "A text without characters that a terminal would obey"
+    return ''.join(c if c.isprintable() or c=='\n' else c.encode('unicode_escape').decode() for c in text)
+
 def say(
     line:str # Text that may hold names of files
 ):
     "One line on the error stream; a file name may hold control characters, and a terminal would obey them"
     _spoken.set()
     rank = _rank()
-    plain = (c if c.isprintable() else c.encode('unicode_escape').decode() for c in line)
     with suppress(OSError): # talk to nobody, or to a log on a full disk, ends no work
-        typer.echo(f'rank {rank}: '*bool(rank)+''.join(plain), err=True)
+        typer.echo(f'rank {rank}: '*bool(rank)+_plain(line).replace('\n', '\\n'), err=True)
 
 # %% ../nbs/98_shell.ipynb #e8c3520d
 _STDOUT = 'standard output' # As an error names it
@@ -47,7 +50,7 @@ def answer(
 ):
     "The result of a command, on the standard output"
     with naming(_STDOUT):
-        typer.echo(json_line(facts) if as_json else text)
+        typer.echo(json_line(facts) if as_json else _plain(text))
 
 # %% ../nbs/98_shell.ipynb #16ba3090
 def plan(
@@ -207,7 +210,9 @@ def with_config(
 # %% ../nbs/98_shell.ipynb #230f45c2
 def _expanded(value): # A text, or a list of them
     if not str(value).startswith('~/'): return value
-    return os.path.expanduser(value)
+    found = os.path.expanduser(value)
+    if found!=value: return found
+    raise UserError(f'{value}: no home folder is known; give the whole path')
 
 def _at_home(arg):
     "An option such as `--out=~/runs`, which the shell leaves as it is, with the home folder in it"
@@ -229,6 +234,14 @@ def _check_given(ctx, param, args):
     was_empty = isinstance(value, Path) and '' in _given(args, word) # which would be the folder we are in
     if (is_empty or was_empty) and ctx.get_parameter_source(param.name).name=='COMMANDLINE':
         raise _unset(word)
+
+# %% ../nbs/98_shell.ipynb #e1fdc32a
+def _check_umask():
+    "Refuse to write files that their own owner could not read"
+    mask = os.umask(0o077)
+    os.umask(mask)
+    if not mask & 0o700: return
+    raise UserError(f'umask {mask:03o}: closes new files and folders to their own owner; set another one (umask 022)')
 
 # %% ../nbs/98_shell.ipynb #522891f5
 class Command(TyperCommand):
@@ -252,8 +265,13 @@ class Command(TyperCommand):
         return rest
 
     def invoke(self, ctx):
-        "Do the job"
-        with sign_of_life(ctx.command_path): return super().invoke(ctx)
+        "Do the job; a stop is answered, also where nobody typed it"
+        _check_umask()
+        try:
+            with sign_of_life(ctx.command_path): return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say(f'{ctx.command_path}: stopped'+'; give the same command again'*('resume' in ctx.params))
+            raise
 
 # %% ../nbs/98_shell.ipynb #8935adda
 PEOPLE = ['Look at the data', 'Train and judge', 'On the line', 'Research', 'This installation', 'More'] # In this order

@@ -1,5 +1,5 @@
 "The command line from end to end, in processes of its own"
-import json, os, re, signal, subprocess, sys, threading
+import json, os, re, shlex, signal, subprocess, sys, threading
 import pytest, yaml
 from conftest import part, struck, tree
 from semiconductor_cls.base.page import time_text
@@ -82,6 +82,20 @@ def test_a_place_where_no_folder_can_be_is_refused_with_the_way_out(semicls, par
     assert done.returncode==1
     last = done.err.splitlines()[-1]
     assert out in last and why in last and last.endswith('choose another place'), last
+
+@pytest.mark.parametrize('name, said', [('__main__','would read: 82 images'), ('line/score_script','Score pictures:')])
+def test_python_may_leave_out_docstrings_and_asserts(parts, tmp_path, name, said):
+    args = [*'clean --out c --dry-run'.split(), *PARTS] if name=='__main__' else []
+    module = f"semiconductor_cls.{name.replace('/', '.')}"
+    p = subprocess.run([sys.executable, '-OO', '-m', module, *args], cwd=tmp_path,
+                       capture_output=True, text=True)
+    assert said in p.stdout+p.stderr and p.returncode==(name!='__main__'), p.stderr
+
+@pytest.mark.parametrize('mask', ['777','300'])
+def test_a_umask_that_closes_files_to_their_owner_is_refused(parts, tmp_path, mask):
+    command = shlex.join([sys.executable, '-m', 'semiconductor_cls', 'clean', *PARTS, '--out', 'c'])
+    p = subprocess.run(f'umask {mask}; {command}', shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert p.returncode==1 and p.stderr.startswith(f'semicls: umask {mask}: closes') and not (tmp_path/'c').exists()
 
 @pytest.mark.parametrize('module', ['semiconductor_cls','semiconductor_cls.cli'])
 def test_python_m_is_the_command(module, parts, tmp_path):

@@ -5,6 +5,7 @@ from PIL import Image
 from conftest import PATIENCE, picture, wait_for
 from semiconductor_cls.base.run import open_run
 from semiconductor_cls.base.table import read_csv, write_csv
+from semiconductor_cls.line import explain
 from semiconductor_cls.line.explain import explain_run
 
 NAMES = ['=cmd().bmp', '..hidden.bmp', 'weiß 中.bmp', 'a\nb.bmp', '$\\frac{x$.bmp', '<script>alert(1)<!--.bmp',
@@ -13,6 +14,15 @@ SAID = 'decision note threshold engine decision_id'.split()
 COLUMNS = 'id path p_defect decision x y file note model threshold engine scored_at decision_id'.split()
 
 def is_calm(name): return len(name)<80 and name.isascii() and name[0].isdigit() and not set(name) & set(' /\\<>=$\n')
+
+@pytest.mark.parametrize('change,why', [(os.unlink, 'not found'), (picture, 'another picture than in training')])
+def test_mistakes_without_their_pictures_are_counted(trained, tmp_path, monkeypatch, change, why):
+    for name in ('runs/a','parts'): shutil.copytree(trained/name, tmp_path/name)
+    for path in (tmp_path/'parts').rglob('*.bmp'): change(path)
+    boxed,said = explain.boxed_defects,[]
+    monkeypatch.setattr(explain, 'boxed_defects', lambda *asked: boxed(*asked)[:0]) # they are counted as well
+    explain.explain_run(open_run(tmp_path/'runs/a', tmp_path/'parts'), tell=said.append)
+    assert len(said)==1 and f' {why} of ' in said[0] and said[0].endswith('with --root'), said
 
 def test_the_command_answers_about_every_file(semicls, trained, tmp_path):
     run,new,maps = trained/'runs/a',tmp_path/'new',tmp_path/'maps'

@@ -6,6 +6,7 @@ from PIL import Image
 from safetensors.numpy import load, save
 from hostile import turned
 from test_bundle import fit, reseal
+from semiconductor_cls.line import export
 from semiconductor_cls.line.bundle import open_bundle
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json
@@ -18,6 +19,19 @@ for o in ('onnx','onnxscript','onnxruntime','openvino'): pytest.importorskip(o)
 
 PICKLES = [('a.pkl',b''), ('other.pt',b''), ('figures/w.pth',b''), ('x.joblib',b''), ('table.png',b'PK\x03\x04'),
            ('innocent.csv',pickle.dumps({'a':[1]}, 4)), ('innocent.json',pickle.dumps((1,2), 2))]
+
+@pytest.mark.parametrize('place', ['a/export','elsewhere'])
+def test_a_run_that_is_decided_anew_meanwhile_is_not_exported(runs, monkeypatch, place):
+    run,finish = Run(runs/'a'),export._finish_bundle
+    def meanwhile(*args):
+        made = run.decide(.2, .3, 'cost')
+        run.write('metrics.json', {**run.read('metrics.json'), 'decision_id':made.id, 'threshold':.3})
+        finish(*args)
+    monkeypatch.setattr(export, '_finish_bundle', meanwhile)
+    with pytest.raises(UserError, match='was decided anew while'): export_run(run, out=runs/place)
+    assert not (runs/place).exists()
+    monkeypatch.undo()
+    assert export_run(run, out=runs/place)['threshold']==.3
 
 @pytest.mark.parametrize('name,data', PICKLES, ids=str)
 def test_a_run_with_a_pickle_is_refused(runs, name, data):

@@ -236,6 +236,14 @@ def test_wide_without_tls_is_warned_about_and_a_password_in_the_command_too(plac
     assert any('unencrypted' in o and '--tls-cert' in o for o in lines), lines
     assert any('--passwords FILE' in o for o in lines) and not any(WORDS in o for o in lines)
 
+@pytest.mark.parametrize('name', ['HUP','TERM'])
+def test_a_station_that_is_stopped_says_so_in_one_line(place, name):
+    p = command(place, 'runs/a', '--no-browser', '--port', str(free_port()), '--verdicts', 'ended')
+    while 'stop with Ctrl-C' not in p.stdout.readline(): assert p.poll() is None
+    time.sleep(.5) # until the server answers
+    p.send_signal(getattr(signal, f'SIG{name}'))
+    assert (said(p), p.returncode)==('semicls serve: stopped\n', 130)
+
 LOST = """import os, signal
 from semiconductor_cls.station import page
 class Last:

@@ -1,7 +1,7 @@
 "Files in, table out: mistakes cost one line, a killed run goes on and ends in the same bytes"
 import random, re, shutil, signal, time, zipfile
 import numpy as np, pandas as pd, pytest
-from conftest import Brightness, lines, part, picture, random_run, stub_scorer, wait_for
+from conftest import Brightness, lines, part, picture, random_run, stub_scorer, tree, wait_for
 from hostile import png, tarred
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import write_json
@@ -72,6 +72,24 @@ def test_what_is_left_out_is_one_line_of_predict(beside, want, tmp_path, monkeyp
     said = capsys.readouterr()
     assert [o for o in said.err.splitlines() if o.startswith('left out')]==[want]*bool(want), said.err
     assert len(read_csv(tmp_path/'o.csv'))==2
+
+@pytest.mark.parametrize('name', ['t.csv','t.parquet'])
+def test_a_table_that_is_a_link_is_written_where_it_leads(tmp_path, monkeypatch, name):
+    stub_scorer(monkeypatch)
+    (tmp_path/'store').mkdir()
+    (tmp_path/name).symlink_to(tmp_path/'store'/name)
+    for size in (1,2):
+        picture(tmp_path/f'in/{size}.png')
+        predict_table('stub', [tmp_path/'in'], tmp_path/name)
+        assert (tmp_path/name).is_symlink() and tree(tmp_path/'store')==[name]
+    assert name=='t.parquet' or len(read_csv(tmp_path/'store/t.csv'))==2
+
+@pytest.mark.parametrize('name', ['n'*250+'.csv', '芯'*80+'.parquet'])
+def test_a_name_too_long_for_its_journal_is_told_as_it_was_given(tmp_path, monkeypatch, name):
+    stub_scorer(monkeypatch)
+    with pytest.raises(OSError, match='too long') as refused:
+        predict_table('stub', [picture(tmp_path/'in/a.png')], tmp_path/name)
+    assert refused.value.filename==str(tmp_path/name)
 
 def test_rows_of_a_list_that_are_not_scored_are_counted(tmp_path, monkeypatch):
     stub_scorer(monkeypatch)

@@ -58,6 +58,6 @@ def need_extra(
 )->list: # The modules
     "Import what only an extra of the package brings"
     try: return [import_module(o) for o in names]
-    except ImportError as error:
+    except ModuleNotFoundError as error: # One that is there and cannot be loaded says so itself
         what = what or f'{error.name or names[0]} is not installed; this needs the extra'
         raise UserError(f"{what}: pip install 'semiconductor_cls[{extra}]'") from None

@@ -56,6 +56,8 @@ def atomic_path(
             yield unfinished
             if lasting:
                 with open(unfinished, 'r+b') as f: os.fsync(f.fileno())
+            with suppress(OSError): # No file was there, or it has no permissions
+                os.chmod(unfinished, path.stat().st_mode & 0o777)
             os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -136,6 +138,8 @@ def check_own(
     kind:str='' # What to call them; a table with its head if empty
 ):
     "Refuse to write over a file that is none of its kind; an empty one is of any kind"
+    if os.path.islink(path):
+        raise UserError(f'{path}: is a link, and would become a file; remove it, or choose another place')
     if not os.path.lexists(path): return
     is_own,patterns = False,[re.compile(re.escape(o)) if isinstance(o, str) else o for o in heads]
     if os.path.isfile(path):
@@ -286,7 +290,7 @@ def _open_lock(folder, path):
     "The file of the lock of a folder; one that nobody can write where nothing can be written"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return open_own(path)
+        with naming(folder): return open_own(path)
     except OSError as error:
         if error.errno in NO_PLACE: raise no_place(folder, error) from None
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS): raise

@@ -192,7 +192,7 @@ def plot_worst(
 
 # %% ../../nbs/74_line.explain.ipynb #c0028
 def _write_mistakes(explain, df, cuts, k):
-    "`mistakes.csv`, and the worst mistakes with their maps as a figure"
+    "`mistakes.csv`, and the worst mistakes with their maps as a figure; their rows"
     table = explain.run.by_id('boxes','defect_type','stratum')
     for c in ('defect_type','stratum'): df[c] = [table[c].get(i) for i in df.id]
     worst = worst_mistakes(df, cuts.hi, k, cuts.lo)
@@ -203,6 +203,7 @@ def _write_mistakes(explain, df, cuts, k):
     seen |= {str(o.path):(o.note if o.heat is None else o.pixels, o.heat) for o in iter_maps(explain, usable)}
     save_fig(plot_worst(worst, seen, table.boxes.to_dict(), k), explain.run/'figures/explain.png')
     write_csv(mistakes_by(df, *cuts[::-1]), explain.run/'mistakes.csv')
+    return shown
 
 # %% ../../nbs/74_line.explain.ipynb #c0030
 def _write_types(run, scores):
@@ -259,9 +260,9 @@ def explain_run(
     with run.writes(*LEFT):
         for o in LEFT: (run/o).unlink(missing_ok=True)
         boxed = run.located(boxed_defects(run, most))
-        if says := lacking(boxed): tell(f'{run.path}: {says}')
+        wanted = pd.concat([boxed, _write_mistakes(explain, df, cuts, k)]).drop_duplicates('id')
+        if says := lacking(wanted): tell(f'{run.path}: {says}')
         boxed = boxed[boxed.lacks==''].reset_index(drop=True)
-        _write_mistakes(explain, df, cuts, k)
         res = dict(reported_on=on, threshold=cuts.hi, look_from=cuts.lo, decision_id=cuts.id, n_boxed=len(boxed))
         if len(boxed): res |= _score_run(explain, boxed)
         run.write('explain.json', res)

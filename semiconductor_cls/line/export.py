@@ -80,6 +80,11 @@ def decision_facts(
     return dict(cuts=list(cuts), threshold=cuts.hi, decision_id=cuts.id, decision=said,
                 temperature=operating.get('temperature'), metrics=_plain(metrics))
 
+def _check_decided(run, m):
+    "Refuse a manifest that states another decision than the run does by now"
+    if all(m[name]==said for name,said in decision_facts(run).items()): return
+    raise UserError(f'{run.path}: was decided anew while it was exported; give the same command again')
+
 # %% ../../nbs/67_line.export.ipynb #8bceeffc
 def _trained_on(run):
     "How many pictures of each class the weights were fitted to, and how many chose, in words"
@@ -254,6 +259,7 @@ def export_run(
         m |= _write_graph(run, members, folder, m, y, xs, tell)
         _finish_bundle(folder, m, likeness)
         open_bundle(folder) # as a station would
+        _check_decided(run, facts)
     return m
 
 # %% ../../nbs/67_line.export.ipynb #24def3c6

@@ -44,7 +44,7 @@ def check_out(
     inputs=() # What is to be scored
 )->Path:
     "Refuse a target that cannot be written or must not be overwritten, before any work is done"
-    out = Path(out)
+    out = Path(os.path.realpath(out) if os.path.islink(out) else out)
     kind = out.suffix.lower()
     if kind not in ('.csv','.parquet'):
         raise UserError(f'--out {out}: the name has to end in .csv or .parquet')
@@ -281,7 +281,7 @@ def predict_table(
     out = check_out(out, submission, inputs)
     scorer = open_scorer(run, engine, tell, device)
     items,keys,start = _listed(inputs, submission, tell),[],time.perf_counter()
-    with (_only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
+    with (naming(out), _only_writer(out), Journal(out.with_name(f'.{out.name}.journal')) as journal,
           progress(total=len(items), desc=f'predict ({scorer.runtime})', unit=' images') as bar):
         was_there,began = os.path.lexists(out),_started(journal, scorer, tell)
         todo = _todo(items, bs, scorer, journal, keys, bar)

@@ -1,5 +1,4 @@
-"""Score pictures: python score.py PICTURE... > scores.csv   Needs numpy, pillow, and the runtime of the manifest.
-Ends with 3 if a picture has no score."""
+"The command of a bundle, which imports nothing of the library"
 import csv, hashlib, io, json, os, re, runpy, sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -8,6 +7,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PpmImagePlugin import PpmImageFile
 
+USAGE = '''Score pictures: python score.py PICTURE... > scores.csv
+Needs numpy, pillow, and the runtime of the manifest. Ends with 3 if a picture has no score.'''
 HERE = Path(__file__).resolve().parent
 
 def check(name, data, digest):
@@ -191,8 +192,8 @@ COLUMNS = 'path p_defect decision note threshold model engine scored_at decision
 
 def main():
     pictures = sys.argv[1:]
-    if not pictures: sys.exit(__doc__)
-    if pictures[0] in ('-h','--help'): return print(__doc__)
+    if not pictures: sys.exit(USAGE)
+    if pictures[0] in ('-h','--help'): return print(USAGE)
     if sys.stdout is None: sys.exit('the standard output is closed, and the table would go there')
     Image.MAX_IMAGE_PIXELS = 32_000_000 # Pillow refuses twice as many
     try:

@@ -9,7 +9,7 @@ __all__ = ['GRADIO', 'SEND_SECONDS', 'PLACE_SECONDS', 'MOST_HELD', 'MOST_PAGES',
            'check_proxy', 'most_from_one', 'serve_station']
 
 # %% ../../nbs/87_station.page.ipynb #c0002
-import asyncio, ipaddress, json, logging, os, re, secrets, socket, ssl, tempfile, threading, webbrowser
+import asyncio, ipaddress, json, logging, os, re, secrets, signal, socket, ssl, tempfile, threading, webbrowser
 from collections import Counter, OrderedDict
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -825,6 +825,12 @@ async def _finish(gate, tasks): # The requests that a server is answering
     if others: await asyncio.wait(others, timeout=_LAST)
     gate.close()
 
+def _hear_stops():
+    "The server hears Ctrl-C and SIGTERM alone; let each other stop of a command, such as a closed terminal, be one"
+    def stop(*_): signal.raise_signal(signal.SIGTERM)
+    for sig in {*STOPS}-{signal.SIGINT,signal.SIGTERM}:
+        if callable(signal.getsignal(sig)): signal.signal(sig, stop)
+
 def _serve(gate, host, port, **more):
     "Answer until it is stopped"
     import uvicorn
@@ -838,6 +844,7 @@ def _serve(gate, host, port, **more):
     server = Server(config)
     def matters(record): return not server.should_exit
     logging.getLogger('uvicorn.error').addFilter(matters)
+    _hear_stops()
     server.run()
 
 # %% ../../nbs/87_station.page.ipynb #5e1fa0c2
