@@ -104,7 +104,7 @@ def small(words):
         shrunk = [f'{name}={value}' for name,value in SMALL.items() if f'--{name}' not in words]
         words += [o for pair in shrunk for o in ('--set',pair)] + ['--weights','none']
     if '--drop' in words: words += ['--force'] # one epoch makes no judge of labels
-    if words[1]=='curve': words += ['--points','2','--draws','2']
+    if words[1]=='curve': words += ['--points','4','--draws','2']
     if words[1]=='synth': words[words.index('--scale')+1] = '0.001'
     if words[1]=='serve' and '--hash-password' not in words: words += ['--no-browser','--port',str(free_port())]
     return words
