@@ -140,12 +140,13 @@ def drift_html(st:Station)->str: # HTML
     return piece('drift', kind=kind, text=text, why=why, figure=figure, rows=_window_rows(windows), wait=wait)
 
 # %% ../../nbs/86_station.line.ipynb #c0016
+def _more(row): return ' · '.join(filter(None, (row[o] for o in CARRIED))) # What a verdict says beside its word
+
 def _verdict_rows(table, n):
     "The newest verdicts, in words"
     for row in table.iloc[::-1].head(n).to_dict('records'):
         sign = WORDS[row['verdict']][1]
-        more = ' · '.join(filter(None, (row[o] for o in CARRIED)))
-        yield row | dict(time=Markup(time_html(row['time'])), sign=sign, name=row['name'] or '', more=more,
+        yield row | dict(time=Markup(time_html(row['time'])), sign=sign, name=row['name'] or '', more=_more(row),
                          gone=isinstance(row['taken_back'], str))
 
 # %% ../../nbs/86_station.line.ipynb #b16a067a
@@ -268,7 +269,7 @@ def found_html(
     rows = found_parts(st, asked_of(text), who)
     shown = rows.head(MAX_FOUND).astype(object)
     shown = shown.where(shown.notna(), '').to_dict('records')
-    parts = [row | dict(time=Markup(time_html(row['time'])), sign=WORDS[row['machine']][1],
+    parts = [row | dict(time=Markup(time_html(row['time'])), sign=WORDS[row['machine']][1], more=_more(row),
                         said=WORDS[row['verdict']][1] if row['verdict'] else '') for row in shown]
     return piece('found', total=f'{len(rows):,}', rows=parts, more=f'{len(rows)-len(parts):,}')
 

@@ -578,8 +578,7 @@ def waiting(
     return v.read(query, dict(model=model, desk=desk, t=float(threshold), n=int(limit), who=printable(who, 60)))
 
 # %% ../../nbs/82_station.verdicts.ipynb #a5ced9c6
-_FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.verdict, r.lot, r.serial, r.remark,
-        r.defect_type, n.note
+_FOUND = f"""select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.verdict, r.{', r.'.join(CARRIED)}, n.note
     from seen s left join noted n on n.hash=s.hash and n.model=s.model
     left join line_stands r on r.id=(select max(id) from line_stands q where q.hash=s.hash)
     where s.id in (select max(id) from seen where model=weights(:model) and desk not like 'round-%' group by hash)
@@ -589,7 +588,7 @@ _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.
     and (:verdict='' or ifnull(r.verdict, 'none')=:verdict)
     and (:lot='' or r.lot=:lot) and (:type='' or r.defect_type=:type)
     and (:text='' or instr(fold(coalesce(s.name, '')||char(10)
-        ||ifnull(r.who||char(10)||r.serial||char(10)||r.remark, '')), fold(:text)))
+        ||ifnull(r.who||char(10)||r.{'||char(10)||r.'.join(CARRIED)}, '')), fold(:text)))
     order by s.id desc"""
 ANYTHING = dict(lo=0., hi=1., verdict='', lot='', type='', text='', own='') # What `find_parts` asks for
 
@@ -598,8 +597,8 @@ def find_parts(
     v:Verdicts,
     model:str, # What scored the parts
     **asked # See `ANYTHING`; `own`: only parts that this person has judged under it
-)->pd.DataFrame: # `hash name score time who verdict lot serial remark defect_type note`, the newest first
-    "Scored parts by score, verdict, lot, type, and text in name, inspector, serial or note"
+)->pd.DataFrame: # `hash name score time who verdict note` and `CARRIED`, the newest first
+    "Scored parts by score, verdict, lot, type, and text in name, inspector or what a verdict says more"
     return v.read(_FOUND, dict(ANYTHING, **asked, model=model))
 
 # %% ../../nbs/82_station.verdicts.ipynb #9ab21e24
