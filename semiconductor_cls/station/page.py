@@ -546,9 +546,10 @@ def _tables_app(page):
     "An application with the pictures at full resolution and the tables of verdicts and moves"
     from fastapi import FastAPI, Request
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import FileResponse, PlainTextResponse
+    from starlette.responses import PlainTextResponse, Response
     app = FastAPI(**_CLOSED)
     places = asyncio.Semaphore(1)
+    def made(name): return export_table(page.st.v, name).read_bytes() # The next one may be written while it is sent
     @app.get('/{name}.csv')
     async def table(name:str, request:Request):
         why = why_not(page.st, 'the tables', is_engineer(request))
@@ -556,11 +557,11 @@ def _tables_app(page):
         if name not in TABLES: return PlainTextResponse('no such table', 404)
         try:
             async with one_of(places):
-                path = await run_in_threadpool(export_table, page.st.v, name)
+                content = await run_in_threadpool(made, name)
         except NotTaken as e: return PlainTextResponse(e.args[1], e.args[0])
         except (UserError,OSError) as e:
-            return PlainTextResponse(f'The table cannot be written: {e}', 507)
-        return FileResponse(path, filename=path.name, media_type='text/csv')
+            return PlainTextResponse(f"The table cannot be written: {getattr(e, 'strerror', '') or e}", 507)
+        return Response(content, 200, {'content-disposition':f'attachment; filename="{name}.csv"'}, 'text/csv')
     _add_pictures(app, page)
     _add_api(app, page)
     return app
@@ -676,7 +677,7 @@ def _add_pictures(app, page): # Anything with the station of the moment as `st`
         key = st.model,h # A model has its own levels
         try: content = last.get(key) or await made(st, h, key)
         except NotTaken as e: return PlainTextResponse(e.args[1], e.args[0])
-        except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
+        except (UserError,ImageError) as e: return PlainTextResponse(str(e), 503 if isinstance(e, BadStore) else 404)
         last.put(key, content)
         return Response(content, media_type='image/png')
 

@@ -199,10 +199,12 @@ def _make_store(path):
 class BadStore(UserError):
     "The database cannot be read or written; whoever asked knows what is lost by it"
 
-def _why_not(path, e): # The folder, and what SQLite says
-    "Why a database cannot be used: SQLite says neither that a disk is full nor that it is read-only"
+def _no_room(path): # '' where there is room
+    "Why nobody writes to a folder: SQLite says neither that a disk is full nor that it is read-only"
     if not os.access(path, os.W_OK): return 'its folder cannot be written to'
-    return 'its disk is full' if shutil.disk_usage(path).free<2**20 else e
+    return 'its disk is full' if shutil.disk_usage(path).free<2**20 else ''
+
+def _why_not(path, e): return _no_room(path) or e # Why a database cannot be used; `e`: what SQLite says
 
 # %% ../../nbs/82_station.verdicts.ipynb #42105b52
 class Verdicts:
@@ -218,8 +220,9 @@ class Verdicts:
             raise UserError(f'{file}: not readable as a database ({_why_not(self.path, e)})') from None
 
     @contextmanager
-    def _connected(self):
-        db = sqlite3.connect(self.path/'verdicts.db', timeout=_BUSY, isolation_level=None)
+    def _connected(self, how=''):
+        url = (self.path/'verdicts.db').absolute().as_uri()+how
+        db = sqlite3.connect(url, timeout=_BUSY, isolation_level=None, uri=True)
         db.row_factory = sqlite3.Row
         for o in _FUNCTIONS: db.create_function(*o, deterministic=True)
         try:
@@ -228,24 +231,36 @@ class Verdicts:
         finally: db.close()
 
     @contextmanager
-    def db(self):
+    def db(self, how=''): # `_STILL`, to read a file that nobody writes
         "A connection of its own for each use, so that threads do not meet; what is written is committed at the end"
         try:
-            with self._connected() as db: yield db
+            with self._connected(how) as db: yield db
         except sqlite3.Error as e:
             raise BadStore(f'verdicts.db: {_why_not(self.path, e)}. Try again') from None
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0019
+_STILL = '?immutable=1' # Without a log, for which there may be no room
+
+def _is_still(path): # The folder
+    "Whether nobody writes to a database, and its one file holds all of it"
+    log = path/'verdicts.db-wal'
+    return bool(_no_room(path)) and not (log.exists() and log.stat().st_size)
+
 @patch
 def read(self:Verdicts,
     sql:str, # A query
     args=() # Its parameters, by place or by name
 )->pd.DataFrame:
-    "The result of a query"
-    with self.db() as db:
-        found = db.execute(sql, args)
-        rows = [tuple(o) for o in found.fetchall()]
-    return pd.DataFrame(rows, columns=[o[0] for o in found.description])
+    "The result of a query, also on a disk that is full or read-only"
+    def asked(how=''):
+        with self.db(how) as db:
+            found = db.execute(sql, args)
+            rows = [tuple(o) for o in found.fetchall()]
+        return pd.DataFrame(rows, columns=[o[0] for o in found.description])
+    try: return asked()
+    except BadStore:
+        if not _is_still(self.path): raise
+        return asked(_STILL)
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0022
 def printable(
