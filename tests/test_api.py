@@ -112,9 +112,9 @@ def test_a_table_is_whole_though_the_next_one_is_written_while_it_is_sent(opened
         got.append(message)
         if message['type']=='http.response.start': journal.write_text('time,who\r\n'+'2026,Ann\r\n'*rows)
     async def receive(): return dict(type='http.request', body=b'', more_body=False)
-    scope = dict(type='http', method='GET', path='/journal.csv', raw_path=b'/journal.csv', headers=[(b'host',b'localhost')],
-                 query_string=b'', http_version='1.1', scheme='http', client=('127.0.0.1',9), server=('127.0.0.1',9),
-                 root_path='')
+    scope = dict(type='http', method='GET', path='/journal.csv', raw_path=b'/journal.csv', root_path='',
+                 headers=[(b'host',b'localhost')], query_string=b'', http_version='1.1', scheme='http',
+                 client=('127.0.0.1',9), server=('127.0.0.1',9))
     asyncio.run(app()(scope, receive, send))
     heads,body = dict(got[0]['headers']),b''.join(o.get('body', b'') for o in got[1:])
     assert got[0]['status']==200 and len(body)==int(heads[b'content-length']) and body.startswith(b'time,who,verdict')

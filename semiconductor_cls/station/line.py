@@ -291,13 +291,17 @@ def compared(
     return _compared(*pair, *map(_changed, pair)) | dict(path=path)
 
 # %% ../../nbs/86_station.line.ipynb #1e2523f2
+def _begun(path): # When; a run may go in this moment
+    try: return (path/'run.json').stat().st_mtime
+    except OSError: return 0
+
 def beside(st:Station)->list: # Directories, the newest first
     "Other runs in the folder of the station's run, while that is the one at work"
     own = st.run.path.resolve()
     if weights_or_none(st.run)!=weights_of(st.model):
         raise UserError(f'{st.run.path}: holds {st.model} no more; start the station anew to compare runs')
     there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
-    return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
+    return sorted(there, key=_begun, reverse=True)
 
 # %% ../../nbs/86_station.line.ipynb #2e279f50
 def candidates(
@@ -307,7 +311,7 @@ def candidates(
     rows,there = [],beside(st)
     for path in there[:MAX_RUNS]:
         try: rows.append(compared(st, path))
-        except UserError: pass # it is counted
+        except (UserError,OSError): pass # it is counted; it may go in this moment
     return rows, len(there)-len(rows)
 
 # %% ../../nbs/86_station.line.ipynb #0b2e42bc

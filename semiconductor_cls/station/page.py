@@ -300,17 +300,16 @@ def _score_dropped(st, desk, files, progress):
 # %% ../../nbs/87_station.page.ipynb #cfd0dca6
 class Told:
     "What was said of the last trays of each desk"
-    def __init__(self, most:int=1000): self.last,self.most = OrderedDict(),most # Desks that are remembered
+    def __init__(self, most:int=1000): # Desks that are remembered
+        self.last,self.most,self.lock = OrderedDict(),most,threading.Lock()
 
-    def keep(self,
-        desk:str, # Its key
-        score # Gives hashes, `None` where the tray was refused, and words
-    )->tuple: # The same; trays of this desk that were scored meanwhile have their words here, too
-        "Score a tray, and remember what was said of it"
+    def keep(self, desk:str, score)->tuple: # Its key; gives hashes, `None` where the tray was refused, and words
+        "Score a tray, remember what was said of it, and add the words of trays of this desk that are done meanwhile"
         answer = Future()
-        trays = self.last[desk] = [o for o in self.last.get(desk, ()) if not o.done()]+[answer]
-        self.last.move_to_end(desk)
-        if len(self.last)>self.most: self.last.popitem(last=False)
+        with self.lock: # or of two trays at once one is forgotten
+            trays = self.last[desk] = [o for o in self.last.get(desk, ()) if not o.done()]+[answer]
+            self.last.move_to_end(desk)
+            if len(self.last)>self.most: self.last.popitem(last=False)
         try: answer.set_result(score())
         finally:
             broken = says_html('A tray was not scored to its end.', True)
@@ -677,7 +676,8 @@ def _add_pictures(app, page): # Anything with the station of the moment as `st`
         key = st.model,h # A model has its own levels
         try: content = last.get(key) or await made(st, h, key)
         except NotTaken as e: return PlainTextResponse(e.args[1], e.args[0])
-        except (UserError,ImageError) as e: return PlainTextResponse(str(e), 503 if isinstance(e, BadStore) else 404)
+        except BadStore as e: return PlainTextResponse(str(e), 503)
+        except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
         last.put(key, content)
         return Response(content, media_type='image/png')
 

@@ -210,19 +210,18 @@ def _why_not(path, e): return _no_room(path) or e # Why a database cannot be use
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
     def __init__(self, path): # A folder; made where there is none
-        self.path = _make_store(Path(path))
-        file = self.path/'verdicts.db'
+        self.path = path = _make_store(Path(path))
         try:
             with self._connected() as db:
                 _make_tables(db, path)
-                _check_database(db, file)
+                _check_database(db, path/'verdicts.db')
         except sqlite3.Error as e:
-            raise UserError(f'{file}: not readable as a database ({_why_not(self.path, e)})') from None
+            raise UserError(f"{path/'verdicts.db'}: not readable as a database ({_why_not(path, e)})") from None
 
     @contextmanager
     def _connected(self, how=''):
-        url = (self.path/'verdicts.db').absolute().as_uri()+how
-        db = sqlite3.connect(url, timeout=_BUSY, isolation_level=None, uri=True)
+        file = (self.path/'verdicts.db').absolute().as_uri()
+        db = sqlite3.connect(file+how, timeout=_BUSY, isolation_level=None, uri=True)
         db.row_factory = sqlite3.Row
         for o in _FUNCTIONS: db.create_function(*o, deterministic=True)
         try:
@@ -238,7 +237,7 @@ class Verdicts:
         except sqlite3.Error as e:
             raise BadStore(f'verdicts.db: {_why_not(self.path, e)}. Try again') from None
 
-# %% ../../nbs/82_station.verdicts.ipynb #c0019
+# %% ../../nbs/82_station.verdicts.ipynb #6ea92a4a
 _STILL = '?immutable=1' # Without a log, for which there may be no room
 
 def _is_still(path): # The folder
@@ -246,6 +245,7 @@ def _is_still(path): # The folder
     log = path/'verdicts.db-wal'
     return bool(_no_room(path)) and not (log.exists() and log.stat().st_size)
 
+# %% ../../nbs/82_station.verdicts.ipynb #c0019
 @patch
 def read(self:Verdicts,
     sql:str, # A query
@@ -593,7 +593,8 @@ def waiting(
     return v.read(query, dict(model=model, desk=desk, t=float(threshold), n=int(limit), who=printable(who, 60)))
 
 # %% ../../nbs/82_station.verdicts.ipynb #a5ced9c6
-_FOUND = f"""select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.verdict, r.{', r.'.join(CARRIED)}, n.note
+_FOUND = f"""select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.verdict, n.note,
+        r.{', r.'.join(CARRIED)}
     from seen s left join noted n on n.hash=s.hash and n.model=s.model
     left join line_stands r on r.id=(select max(id) from line_stands q where q.hash=s.hash)
     where s.id in (select max(id) from seen where model=weights(:model) and desk not like 'round-%' group by hash)
