@@ -435,13 +435,13 @@ def compare(
     groups=None, # Which parts belong together
     n:int=1000, # Draws
     seed:int=0, # Decides the draws
-)->pd.DataFrame: # One row a metric: difference a − b, `lo`, `hi`
+)->pd.DataFrame: # One row a metric: `diff` (a − b), `lo`, `hi`
     "Paired bootstrap of the differences of two models"
     def diffs(w):
         a = metrics(y, pa, w)
         b = metrics(y, pb, w)
         return {k:a[k]-b[k] for k in a}
-    return bootstrap(diffs, y, groups, n, seed=seed, on_logit=())
+    return bootstrap(diffs, y, groups, n, seed=seed, on_logit=()).rename(columns=dict(value='diff'))
 
 # %% ../nbs/31_auc.ipynb #d50e66b5
 PLACES = 8 # Where the half group beyond an end may lie

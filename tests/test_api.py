@@ -103,6 +103,23 @@ def test_what_is_not_sent_in_time_is_answered(opened, monkeypatch):
     assert got[0]['status']==408 and got[1]['body']==b'{"detail":"not sent within 0.05 seconds"}'
     assert (b'connection',b'close') in got[0]['headers'], 'the connection is let go'
 
+@pytest.mark.parametrize('rows', [0, 1000])
+def test_a_table_is_whole_though_the_next_one_is_written_while_it_is_sent(opened, rows):
+    "A client once got nothing of a journal that had grown since its length was told"
+    app,_,tmp = opened
+    got,journal = [],tmp/'v/journal.csv'
+    async def send(message):
+        got.append(message)
+        if message['type']=='http.response.start': journal.write_text('time,who\r\n'+'2026,Ann\r\n'*rows)
+    async def receive(): return dict(type='http.request', body=b'', more_body=False)
+    scope = dict(type='http', method='GET', path='/journal.csv', raw_path=b'/journal.csv', root_path='',
+                 headers=[(b'host',b'localhost')], query_string=b'', http_version='1.1', scheme='http',
+                 client=('127.0.0.1',9), server=('127.0.0.1',9))
+    asyncio.run(app()(scope, receive, send))
+    heads,body = dict(got[0]['headers']),b''.join(o.get('body', b'') for o in got[1:])
+    assert got[0]['status']==200 and len(body)==int(heads[b'content-length']) and body.startswith(b'time,who,verdict')
+    assert heads[b'content-disposition']==b'attachment; filename="journal.csv"'
+
 def test_a_blind_round_gives_no_scores_to_programs(place, tmp_path):
     station = Station(place/'runs/a', tmp_path/'v', max_mb=2)
     station.round = 'round-1'

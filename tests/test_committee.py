@@ -30,8 +30,8 @@ def test_the_gain_told_is_that_of_the_runs_own_scores(stub, tmp_path, how, weigh
     assert [gain[k] for k in ('diff','lo','hi')]==pytest.approx([d['diff'],d.diff_lo,d.diff_hi])
     html = (out/'report.html').read_text()
     interval = f"95 % interval {gain['lo']:+.4f} to {gain['hi']:+.4f}"
-    assert f"validation, b: test AUC {gain['diff']:+.4f} ({interval}" in html
-    assert f"{gain['claimed']-gain['kept']:+.4f} off the truth" in html
+    assert f"validation, b: difference in test AUC {gain['diff']:+.4f} ({interval}" in html
+    assert f"is off by {gain['claimed']-gain['kept']:+.4f}:" in html
     assert 'best of 7 combinations' in html and gain['halvings']==50
 
 def test_each_members_worth_is_all_less_all_without_it(stub, tmp_path):

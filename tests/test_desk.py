@@ -472,6 +472,7 @@ def ask_for_looks(page, files, width):
     fits(page, width)
     page.get_by_label('Second looks').click()
     page.wait_for_function('document.querySelector("#queue").innerText.includes("Nothing waits")')
+    search(page, 1, text='too dark')
     search(page, 2, verdict='look', text='Ann')
     back_to(page, looks[0])
     page.keyboard.press('r')

@@ -96,9 +96,9 @@ def _gains(run, best, ids, y, P, groups):
     write_csv(member_worth(y, P, how, groups), run/'members.csv')
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0015
-_GAIN = ('This committee against {what}, {best}: test AUC {diff:+.4f} '
+_GAIN = ('This committee against {what}, {best}: difference in test AUC {diff:+.4f} '
          '(95 % interval {lo:+.4f} to {hi:+.4f}, paired; p = {p_value:.2g}).')
-_LUCK = ('Choosing the best of {n_combos:,} combinations on the test set would claim an AUC {off:+.4f} off the truth: '
+_LUCK = ('Choosing the best of {n_combos:,} combinations on the test set would claim an AUC that is off by {off:+.4f}: '
          'chosen on one half of it, it claims {claimed:.4f} there and keeps {kept:.4f} on the other '
          '(mean over {halvings} random halves). Nothing here was chosen so.')
 

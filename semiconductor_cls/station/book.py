@@ -65,8 +65,9 @@ def read_book(
 class Book:
     "The defect book of a folder of verdicts, as it is now"
     def __init__(self, path): # Folder of the verdicts
-        self.path,self.rows,self.fault = Path(path),read_book(path),''
-        self.mark = self._mark()
+        self.path,self.fault = Path(path),''
+        self.mark = self._mark() # before it is read: what is changed meanwhile is read again
+        self.rows = read_book(path)
 
     def _mark(self):
         try: about = (self.path/BOOK).stat()

@@ -393,7 +393,7 @@ def step_desk(
     if not len(queue): return s
     total = int(queue.total[0])
     if len(queue)<total and s['hash'] not in queue.hash.iloc[:-1].tolist():
-        queue = _waits(st, s, desk, t, who, limit=total)    # beyond the first hundreds
+        queue = _waits(st, s, desk, t, who, limit=-1)    # all, also what has come since
     hashes = queue.hash.tolist()
     i = hashes.index(s['hash'])+d if s['hash'] in hashes else 0
     return s | dict(hash=hashes[min(max(i, 0), len(hashes)-1)])

@@ -140,12 +140,13 @@ def drift_html(st:Station)->str: # HTML
     return piece('drift', kind=kind, text=text, why=why, figure=figure, rows=_window_rows(windows), wait=wait)
 
 # %% ../../nbs/86_station.line.ipynb #c0016
+def _more(row): return ' · '.join(filter(None, (row[o] for o in CARRIED))) # What a verdict says beside its word
+
 def _verdict_rows(table, n):
     "The newest verdicts, in words"
     for row in table.iloc[::-1].head(n).to_dict('records'):
         sign = WORDS[row['verdict']][1]
-        more = ' · '.join(filter(None, (row[o] for o in CARRIED)))
-        yield row | dict(time=Markup(time_html(row['time'])), sign=sign, name=row['name'] or '', more=more,
+        yield row | dict(time=Markup(time_html(row['time'])), sign=sign, name=row['name'] or '', more=_more(row),
                          gone=isinstance(row['taken_back'], str))
 
 # %% ../../nbs/86_station.line.ipynb #b16a067a
@@ -268,7 +269,7 @@ def found_html(
     rows = found_parts(st, asked_of(text), who)
     shown = rows.head(MAX_FOUND).astype(object)
     shown = shown.where(shown.notna(), '').to_dict('records')
-    parts = [row | dict(time=Markup(time_html(row['time'])), sign=WORDS[row['machine']][1],
+    parts = [row | dict(time=Markup(time_html(row['time'])), sign=WORDS[row['machine']][1], more=_more(row),
                         said=WORDS[row['verdict']][1] if row['verdict'] else '') for row in shown]
     return piece('found', total=f'{len(rows):,}', rows=parts, more=f'{len(rows)-len(parts):,}')
 
@@ -290,13 +291,17 @@ def compared(
     return _compared(*pair, *map(_changed, pair)) | dict(path=path)
 
 # %% ../../nbs/86_station.line.ipynb #1e2523f2
+def _begun(path): # When; a run may go in this moment
+    try: return (path/'run.json').stat().st_mtime
+    except OSError: return 0
+
 def beside(st:Station)->list: # Directories, the newest first
     "Other runs in the folder of the station's run, while that is the one at work"
     own = st.run.path.resolve()
     if weights_or_none(st.run)!=weights_of(st.model):
         raise UserError(f'{st.run.path}: holds {st.model} no more; start the station anew to compare runs')
     there = [o.parent for o in own.parent.glob('*/run.json') if o.parent!=own]
-    return sorted(there, key=lambda o: (o/'run.json').stat().st_mtime, reverse=True)
+    return sorted(there, key=_begun, reverse=True)
 
 # %% ../../nbs/86_station.line.ipynb #2e279f50
 def candidates(
@@ -306,7 +311,7 @@ def candidates(
     rows,there = [],beside(st)
     for path in there[:MAX_RUNS]:
         try: rows.append(compared(st, path))
-        except UserError: pass # it is counted
+        except (UserError,OSError): pass # it is counted; it may go in this moment
     return rows, len(there)-len(rows)
 
 # %% ../../nbs/86_station.line.ipynb #0b2e42bc

@@ -300,17 +300,16 @@ def _score_dropped(st, desk, files, progress):
 # %% ../../nbs/87_station.page.ipynb #cfd0dca6
 class Told:
     "What was said of the last trays of each desk"
-    def __init__(self, most:int=1000): self.last,self.most = OrderedDict(),most # Desks that are remembered
+    def __init__(self, most:int=1000): # Desks that are remembered
+        self.last,self.most,self.lock = OrderedDict(),most,threading.Lock()
 
-    def keep(self,
-        desk:str, # Its key
-        score # Gives hashes, `None` where the tray was refused, and words
-    )->tuple: # The same; trays of this desk that were scored meanwhile have their words here, too
-        "Score a tray, and remember what was said of it"
+    def keep(self, desk:str, score)->tuple: # Its key; gives hashes, `None` where the tray was refused, and words
+        "Score a tray, remember what was said of it, and add the words of trays of this desk that are done meanwhile"
         answer = Future()
-        trays = self.last[desk] = [o for o in self.last.get(desk, ()) if not o.done()]+[answer]
-        self.last.move_to_end(desk)
-        if len(self.last)>self.most: self.last.popitem(last=False)
+        with self.lock: # or of two trays at once one is forgotten
+            trays = self.last[desk] = [o for o in self.last.get(desk, ()) if not o.done()]+[answer]
+            self.last.move_to_end(desk)
+            if len(self.last)>self.most: self.last.popitem(last=False)
         try: answer.set_result(score())
         finally:
             broken = says_html('A tray was not scored to its end.', True)
@@ -546,9 +545,10 @@ def _tables_app(page):
     "An application with the pictures at full resolution and the tables of verdicts and moves"
     from fastapi import FastAPI, Request
     from starlette.concurrency import run_in_threadpool
-    from starlette.responses import FileResponse, PlainTextResponse
+    from starlette.responses import PlainTextResponse, Response
     app = FastAPI(**_CLOSED)
     places = asyncio.Semaphore(1)
+    def made(name): return export_table(page.st.v, name).read_bytes() # The next one may be written while it is sent
     @app.get('/{name}.csv')
     async def table(name:str, request:Request):
         why = why_not(page.st, 'the tables', is_engineer(request))
@@ -556,11 +556,11 @@ def _tables_app(page):
         if name not in TABLES: return PlainTextResponse('no such table', 404)
         try:
             async with one_of(places):
-                path = await run_in_threadpool(export_table, page.st.v, name)
+                content = await run_in_threadpool(made, name)
         except NotTaken as e: return PlainTextResponse(e.args[1], e.args[0])
         except (UserError,OSError) as e:
-            return PlainTextResponse(f'The table cannot be written: {e}', 507)
-        return FileResponse(path, filename=path.name, media_type='text/csv')
+            return PlainTextResponse(f"The table cannot be written: {getattr(e, 'strerror', '') or e}", 507)
+        return Response(content, 200, {'content-disposition':f'attachment; filename="{name}.csv"'}, 'text/csv')
     _add_pictures(app, page)
     _add_api(app, page)
     return app
@@ -676,6 +676,7 @@ def _add_pictures(app, page): # Anything with the station of the moment as `st`
         key = st.model,h # A model has its own levels
         try: content = last.get(key) or await made(st, h, key)
         except NotTaken as e: return PlainTextResponse(e.args[1], e.args[0])
+        except BadStore as e: return PlainTextResponse(str(e), 503)
         except (UserError,ImageError) as e: return PlainTextResponse(str(e), 404)
         last.put(key, content)
         return Response(content, media_type='image/png')

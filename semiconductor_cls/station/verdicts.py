@@ -199,27 +199,29 @@ def _make_store(path):
 class BadStore(UserError):
     "The database cannot be read or written; whoever asked knows what is lost by it"
 
-def _why_not(path, e): # The folder, and what SQLite says
-    "Why a database cannot be used: SQLite says neither that a disk is full nor that it is read-only"
+def _no_room(path): # '' where there is room
+    "Why nobody writes to a folder: SQLite says neither that a disk is full nor that it is read-only"
     if not os.access(path, os.W_OK): return 'its folder cannot be written to'
-    return 'its disk is full' if shutil.disk_usage(path).free<2**20 else e
+    return 'its disk is full' if shutil.disk_usage(path).free<2**20 else ''
+
+def _why_not(path, e): return _no_room(path) or e # Why a database cannot be used; `e`: what SQLite says
 
 # %% ../../nbs/82_station.verdicts.ipynb #42105b52
 class Verdicts:
     "A folder with `verdicts.db`, and `store/` with the pictures"
     def __init__(self, path): # A folder; made where there is none
-        self.path = _make_store(Path(path))
-        file = self.path/'verdicts.db'
+        self.path = path = _make_store(Path(path))
         try:
             with self._connected() as db:
                 _make_tables(db, path)
-                _check_database(db, file)
+                _check_database(db, path/'verdicts.db')
         except sqlite3.Error as e:
-            raise UserError(f'{file}: not readable as a database ({_why_not(self.path, e)})') from None
+            raise UserError(f"{path/'verdicts.db'}: not readable as a database ({_why_not(path, e)})") from None
 
     @contextmanager
-    def _connected(self):
-        db = sqlite3.connect(self.path/'verdicts.db', timeout=_BUSY, isolation_level=None)
+    def _connected(self, how=''):
+        file = (self.path/'verdicts.db').absolute().as_uri()
+        db = sqlite3.connect(file+how, timeout=_BUSY, isolation_level=None, uri=True)
         db.row_factory = sqlite3.Row
         for o in _FUNCTIONS: db.create_function(*o, deterministic=True)
         try:
@@ -228,12 +230,20 @@ class Verdicts:
         finally: db.close()
 
     @contextmanager
-    def db(self):
+    def db(self, how=''): # `_STILL`, to read a file that nobody writes
         "A connection of its own for each use, so that threads do not meet; what is written is committed at the end"
         try:
-            with self._connected() as db: yield db
+            with self._connected(how) as db: yield db
         except sqlite3.Error as e:
             raise BadStore(f'verdicts.db: {_why_not(self.path, e)}. Try again') from None
+
+# %% ../../nbs/82_station.verdicts.ipynb #6ea92a4a
+_STILL = '?immutable=1' # Without a log, for which there may be no room
+
+def _is_still(path): # The folder
+    "Whether nobody writes to a database, and its one file holds all of it"
+    log = path/'verdicts.db-wal'
+    return bool(_no_room(path)) and not (log.exists() and log.stat().st_size)
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0019
 @patch
@@ -241,11 +251,16 @@ def read(self:Verdicts,
     sql:str, # A query
     args=() # Its parameters, by place or by name
 )->pd.DataFrame:
-    "The result of a query"
-    with self.db() as db:
-        found = db.execute(sql, args)
-        rows = [tuple(o) for o in found.fetchall()]
-    return pd.DataFrame(rows, columns=[o[0] for o in found.description])
+    "The result of a query, also on a disk that is full or read-only"
+    def asked(how=''):
+        with self.db(how) as db:
+            found = db.execute(sql, args)
+            rows = [tuple(o) for o in found.fetchall()]
+        return pd.DataFrame(rows, columns=[o[0] for o in found.description])
+    try: return asked()
+    except BadStore:
+        if not _is_still(self.path): raise
+        return asked(_STILL)
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0022
 def printable(
@@ -578,8 +593,8 @@ def waiting(
     return v.read(query, dict(model=model, desk=desk, t=float(threshold), n=int(limit), who=printable(who, 60)))
 
 # %% ../../nbs/82_station.verdicts.ipynb #a5ced9c6
-_FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.verdict, r.lot, r.serial, r.remark,
-        r.defect_type, n.note
+_FOUND = f"""select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.verdict, n.note,
+        r.{', r.'.join(CARRIED)}
     from seen s left join noted n on n.hash=s.hash and n.model=s.model
     left join line_stands r on r.id=(select max(id) from line_stands q where q.hash=s.hash)
     where s.id in (select max(id) from seen where model=weights(:model) and desk not like 'round-%' group by hash)
@@ -589,7 +604,7 @@ _FOUND = """select s.hash, coalesce(s.name, '') name, s.score, s.time, r.who, r.
     and (:verdict='' or ifnull(r.verdict, 'none')=:verdict)
     and (:lot='' or r.lot=:lot) and (:type='' or r.defect_type=:type)
     and (:text='' or instr(fold(coalesce(s.name, '')||char(10)
-        ||ifnull(r.who||char(10)||r.serial||char(10)||r.remark, '')), fold(:text)))
+        ||ifnull(r.who||char(10)||r.{'||char(10)||r.'.join(CARRIED)}, '')), fold(:text)))
     order by s.id desc"""
 ANYTHING = dict(lo=0., hi=1., verdict='', lot='', type='', text='', own='') # What `find_parts` asks for
 
@@ -598,8 +613,8 @@ def find_parts(
     v:Verdicts,
     model:str, # What scored the parts
     **asked # See `ANYTHING`; `own`: only parts that this person has judged under it
-)->pd.DataFrame: # `hash name score time who verdict lot serial remark defect_type note`, the newest first
-    "Scored parts by score, verdict, lot, type, and text in name, inspector, serial or note"
+)->pd.DataFrame: # `hash name score time who verdict note` and `CARRIED`, the newest first
+    "Scored parts by score, verdict, lot, type, and text in name, inspector or what a verdict says more"
     return v.read(_FOUND, dict(ANYTHING, **asked, model=model))
 
 # %% ../../nbs/82_station.verdicts.ipynb #9ab21e24
