@@ -243,6 +243,13 @@ def _check_umask():
     if not mask & 0o700: return
     raise UserError(f'umask {mask:03o}: closes new files and folders to their own owner; set another one (umask 022)')
 
+# %% ../nbs/98_shell.ipynb #a188be31
+def _check_encoding():
+    "Refuse a locale under which tables would hold other names than the files have"
+    code = sys.getfilesystemencoding()
+    if code in ('utf-8','ascii'): return # of an odd byte ASCII makes a mark, and the mark that byte again
+    raise UserError(f'file names are read as {code} here, and tables are UTF-8; set PYTHONUTF8=1')
+
 # %% ../nbs/98_shell.ipynb #522891f5
 class Command(TyperCommand):
     "A command that understands the words of earlier releases, and gives a sign of life"
@@ -267,6 +274,7 @@ class Command(TyperCommand):
     def invoke(self, ctx):
         "Do the job; a stop is answered, also where nobody typed it"
         _check_umask()
+        _check_encoding()
         try:
             with sign_of_life(ctx.command_path): return super().invoke(ctx)
         except KeyboardInterrupt:
