@@ -247,7 +247,7 @@ def _check_umask():
 def _check_encoding():
     "Refuse a locale under which tables would hold other names than the files have"
     code = sys.getfilesystemencoding()
-    if code in ('utf-8','ascii'): return # of an odd byte ASCII makes a mark, and the mark that byte again
+    if code in ('utf-8','ascii'): return # ASCII keeps odd bytes as they are
     raise UserError(f'file names are read as {code} here, and tables are UTF-8; set PYTHONUTF8=1')
 
 # %% ../nbs/98_shell.ipynb #522891f5
