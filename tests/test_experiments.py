@@ -341,6 +341,12 @@ def test_few_pictures_are_told_with_their_splits():
     for name in ('README.md','CHANGELOG.md'):
         assert read.few_words() in (HERE.parent.parent/name).read_text(encoding='utf-8'), name
 
+def test_the_interval_by_blocks_that_the_readme_types_is_that_of_the_scores():
+    alone,together,block = read.dealt_both_ways()
+    _,low,high = read.auc_ci(together.label=='defect', alone['quick'], groups=block)
+    prose = (HERE.parent/'index.ipynb').read_text(encoding='utf-8')
+    assert f'By blocks of neighbours that of `quick` in the second row is {low:.3f} to {high:.3f}.' in prose
+
 def test_an_aim_within_an_interval_is_neither_reached_nor_missed():
     def said(*ends): return read.beside_aim(pd.Series(ends, ['lower','upper','least','most']))
     assert said(.944, .961, .880, .904)=='lies within both intervals'

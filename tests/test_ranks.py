@@ -149,7 +149,7 @@ def test_a_rank_that_hangs_is_named(place):
 @pytest.mark.parametrize('n,data,more,why', [
     (3, 'table.csv', [], 'bs=8 is the whole batch, and 3 ranks cannot share it; give a multiple of 3'),
     (2, 'table.csv', ['--folds','2'], '--folds: not with 2 processes'),
-    (2, 'nowhere', [], 'nowhere')]) # a table's labels are words, and one more is no fault
+    (2, 'nowhere', [], 'nowhere: no such folder')])
 def test_what_ranks_cannot_share_is_refused_once(place, n, data, more, why):
     p = ended(start(place, '--name', 'refused', *more, n=n, data=data))
     assert p.returncode and why in p.err and not (place/'runs/refused').exists()
