@@ -18,8 +18,18 @@ PATIENCE = 600 # seconds; only what hangs takes longer
 # In tests a command does not say 'at work', which depends on the load of the machine; test_cli looks at that
 MAIN = 'from semiconductor_cls import shell; shell.PATIENCE = 1e6; from semiconductor_cls.cli import main; main()'
 
+@pytest.fixture
+def same_folder():
+    "A test that leaves this process in a folder of its own, which goes, would cost the tests after it theirs"
+    here = os.getcwd()
+    yield
+    try: after = os.getcwd()
+    except FileNotFoundError: after = None
+    os.chdir(here)
+    assert after==here
+
 @pytest.fixture(autouse=True)
-def no_sign_of_life(monkeypatch): monkeypatch.setattr('semiconductor_cls.shell.PATIENCE', 1e6)
+def no_sign_of_life(same_folder, monkeypatch): monkeypatch.setattr('semiconductor_cls.shell.PATIENCE', 1e6)
 
 # ---- order
 

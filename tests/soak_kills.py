@@ -92,8 +92,8 @@ def base(folder):
     "Parts, a table of them, and two finished runs"
     from semiconductor_cls.base.table import write_csv
     from semiconductor_cls.synth import synth_folder
-    os.chdir(folder)
-    write_csv(synth_folder(Path('parts'), 60, 40), 'parts.csv')
+    df = synth_folder(folder/'parts', 60, 40)
+    write_csv(df.assign(path=[os.path.relpath(o, folder) for o in df.path]), folder/'parts.csv')
     for name,arch in dict(a='resnet18', b='resnet10t').items():
         words = ' '.join(SMALL).replace('resnet18', arch)
         _,bad = finish(folder, JOBS['train'], f'train parts.csv --name {name} {words}')
