@@ -849,6 +849,7 @@ class Layout:
     probe:Callable # `probe(path)` tells whether a file or folder is one of these; it reads no table and no image
     read:Callable # `read(path, good, defect)` gives the table
     to_judge:Callable|None = None # `to_judge(path)` names its folders of test images, where it has any
+    say:Callable = lambda rows: [] # What its line says of the rows that are trained on, beside their labels
 
 # %% ../nbs/13_source.ipynb #c0046
 def _is_csv(path):
@@ -945,6 +946,19 @@ def _read_visa(path, good, defect):
     file = _visa_csv(path)
     return _with_rest(read_table(file, good, defect), path, file)
 
+# %% ../nbs/13_source.ipynb #06594e6e
+def _say_tops(df): # A list of one text, or of none
+    "Such as 'from 2 folders (lot1, lot2)': those that hold both classes, and whose names say nothing"
+    folders = df.path.map(os.path.dirname)
+    whole = {o:os.path.abspath(o) for o in folders.unique()}
+    top = os.path.commonpath(whole.values()) if whole else ''
+    names = folders.map({o:os.path.relpath(p, top).split(os.sep)[0] for o,p in whole.items()})
+    n_classes = df.label.groupby(names).nunique()
+    tops = [name for name in n_classes.index[n_classes>1] if plain_word(name) not in split_words()]
+    if len(tops)<2: return []
+    names = ', '.join(tops[:6]) + ', …'*(len(tops)>6)
+    return [f"from {counted(len(tops), 'folder')} ({names})"]
+
 # %% ../nbs/13_source.ipynb #2cfaf959
 LAYOUTS = [
     Layout('Label Studio', is_label_studio, read_label_studio),
@@ -954,8 +968,8 @@ LAYOUTS = [
     Layout('contest', lambda path: contest_of(path) is not None, lambda path,good,defect: read_contest(path),
            _contest_tests),
     Layout('VisA', lambda path: _visa_csv(path) is not None, _read_visa),
-    Layout('MVTec', _is_mvtec, _read_mvtec),
-    Layout('folders', Path.is_dir, _read_folders)]
+    Layout('MVTec', _is_mvtec, _read_mvtec, say=_say_tops),
+    Layout('folders', Path.is_dir, _read_folders, say=_say_tops)]
 SOURCES = dict(elpv=read_elpv)
 
 # %% ../nbs/13_source.ipynb #9733adab
@@ -1015,19 +1029,6 @@ def _say_labels(df):
     where = _say_types(bad) or _say_folders(bad)
     return f"{len(good):,} good{_say_folders(good)}, {counted(len(bad), 'defect')}{where}"
 
-# %% ../nbs/13_source.ipynb #06594e6e
-def _say_tops(df): # A list of one text, or of none
-    "Such as 'from 2 folders (lot1, lot2)': those that hold both classes, and whose names say nothing"
-    folders = df.path.map(os.path.dirname)
-    whole = {o:os.path.abspath(o) for o in folders.unique()}
-    top = os.path.commonpath(whole.values()) if whole else ''
-    names = folders.map({o:os.path.relpath(p, top).split(os.sep)[0] for o,p in whole.items()})
-    n_classes = df.label.groupby(names).nunique()
-    tops = [name for name in n_classes.index[n_classes>1] if plain_word(name) not in split_words()]
-    if len(tops)<2: return []
-    names = ', '.join(tops[:6]) + ', …'*(len(tops)>6)
-    return [f"from {counted(len(tops), 'folder')} ({names})"]
-
 # %% ../nbs/13_source.ipynb #3cd33bdf
 def _other_counts(df, rest):
     "What beside the labels of `rest`, the rows of no set that is given → how many"
@@ -1047,9 +1048,9 @@ def read_as(
 )->str: # 'read as folders: 4 good in ok, 2 defects in ng; test set given: 7'
     "What was understood of a source, in one line"
     rest = df[~df.split.isin(['test','valid'])]
-    said = [_say_labels(rest)]
     layout = df.attrs.get('layout', 'table')
-    if layout in ('folders','MVTec'): said += _say_tops(rest)
+    own = (text for o in LAYOUTS if o.name==layout for text in o.say(rest))
+    said = [_say_labels(rest), *own]
     n_boxed = int((df.boxes.map(len)>0).sum())
     if n_boxed: said.append(f"boxes on {counted(n_boxed, 'image')}")
     said += [f'{what}: {n:,}' for what,n in _other_counts(df, rest).items() if n]

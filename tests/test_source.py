@@ -11,8 +11,8 @@ from semiconductor_cls.base.issues import issues_of
 from semiconductor_cls.base.parts import say_left_out
 from semiconductor_cls.base.table import label_words, make_table
 from semiconductor_cls.line.inputs import read_list
-from semiconductor_cls.source import check_words, read_as, read_source, read_table, say_findings, say_groups
-from semiconductor_cls.source import table_of_rows
+from semiconductor_cls.source import LAYOUTS, Layout, check_words, read_as, read_source, read_table, say_findings
+from semiconductor_cls.source import say_groups, table_of_rows
 from semiconductor_cls.split import split_table
 
 def test_boxes_of_a_table_go_to_their_path(tmp_path):
@@ -690,6 +690,14 @@ def test_sets_in_other_languages(tmp_path, train, test):
 def test_folders_that_say_nothing_above_the_classes_are_named(tmp_path):
     df = places(tmp_path, *(f'{top}/{word}' for top in ('Anlernen','Abnahme') for word in ('ok','ng')))
     assert read_as(df).endswith('2 good in ok, 2 defects in ng; from 2 folders (Abnahme, Anlernen)')
+
+@pytest.mark.parametrize('words', [[], ['a shift each','by day']])
+def test_a_layout_brings_its_own_words(tmp_path, monkeypatch, words):
+    places(tmp_path, *(f'{top}/{word}' for top in ('lot1','lot2') for word in ('good','defect')))
+    new = Layout('of shifts', Path.is_dir, LAYOUTS[-1].read, say=lambda rows: [o for o in words if len(rows)==4])
+    monkeypatch.setattr('semiconductor_cls.source.LAYOUTS', [new])
+    told = '; '.join(['2 good in good, 2 defects in defect', *words])
+    assert read_as(read_source(tmp_path))==f'read as of shifts: {told}'
 
 @pytest.mark.parametrize('row', ['C:\\img\\{}.png', 'https://a.org/{}.png'])
 def test_files_that_are_not_there_are_counted_as_a_table_is_read(tmp_path, row):

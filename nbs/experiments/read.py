@@ -214,8 +214,10 @@ def fold_diffs(results, arm, base):
     same = by.device[arm].eq(by.device[base])
     return (by.value[arm]-by.value[base]).to_frame('diff').assign(same=same).dropna()
 
-def table_on_folds(experiment, claims):
-    "Effects and verdicts of claims whose arms have all outer folds, by two seeds at least"
+def table_on_folds(experiment, claims, together=False):
+    """Effects and verdicts of claims whose arms have all outer folds, by two seeds at least.
+    Their intervals are of 95 % each, or widened so that they hold `together`"""
+    level = 1-.05/(len(claims) if together else 1)
     results = results_of(experiment)
     results = results[results.data.str.contains('fold=')]
     tables = [folds_of(experiment, 'test', seed) for seed in sorted(results.seed.unique())]
@@ -224,7 +226,7 @@ def table_on_folds(experiment, claims):
     def folds(*arms):
         truth = (tables[0].label=='defect').groupby('fold').apply(np.array)
         return [(y, *np.stack(seeds, axis=1)) for y,*seeds in zip(truth, *(scores(table, arms) for table in tables))]
-    table = effect_table({claim:folds_effect(folds(*arms), len(claims))
+    table = effect_table({claim:folds_effect(folds(*arms), len(claims), level)
                           for claim,arms in claims.items() if is_whole(arms)})
     alike = [fold_diffs(results, *claims[claim]).same.sum() for claim in table.claim]
     return table.assign(alike=alike, alike_diff=np.nan, alike_lo=np.nan, alike_hi=np.nan)
@@ -262,21 +264,21 @@ def less_overkill(experiment, recall=.9):
     "`tried` on the overkill at a fixed recall: an effect is the overkill that is saved"
     return tried(experiment, lambda o: overkill_of(o, recall).assign(value=lambda t: -t.value))
 
-def points(row, scale=100):
-    "An effect in points (hundredths), with its interval"
-    return f'{scale*row.diff:+.2f} ({scale*row.lo:+.2f} to {scale*row.hi:+.2f})'
+def points(row, scale=100, of=''):
+    "An effect in points (hundredths), with its interval; the names of its columns begin with `of`"
+    diff,lo,hi = (scale*getattr(row, of+name) for name in ('diff','lo','hi'))
+    return f'{diff:+.2f} ({lo:+.2f} to {hi:+.2f})'
 
 def alike_points(row, scale=100):
     "How many pairs are of one kind of machine, and where these are not all of them, their effect"
     if row.alike==row.pairs or np.isnan(row.alike_diff): return f'{row.alike:.0f}'
-    return f'{row.alike:.0f}: {scale*row.alike_diff:+.2f} ({scale*row.alike_lo:+.2f} to {scale*row.alike_hi:+.2f})'
+    return f"{row.alike:.0f}: {points(row, scale, 'alike_')}"
 
 def alike_words(row, scale=100):
     "The same as words that end a sentence"
     if row.alike==row.pairs: return ', each on one kind of machine'
     if row.alike<2 or np.isnan(row.alike_diff): return f', {row.alike:.0f} of them on one kind of machine'
-    count,effect = alike_points(row, scale).split(': ')
-    return f'; the {count} on one kind of machine have {effect}'
+    return f"; the {row.alike:.0f} on one kind of machine have {points(row, scale, 'alike_')}"
 
 def summary(table):
     "The verdicts, counted"

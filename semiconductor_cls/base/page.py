@@ -148,12 +148,8 @@ def _picture(png, name):
     return dict(kind='picture', png=base64.b64encode(png).decode(), alt=alt, title=title, caption=caption)
 
 # %% ../../nbs/06_base.page.ipynb #d081bca4
-_HEADS = dict( # Short name of a column → what a page calls it
-    auc='AUC', auc_valid='AUC on validation', auc_test='AUC on test', diff='difference',
-    diff_valid='difference on validation', diff_test='difference on test',
-    **dict.fromkeys(('lo','lo_valid','lo_test','gain_lo'), '95 % from'),
-    **dict.fromkeys(('hi','hi_valid','hi_test','gain_hi'), 'to'),
-    **dict.fromkeys(('p_value','p_valid','p_test'), 'p-value'))
+# Short name that a column has in every room → what a page calls it
+_HEADS = dict(auc='AUC', diff='difference', lo='95 % from', hi='to', p_value='p-value')
 
 def _part(o):
     "A part of a page as the template wants it"

@@ -204,9 +204,14 @@ def plot_ablation(
     return fig
 
 # %% ../../nbs/56_jobs.ablate.ipynb #58367fff
+_HEADS = dict(
+    auc_valid='AUC on validation', diff_valid='difference on validation', lo_valid='95 % from', hi_valid='to',
+    p_valid='p-value', auc_test='AUC on test', diff_test='difference on test', lo_test='95 % from', hi_test='to',
+    p_test='p-value')
+
 def _ablation_report(df, out, command, note):
     figure = save_fig(plot_ablation(df), out/'figures/ablation.png')
-    parts = [f'Command: {command}', figure, df, note]
+    parts = [f'Command: {command}', figure, df.rename(columns=_HEADS), note]
     write_report(out/'report.html', f'Ablation {out.name}', parts, time_text(now()))
 
 # %% ../../nbs/56_jobs.ablate.ipynb #d0105a8b

@@ -31,9 +31,9 @@ def _seen(df, tried):
     most = stats.t.ppf(1-.025/tried, df)
     return brentq(lambda far: stats.nct.sf(most, df, far)-.8, 0, 3*most)
 
-def _effect(diff, se, df, pairs, tried):
+def _effect(diff, se, df, pairs, tried, level=.95):
     "A mean difference whose standard error is known with `df` degrees of freedom"
-    most = stats.t.ppf(.975, df)
+    most = stats.t.ppf((1+level)/2, df)
     p_value = 2*stats.t.sf(abs(diff)/se, df) if se>0 else float(diff==0)
     numbers = (diff, diff-most*se, diff+most*se, p_value, _seen(df, tried)*se)
     return Effect(*map(float, numbers), pairs)
@@ -66,8 +66,9 @@ def _fold_luck(y, arm, base):
 def folds_effect(
     folds:list, # A fold: truth (True for a defect), (n,); scores of an arm and of its base, each (seeds, n)
     tried:int=1, # See `paired_effect`
+    level:float=.95, # Of the interval
 )->Effect:
-    "Mean difference in AUC over folds that share no test image, and over seeds, with its 95 % interval"
+    "Mean difference in AUC over folds that share no test image, and over seeds, with its interval"
     seeds = {len(scores) for _,*both in folds for scores in both}
     if len(seeds)!=1 or min(seeds)<2:
         raise UserError(f'{min(seeds)} to {max(seeds)} seeds a fold: each arm needs as many, and two at least')
@@ -76,7 +77,7 @@ def folds_effect(
     training = max(spread-explained, 0)
     var = images/len(folds)+training/n
     df = (n-len(folds))*(var*n/spread)**2 if spread>0 else np.inf
-    return _effect(diffs, np.sqrt(var), min(df, 1e3), n, tried)
+    return _effect(diffs, np.sqrt(var), min(df, 1e3), n, tried, level)
 
 # %% ../../nbs/57_jobs.claims.ipynb #a84795c4
 def holm(

@@ -136,6 +136,7 @@ def _spread(members):
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0017
 _WAYS = '## Ways to form a committee, chosen on validation, reported on test'
+_HEADS = dict(auc_valid='AUC on validation', auc_test='AUC on test', gain_lo='95 % from', gain_hi='to')
 
 def _combo_parts(run, combos):
     "Members, combinations and ways to form a committee, as parts of the page"
@@ -143,9 +144,11 @@ def _combo_parts(run, combos):
     if len(many)>120:
         many = pd.concat([many.head(119), many.tail(1)]) # `all*` is the last
     n_shown = f'{len(many):,} of {len(combos)-len(one):,}'
-    parts = ['## Members', run.info['summary'], *_spread(one), one, *_worth_parts(run)]
+    ways = read_csv(run.file('committees.csv'))
+    singles,many,ways = (o.rename(columns=_HEADS) for o in (one,many,ways))
+    parts = ['## Members', run.info['summary'], *_spread(one), singles, *_worth_parts(run)]
     parts += [f'## Combinations ({n_shown}), the best on validation first, all members last', many]
-    return [*parts, _WAYS, read_csv(run.file('committees.csv'))]
+    return [*parts, _WAYS, ways]
 
 # %% ../../nbs/53_jobs.committee.ipynb #c0019
 _FIGURES = ('committees','diversity','roc','pr','confusion','calibration','mistakes')
