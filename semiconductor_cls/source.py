@@ -25,15 +25,14 @@ from .base.issues import *
 from .base.parts import *
 from .boxes import *
 from .base.parts import _pictures_of
-from .base.table import _ASIDE, _CONTAINERS, _TYPE_WORDS, _UNDECIDED
+from .base.table import _ASIDE, _CONTAINERS, _TURNS, _TYPE_WORDS, _UNDECIDED
 from .base.table import _is_aside, _is_plain_type, _is_sure_type
 from .boxes import _first_row, _label_studio, _local, _picture_of, _rows, _short
 from .boxes import _with_boxes, _without_read
 
 # %% ../nbs/13_source.ipynb #b8e03432
 _OPENS = {'ok','good','gut','ng','nok','bad','defect','defective'}
-_TURNS = set('not no non or and vs nicht ohne free false pseudo'.split()) # Beside a word they change what it means
-_NO_LABEL = _TURNS | _UNDECIDED | set(' '.join(_ASIDE).split())
+_NO_LABEL = {'or','and','vs'} | _TURNS | _UNDECIDED | set(' '.join(_ASIDE).split())
 
 def folder_words(
     names, # Of all folders

@@ -114,7 +114,8 @@ def test_a_set_by_a_longer_name_is_that_set(tmp_path, word):
     df = places(tmp_path, 'train/ok', 'train/ng', f'{word}/ok', f'{word}/ng')
     assert df.split.tolist().count('test')==2 and df.defect_type.isna().all()
 
-@pytest.mark.parametrize('name', ['2026-11','lot7','SN0012','holdout','Kamera 2'])
+@pytest.mark.parametrize('name', ['2026-11','lot7','SN0012','holdout','Kamera 2',
+    'dent_removed','without crack','kein_Kratzer','good_solder','crack_ok','results','ROI'])
 @pytest.mark.parametrize('others', [('good','scratch'), ('train/good','test/good','test/dent')], ids=len)
 def test_a_folder_that_is_not_surely_a_type_is_left_out_and_counted(tmp_path, others, name):
     df = places(tmp_path, *others, name)
@@ -232,7 +233,7 @@ def test_labels_that_are_types_of_defects(tmp_path, words, column):
     check_words(df, 't.csv')
 
 @pytest.mark.parametrize('words', [('good','scratch','godo'), ('good','scratch','unclear'), ('good','A7','scratch'),
-    ('scratch','dent','crack'), ('good','cat','dog'), ('good','scratch','recheck')], ids=lambda o: o[2])
+    ('scratch','dent','crack'), ('good','cat','dog'), ('good','scratch','recheck'), ('good','dent','dent free'), ('good','scratch','fake scratch')], ids=lambda o: o[2])
 def test_labels_that_may_be_types_are_refused(tmp_path, words):
     rows = [f'{i}.png,{words[i%3]}' for i in range(6)]
     df = table_of(tmp_path, '\n'.join(['image,label', *rows]))

@@ -88,8 +88,11 @@ _CONTAINERS = {'image','images','imgs','img','data','pictures','photos','bilder'
 _UNDECIDED = set('''unknown unsure unclear unsorted unlabelled unlabeled rework review maybe todo tbd skip ignore
     doubtful uncertain undecided check recheck repeat retest pending suspect suspects suspected suspicious borderline
     ambiguous questionable disputed unklar unsicher fraglich nacharbeit nan null none'''.split()) # Nobody knows
-_NO_TYPES = _ASIDE | _UNDECIDED | set('''misc other backup old raw
-    archive docs reference golden calibration'''.split()) # Folders that are no type of defect
+_NO_TYPES = _ASIDE | _UNDECIDED | set('''misc other backup old raw archive docs reference golden calibration template
+    templates result results output outputs prediction predictions crop crops cropped roi rois augmented background
+    screenshots'''.split()) # Folders that are no type of defect
+_TURNS = set('''not no non nicht ohne kein keine without sans free false pseudo fake repaired removed cleaned
+    acceptable uncracked'''.split()) # Beside a word they change what it means
 
 # %% ../../nbs/03_base.table.ipynb #3e298439
 _TYPE_WORDS = set('''
@@ -98,8 +101,9 @@ _TYPE_WORDS = set('''
     particles dust foreign solder bridge bridging short open missing misplaced misaligned offset delamination
     glue marking lead pocket flip fold cut tear poke squeeze rough print color combined kratzer riss delle fleck
     bruch grat lunker'''.split())
-_NOBODY_KNOWS = _NO_TYPES | set('''
-    positive negative pos neg yes no true false new test train valid sample image part scrap
+_SAYS_GOOD = {word for word,label in _meanings(LABEL_WORDS).items() if label=='good'}-{'0'}
+_NOBODY_KNOWS = _NO_TYPES | _TURNS | _SAYS_GOOD | set('''
+    positive negative pos neg yes true new test train valid sample image part scrap
     holdout eval evaluation lot batch charge tray camera cam shift day week month today'''.split())
 
 # %% ../../nbs/03_base.table.ipynb #d7612218
