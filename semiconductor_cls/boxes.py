@@ -1111,8 +1111,9 @@ def _first_cells(f, n=20):
     if f.suffix.lower()=='.json':
         return [] if _tool_of(f) else [[o] for o in re.findall(r'"([^"\n]+)"', _text_of(f)) if _stem(o)!=o][:n]
     with open_text(f) as lines: first = [o.strip() for o in islice(lines, n) if o.strip() and not is_remark(o)]
-    if _is_table(f): return [*csv.reader(first, delimiter=csv_format(f)[1])]
-    return [[(label_of_line(o) or [o])[0], o.split()[0]] for o in first]
+    if not _is_table(f): return [[(label_of_line(o) or [o])[0], o.split()[0]] for o in first]
+    try: return [*csv.reader(first, delimiter=csv_format(f)[1])]
+    except csv.Error: return [] # a cell that is too large
 
 def _names_pictures(f, ends):
     "The finding about a table or a list of pictures of which nothing is read; `None` of another file"
