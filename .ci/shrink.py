@@ -1,7 +1,7 @@
 """Pictures in notebooks as 64 colours, photographs as JPEG; what is small stays: `python .ci/shrink.py nbs/*.ipynb`
 
 Each table of pandas brings the same style with it, which the page has anyway, and itself as plain text: both go too.
-What stays of it has a line a row."""
+What stays of it has a line a row. The words `<Figure size 640x480>` of a picture go as well."""
 import base64, io, re, sys
 import nbformat
 from PIL import Image
@@ -22,12 +22,14 @@ def pictures(nb):
             if 'image/png' in o.get('data', {}): yield o['data']
 
 def drop_twice(nb)->bool: # Whether there was anything
-    shown = [o['data'] for c in nb.cells for o in c.get('outputs', []) if 'text/html' in o.get('data', {})]
+    kinds = {'text/html','image/png','image/jpeg'}
+    shown = [o['data'] for c in nb.cells for o in c.get('outputs', []) if kinds & set(o.get('data', {}))]
     before = [dict(o) for o in shown]
     for o in shown:
+        o.pop('text/plain', None)
+        if 'text/html' not in o: continue
         bare = re.sub(r'<style scoped>.*?</style>\n?', '', o['text/html'], flags=re.S)
         o['text/html'] = re.sub(r'>\n *<(?!tr)', '><', bare)
-        o.pop('text/plain', None)
     return shown!=before
 
 for p in sys.argv[1:]:

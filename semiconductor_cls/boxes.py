@@ -11,6 +11,7 @@ __all__ = ['XY', 'BOX_COLS', 'plain_column', 'corner_columns', 'is_box_file', 'j
 import codecs, csv, json, math, os, posixpath, re, unicodedata
 from collections import Counter
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -22,7 +23,7 @@ from .base.parallel import *
 from .base.table import COLUMN_WORDS, label_words, plain_word
 from .base.image import FORMATS, IMAGE_EXTS, TURNED, frame_of
 from .base.issues import *
-from .base.parts import own_kind, walk_once
+from .base.parts import is_remark, label_of_line, own_kind, walk_once
 from .base.table import _check_quotes, _is_aside, _meanings
 
 # %% ../nbs/12_boxes.ipynb #1f451b38
@@ -1086,6 +1087,8 @@ def _beside(boxes, f): # A picture that lies beside the file of its boxes is mea
     return boxes.assign(id=[there.get(name, name) for name in boxes.id])
 
 # %% ../nbs/12_boxes.ipynb #4f40ee24
+_BESIDE = 'beside folders; give this file instead of them'
+
 def _boxes_in_files(files):
     "File → its boxes; findings about those that are not read"
     found,issues = {},[]
@@ -1099,17 +1102,43 @@ def _boxes_in_files(files):
         if boxes is not None and len(boxes): found[f] = _beside(boxes, f)
         issues += odd
         if lost:
-            issues.append(issue(f, 'columns_not_read', lost, 'beside folders; give this file instead of them'))
+            issues.append(issue(f, 'columns_not_read', lost, _BESIDE))
     return found,issues
+
+# %% ../nbs/12_boxes.ipynb #036650f2
+def _first_cells(f, n=20):
+    "The first rows of a table; of a list its lines and their first words; of a JSON what is called like a picture"
+    if f.suffix.lower()=='.json':
+        return [] if _tool_of(f) else [[o] for o in re.findall(r'"([^"\n]+)"', _text_of(f)) if _stem(o)!=o][:n]
+    with open_text(f) as lines: first = [o.strip() for o in islice(lines, n) if o.strip() and not is_remark(o)]
+    if not _is_table(f): return [[(label_of_line(o) or [o])[0], o.split()[0]] for o in first]
+    try: return [*csv.reader(first, delimiter=csv_format(f)[1])]
+    except csv.Error: return [] # a cell that is too large
+
+def _names_pictures(f, ends):
+    "The finding about a table or a list of pictures of which nothing is read; `None` of another file"
+    rows = _first_cells(f)
+    if not rows or _OF_TRUTH <= {*rows[0]} or _is_table(f) and is_box_file(f): return None
+    def is_picture(cell): return cell!='' and not cell.isdigit() and images_called(cell, ends)!=[]
+    def n_named(i): return sum(is_picture(row[i]) for row in rows if len(row)>i)
+    called = [i for i in range(len(rows[0])) if 2*n_named(i)>=len(rows)]
+    if not called: return None
+    more = ', '.join(o for i,o in enumerate(rows[0]) if i!=called[0]) if _is_table(f) else ''
+    if more: return issue(f, 'columns_not_read', more, _BESIDE)
+    return issue(f, 'list_not_read', '', 'names pictures; what it says of them is not known here')
 
 # %% ../nbs/12_boxes.ipynb #95bd0c65
 def _with_boxes(df, path):
     "The table with the boxes of every box file in `path`"
-    found,issues = _boxes_in_files(_drawn_files(path))
+    files = _drawn_files(path)
+    found,issues = _boxes_in_files(files)
     lists = [boxes for f,boxes in found.items() if _is_table(f)]
     of_tools = [boxes for f,boxes in found.items() if not _is_table(f)]
     if of_tools: lists.append(pd.concat(of_tools, ignore_index=True))
     for boxes in lists: df = attach_boxes(df, boxes)
-    told = {Path(one[0]) for one in issues}
-    df = _without_read(df, told.union(found))
+    told = {Path(one[0]) for one in issues}.union(found)
+    rest = [f for f in files if f not in told and f.suffix.lower()!='.xml']
+    ends = _Ends(df, False) if rest else None
+    issues += filter(None, [_names_pictures(f, ends) for f in rest])
+    df = _without_read(df, told.union(Path(one[0]) for one in issues))
     return add_issues(df, issues)

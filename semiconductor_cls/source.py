@@ -390,6 +390,12 @@ def _translated(raw, col, meaning, kind, src):
     return means,_line_issues(odd, col, kind, src)
 
 # %% ../nbs/13_source.ipynb #d3d42b6d
+def _numbers(raw, src, own):
+    "A finding where all labels are 0 and 1, and the user has not told what they mean"
+    words = {plain_word(word) for word in raw.label.dropna().unique()}
+    is_plain = words and words <= {'0','1'}.difference(own)
+    return [issue(src, 'label_is_number', ', '.join(sorted(words)))] if is_plain else []
+
 def _labels(raw, src, good, defect):
     "Our two words, and findings about other words; types of defects go to their own column"
     means,odd = _translated(raw, 'label', label_words(good, defect), 'unknown_label', src)
@@ -438,9 +444,8 @@ def _tells_sets(name, words):
     first,_,rest = plain_word(name).partition(' ')
     if first in ('is','in') and rest in known: return bool(words) and words <= _FLAGS
     means = {known.get(word) for word in words}
-    if None in means: return False
-    if len(means)>1: return True
-    return plain_word(name) in _MAY_BE_SETS and bool(means-{'train'})
+    if plain_word(name) in _MAY_BE_SETS: return means!={'train'} and means!={None}
+    return len(means)>1 and None not in means
 
 def _unnamed_sets(raw, src):
     "Findings about columns that tell sets, where none is called so"
@@ -670,6 +675,7 @@ def table_of_rows(
     raw,lost = _with_paths(raw, src)
     theirs = given_back(raw)
     raw,unread = _with_corners(raw, {theirs.get(col, col):col for col in raw}, src)
+    told = _numbers(raw, src, (good,defect))
     raw['label'],odd = _labels(raw, src, good, defect)
     odd += _types_on_good(raw, src, label_words(good, defect))
     odd += _unnamed_sets(raw.rename(columns=theirs), src)
@@ -677,7 +683,7 @@ def table_of_rows(
         raw['split'],odd_sets = _sets(raw, src)
         odd += odd_sets
     odd += _repeated_rows(raw, src)
-    df = add_issues(_merge_rows(raw, src), findings+lost+unread+odd)
+    df = add_issues(_merge_rows(raw, src), findings+lost+unread+told+odd)
     return add_lots(with_masks(df))
 
 # %% ../nbs/13_source.ipynb #5f0c2b91
@@ -1056,12 +1062,14 @@ def read_as(
     found = issues_of(df)
     words = found.other[found.kind=='label_is_type']
     if len(words): said.append(f"labels taken for types of defects: {', '.join(words)}")
+    if (found.kind=='label_is_number').any(): said.append('label 0 taken for good, 1 for defective')
     return one_line(f"read as {layout}: {'; '.join(said)}")
 
 # %% ../nbs/13_source.ipynb #180b0530
 def say_findings(
     df:pd.DataFrame, # From `read_source`
-    without=('not_an_image','not_a_part','folder_left_out','split_empty','label_is_type') # Told elsewhere
+    without=('not_an_image','not_a_part','folder_left_out','split_empty','label_is_type',
+             'label_is_number') # Told elsewhere
 )->str: # '' where everything fitted
     "How many findings of which kind there are, in one line"
     found = issues_of(df)

@@ -1,5 +1,6 @@
 "Boxes that people and tools draw: on the part they mean, or a finding, or refused by name"
 import json
+from pathlib import Path
 import numpy as np, pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -416,6 +417,24 @@ def test_columns_of_a_csv_beside_folders_that_are_not_read_are_named(tmp_path, t
     found = issues_of(df)
     assert found[['kind','other']].values.tolist()==[['columns_not_read', LOST[text]]]
     assert df.set_index('id').boxes['7']==([BOX] if 'y_2' in text else [])
+
+TOLD = {'test.txt':'ok/1.png\nng/7.png\n', 'ImageSets/Main/val.txt':'part1 1\npart7 -1\n', 'split.json':'{"test": ["ng/7.png"]}',
+    'rle.csv':'ImageId,EncodedPixels\n7.png,5 6 10 14\n', 'via.csv':'filename,region_shape_attributes\n7.png,"{""x"": 5}"\n',
+    'usage.tsv':'file\tusage\n7.png\ttest\n', 'day.csv':'7.png,2026-11\n'}
+
+@pytest.mark.parametrize('name', TOLD)
+def test_what_a_file_beside_folders_says_of_pictures_is_named_where_nothing_reads_it(tmp_path, name):
+    for n,folder in (1,'ok'),(7,'ng'):
+        for stem in (f'{n}', f'part{n}'): picture(tmp_path/folder/f'{stem}.png', n+len(stem))
+    (tmp_path/name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path/name).write_text(TOLD[name])
+    (tmp_path/'readme.txt').write_text('part7 is the worst\nof a day with much dust\nand of 3 lots\n')
+    (tmp_path/'large.csv').write_text(f"file,curve\n7.png,{'1 '*99_999}\n")
+    found = issues_of(read_source(tmp_path))
+    told = found[found.kind.isin(['columns_not_read','list_not_read'])]
+    assert [Path(o).name for o in told.path]==[Path(name).name]
+    assert told.other.tolist()==[TOLD[name].splitlines()[0].replace('\t', ',').split(',')[1] if name[-2:]=='sv' else '']
+    assert {*say_left_out(found.itertuples(index=False))[10:].split(', ')}=={"1 '*.csv'","1 '*.txt'"}
 
 @pytest.mark.parametrize('words', ['good defect','ok ng','good/train defect/train'])
 def test_pictures_beside_the_folders_are_counted(tmp_path, words):

@@ -18,9 +18,9 @@ def mask(path, box=None, size=(40,30)):
     marks.save(path)
 
 folders = st.sampled_from(['','good/','good/@eaDir/1.png/','.thumbs/','lot/Thumbnails/','#recycle/','a.b/',
-    'run/','eda/figures/'])
+    'run/','eda/figures/','good/~snapshot/','RECYCLER/','good/heat maps/'])
 names = st.sampled_from(['1.png','2.PNG','._1.png','.DS_Store','notes.txt','3.xyz','report.html','run.json',
-    'no_ending'])
+    'no_ending','1_annotated.png','1-Thumb.png','2_preview.png'])
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(folders, names).map(''.join), unique=True, min_size=1))
@@ -47,6 +47,18 @@ def test_links_give_the_same_list_whatever_their_names(tmp_path):
         picture(root/real/'1.png')
         (root/link).symlink_to(real)
         assert [str(o.relative_to(root)) for o in list_images(root)]==[f'{real}/1.png']
+
+@pytest.mark.parametrize('name', ['{}_overlay.jpg','{}-Heatmap.png','{}_thumb.png','overlay/{}.png','FOUND.000/{}.png','~snapshot/{}.png'])
+def test_a_picture_made_from_another_one_is_no_part_and_counted(tmp_path, name):
+    for i in range(3):
+        picture(tmp_path/f'good/{i}.png', i)
+        picture(tmp_path/f'defect/{i}.png', i+9)
+        picture(tmp_path/'defect'/name.format(i), i+20)
+    picture(tmp_path/'good/9_overlay.png', 30) # of no other one
+    df = read_source(tmp_path)
+    assert df.label.value_counts().to_dict()==dict(good=4, defect=3)
+    folder = name.partition('/')[0]
+    assert say_left_out(df.attrs['issues'])==f"left out: 3 {'in '+folder if '/' in name else 'made from another picture'}"
 
 @pytest.mark.parametrize('name', ['{}_label.bmp','{}_mask.png','{}-GT.png','mask_{}.png','{}.bmp'])
 def test_masks_are_no_defects_but_boxes(tmp_path, name):

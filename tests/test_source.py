@@ -386,7 +386,8 @@ def test_a_word_for_no_type_on_a_good_row_is_none(tmp_path, word):
     assert df.defect_type.tolist()==[None,'dent'] and not len(issues_of(df))
 
 UNNAMED = {'dataset':'train train test', 'partition':'Training,val,Test', 'phase':'test,,', 'is_test':'0,0,1',
-    'Usage':'train,train,testing', 'is_train':'yes,yes,no', 'split,dataset':',train,test'}
+    'Usage':'train,train,testing', 'is_train':'yes,yes,no', 'split,dataset':',train,test',
+    'Dataset':'train,holdout,train', 'Partition':'A,test 2,test'}
 
 @pytest.mark.parametrize('column', UNNAMED)
 def test_sets_in_a_column_of_another_name_are_refused(tmp_path, column):
@@ -403,6 +404,14 @@ def test_columns_that_tell_no_sets_are_the_users_own(tmp_path, column):
     name,*cells = column.split(',')
     df = table_of(tmp_path, '\n'.join([f'path,label,{name}', *(f'{i}.png,ok,{o}' for i,o in enumerate(cells))]))
     assert name in df and not len(issues_of(df))
+
+@pytest.mark.parametrize('words,own', [('0 1 0',''), ('1.0 0.0 1.0',''), ('1 good 0',''), ('1 0 1','1 0'), ('ok ng ok','')])
+@pytest.mark.parametrize('column', ['quality','label'])
+def test_what_numbers_mean_as_labels_is_said_unless_the_user_told_it(tmp_path, words, own, column):
+    (tmp_path/'t.csv').write_text(f'path,{column}\n'+''.join(f'{i}.png,{o}\n' for i,o in enumerate(words.split())))
+    df = read_source(tmp_path/'t.csv', *own.split())
+    assert ('label 0 taken for good, 1 for defective' in read_as(df))==(not own and not re.search('[a-z]', words))
+    assert not say_findings(df)
 
 # ---- a key for each file
 

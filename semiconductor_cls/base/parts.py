@@ -31,11 +31,12 @@ def is_image_name(name:str)->bool:
     return not name.startswith('.') and _ext(name).lower() in IMAGE_EXTS
 
 # %% ../../nbs/08_base.parts.ipynb #0efdc2d6
-SIDE_FOLDER = re.compile(r'\.(?!\.?$).*|@.*|_*thumb(nail)?s?_*|__macosx|[$#]recycle(\.bin)?|#snapshots?|lost\+found'
-                         r'|system volume information', re.I)
+SIDE_FOLDER = re.compile(r'\.(?!\.?$).*|[@~].*|_*thumb(nail)?s?_*|__(macosx|pycache__)|[$#]recycle(\.bin)?|recycler'
+                         r'|#snapshots?|lost\+found|found\.\d{3}|system volume information'
+                         r'|previews?|overlays?|annotated|heat[ _-]?maps?', re.I)
 
 def is_side_folder(name:str)->bool:
-    "Whether a folder of this name holds what a system keeps for itself: hidden, thumbnails, recycle bins"
+    "Whether a folder of this name holds what a system keeps for itself, or pictures once more: smaller, drawn over"
     return SIDE_FOLDER.fullmatch(name) is not None
 
 # %% ../../nbs/08_base.parts.ipynb #f5a67faa
@@ -65,6 +66,16 @@ def _left_as(name):
     "What a file is left out as by its name; '' for a picture, and for a hidden file that would be none"
     if name.startswith('.'): return 'hidden' if _has_image_ext(name) else ''
     return '' if is_image_name(name) else f"'*{_ext(name)}'"
+
+_MADE = re.compile(r'(.+?)[ _.-]+(overlay|annotated|heat[ _-]?map|thumb(nail)?|preview)s?')
+_AS_MADE = 'made from another picture'
+
+def _made(names): # Of the files of a folder
+    "Pictures that are called as another one, drawn over or made smaller"
+    stems = {o:os.path.splitext(o)[0].lower() for o in names if is_image_name(o)}
+    known = set(stems.values())
+    found = {o:_MADE.fullmatch(stem) for o,stem in stems.items()}
+    return {o for o,made in found.items() if made and made[1] in known}
 
 # %% ../../nbs/08_base.parts.ipynb #e7aafb2d
 CALLED_MASK = 'as a part, though called a mask' # What is counted so is not left out
@@ -112,9 +123,10 @@ def sift(
     aside = [o for o in dirs if is_side_folder(o) or _is_ours(o, files)]
     for name in aside:
         left[str(place), f'in {name}'] = count_images(os.path.join(place, name))
-    for what,n in Counter(map(_left_as, files)).items():
-        if what: left[str(place), what] = n
-    return [o for o in dirs if o not in aside], [o for o in files if is_image_name(o)]
+    made = _made(files)
+    whats = Counter(_AS_MADE if o in made else _left_as(o) for o in files)
+    left.update({(str(place), what):n for what,n in whats.items() if what})
+    return [o for o in dirs if o not in aside], [o for o in files if is_image_name(o) and o not in made]
 
 # %% ../../nbs/08_base.parts.ipynb #2113f738
 _MARKS = set().union(*OURS.values(), *_BESIDE.values())
@@ -134,7 +146,9 @@ def names_left_out(
 )->dict: # Name → what it is left out as, '' if it need not be said; the other names are pictures of parts
     "What of an archive is no picture of a part"
     names = list(names)
-    own,left = _own_folders(names),{}
+    own,left,files = _own_folders(names),{},defaultdict(list)
+    for path in map(PurePath, names): files[path.parent].append(path.name)
+    made = {folder/o for folder,some in files.items() for o in _made(some)}
     @lru_cache(100_000)
     def folder_left(folder): # The outermost first
         whats = (o.name if is_side_folder(o.name) else own.get(o, '') for o in (*reversed(folder.parents), folder))
@@ -143,6 +157,7 @@ def names_left_out(
         path = PurePath(name)
         folder = folder_left(path.parent)
         if folder: left[name] = f'in {folder}' if _has_image_ext(name) else ''
+        elif path in made: left[name] = _AS_MADE
         elif not is_image_name(path.name): left[name] = _left_as(path.name)
     return left
 
