@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SURE', 'MAX_OVERKILL', 'MODEL_METRICS', 'PLACES', 'check_scores', 'labelled', 'check_preds', 'placements',
            'group_codes', 'auc_cov', 'auc_df', 'auc_ci', 'compare_auc', 'cum_counts', 'Sweep', 'Metric', 'metrics',
-           'boot_weights', 'bootstrap', 'compare', 'with_ends', 'end_weights', 'curve_ci', 'metrics_ci']
+           'boot_weights', 'bootstrap', 'compare', 'holm', 'with_ends', 'end_weights', 'curve_ci', 'metrics_ci']
 
 # %% ../nbs/31_auc.ipynb #c0002
 from typing import Callable, NamedTuple
@@ -442,6 +442,17 @@ def compare(
         b = metrics(y, pb, w)
         return {k:a[k]-b[k] for k in a}
     return bootstrap(diffs, y, groups, n, seed=seed, on_logit=()).rename(columns=dict(value='diff'))
+
+# %% ../nbs/31_auc.ipynb #3fbf0b00
+def holm(
+    p_values, # One a comparison
+)->np.ndarray: # Corrected, in the same order
+    "Holm's correction for the number of comparisons"
+    p_values = np.asarray(p_values, float)
+    order = np.argsort(p_values, kind='stable')
+    left = len(p_values)-np.arange(len(p_values))
+    corrected = np.maximum.accumulate(p_values[order]*left)
+    return np.minimum(corrected, 1)[np.argsort(order, kind='stable')]
 
 # %% ../nbs/31_auc.ipynb #d50e66b5
 PLACES = 8 # Where the half group beyond an end may lie

@@ -82,6 +82,13 @@ def _count_reasons(removed): # Reason → rows, without the words that follow a 
     kinds = removed.reason.str.split(':').str[0]
     return kinds.value_counts().sort_index().to_dict()
 
+def _say_unboxed(df, removed): # '' where none went
+    "How many defects went only because nobody has drawn a box"
+    n = int((removed.reason=='unboxed_defect').sum())
+    if not n: return ''
+    of = counted(int(((df.label=='defect') & (df.split!='test')).sum()), 'defect')
+    return f'{n:,} of {of} removed because they have no box, as the study did; --no-unboxed keeps them'
+
 # %% ../nbs/18_clean.ipynb #c0019
 def _apart(df): # The user's own groups out of the way of those of the copies
     return df.rename(columns=dict(group='group_given', copy_group='copies_given'))
@@ -144,6 +151,6 @@ def run_clean(
         n_near = _list_near(kept, out/'near.csv')
     counts = dict(n_images=len(df), n_kept=len(kept), n_removed=len(removed), n_near=n_near)
     counts |= dict(reasons=_count_reasons(removed))
-    told = [o for o in (read_as(source), say_findings(source)) if o]
+    told = [o for o in (read_as(source), say_findings(source), _say_unboxed(df, removed)) if o]
     counts |= dict(told=told, left_out=say_left_out(source.attrs.get('issues', ())))
     return counts | dict(seconds=round(time.perf_counter()-start, 1))

@@ -750,7 +750,8 @@ def clean(
     kinds = dict(broken=broken, conflicts=conflicts, leaks=leaks, copies=copies, unboxed=unboxed)
     s = run_clean(data, out, good, defect, near=near, **kinds)
     for line in filter(None, [*s['told'], s['left_out']]): say(line)
-    kept = f"{s['n_kept']:,} of {counted(s['n_images'], 'image')} kept, {s['n_removed']:,} removed"
+    why = ', '.join(f"{n:,} {reason.replace('_', ' ')}" for reason,n in s['reasons'].items())
+    kept = f"{s['n_kept']:,} of {counted(s['n_images'], 'image')} kept, {s['n_removed']:,} removed" + f' ({why})'*bool(why)
     near = counted(s['n_near'], 'near copy', 'near copies')
     listed = f"; left: {near}, --near removes what is listed in {out/'near.csv'}" if s['n_near'] else ''
     answer(f"{kept}: {out/'clean.csv'}, {out/'removed.csv'}{listed}", {**s, 'out':out}, json)
@@ -991,7 +992,7 @@ def ablate(
     if dry_run: return _plan_ablation(asked, (good, defect), json, group)
     options = (folds, grid, good, defect, weights, device, say, _called(), jobs, _apart(engine, jobs, out))
     df = run_ablation(data, chosen, fields, numbers, out, *options)
-    shown = df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','verdict']]
+    shown = df[['variant','seeds','auc_valid','diff_valid','lo_valid','hi_valid','p_holm','verdict']]
     answer(_table_text(shown), _rows(df, out), json)
     say(f"{out/'ablation.csv'}, {out/'report.html'}")
 

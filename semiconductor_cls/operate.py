@@ -298,15 +298,10 @@ def _passing(p, score):
 
 # %% ../nbs/35_operate.ipynb #94887827
 def _kth_allowed(n, rate, level, what, of):
-    "How many of `n` may be wrong, with confidence or (without `level`) just among these; refused if `n` is too small"
-    if level:
-        k = mistakes_allowed(n, rate, level)
-        need = defects_needed(rate, level)
-    else:
-        k = int(rate*n+1e-9) - (rate*n<1)
-        need = int(np.ceil(1/rate))
+    "How many of `n` may be wrong; refused if `n` is too small"
+    k = mistakes_allowed(n, rate, level)
     if k>=0: return k
-    raise UserError(f'{what} {100*rate:g} %: {n:,} {of} cannot show it, {need:,} are needed')
+    raise UserError(f'{what} {100*rate:g} %: {n:,} {of} cannot show it, {defects_needed(rate, level):,} are needed')
 
 # %% ../nbs/35_operate.ipynb #c0035
 def threshold_by_rate(
@@ -314,7 +309,7 @@ def threshold_by_rate(
     p, # Scores
     escape:float=None, # Limit of the escape rate, in 0..1
     overkill:float=None, # Or limit of overkill, in 0..1
-    level:float=.95, # Confidence that the limit is kept on new parts; `None`: kept on these parts only
+    level:float=.95, # Confidence that the limit is kept on new parts
     groups=None # Which parts belong together: a group counts once, by its worst part
 )->float: # Reject at or above it
     "Highest threshold that keeps the escape rate below a limit, or lowest that keeps overkill below one"

@@ -186,7 +186,7 @@ def test_a_block_of_python_runs_as_written(block, desk, monkeypatch):
     monkeypatch.setattr(every, 'train_job', functools.partial(every.train_job, weights='none'))
     names = {}
     exec(block, names)
-    assert 0<=names['metrics']['auc']<=1
+    assert 0<=names['result']['auc']<=1
     assert len(names['scores'])==3 and names['scores'].p_defect.between(0, 1).all()
 
 # ---- make demo

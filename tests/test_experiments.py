@@ -349,9 +349,9 @@ def test_the_interval_by_blocks_that_the_readme_types_is_that_of_the_scores():
 
 def test_an_aim_within_an_interval_is_neither_reached_nor_missed():
     def said(*ends): return read.beside_aim(pd.Series(ends, ['lower','upper','least','most']))
-    assert said(.944, .961, .880, .904)=='lies within both intervals'
-    assert said(.951, .961, .880, .904)=='lies below the interval of the AUC and within that of the accuracy'
-    assert said(.900, .940, .800, .850)=='lies above both intervals'
+    assert said(.944, .961, .880, .904)=='open'
+    assert said(.951, .961, .880, .904)=='reached for the AUC and open for the accuracy'
+    assert said(.900, .940, .800, .850)=='missed'
 
 def test_an_answer_says_which_of_its_pairs_are_on_one_kind_of_machine():
     def said(alike, diff=np.nan):
@@ -361,21 +361,22 @@ def test_an_answer_says_which_of_its_pairs_are_on_one_kind_of_machine():
     assert said(3, .005)=='; the 3 on one kind of machine have +0.50 (-1.00 to +2.00)'
     assert said(4)==', 4 of them on one kind of machine' # where no effect of theirs is known
 
-@pytest.mark.parametrize('own', (False,True))
-def test_weights_chosen_elsewhere_have_seen_no_cell_that_they_judge(monkeypatch, own):
+def test_a_committee_of_a_fold_has_seen_no_cell_that_it_judges(monkeypatch):
     valid,test = (read.folds_of('10_beyond', which).iloc[:,:4] for which in ('valid','test'))
-    saw,judged = [],[]
+    saw,cut = [],[]
     def greedy(truth, scores):
-        saw.append(set(scores.index.get_level_values(-1)))
+        saw.append(set(scores.index))
         return pd.Series(1/3, list(scores))
-    def committee(scores, weights):
-        judged.append(set(scores.index.get_level_values(-1)))
-        return scores.to_numpy()@weights
+    def even_chance(scores, defect):
+        cut.append(set(defect.index))
+        return .5
     monkeypatch.setattr(read, 'greedy', greedy)
-    monkeypatch.setattr(read, 'committee', committee)
-    found = read.weighed_elsewhere(valid, test, own)
-    assert found.index.equals(test.index) and len(saw)==4 and not any(a & b for a,b in zip(saw, judged))
-    assert set.union(*saw)==set(valid.index.get_level_values(-1)) and (max(map(len, saw))<400)==own
+    monkeypatch.setattr(read, 'even_chance', even_chance)
+    found = read.committee_by_fold(valid, test, 'chosen on validation')
+    folds = test.index.unique('fold')
+    assert found.index.equals(test.index) and saw==cut==[set(valid.loc[[k]].index) for k in folds]
+    for k,chose in zip(folds, saw): assert not {o for _,o in chose} & set(test.loc[k].index)
+    assert ((found.score>=.5)==(test.label=='defect')).equals(found.right)
 
 def test_a_schedule_is_judged_by_its_epochs():
     counts = read.epochs_to_best('06_schedule')

@@ -61,11 +61,10 @@ def folds_of(experiment, which, seed=0, outer=True):
     whole = results.groupby('arm').fold.transform('nunique')==results.fold.nunique() # what has all its folds
     return pd.concat({k:fold(rows) for k,rows in results[whole].groupby('fold')}, names=['fold'])
 
-def committee_plans(valid):
-    "Name → weights of the members, from the scores on the images that choose"
-    arms = list(valid.columns[1:])
-    chosen = greedy(valid.label=='defect', valid[arms]).to_list()
-    return {'quick alone':[float(o=='quick') for o in arms], 'mean of all':None, 'chosen on validation':chosen}
+PLANS = { # Name → weights of the members, from a table of scores on the images that choose
+    'quick alone':lambda valid: [float(arm=='quick') for arm in valid.columns[1:]],
+    'mean of all':lambda valid: None,
+    'chosen on validation':lambda valid: greedy(valid.label=='defect', valid.iloc[:,1:]).to_list()}
 
 def even_chance(scores, defect):
     "The score at which a logistic curve through these images gives even chances"
@@ -79,37 +78,29 @@ def most_often_right(scores, defect):
     right = ((np.asarray(scores)>=thresholds[:,None])==np.asarray(defect)).mean(1)
     return thresholds[right.argmax()]
 
-def accuracy(valid, test, plan):
-    "Share of the test images that are right at the threshold of even chances on validation"
-    chooses,judged = (committee(o.iloc[:,1:], plan) for o in (valid, test))
-    return ((judged>=even_chance(chooses, valid.label=='defect'))==(test.label=='defect')).mean()
+def committee_by_fold(valid, test, plan):
+    "`score` of each test image and whether it is `right`; weights and threshold from its own fold's validation images"
+    def quarter(fold):
+        chooses,judged = (o.loc[[fold]] for o in (valid, test))
+        weights = PLANS[plan](chooses)
+        seen,scores = (committee(o.iloc[:,1:], weights) for o in (chooses, judged))
+        is_defect = scores>=even_chance(seen, chooses.label=='defect')
+        return pd.DataFrame(dict(score=scores, right=is_defect==(judged.label=='defect')), judged.index)
+    return pd.concat(map(quarter, test.index.unique('fold'))).loc[test.index]
 
 def committees_over_folds(valid, test):
     "A row a committee, over all outer folds: `AUC lower upper`, `accuracy least most`"
     def row(plan):
-        right = accuracy(valid, test, plan)
-        ends = rate_ci(round(right*len(test)), len(test))
-        return *auc_ci(test.label=='defect', committee(test.iloc[:,1:], plan)), right, *map(float, ends[:2])
-    plans = committee_plans(valid)
-    return pd.DataFrame(map(row, plans.values()), plans, ['AUC','lower','upper','accuracy','least','most'])
-
-def weighed_elsewhere(valid, test, own=False):
-    "Test scores by committees whose weights saw no cell of the quarter they judge; `own`: its own fold's cells alone"
-    arms = list(test.columns[1:])
-    def quarter(fold):
-        judged = test.loc[[fold],arms]
-        chooses = valid.loc[[fold]] if own else valid
-        chooses = chooses[~chooses.index.get_level_values(-1).isin(judged.index.get_level_values(-1))]
-        weights = greedy(chooses.label=='defect', chooses[arms]).to_list()
-        return pd.Series(committee(judged, weights), judged.index)
-    return pd.concat(map(quarter, test.index.unique('fold'))).reindex(test.index)
+        judged = committee_by_fold(valid, test, plan)
+        least,most,*_ = rate_ci(int(judged.right.sum()), len(test))
+        return *auc_ci(test.label=='defect', judged.score), judged.right.mean(), float(least), float(most)
+    return pd.DataFrame(map(row, PLANS), list(PLANS), ['AUC','lower','upper','accuracy','least','most'])
 
 def beside_aim(best):
     "What a committee's two intervals say of the aim"
-    def side(low, high, aim): return 'above' if high<aim else 'below' if low>aim else 'within'
+    def side(low, high, aim): return 'missed' if high<aim else 'reached' if low>aim else 'open'
     auc,right = side(best.lower, best.upper, .95),side(best.least, best.most, .9)
-    if auc==right: return f'lies {auc} both intervals'
-    return f'lies {auc} the interval of the AUC and {right} that of the accuracy'
+    return auc if auc==right else f'{auc} for the AUC and {right} for the accuracy'
 
 def curve_of():
     "The learning curve: its table, truth, scores of its runs, groups"
@@ -333,7 +324,7 @@ def far_sentence():
             f'{said}. The committee that validation makes of them has {best.AUC:.3f} ({best.lower:.3f} to '
             f'{best.upper:.3f}) and is right on {100*best.accuracy:.1f} % of the cells '
             f'({100*best.least:.1f} to {100*best.most:.1f}) ([10](experiments/10_beyond.ipynb)). '
-            f'Our aim, 0.95 and 90 %, {beside_aim(best)}.')
+            f'Whether that reaches our aim, 0.95 and 90 %, is {beside_aim(best)}.')
 
 def dealt_both_ways():
     "Test scores of cells that were dealt at random, of the same with neighbours together, and the block of each cell"

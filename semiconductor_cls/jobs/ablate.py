@@ -135,17 +135,20 @@ def paired_gain(
 # %% ../../nbs/56_jobs.ablate.ipynb #5eff9381
 def _gain_row(y, A, B, groups, which):
     "AUC of one recipe and its gain over the baseline, under names such as 'diff_valid'"
-    auc = np.mean([auc_ci(y, scores)[0] for scores in A])
+    auc = np.mean([auc_fast(scores[y], scores[~y]) for scores in A])
     gain = paired_gain(y, A, B, groups)
     res = dict(auc=auc, diff=gain['diff'], lo=gain['lo'], hi=gain['hi'], p=gain['p_value'])
     return {f'{name}_{which}':value for name,value in res.items()}
 
 # %% ../../nbs/56_jobs.ablate.ipynb #3bff6196
-def _verdict(row):
-    if row['seeds']<2: return 'one seed'
-    if row['lo_valid']>0: return 'better'
-    if row['hi_valid']<0: return 'worse'
-    return 'undecided'
+def _with_verdicts(df, base):
+    "The table with `p_holm` and `verdict`"
+    is_base,is_one = df.variant==base,df.seeds<2
+    judged = ~is_base & ~is_one
+    df.loc[judged, 'p_holm'] = holm(df.p_valid[judged])
+    is_sure = df.p_holm<.05
+    cases = [is_base, is_one, is_sure & (df.diff_valid>0), is_sure & (df.diff_valid<0)]
+    return df.assign(verdict=np.select(cases, ['baseline','one seed','better','worse'], 'undecided'))
 
 # %% ../../nbs/56_jobs.ablate.ipynb #e49ad31d
 def _shared_seeds(members, name, base):
@@ -160,7 +163,7 @@ def _scores_of(P, name, seeds):
 # %% ../../nbs/56_jobs.ablate.ipynb #2e26ed0b
 def ablation_table(
     runs:dict # Name → directories of its finished runs, one a seed, the baseline first; all on the same images
-)->pd.DataFrame: # A row a recipe: `variant seeds`, for valid and test `auc diff lo hi p_value`, `verdict`
+)->pd.DataFrame: # A row a recipe: `variant seeds`, for valid and test `auc diff lo hi p`, `p_holm verdict`
     "Mean AUC of each recipe and its paired difference from the baseline"
     base = next(iter(runs))
     runs = {name:[open_run(path) for path in paths] for name,paths in runs.items() if paths}
@@ -174,9 +177,8 @@ def ablation_table(
         for which,(ids,y,P) in sets.items():
             A,B = (_scores_of(P, recipe, seeds) for recipe in (name,base))
             row |= _gain_row(y, A, B, group.reindex(ids).to_numpy(), which)
-        row['verdict'] = 'baseline' if name==base else _verdict(row)
         rows.append(row)
-    return pd.DataFrame(rows)
+    return _with_verdicts(pd.DataFrame(rows).assign(p_holm=np.nan), base)
 
 # %% ../../nbs/56_jobs.ablate.ipynb #c0022
 def _draw_gains(ax, rows, which, label, color, shift):
@@ -207,7 +209,7 @@ def plot_ablation(
 _HEADS = dict(
     auc_valid='AUC on validation', diff_valid='difference on validation', lo_valid='95 % from', hi_valid='to',
     p_valid='p-value', auc_test='AUC on test', diff_test='difference on test', lo_test='95 % from', hi_test='to',
-    p_test='p-value')
+    p_test='p-value', p_holm='p-value on validation, for the number of recipes')
 
 def _ablation_report(df, out, command, note):
     figure = save_fig(plot_ablation(df), out/'figures/ablation.png')

@@ -267,8 +267,8 @@ def foretold_sentence(
     "The check in one sentence"
     if not found: return ''
     fits = 'which fits' if found.lo<=found.seen<=found.hi else 'which does not fit'
-    return (f'Without the last set the curve foretells {found.auc:.3f} ({found.lo:.3f} to {found.hi:.3f}) '
-            f'for {counted(found.n, "defect")}; measured is {found.seen:.3f}, {fits}.')
+    return (f'Without the last set the curve predicts {found.auc:.3f} ({found.lo:.3f} to {found.hi:.3f}) '
+            f'for {counted(found.n, "defect")}; we measured {found.seen:.3f}, {fits}.')
 
 # %% ../../nbs/58_jobs.curve.ipynb #a97009f2
 _LEVELS = (.0001,.0002,.0005,.001,.002,.005,.01,.02,.05,.1,.2,.3,.5) # What may stand at the axis
