@@ -24,7 +24,7 @@ experiments: $(STAMP) ## train what results.csv lacks, then run the notebooks th
 export: $(STAMP)    ## notebooks to library
 	@nbdev_export
 clean-nbs: $(STAMP) ## strip notebooks of what changes without meaning, make their pictures small
-	@python .ci/shrink.py nbs/*.ipynb && nbdev_clean
+	@python .ci/shrink.py nbs/*.ipynb nbs/experiments/*.ipynb && nbdev_clean
 readme: $(STAMP)    ## README.md from nbs/index.ipynb
 	@python .ci/readme.py
 docs: $(STAMP)      ## the docs site from the notebooks, into _site/

@@ -337,8 +337,9 @@ class Metric(NamedTuple):
     "A figure of a model's scores"
     of:Callable # `Sweep` → a number, or an array of (sets,)
     words:str # What a report calls it
-    ends_at_1:bool=False # Whether it lies between 0 and 1, and 1 is best: its interval is built on the logit scale
+    ends_at_1:bool=False # Whether 1 is best, and nothing lies above: its interval is built on the logit scale
     at_an_end:bool=False # Whether a few parts at one end of the curve decide it
+    lowest:float=0. # Nothing lies below; asked for where it ends at 1
 
 # %% ../nbs/31_auc.ipynb #443a9161
 MODEL_METRICS = dict( # Name → metric
@@ -394,16 +395,23 @@ def boot_weights(
         yield w[:,member]
 
 # %% ../nbs/31_auc.ipynb #c0064
-def _ends(value, drawn, tails, on_logit, eps):
+def _ends(value, drawn, tails, lowest, eps):
     "Interval of a metric: normal on the logit scale, else the middle of the draws"
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn) or np.ptp(drawn)<1e-12: return np.nan,np.nan
-    if not on_logit: return np.quantile(drawn, tails)
-    mid = logit(np.clip(value, eps, 1-eps))
-    spread = logit(np.clip(drawn, eps, 1-eps)).std(ddof=1)
-    return expit(mid + stats.norm.ppf(tails)*spread)
+    if lowest is None: return np.quantile(drawn, tails)
+    def on_logit(x): return logit(np.clip((x-lowest)/(1-lowest), eps, 1-eps))
+    far = stats.norm.ppf(tails)*on_logit(drawn).std(ddof=1)
+    return lowest + (1-lowest)*expit(on_logit(value)+far)
 
 def _end_at_1(): return [name for name,metric in MODEL_METRICS.items() if metric.ends_at_1]
+
+def _lowest(name, drawn):
+    "Where the scale of a metric begins that ends at 1; a draw that lies outside is an error of the metric"
+    lowest = MODEL_METRICS[name].lowest if name in MODEL_METRICS else 0.
+    outside = drawn[(drawn<lowest-1e-9) | (drawn>1+1e-9)]
+    if len(outside): raise ValueError(f'{name}: {outside[0]:.4g} is not in {lowest:g} to 1, as its `Metric` says')
+    return lowest
 
 # %% ../nbs/31_auc.ipynb #3fa1ad29
 def bootstrap(
@@ -423,7 +431,8 @@ def bootstrap(
     on_logit,res = _end_at_1() if on_logit is None else on_logit,{}
     for k,value in values.items():
         drawn = np.concatenate([draw[k] for draw in draws])
-        lo,hi = _ends(value, drawn, tails, k in on_logit, eps)
+        lowest = _lowest(k, np.append(drawn, value)) if k in on_logit else None
+        lo,hi = _ends(value, drawn, tails, lowest, eps)
         res[k] = dict(value=float(value), lo=float(lo), hi=float(hi))
     return pd.DataFrame(res).T
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.utils import get_session
 from safetensors.torch import load_file
-import threading, timm, torch, torchvision
+from timm.layers import resample_abs_pos_embed
+import math, threading, timm, torch, torchvision
 from .base.errors import *
 from .backbones import *
 
@@ -71,6 +72,18 @@ def _check_pair(own, there, what, how):
     sizes = f'{name} is {list(mine.shape)} here and {theirs} is {list(other.shape)} there'
     raise UserError(f'{what}: does not fit, {sizes}{how}')
 
+# %% ../nbs/25_weights.ipynb #db225878
+def _with_positions(net, sd):
+    "Vectors of places learned at another size are resampled for that of `net`; what cannot be stays, and is refused"
+    mine,theirs = getattr(net, 'pos_embed', None),sd.get('pos_embed')
+    grid = getattr(getattr(net, 'patch_embed', None), 'grid_size', None)
+    if mine is None or theirs is None or not grid or mine.shape==theirs.shape: return sd
+    if not mine.ndim==theirs.ndim==3 or mine.shape[-1]!=theirs.shape[-1]: return sd
+    before = mine.shape[1]-math.prod(grid) # vectors of the class, not of a patch
+    n_places = theirs.shape[1]-before
+    if n_places<1 or math.isqrt(n_places)**2!=n_places: return sd
+    return sd | dict(pos_embed=resample_abs_pos_embed(theirs, list(grid), num_prefix_tokens=before))
+
 # %% ../nbs/25_weights.ipynb #c0014
 def fit_weights(
     net:nn.Module, # A backbone
@@ -78,7 +91,7 @@ def fit_weights(
     what:str='weights', # Named in the error
 ):
     "Load `sd` into `net` by name, else by order; the first difference is a `UserError`"
-    own,sd = net.state_dict(),_features(net, sd)
+    own,sd = net.state_dict(),_with_positions(net, _features(net, sd))
     here,there = _tensors(own),_tensors(sd)
     named = all(name in sd for name,_ in here)
     if named:

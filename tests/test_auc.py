@@ -6,7 +6,7 @@ from sklearn import metrics as skm
 from conftest import draw, score_table
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.auc import MODEL_METRICS, Metric
-from semiconductor_cls.auc import auc_ci, auc_cov, bootstrap, check_preds, compare, compare_auc, metrics
+from semiconductor_cls.auc import auc_ci, auc_cov, bootstrap, check_preds, compare, compare_auc, metrics, metrics_ci
 from semiconductor_cls.evaluate import choose_threshold, rates
 from semiconductor_cls.operate import trade
 from semiconductor_cls.jobs.report import numbers_table
@@ -95,3 +95,14 @@ def test_a_metric_brings_what_a_report_calls_it(name, words, monkeypatch):
     monkeypatch.setitem(MODEL_METRICS, name, Metric(lambda sweep: (sweep.tpr-sweep.fpr).max(-1), words))
     found = {k:float(v) for k,v in metrics([True,False], [.9,.1]).items()}
     assert numbers_table(found).figure.tolist()==[o.words for o in MODEL_METRICS.values()]
+
+@pytest.mark.parametrize('lowest', [-1.,0.])
+def test_a_metric_below_zero_says_where_it_begins_or_is_refused(lowest, monkeypatch):
+    y,p = draw(20, 60, seed=1)
+    gini = Metric(lambda sweep: 2*MODEL_METRICS['auc'].of(sweep)-1, 'Gini', ends_at_1=True, lowest=lowest)
+    monkeypatch.setitem(MODEL_METRICS, 'gini', gini)
+    found = metrics_ci(y, p, n=200)
+    assert np.allclose(found.loc['gini'], 2*found.loc['auc']-1)==(lowest==-1)
+    if lowest: assert metrics_ci(y, 1-p, n=200).hi['gini']<0
+    else:
+        with pytest.raises(ValueError, match='gini: -0.* is not in 0 to 1'): metrics_ci(y, 1-p, n=200)

@@ -238,11 +238,10 @@ def test_wide_without_tls_is_warned_about_and_a_password_in_the_command_too(plac
 
 @pytest.mark.parametrize('name', ['HUP','TERM'])
 def test_a_station_that_is_stopped_says_so_in_one_line(place, name):
-    p = command(place, 'runs/a', '--no-browser', '--port', str(free_port()), '--verdicts', 'ended')
-    while 'stop with Ctrl-C' not in p.stdout.readline(): assert p.poll() is None
-    time.sleep(.5) # until the server answers
-    p.send_signal(getattr(signal, f'SIG{name}'))
-    assert (said(p), p.returncode)==('semicls serve: stopped\n', 130)
+    with Server(place, '--verdicts', 'ended', run='a') as s:
+        s.p.send_signal(getattr(signal, f'SIG{name}'))
+        *_,begun,ended = said(s.p).splitlines()
+    assert 'stop with Ctrl-C' in begun and (ended, s.p.returncode)==('semicls serve: stopped', 130)
 
 LOST = """import os, signal
 from semiconductor_cls.station import page

@@ -1,9 +1,11 @@
 "Guards rules of the repository that no notebook can check from inside"
-import ast, builtins, configparser, dis, importlib, importlib.util, pkgutil, re, runpy, shutil, subprocess, sys, types
+import ast, builtins, configparser, dis, importlib, importlib.util, io, pkgutil, re, runpy, shutil, subprocess
+import sys, types
 from collections import Counter
 from functools import cache
 from pathlib import Path
 import nbformat, pytest
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parent.parent
 PKG = ROOT/'semiconductor_cls'
@@ -241,6 +243,20 @@ def test_a_lesson_shows_its_own_last_value(p):
 def test_notebook_stays_small(p):
     most = 500_000 if p.parent.name=='experiments' else 150_000
     assert p.stat().st_size<=most, 'make clean-nbs; then fewer or smaller pictures'
+
+@pytest.mark.parametrize('spot,of', [((3,'red'),'white'), ((60,(96,96,96)),(80,80,80))], ids=['dot','faint'])
+def test_a_picture_is_made_small_once_and_loses_nothing_that_is_seen(spot, of):
+    (side,colour),shrink = spot,runpy.run_path(ROOT/'.ci/shrink.py')['shrink']
+    im = Image.new('RGB', (1600,1200), of)
+    for i in range(40): ImageDraw.Draw(im).line((0,30*i,1600,1200-40*i), (5*i,4*i,90), 5)
+    im = im.resize((400,300))
+    im.paste(colour, (0,120,side,120+side))
+    file = io.BytesIO()
+    im.save(file, 'png')
+    kind,small = shrink(file.getvalue())
+    seen = Image.open(io.BytesIO(small)).convert('RGB').getpixel((side//2,120+side//2))
+    assert kind=='png' and len(small)<.5*len(file.getvalue()) and shrink(small)==('png',small)
+    assert max(abs(a-b) for a,b in zip(seen, im.getpixel((side//2,120+side//2))))<=12
 
 def test_notebooks_stay_small(): assert sum(p.stat().st_size for p in NBS) < 5_000_000
 

@@ -29,6 +29,19 @@ def test_names_of_others_need_the_order_of_a_pth(tmp_path):
     told = 'does not fit.*paired by order.*try the .pth'
     with pytest.raises(UserError, match=told): load_pretrained(Body(arch), arch, p)
 
+@pytest.mark.parametrize('arch,sz', [('vit_tiny_patch16_224',96), ('deit_tiny_patch16_224',320)])
+def test_a_transformer_of_another_size_is_filled_as_timm_does(arch, sz, tmp_path):
+    p = tmp_path/'w.safetensors'
+    save_file(timm.create_model(arch).state_dict(), p)
+    body = Body(arch, sz)
+    load_pretrained(body, arch, p)
+    own_way = dict(img_size=sz, pretrained=True, pretrained_cfg_overlay=dict(file=str(p)))
+    theirs = timm.create_model(arch, num_classes=0, global_pool='', **own_way).state_dict()
+    assert all(torch.equal(o, theirs[name]) for name,o in body.net.state_dict().items())
+    odd = {name:o[:,:-1] if name=='pos_embed' else o for name,o in timm.create_model(arch).state_dict().items()}
+    save_file({name:o.contiguous() for name,o in odd.items()}, p)
+    with pytest.raises(UserError, match='does not fit, pos_embed'): load_pretrained(body, arch, p)
+
 # ---- the hub
 
 ASK = """import warnings; warnings.simplefilter('ignore')
