@@ -1082,8 +1082,15 @@ def say_findings(
     return one_line(f"did not fit: {'; '.join(said)}; semicls eda lists them")
 
 # %% ../nbs/13_source.ipynb #d1c2cb83
+def _one_spelling(types):
+    "Types that differ in case and signs only, called as the first of them"
+    first = {}
+    def named(kinds): return [first.setdefault(plain_word(kind), kind) for kind in kinds.split(', ')]
+    return [join_types(named(kinds)) if isinstance(kinds, str) else None for kinds in types]
+
 def _as_read(df, name): # With the lot, and the layout that it was read as
     df = add_lots(df)
+    df['defect_type'] = _column(_one_spelling(df.defect_type), df)
     df.attrs['layout'] = name
     return df
 
