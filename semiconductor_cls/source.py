@@ -1061,7 +1061,8 @@ def read_as(
     found = issues_of(df)
     words = found.other[found.kind=='label_is_type']
     if len(words): said.append(f"labels taken for types of defects: {', '.join(words)}")
-    if (found.kind=='label_is_number').any(): said.append('label 0 taken for good, 1 for defective')
+    has_numbers = (found.kind=='label_is_number').any()
+    if has_numbers: said.append('label 0 taken for good, 1 for defective')
     return one_line(f"read as {layout}: {'; '.join(said)}")
 
 # %% ../nbs/13_source.ipynb #180b0530

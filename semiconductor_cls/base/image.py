@@ -565,7 +565,8 @@ def note_of(
     "What may be doubted about a picture; it begins with `look:` if a person should look"
     seen = im.info.get(SEEN, {})
     doubts = list(_doubts(seen, blank_share(pixels), levels, limit))
-    if im.info.get(_HIDDEN): doubts.append('its alpha channel hides all of it, and is not used')
+    if im.info.get(_HIDDEN):
+        doubts.append('its alpha channel hides all of it, and is not used')
     pages = ['the first of several pages'] if seen.get('several') else []
     return ('look: ' if doubts else '')+'; '.join(doubts+pages)
 
