@@ -1110,15 +1110,18 @@ def _first_cells(f, n=20):
     "The first rows of a table; of a list its lines and their first words; of a JSON what is called like a picture"
     if f.suffix.lower()=='.json':
         return [] if _tool_of(f) else [[o] for o in re.findall(r'"([^"\n]+)"', _text_of(f)) if _stem(o)!=o][:n]
-    with open_text(f) as lines: first = [o.strip() for o in islice(lines, n) if o.strip() and not is_remark(o)]
-    if not _is_table(f): return [[(label_of_line(o) or [o])[0], o.split()[0]] for o in first]
+    with open_text(f) as lines:
+        first = [o.strip() for o in islice(lines, n) if o.strip() and not is_remark(o)]
+    if not _is_table(f):
+        return [[(label_of_line(o) or [o])[0], o.split()[0]] for o in first]
     try: return [*csv.reader(first, delimiter=csv_format(f)[1])]
     except csv.Error: return [] # a cell that is too large
 
 def _names_pictures(f, ends):
     "The finding about a table or a list of pictures of which nothing is read; `None` of another file"
     rows = _first_cells(f)
-    if not rows or _OF_TRUTH <= {*rows[0]} or _is_table(f) and is_box_file(f): return None
+    is_known = not rows or _OF_TRUTH <= {*rows[0]} or _is_table(f) and is_box_file(f)
+    if is_known: return None
     def is_picture(cell): return cell!='' and not cell.isdigit() and images_called(cell, ends)!=[]
     def n_named(i): return sum(is_picture(row[i]) for row in rows if len(row)>i)
     called = [i for i in range(len(rows[0])) if 2*n_named(i)>=len(rows)]

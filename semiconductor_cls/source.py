@@ -1062,7 +1062,8 @@ def read_as(
     found = issues_of(df)
     words = found.other[found.kind=='label_is_type']
     if len(words): said.append(f"labels taken for types of defects: {', '.join(words)}")
-    if (found.kind=='label_is_number').any(): said.append('label 0 taken for good, 1 for defective')
+    has_numbers = (found.kind=='label_is_number').any()
+    if has_numbers: said.append('label 0 taken for good, 1 for defective')
     return one_line(f"read as {layout}: {'; '.join(said)}")
 
 # %% ../nbs/13_source.ipynb #180b0530
@@ -1083,8 +1084,15 @@ def say_findings(
     return one_line(f"did not fit: {'; '.join(said)}; semicls eda lists them")
 
 # %% ../nbs/13_source.ipynb #d1c2cb83
+def _one_spelling(types):
+    "Types that differ in case and signs only, called as the first of them"
+    first = {}
+    def named(kinds): return [first.setdefault(plain_word(kind), kind) for kind in kinds.split(', ')]
+    return [join_types(named(kinds)) if isinstance(kinds, str) else None for kinds in types]
+
 def _as_read(df, name): # With the lot, and the layout that it was read as
     df = add_lots(df)
+    df['defect_type'] = _column(_one_spelling(df.defect_type), df)
     df.attrs['layout'] = name
     return df
 

@@ -254,6 +254,16 @@ def test_what_is_transparent_is_black(mode):
     seen = np.asarray(open_image(io.BytesIO(saved(im, 'PNG', **kw))).convert('L'))
     assert (seen==np.where(gray==90, 0, 200)).all()
 
+@pytest.mark.parametrize('mode,kind', [('RGBA','PNG'), ('LA','PNG'), ('RGBA','TIFF'), ('RGBA','WEBP'), ('P','PNG')])
+def test_an_alpha_channel_that_hides_all_is_not_used_and_that_is_said(mode, kind):
+    gray = Image.fromarray(np.random.default_rng(3).integers(0, 256, (30,40), np.uint8))
+    im,kw = gray.convert(mode),dict(transparency=bytes(256)) if mode=='P' else {}
+    if mode!='P': im.putalpha(0)
+    if kind=='WEBP': kw = dict(lossless=True, exact=True)
+    seen = open_image(io.BytesIO(saved(im, kind, **kw)))
+    assert (np.asarray(seen.convert('L'))==np.asarray(gray)).all()
+    assert note_of(seen, np.asarray(seen))=='look: its alpha channel hides all of it, and is not used'
+
 def test_lab_is_read():
     neutral = Image.merge('LAB', [Image.new('L', (8,8), o) for o in (255,128,128)])
     assert open_image(io.BytesIO(saved(neutral))).getpixel((0,0))==(254,255,254)

@@ -413,6 +413,15 @@ def test_what_numbers_mean_as_labels_is_said_unless_the_user_told_it(tmp_path, w
     assert ('label 0 taken for good, 1 for defective' in read_as(df))==(not own and not re.search('[a-z]', words))
     assert not say_findings(df)
 
+def test_a_type_of_defect_has_one_name_however_it_is_spelled(tmp_path):
+    df = places(tmp_path/'a', 'ok', 'Bent_lead', 'bent lead', 'BENT-LEAD', 'Riss')
+    assert 'of 2 types' in read_as(df) and df.defect_type.nunique()==2
+    rows = ['1.png,ok,,,,','2.png,Scratch,1,1,4,4','3.png,SCRATCH,,,,','4.png,scratch,,,,']
+    assert table_of(tmp_path/'b', '\n'.join(['path,label,x1,y1,x2,y2', *rows])).defect_type.dropna().nunique()==1
+    for name in ('good/1','Spur/2'): picture(tmp_path/f'c/{name}.png', 3)
+    (tmp_path/'c/b.csv').write_text('id,x1,y1,x2,y2,label\n2,1,1,4,4,spur\n')
+    assert read_source(tmp_path/'c').defect_type.dropna().tolist()==['Spur']
+
 # ---- a key for each file
 
 GAPS = {'a name':('1','2',''), 'a path':('1','x/1','',''), 'all but one':('','','1')}

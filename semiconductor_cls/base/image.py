@@ -344,11 +344,18 @@ def _is_gray(im):
     return bool((red==green).all() and (green==blue).all())
 
 # %% ../../nbs/05_base.image.ipynb #b96e69e1
+_HIDDEN = ('hidden',) # As `SEEN`
+
 def _on_black(im):
     "A picture with transparent pixels, in front of black"
     mode = 'L' if _is_gray(im) else 'RGB'
     rgba = im.convert('RGBA')
-    if rgba.getchannel('A').getextrema()[0]==255: return im.convert(mode)
+    least,most = rgba.getchannel('A').getextrema()
+    if least==255: return im.convert(mode)
+    if most==0:
+        plain = rgba.convert('RGB').convert(mode)
+        plain.info[_HIDDEN] = True
+        return plain
     return Image.alpha_composite(Image.new('RGBA', im.size, 'black'), rgba).convert(mode)
 
 # %% ../../nbs/05_base.image.ipynb #ac248e2d
@@ -558,6 +565,8 @@ def note_of(
     "What may be doubted about a picture; it begins with `look:` if a person should look"
     seen = im.info.get(SEEN, {})
     doubts = list(_doubts(seen, blank_share(pixels), levels, limit))
+    if im.info.get(_HIDDEN):
+        doubts.append('its alpha channel hides all of it, and is not used')
     pages = ['the first of several pages'] if seen.get('several') else []
     return ('look: ' if doubts else '')+'; '.join(doubts+pages)
 
