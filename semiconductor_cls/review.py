@@ -653,6 +653,7 @@ def asked_text(asked:Asked)->str:
     said = [f"{what}: {', '.join(_OPTIONS[o] for o in names)}" for what,names in parts.items() if names]
     return 'decided for ' + '; '.join([*_asked_words(asked.line, asked.limits), *said])
 
+# %% ../nbs/36_review.ipynb #40b5aecb
 def check_choice(
     run:Run, # With `preds_valid.csv`
     asked:Asked # From `asked_for`

@@ -29,6 +29,7 @@ def way_out(error:OSError)->str: # '' where the system gives no number
     known = (way for way,numbers in _WAYS_OUT.items() if error.errno in numbers)
     return next(known, 'see whether its disk or network is well' if error.errno else '')
 
+# %% ../../nbs/01_base.files.ipynb #c8d93211
 @contextmanager
 def naming(path):
     "Have a full disk, or a name that is too long, told by what was being written, and not by a name of ours"
@@ -234,6 +235,7 @@ def _try_lock(f, shared=False): # Who only asks shares the lock with others who 
         raise
     return True
 
+# %% ../../nbs/01_base.files.ipynb #1fbc31f7
 def _is_at(f, path):
     "Whether an open file still lies at `path`"
     try:
@@ -250,6 +252,7 @@ def _lock_places(folder):
     is_beside = not os.path.isdir(folder) or os.access(parent, os.W_OK)
     return places if is_beside else places[::-1]
 
+# %% ../../nbs/01_base.files.ipynb #a748ae18
 def _is_locked(path):
     "Whether a process holds the lock at `path`"
     try:

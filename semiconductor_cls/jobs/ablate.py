@@ -224,6 +224,7 @@ def _run_paths(recipes, seeds, out):
     folders = {name:re.sub(r'[/\\]', '_', name) for name in recipes}
     return {name:[out/'runs'/f'{folder}-s{seed}' for seed in seeds] for name,folder in folders.items()}
 
+# %% ../../nbs/56_jobs.ablate.ipynb #d78bf2d2
 def _write_table(paths, out):
     "The table of what is finished; `None` without a run of the baseline, which is the first recipe"
     finished = {name:list(filter(is_finished, runs)) for name,runs in paths.items()}

@@ -35,6 +35,7 @@ def _same_test(tables, ids): # Run → its table by id
     for path,table in tables.items():
         _check_unseen(path, table, hashes[path], ids, tested)
 
+# %% ../../nbs/55_jobs.compare.ipynb #219a7b30
 def _check_different(runs):
     "Refuse a run that is given twice"
     places = [os.path.realpath(run.path) for run in runs]

@@ -39,6 +39,7 @@ def dealt(
     if r.votes: votes_of(df, r.votes)
     return add_folds(df, folds, r.split_seed) if folds else df
 
+# %% ../../nbs/52_jobs.folds.ipynb #af581c17
 def fold_table(
     df:pd.DataFrame, # A table after `add_folds`
     i:int # The fold to set aside
@@ -208,6 +209,7 @@ def _check_target(out, run, overwrite):
     if open_run(out).info.get('tta_of')==run.weights_id: return
     raise UserError(f'{out}: another run is here, which would be replaced; remove it, or choose another --out')
 
+# %% ../../nbs/52_jobs.folds.ipynb #fa54feab
 def _check_inputs(run):
     "Refuse a run that cannot predict again, before anything is written"
     table = run.table()

@@ -68,6 +68,7 @@ def with_people(
     band = (point or {}).get('review') or {}
     return m | {k:band[k] for k in _OF_BAND if k in band}
 
+# %% ../../nbs/50_jobs.report.ipynb #98bc5c24
 def _looks_text(m, point=None): # '' where nobody looks
     "How many parts people look at"
     if 'look_share' in m:

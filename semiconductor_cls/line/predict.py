@@ -197,6 +197,7 @@ def _only_writer(out):
         return open_locked(out)
     return nullcontext()
 
+# %% ../../nbs/69_line.predict.ipynb #ccee6062
 def _unless_there(rows, out, was_there):
     "The rows of a table; at their end it is refused to replace one that has come meanwhile"
     yield from rows

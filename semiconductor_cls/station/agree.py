@@ -54,6 +54,7 @@ def part_weights(
     size = np.concatenate([np.ones(n), added])
     return np.random.default_rng(seed).gamma(size, size=(draws,len(size)))
 
+# %% ../../nbs/88_station.agree.ipynb #a0475c53
 def _one_more(words):
     "The part that is added: pairs of words, and how much of the part each pair is"
     first,second = np.repeat(words, len(words)),np.tile(words, len(words))
@@ -91,6 +92,7 @@ def _named(df, where):
     part,who,rounds = (df[name].astype(str).str.strip() for name in _NEEDS[:3])
     return df.assign(part=part, round=rounds, who=who.groupby(who.map(person_of)).transform('first'))
 
+# %% ../../nbs/88_station.agree.ipynb #482c4e0d
 def _check_one_label(parts, labels, where):
     "Refuse two labels of one part; labels as numbers"
     pairs = pd.DataFrame(dict(part=parts, label=labels))
@@ -305,6 +307,7 @@ def _about_rounds(df, within):
     few = ', '.join(f'{counted(n, "answer")} of {who}' for who,n in left.items() if n)
     return f'{few} left out: about a part that was not seen in each of the rounds.' if few else ''
 
+# %% ../../nbs/88_station.agree.ipynb #d62bb0c0
 def _about_none(df, found):
     "Which people have no row with themselves, and which two none with each other, though there is more than one"
     people,said = sorted(df.who.unique()),[]

@@ -563,6 +563,7 @@ def _why_not(e)->tuple: # Of an error; status and words
     status = 413 if isinstance(e, TooLarge) else 409 if isinstance(e, OtherPerson) else 400
     return status, f'this request {e}'
 
+# %% ../../nbs/81_station.gate.ipynb #3d20f50d
 @patch
 @contextmanager
 def expected(self:Gate, scope, heads):

@@ -72,6 +72,7 @@ MAX_PARTS = 100_000 # Lists, objects and commas in it; a file has about nine
 
 class TooLarge(ValueError): "More than is taken"
 
+# %% ../../nbs/80_station.uploads.ipynb #09963405
 def _is_event(body):
     "Whether a request has the form of those that the page sends"
     if not isinstance(body, dict) or not isinstance(body.get('data'), list):
