@@ -751,7 +751,8 @@ def clean(
     s = run_clean(data, out, good, defect, near=near, **kinds)
     for line in filter(None, [*s['told'], s['left_out']]): say(line)
     why = ', '.join(f"{n:,} {reason.replace('_', ' ')}" for reason,n in s['reasons'].items())
-    kept = f"{s['n_kept']:,} of {counted(s['n_images'], 'image')} kept, {s['n_removed']:,} removed" + f' ({why})'*bool(why)
+    kept = f"{s['n_kept']:,} of {counted(s['n_images'], 'image')} kept, {s['n_removed']:,} removed"
+    if why: kept += f' ({why})'
     near = counted(s['n_near'], 'near copy', 'near copies')
     listed = f"; left: {near}, --near removes what is listed in {out/'near.csv'}" if s['n_near'] else ''
     answer(f"{kept}: {out/'clean.csv'}, {out/'removed.csv'}{listed}", {**s, 'out':out}, json)
