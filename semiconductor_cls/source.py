@@ -1062,8 +1062,7 @@ def read_as(
     found = issues_of(df)
     words = found.other[found.kind=='label_is_type']
     if len(words): said.append(f"labels taken for types of defects: {', '.join(words)}")
-    has_numbers = (found.kind=='label_is_number').any()
-    if has_numbers: said.append('label 0 taken for good, 1 for defective')
+    said += ['label 0 taken for good, 1 for defective']*('label_is_number' in set(found.kind))
     return one_line(f"read as {layout}: {'; '.join(said)}")
 
 # %% ../nbs/13_source.ipynb #180b0530
