@@ -227,11 +227,16 @@ def _check_once(typed): # Options and arguments, in their order
         if o.param_type_name=='option' and not o.multiple and typed.count(o)>1:
             raise UserError(f'{o.opts[0]}: given twice; leave one of the two out')
 
+_FILES = '.csv','.parquet','.html' # Endings of what commands write where they are told
+
 def _check_given(ctx, param, args):
-    "Refuse an option that was given as an empty text: mostly a variable of the shell that is not set"
+    "Refuse an empty option, mostly a variable of the shell that is not set, and a file whose name ends as a folder's"
     value,word = ctx.params.get(param.name),param.opts[0]
+    typed = _given(args, word) if isinstance(value, Path) else []
+    if any(o.endswith('/') for o in typed) and value.suffix.lower() in _FILES and not value.is_dir():
+        raise UserError(f'{word} {typed[-1]}: a file has this ending, and a folder the / behind it; leave one out')
     is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
-    was_empty = isinstance(value, Path) and '' in _given(args, word) # which would be the folder we are in
+    was_empty = '' in typed # which would be the folder we are in
     if (is_empty or was_empty) and ctx.get_parameter_source(param.name).name=='COMMANDLINE':
         raise _unset(word)
 

@@ -383,6 +383,18 @@ def test_an_empty_option_is_a_variable_that_was_not_set(semicls, parts):
         p = semicls('train', 'parts', option, '', '--dry-run')
         assert p.returncode==1 and p.err.startswith(f'semicls: {option}: is empty'), p.err
 
+@pytest.mark.parametrize('words', ['predict runs/a parts --out z.csv/','compare runs/a --out=t.CSV/',
+                                   'agree answers --out a.html//'])
+def test_a_file_whose_name_ends_as_that_of_a_folder_is_refused(tmp_path, monkeypatch, words):
+    from typer.testing import CliRunner
+    from semiconductor_cls.base.errors import UserError
+    from semiconductor_cls.cli import app
+    monkeypatch.chdir(tmp_path)
+    for name in ('runs/a','parts','answers'): (tmp_path/name).mkdir(parents=True)
+    e = CliRunner().invoke(app, words.split()).exception
+    assert isinstance(e, UserError) and 'leave one out' in str(e) and words.split('out')[-1][1:] in str(e)
+    assert sorted(o.name for o in tmp_path.iterdir())==['answers','parts','runs']
+
 def test_a_pipe_among_the_parts_keeps_nobody_waiting(semicls, parts, tmp_path):
     os.mkfifo(parts/'ok/pipe.png')
     p = semicls('train', 'parts', '--name', 'b', *TINY)
