@@ -350,12 +350,11 @@ def _line(row):
     return f"{row['size']} px, {row['stage']}, epoch {row['epoch']}: {losses}, AUC {row['auc']:.4f}, {speed}"
 
 # %% ../../nbs/51_jobs.job.ipynb #16ad744a
-def _finish(run, df, r, seed, weights, device, tell, track, start, caches=None, ranks=None):
-    "Train, evaluate, report"
+def _finish(run, df, r, seed, weights, start, tell, **how):
+    "Train, evaluate, report; `how` as `train_run` takes it"
     with reported(run):
         before = read_csv(run/'history.csv').seconds.sum() if run.has('history.csv') else 0. # of a run that goes on
-        learn = train_run(df, run, r, seed, weights, device, None, lambda row: tell(_line(row)), track, caches,
-                          ranks)
+        learn = train_run(df, run, r, seed, weights, tell=lambda row: tell(_line(row)), **how)
         train_figures(run, learn, df)
         keep_product(run, df, learn.dls.cache)
         measured = {**evaluate_run(run), 'seconds': before+time.perf_counter()-start}
@@ -441,11 +440,12 @@ def train_table(
         else:
             run = _new_run(path, overwrite, df, r, seed, weights, marks | info, ranks.world if ranks else 1)
         _write_left_out(run, df, removed)
-        return _finish(run, df, r, seed, weights, device, tell, track, start, caches, ranks)
+        how = dict(device=device, track=track, caches=caches, ranks=ranks)
+        return _finish(run, df, r, seed, weights, start, tell, **how)
 
 # %% ../../nbs/51_jobs.job.ipynb #2d9b1006
-def _begun(data, r, seed, path, classes, weights, device, overwrite, resume, tell, caches, ranks=None, asked=()):
-    "Table, removed images and summary; then recipe, seed and weights, for a run that goes on its own ones"
+def _begun(data, r, seed, classes, weights, path, overwrite, resume, asked=(), ranks=None, **how):
+    "Table, removed images and summary (`how` as in `ready`); then recipe, seed and weights, for a run its own ones"
     if resume:
         run = resume_run(path)
         _check_world(run, ranks)
@@ -453,7 +453,7 @@ def _begun(data, r, seed, path, classes, weights, device, overwrite, resume, tel
         r,seed,weights = saved_recipe(run),run.info['seed'],given_weights(run, weights)
     else: check_free(path, overwrite)
     if ranks: ranks.check(r)
-    df,removed,text = ready(data, r, *classes, weights, tell, caches, device)
+    df,removed,text = ready(data, r, *classes, weights, **how)
     if ranks: ranks.check(r, df)
     return df,removed,text,r,seed,weights
 
@@ -478,11 +478,10 @@ def train_job(
 )->dict|None: # `metrics.json`; `None` on all ranks but the first, which alone writes
     "From a source to a finished run with its report"
     check_device(device)
-    caches,where = {},((good,defect), weights, device)
-    def begin(): return _begun(data, r, seed, path, *where, overwrite, resume, tell, caches, ranks, asked)
+    how = dict(path=path, overwrite=overwrite, resume=resume, tell=tell, caches={}, device=device, ranks=ranks)
+    def begin(): return _begun(data, r, seed, (good,defect), weights, asked=asked, **how)
     df,removed,text,recipe,seed_,weights_ = ranks.first(begin) if ranks else begin()
     if ranks and ranks.rank: return ranks.help(df, recipe, seed_, weights_, device)
     if says := slow_gpu(device, recipe): tell(says)
     info = dict(command=command, source=str(data), summary=text) | (dict(renewed=renewed) if renewed else {})
-    return train_table(df, recipe, seed_, path, removed, weights_, device, overwrite, resume, tell, track, caches,
-                       ranks, **info)
+    return train_table(df, recipe, seed_, removed=removed, weights=weights_, track=track, **how, **info)
