@@ -410,7 +410,8 @@ def _lowest(name, drawn):
     "Where the scale of a metric begins that ends at 1; a draw that lies outside is an error of the metric"
     lowest = MODEL_METRICS[name].lowest if name in MODEL_METRICS else 0.
     outside = drawn[(drawn<lowest-1e-9) | (drawn>1+1e-9)]
-    if len(outside): raise ValueError(f'{name}: {outside[0]:.4g} is not in {lowest:g} to 1, as its `Metric` says')
+    if len(outside):
+        raise ValueError(f'{name}: {outside[0]:.4g} is not in {lowest:g} to 1, as its `Metric` says')
     return lowest
 
 # %% ../nbs/31_auc.ipynb #3fa1ad29
