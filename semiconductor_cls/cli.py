@@ -203,6 +203,8 @@ def _with_config(f):
     return run
 
 # %% ../nbs/99_cli.ipynb #6e7afcfc
+_UNSAID = 'Python without -OO says here what this command does.'
+
 def command(
     *places:str, # Parameters that are given by place; the others are options
     who:str='More', # Heading in the help, one of `PEOPLE`
@@ -212,8 +214,9 @@ def command(
     kind = type('Command', (Command,), dict(old=old or {}))
     def register(f):
         examples = [f'  {o}' for o in _examples(f.__name__)]
-        if examples:
-            f.__doc__ = '\n\n'.join([cleandoc(f.__doc__ or ''), 'Examples:', *examples])
+        told = [cleandoc(f.__doc__ or _UNSAID)]
+        if examples: told += ['Examples:', *examples]
+        f.__doc__ = '\n\n'.join(told)
         helps = docments(f)
         for name,parameter in signature(f).parameters.items():
             if helps[name]:

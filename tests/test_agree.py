@@ -1,5 +1,7 @@
 "A blind round at the page: two people, two rounds, and the kappas that scikit-learn finds in the journal"
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 import pandas as pd, pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
@@ -12,7 +14,7 @@ from semiconductor_cls.base.table import read_csv, write_csv
 from semiconductor_cls.station.agree import agreement, check_answers, kappas, read_answers
 from semiconductor_cls.station.desk import agreed, desk_view, judge, new_desk
 from semiconductor_cls.station.station import Station, model_name, strange_note, word_of
-from semiconductor_cls.station.verdicts import Verdicts, add_image, add_seen, journal, keep_note
+from semiconductor_cls.station.verdicts import Verdicts, add_image, add_seen, begin_round, journal, keep_note
 
 N = 6 # Parts of a round
 KEYS = dict(Ann=['prprpr','prprpp'], Bob=['prprrr','lrprpp']) # of each round, about the parts by their hash
@@ -189,3 +191,14 @@ def test_an_interval_has_a_width_where_nobody_ever_disagreed(tmp_path):
     assert set(flat.kind)=={'within','between','label'} and (flat.kappa==1).all() and (flat.hi==1).all()
     assert ((.6<flat.lo) & (flat.lo<.95)).all()
     assert 'In drawn studies they held the truth in 93 to 97 of 100' in (tmp_path/'p.html').read_text()
+
+@pytest.mark.parametrize('sizes', [[6,7]*4, range(5,13)], ids=['two','eight'])
+def test_stations_that_begin_at_once_have_one_round(tmp_path, sizes):
+    v,together = Verdicts(tmp_path/'v'),Barrier(8)
+    for i in range(12): add_seen(v, f'{i:064x}', 'a@1', 'desk', f'{i}.png', i/12)
+    def begin(n):
+        together.wait()
+        return begin_round(v, 'a@1', n)[:2]
+    with ThreadPoolExecutor(8) as pool: (found,) = set(pool.map(begin, sizes))
+    rows = v.read("select hash from seen where desk='round-1'").hash
+    assert found==('round-1',len(rows)) and rows.is_unique and found[1] in sizes

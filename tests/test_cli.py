@@ -91,6 +91,12 @@ def test_python_may_leave_out_docstrings_and_asserts(parts, tmp_path, name, said
                        capture_output=True, text=True)
     assert said in p.stdout+p.stderr and p.returncode==(name!='__main__'), p.stderr
 
+@pytest.mark.parametrize('command', ['eda','serve'])
+def test_a_help_without_docstrings_says_what_it_lacks(tmp_path, command):
+    words = [sys.executable, '-OO', '-m', 'semiconductor_cls', command, '--help']
+    p = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert p.returncode==0 and 'without -OO' in p.stdout and 'Examples:' in p.stdout, p.stderr
+
 @pytest.mark.parametrize('mask', ['777','300'])
 def test_a_umask_that_closes_files_to_their_owner_is_refused(parts, tmp_path, mask):
     command = shlex.join([sys.executable, '-m', 'semiconductor_cls', 'clean', *PARTS, '--out', 'c'])

@@ -81,7 +81,7 @@ def _score_all(st, desk, kept):
     add_all_seen(st.v, st.model, desk, rows)
     st.strange.update((sha,doubt) for sha,*_,doubt in rows)
     hashes = [sha for sha,*_ in rows]
-    st.unscored = [o for o in st.unscored if o['hash'] not in hashes]
+    with st.lock: st.unscored = [o for o in st.unscored if o['hash'] not in hashes]
     return hashes,bad
 
 # %% ../../nbs/84_station.tray.ipynb #c0027
@@ -169,7 +169,8 @@ def rescore(
                 left.append(dict(hash=row.hash, desk=row.desk, name=row.name, why=printable(note)))
                 continue
             add_seen(st.v, row.hash, st.model, row.desk, row.name, score, int(row.since), _doubt(note))
-    st.unscored,n = st.unscored+left,len(rows)-len(left)
+    with st.lock: st.unscored = st.unscored+left
+    n = len(rows)-len(left)
     done = f'{n:,} of {counted(len(rows), "waiting picture")} scored by this model; old scores are kept'
     if len(rows): tell('; '.join(filter(None, [done, unscored_text(left)])))
     return n

@@ -660,6 +660,19 @@ def _refuse_round(v, desk, left):
                     '--next-round')
 
 # %% ../../nbs/82_station.verdicts.ipynb #2f35b1f0
+def _next_round(v, model, n, anew, seed): # The answer of `begin_round`, and the rows to write
+    k = _last_round(v)
+    now_on = dict(desk=f'round-{k}', model=model)
+    parts = v.read(_PARTS.format('=:desk'), now_on)
+    begun = v.read(_BEGUN, now_on)
+    left = {o.who:o.rest for o in begun.itertuples() if o.rest}
+    if len(parts) and (not len(begun) or (left and not anew)):
+        return (now_on['desk'], len(parts), left),[]
+    if left and not anew: _refuse_round(v, now_on['desk'], left)
+    parts,desk = _draw_parts(v, model, n, seed),f'round-{k+1}'
+    rows = [_seen_row(o.hash, model, desk, o.name or '', o.score) for o in parts.itertuples()]
+    return (desk, len(parts), {}),rows
+
 def begin_round(
     v:Verdicts,
     model:str, # Of the station
@@ -668,21 +681,12 @@ def begin_round(
     seed:int=0
 )->tuple: # The desk of the round, how many parts it has, and {name: parts that are left} of those who have begun it
     "The round that is on, else the next one, with the same parts"
-    k = _last_round(v)
-    now_on = dict(desk=f'round-{k}', model=model)
-    parts = v.read(_PARTS.format('=:desk'), now_on)
-    begun = v.read(_BEGUN, now_on)
-    left = {o.who:o.rest for o in begun.itertuples() if o.rest}
-    if len(parts) and (not len(begun) or (left and not anew)):
-        return now_on['desk'], len(parts), left
-    if left and not anew: _refuse_round(v, now_on['desk'], left)
-    parts,desk = _draw_parts(v, model, n, seed),f'round-{k+1}'
-    rows = [_seen_row(o.hash, model, desk, o.name or '', o.score) for o in parts.itertuples()]
-    with v.db() as db: # All of them or none
+    with v.db() as db: # All parts or none; of two stations that begin at once, the second finds the round of the first
         db.execute('begin immediate')
+        found,rows = _next_round(v, model, n, anew, seed)
         db.executemany(_ADD_SEEN, rows)
         db.execute('commit')
-    return desk, len(parts), {}
+    return found
 
 # %% ../../nbs/82_station.verdicts.ipynb #c0047
 _JOURNAL = f"""select r.time, r.who, r.verdict,
