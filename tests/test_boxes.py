@@ -418,8 +418,9 @@ def test_columns_of_a_csv_beside_folders_that_are_not_read_are_named(tmp_path, t
     assert found[['kind','other']].values.tolist()==[['columns_not_read', LOST[text]]]
     assert df.set_index('id').boxes['7']==([BOX] if 'y_2' in text else [])
 
-TOLD = {'test.txt':'ok/1.png\nng/7.png\n', 'ImageSets/Main/val.txt':'part1 1\npart7 -1\n', 'split.json':'{"test": ["ng/7.png"]}',
-    'rle.csv':'ImageId,EncodedPixels\n7.png,5 6 10 14\n', 'via.csv':'filename,region_shape_attributes\n7.png,"{""x"": 5}"\n',
+TOLD = {'test.txt':'ok/1.png\nng/7.png\n', 'ImageSets/Main/val.txt':'part1 1\npart7 -1\n',
+    'split.json':'{"test": ["ng/7.png"]}', 'rle.csv':'ImageId,EncodedPixels\n7.png,5 6 10 14\n',
+    'via.csv':'filename,region_shape_attributes\n7.png,"{""x"": 5}"\n',
     'usage.tsv':'file\tusage\n7.png\ttest\n', 'day.csv':'7.png,2026-11\n'}
 
 @pytest.mark.parametrize('name', TOLD)

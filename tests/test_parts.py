@@ -48,7 +48,9 @@ def test_links_give_the_same_list_whatever_their_names(tmp_path):
         (root/link).symlink_to(real)
         assert [str(o.relative_to(root)) for o in list_images(root)]==[f'{real}/1.png']
 
-@pytest.mark.parametrize('name', ['{}_overlay.jpg','{}-Heatmap.png','{}_thumb.png','overlay/{}.png','FOUND.000/{}.png','~snapshot/{}.png'])
+MADE = ['{}_overlay.jpg','{}-Heatmap.png','{}_thumb.png','overlay/{}.png','FOUND.000/{}.png','~snapshot/{}.png']
+
+@pytest.mark.parametrize('name', MADE)
 def test_a_picture_made_from_another_one_is_no_part_and_counted(tmp_path, name):
     for i in range(3):
         picture(tmp_path/f'good/{i}.png', i)
@@ -58,7 +60,8 @@ def test_a_picture_made_from_another_one_is_no_part_and_counted(tmp_path, name):
     df = read_source(tmp_path)
     assert df.label.value_counts().to_dict()==dict(good=4, defect=3)
     folder = name.partition('/')[0]
-    assert say_left_out(df.attrs['issues'])==f"left out: 3 {'in '+folder if '/' in name else 'made from another picture'}"
+    where = f'in {folder}' if '/' in name else 'made from another picture'
+    assert say_left_out(df.attrs['issues'])==f'left out: 3 {where}'
 
 @pytest.mark.parametrize('name', ['{}_label.bmp','{}_mask.png','{}-GT.png','mask_{}.png','{}.bmp'])
 def test_masks_are_no_defects_but_boxes(tmp_path, name):

@@ -233,7 +233,8 @@ def test_labels_that_are_types_of_defects(tmp_path, words, column):
     check_words(df, 't.csv')
 
 @pytest.mark.parametrize('words', [('good','scratch','godo'), ('good','scratch','unclear'), ('good','A7','scratch'),
-    ('scratch','dent','crack'), ('good','cat','dog'), ('good','scratch','recheck'), ('good','dent','dent free'), ('good','scratch','fake scratch')], ids=lambda o: o[2])
+    ('scratch','dent','crack'), ('good','cat','dog'), ('good','scratch','recheck'),
+    ('good','dent','dent free'), ('good','scratch','fake scratch')], ids=lambda o: o[2])
 def test_labels_that_may_be_types_are_refused(tmp_path, words):
     rows = [f'{i}.png,{words[i%3]}' for i in range(6)]
     df = table_of(tmp_path, '\n'.join(['image,label', *rows]))
@@ -405,7 +406,9 @@ def test_columns_that_tell_no_sets_are_the_users_own(tmp_path, column):
     df = table_of(tmp_path, '\n'.join([f'path,label,{name}', *(f'{i}.png,ok,{o}' for i,o in enumerate(cells))]))
     assert name in df and not len(issues_of(df))
 
-@pytest.mark.parametrize('words,own', [('0 1 0',''), ('1.0 0.0 1.0',''), ('1 good 0',''), ('1 0 1','1 0'), ('ok ng ok','')])
+NUMBERS = [('0 1 0',''), ('1.0 0.0 1.0',''), ('1 good 0',''), ('1 0 1','1 0'), ('ok ng ok','')]
+
+@pytest.mark.parametrize('words,own', NUMBERS)
 @pytest.mark.parametrize('column', ['quality','label'])
 def test_what_numbers_mean_as_labels_is_said_unless_the_user_told_it(tmp_path, words, own, column):
     (tmp_path/'t.csv').write_text(f'path,{column}\n'+''.join(f'{i}.png,{o}\n' for i,o in enumerate(words.split())))

@@ -429,8 +429,8 @@ def train_table(
     **info # Further entries of `run.json`, such as `command` and `source`
 )->dict: # `metrics.json`
     "From a split table to a finished run with its report"
-    start,_ = time.perf_counter(),check_device(device)
-    marks = data_marks(df, r.votes)
+    check_device(device)
+    start,marks,how = time.perf_counter(),data_marks(df, r.votes),dict(device=device, track=track, ranks=ranks)
     with hold(path):
         if resume:
             run = _reopen(path, marks, ranks)
@@ -440,8 +440,7 @@ def train_table(
         else:
             run = _new_run(path, overwrite, df, r, seed, weights, marks | info, ranks.world if ranks else 1)
         _write_left_out(run, df, removed)
-        how = dict(device=device, track=track, caches=caches, ranks=ranks)
-        return _finish(run, df, r, seed, weights, start, tell, **how)
+        return _finish(run, df, r, seed, weights, start, tell, caches=caches, **how)
 
 # %% ../../nbs/51_jobs.job.ipynb #2d9b1006
 def _begun(data, r, seed, classes, weights, path, overwrite, resume, asked=(), ranks=None, **how):
