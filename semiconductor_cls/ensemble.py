@@ -223,5 +223,5 @@ def study_tables(
     df:pd.DataFrame # From `combo_table`
 )->tuple: # Table 1 (single models) and table 2 (combinations, `all*` last)
     "Cut `combo_table` into the study's two tables; the first has no `+`, because its rows are what is beaten"
-    def rows(mask, *out): return df[mask].drop(columns=['n',*out]).reset_index(drop=True)
+    def rows(mask, *out): return df[mask].drop(columns=['n',*out], errors='ignore').reset_index(drop=True)
     return rows(df.n==1, 'beats'), rows(df.n>1)

@@ -51,7 +51,7 @@ def test_resume_refuses_what_it_would_leave_out(trained, runs, words, said, monk
     code,err = train(words)
     assert code==1 and re.search(said, err.splitlines()[-1]) and 'Traceback' not in err, err
     assert (run/'run.json').read_bytes()==before
-    monkeypatch.setattr(job, 'ready', lambda *_: 1/0) # what comes after the options
+    monkeypatch.setattr(job, 'ready', lambda *_, **__: 1/0) # what comes after the options
     with pytest.raises(ZeroDivisionError): train('--seed 7 --set epochs=1 --set sizes=32 --arch test_resnet')
 
 def test_pages_and_halves_that_are_trained_on_are_said(tmp_path, monkeypatch):
