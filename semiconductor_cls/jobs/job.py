@@ -431,7 +431,7 @@ def train_table(
     "From a split table to a finished run with its report"
     check_device(device)
     start,marks,how = time.perf_counter(),data_marks(df, r.votes),dict(device=device, track=track, ranks=ranks)
-    with hold(path):
+    with alone_in(path):
         if resume:
             run = _reopen(path, marks, ranks)
             if run.info['status']=='finished': return _finished_before(run, tell)

@@ -8,9 +8,11 @@ __all__ = ['same_job', 'same_data', 'named_archs', 'averaged_before', 'committee
 
 # %% ../../nbs/54_jobs.study.ipynb #c0002
 import dataclasses, os
+from contextlib import suppress
 from pathlib import Path
 from fastcore.basics import noop
 from ..base.errors import *
+from ..base.files import *
 from ..base.parallel import *
 from ..base.run import *
 from ..backbones import *
@@ -141,7 +143,9 @@ def train_missing(
 )->None:
     "Train a run, or what is missing of it; what is finished is skipped"
     same_job(path, data, r, seed, folds, kw['weights'])
-    if is_finished(path): return tell(f'{path.name}: finished already')
+    if is_finished(path):
+        with suppress(UserError), alone_in(path): pass # leftovers of a killed process go; one at work sweeps itself
+        return tell(f'{path.name}: finished already')
     tell(f'{path.name}: training')
     kw |= dict(resume=(path/'run.json').exists(), tell=tell)
     if folds: folds_job(data, r, seed, folds, path, **kw)
