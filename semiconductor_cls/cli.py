@@ -848,7 +848,7 @@ def evaluate(
     answer(said, {**m, 'operating':read_json(run/'operating.json'), 'run':run.path}, json)
 
 # %% ../nbs/99_cli.ipynb #c0038
-def _table_text(df): return df.to_string(index=False, float_format='{:.4f}'.format)
+def _table_text(df): return df.to_string(index=False, float_format='{:.4f}'.format, na_rep='')
 
 def _rows(df, out, **more): # For a program
     return dict(rows=df.to_dict('records'), **more, out=out)
