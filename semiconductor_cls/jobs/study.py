@@ -132,6 +132,7 @@ def is_finished(
     "Whether a run is there that has ended well"
     return (path/'run.json').exists() and open_run(path).info['status']=='finished'
 
+# %% ../../nbs/54_jobs.study.ipynb #7a1c0d52
 def train_missing(
     path:Path, # Directory of the run
     data, # A path or 'elpv'
@@ -144,7 +145,7 @@ def train_missing(
     "Train a run, or what is missing of it; what is finished is skipped"
     same_job(path, data, r, seed, folds, kw['weights'])
     if is_finished(path):
-        with suppress(UserError), alone_in(path): pass # leftovers of a killed process go; one at work sweeps itself
+        with suppress(UserError), alone_in(path): pass # what a killed process left goes
         return tell(f'{path.name}: finished already')
     tell(f'{path.name}: training')
     kw |= dict(resume=(path/'run.json').exists(), tell=tell)
