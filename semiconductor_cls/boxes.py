@@ -585,7 +585,7 @@ def _check_drawn(names, what): # Of no known tool
 
 # %% ../nbs/12_boxes.ipynb #5cd59f6d
 _NUMBER = r'[-+]?[\d.]+(?:[eE][-+]?\d+)?'
-_YOLO_LINE = re.compile(rf'\d+(?:[ \t]+{_NUMBER})'+'{4,}\s*')
+_YOLO_LINE = re.compile(rf'\d+(?:[ \t]+{_NUMBER})'+r'{4,}\s*')
 
 def _is_yolo(line):
     "A box, a pose, or a polygon in shares of the picture"

@@ -10,7 +10,7 @@ __all__ = ['app', 'OPTION_RANGES', 'GROUP_OPT', 'GOOD_OPT', 'DEFECT_OPT', 'OUT_O
            'main']
 
 # %% ../nbs/99_cli.ipynb #c0002
-import gc, os, shlex, sys, warnings, yaml
+import gc, os, shlex, sys, yaml
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
@@ -1261,7 +1261,7 @@ def main():
     "Run the command line; errors a person can mend become one line"
     open_streams()
     gc.set_threshold(50_000) # Else a sixth of a start goes into finding no garbage
-    warnings.filterwarnings('ignore')
+    hide_warnings()
     hear_stops()
     sys.exit(exit_code(app))
 
