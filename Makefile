@@ -1,5 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. Each makes its environment first.
-VENV   ?= .venv
+# OLDEST=1 before or behind them takes the oldest versions that settings.ini allows.
+VENV   ?= .venv$(if $(OLDEST),-oldest)
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 # Stale means: made for other requirements, or for a checkout in another folder.
@@ -43,7 +44,8 @@ $(STAMP):
 	  echo "make: Python 3.10 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -n 1); name another one with PYTHON=" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: cannot make the environment $(VENV) (is the package python3-venv installed?)" >&2; exit 1; }
 	@echo "installing into $(VENV): some minutes and 7 GB the first time" >&2
-	@python -m pip install -q --no-compile --disable-pip-version-check -e '.[dev]' >$(VENV)/install.log 2>&1 || { \
+	@$(PYTHON) .ci/oldest.py >$(VENV)/oldest.txt
+	@python -m pip install -q --no-compile --disable-pip-version-check $(if $(OLDEST),-c $(VENV)/oldest.txt) -e '.[dev]' >$(VENV)/install.log 2>&1 || { \
 	  grep -qE 'NewConnectionError|ConnectTimeout|ReadTimeout|NameResolution|ProxyError|Temporary failure|No matching distribution' $(VENV)/install.log \
 	  && echo "make: the package index cannot be reached, or lacks a package: $$(grep -E '^ERROR' $(VENV)/install.log | tail -n 1) (see $(VENV)/install.log)" >&2 \
 	  || echo "make: the installation failed: $$(grep -E '^ERROR' $(VENV)/install.log | tail -n 1) (see $(VENV)/install.log)" >&2; exit 1; }

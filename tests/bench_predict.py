@@ -94,7 +94,16 @@ def copy_run(run, tmp, size, one_view):
     size,recipe = size or info['size'],info['recipe']
     tta = '' if one_view else recipe['tta']
     open_run(copy).update(size=size, recipe=recipe | dict(sizes=[size], tta=tta))
+    if size!=info['size']: see_product(open_run(copy), size)
     return copy
+
+def see_product(run, size):
+    "What the product looks like at another size"
+    from semiconductor_cls.cache import ImageCache
+    from semiconductor_cls.jobs.job import keep_product
+    df = run.located(run.table())
+    keep_product(run, df, ImageCache(df, size).of(df))
+    run.finish()
 
 def make_bundles(run, tmp):
     import semiconductor_cls.line.export as export

@@ -3,6 +3,7 @@ import ast, builtins, configparser, dis, importlib, importlib.util, io, pkgutil,
 import sys, types
 from collections import Counter
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 import nbformat, pytest
 from PIL import Image, ImageDraw
@@ -336,6 +337,38 @@ def test_settings_carry_the_ceilings_that_the_stack_needs():
     for want in '''fastai>=2.8.7,<2.8.8 fastcore<2 plum-dispatch<2.10 albumentations==2.0.8 nbdev>=2.4.14,<3
         execnb<0.2 ghapi<2'''.split(): assert want in reqs
     assert not any(re.match(r'torch(vision)?==', o) for o in reqs)
+
+_COMES_WITH = dict(fastapi='gradio', starlette='gradio', uvicorn='gradio', python_multipart='gradio',
+                   markupsafe='jinja2', packaging='fastai', huggingface_hub='timm') # Which each of them asks for itself
+
+def _asked_for(*but):
+    c = configparser.ConfigParser(delimiters=['='])
+    c.read(ROOT/'settings.ini', encoding='utf-8')
+    c = c['DEFAULT']
+    return [word for name in c if name.endswith('requirements') and name not in but for word in c[name].split()]
+
+def _imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import): yield from (o.name.split('.')[0] for o in node.names)
+        if isinstance(node, ast.ImportFrom) and not node.level: yield node.module.split('.')[0]
+
+def test_every_package_that_is_imported_is_asked_for():
+    asked = {re.split('[<>=]', word)[0].lower().replace('_', '-') for word in _asked_for('dev_requirements')}
+    packages = packages_distributions()
+    names = {name for path in PKG.rglob('*.py') for name in _imported(path)}
+    for name in names - set(sys.stdlib_module_names) - {PKG.name}:
+        brought_by = packages.get(name) or [_COMES_WITH.get(name, name)]
+        known = {o.lower().replace('_', '-') for o in [*brought_by, _COMES_WITH.get(name, name)]}
+        assert asked & known, f'{name} is imported, and settings.ini does not ask for it'
+
+def test_the_oldest_versions_are_those_of_the_settings():
+    r = subprocess.run([sys.executable, ROOT/'.ci/oldest.py'], capture_output=True, text=True, check=True)
+    said = r.stdout.split()
+    words = _asked_for('dev_requirements', 'docs_requirements')
+    assert {o.replace('==', '>=') for o in said}=={word.split(',')[0] for word in words if '>=' in word}
+    names = [o.split('==')[0] for o in said]
+    assert len(names)==len(set(names)) # one floor each, else pip finds no version
+    assert {'numpy','torch','pillow','pandas','gradio','ray'} <= set(names)
 
 _UNITS = {'bytes','pixels'}
 _MANY = {'members','committees','combinations','ones'} # Said where there are at least two
