@@ -205,6 +205,7 @@ def _picture(a):
 # %% ../nbs/21_data.ipynb #6189c56b
 class Labels(Transform):
     "Label of a row of the table"
+    input_types = Pixels.input_types # Of which only rows have labels
     def __init__(self,
         labels, # 'good' or 'defect' of each row; left behind when this is saved
         votes=None, # Share of the experts who saw a defect, of each row whose label is drawn by it; NaN elsewhere
@@ -214,6 +215,8 @@ class Labels(Transform):
 
     def encodes(self, i):
         "'good' or 'defect'"
+        if not isinstance(i, (int, np.integer)):
+            raise UserError(f'{i}: has no label here; give rows of the table, or leave with_labels out')
         if self.votes is None or np.isnan(self.votes[i]): return self.labels[i]
         return CLASSES[int(random.random()<self.votes[i])]
 
