@@ -232,8 +232,10 @@ _FILES = '.csv','.parquet','.html' # Endings of what commands write where they a
 def _check_given(ctx, param, args):
     "Refuse an empty option, mostly a variable of the shell that is not set, and a file whose name ends as a folder's"
     value,word = ctx.params.get(param.name),param.opts[0]
-    typed = _given(args, word) if isinstance(value, Path) else []
-    if any(o.endswith('/') for o in typed) and value.suffix.lower() in _FILES and not value.is_dir():
+    is_text = isinstance(value, (str,Path)) # some versions of typer make paths later
+    typed = _given(args, word) if is_text or value is None else []
+    place = Path(value if is_text else '')
+    if any(o.endswith('/') for o in typed) and place.suffix.lower() in _FILES and not place.is_dir():
         raise UserError(f'{word} {typed[-1]}: a file has this ending, and a folder the / behind it; leave one out')
     is_empty = value=='' or isinstance(value, (list,tuple)) and '' in value
     was_empty = '' in typed # which would be the folder we are in

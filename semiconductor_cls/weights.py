@@ -134,7 +134,7 @@ def _from_hub(name):
     is_of_hub = bool(cfg.hf_hub_id) # others have an address of their own, and torch's cache
     file = _cached(cfg.hf_hub_id) if is_of_hub and not cfg.hf_hub_filename else None
     if is_of_hub and not file: _ask(constants.ENDPOINT)
-    overlay = dict(file=file) if file else None
+    overlay = dict(file=file, custom_load=False) if file else None # also of networks that came as .npz
     return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, global_pool='')
 
 def _hub_source(name):

@@ -35,7 +35,7 @@ def test_a_transformer_of_another_size_is_filled_as_timm_does(arch, sz, tmp_path
     save_file(timm.create_model(arch).state_dict(), p)
     body = Body(arch, sz)
     load_pretrained(body, arch, p)
-    own_way = dict(img_size=sz, pretrained=True, pretrained_cfg_overlay=dict(file=str(p)))
+    own_way = dict(img_size=sz, pretrained=True, pretrained_cfg_overlay=dict(file=str(p), custom_load=False))
     theirs = timm.create_model(arch, num_classes=0, global_pool='', **own_way).state_dict()
     assert all(torch.equal(o, theirs[name]) for name,o in body.net.state_dict().items())
     odd = {name:o[:,:-1] if name=='pos_embed' else o for name,o in timm.create_model(arch).state_dict().items()}
