@@ -1038,7 +1038,9 @@ def read_box_columns(
 _ENDINGS = ('.csv','.tsv','.json','.xml','.txt')
 _INSPECTED = 'issues.csv','summary.json' # What an inspection writes, also beside the pictures
 
-def _drawn_files(path):
+_LISTS = ('.lst','.yaml','.yml','.jsonl') # Of which nothing is read
+
+def _drawn_files(path, endings=_ENDINGS):
     "Files beside pictures that may tell something about them, hidden ones not"
     files = []
     for parent,dirs,names in walk_once(path, {}):
@@ -1046,7 +1048,7 @@ def _drawn_files(path):
         dirs[:] = sorted(seen)
         if own_kind(names): continue
         own = _INSPECTED if {'issues.csv','report.html'}.issubset(names) else ()
-        told = [name for name in sorted(names) if name.lower().endswith(_ENDINGS) and name not in own]
+        told = [name for name in sorted(names) if name.lower().endswith(endings) and name not in own]
         files += [Path(parent, name) for name in told if not name.startswith('.')]
     return [f for f in files if f.is_file()]
 
@@ -1110,6 +1112,8 @@ def _first_cells(f, n=20):
     "The first rows of a table; of a list its lines and their first words; of a JSON what is called like a picture"
     if f.suffix.lower()=='.json':
         return [] if _tool_of(f) else [[o] for o in re.findall(r'"([^"\n]+)"', _text_of(f)) if _stem(o)!=o][:n]
+    if f.suffix.lower() in _LISTS[1:]:
+        return [[o] for o in re.findall(r'''[^\s"'{}\[\],:]+''', _text_of(f)) if _stem(o)!=o][:n]
     with open_text(f) as lines:
         first = [o.strip() for o in islice(lines, n) if o.strip() and not is_remark(o)]
     if not _is_table(f):
@@ -1140,7 +1144,7 @@ def _with_boxes(df, path):
     if of_tools: lists.append(pd.concat(of_tools, ignore_index=True))
     for boxes in lists: df = attach_boxes(df, boxes)
     told = {Path(one[0]) for one in issues}.union(found)
-    rest = [f for f in files if f not in told and f.suffix.lower()!='.xml']
+    rest = [f for f in files if f not in told and f.suffix.lower()!='.xml'] + _drawn_files(path, _LISTS)
     ends = _Ends(df, False) if rest else None
     issues += filter(None, [_names_pictures(f, ends) for f in rest])
     df = _without_read(df, told.union(Path(one[0]) for one in issues))

@@ -205,18 +205,24 @@ def _by_number(stat, values, is_defect):
     return [f'The {stat} alone nearly gives the label away: AUC {auc:.2f}. Is it the part or the camera?']
 
 # %% ../nbs/15_eda.ipynb #1a774f9c
+_WRITERS = {'camera':('exif_camera','of an unnamed camera'), 'software':('exif_software','of unnamed software'),
+            'day (EXIF)':('exif_day','of no day'), 'JPEG quality':('jpeg_tables','of no JPEG'),
+            'resolution (DPI)':('file_dpi','without one')} # Name → column, word where the file does not tell
+
 def shortcuts(
     df:pd.DataFrame, # With `label` and the columns of `read_heads`; `STATS` count where the table has them
     least:int=8 # Pictures of each class below which nothing is said
 )->list: # Sentences; none where nothing gives the label away
-    "What tells the classes without a look at the part: size, colour mode, file format, camera, light"
+    "What tells the classes without a look at the part: size, colour mode, how the file was written, light"
     is_readable = df.reason.isna() if 'reason' in df else df.width>0
     ok = df[is_readable & df.label.isin(['good','defect'])]
     is_defect = ok.label=='defect'
     if min(is_defect.sum(), (~is_defect).sum())<least: return []
     sizes = ok.width.astype(str)+' x '+ok.height.astype(str)
-    cameras = ok.exif_camera.where(ok.exif_camera!='', 'of an unnamed camera')
-    by = {'size':sizes, 'colour mode':ok.file_mode, 'file format':ok.file_format, 'camera':cameras}
+    by = {'size':sizes, 'colour mode':ok.file_mode, 'file format':ok.file_format}
+    of_all = ok.file_format.nunique()==1 # Else the format tells
+    by |= {name:ok[col].where(ok[col]!='', untold) for name,(col,untold) in _WRITERS.items()
+           if col in ok and (of_all or col.startswith('exif'))}
     told = [line for name,values in by.items() for line in _by_value(name, values, is_defect)]
     return told + [line for stat in STATS if stat in ok for line in _by_number(stat, ok[stat], is_defect)]
 

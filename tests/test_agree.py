@@ -202,3 +202,10 @@ def test_stations_that_begin_at_once_have_one_round(tmp_path, sizes):
     with ThreadPoolExecutor(8) as pool: (found,) = set(pool.map(begin, sizes))
     rows = v.read("select hash from seen where desk='round-1'").hash
     assert found==('round-1',len(rows)) and rows.is_unique and found[1] in sizes
+
+@pytest.mark.parametrize('name', ['page', 'page.csv', 'made.html'])
+def test_a_page_has_the_name_of_one(tmp_path, name):
+    (tmp_path/'made.html').mkdir()
+    said = pd.DataFrame(dict(part=[1,1], who=['a','b'], round=1, verdict='pass'))
+    with pytest.raises(UserError, match='is a folder|has to end in .html'): agreement(said, tmp_path/name)
+    assert [o.name for o in tmp_path.iterdir()]==['made.html'] and not any((tmp_path/'made.html').iterdir())

@@ -544,3 +544,19 @@ def test_a_refused_file_says_what_it_lacks_and_the_way_out(tmp_path):
     with pytest.raises(UserError) as told: read_source(tmp_path)
     assert str(told.value).endswith("c.json: boxes that cannot be read (an entry without 'bbox'); "
                                     'export them again, or move the file elsewhere')
+
+@pytest.mark.parametrize('name,text', [('a.lst', '0.png 1\n1.png 0\n'), ('a.yaml', 'images:\n  - 0.png\n  - 1.png\n'),
+                                       ('a.jsonl', '{"file": "0.png", "kind": 1}\n{"file": "1.png", "kind": 0}\n')])
+def test_a_list_of_pictures_that_is_not_read_is_told_by_its_name(tmp_path, name, text):
+    for label in ('good','defect'):
+        (tmp_path/label).mkdir()
+        for i in range(2): Image.new('L', (30,20), 40+i).save(tmp_path/label/f'{i}.png')
+    (tmp_path/name).write_text(text)
+    (tmp_path/'of_yolo.yaml').write_text('train: images/train\nnames: [dent]\n')
+    found = issues_of(read_source(tmp_path))
+    assert [Path(o).name for o in found.path[found.kind=='list_not_read']]==[name]
+
+@pytest.mark.parametrize('encoding,head', [('gbk','\u8def\u5f84,\u6807\u7b7e'), ('shift_jis','\u30d1\u30b9,\u30e9\u30d9\u30eb')])
+def test_a_head_of_other_letters_is_refused_for_its_encoding(tmp_path, encoding, head):
+    (tmp_path/'t.csv').write_bytes(f'{head}\na.png,good\n'.encode(encoding))
+    with pytest.raises(UserError, match='its letters are not UTF-8; save it as UTF-8'): read_source(tmp_path/'t.csv')

@@ -40,6 +40,20 @@ def test_another_file_format_gives_the_label_away(tmp_path):
     eda,train = said(write(tmp_path/'p', ext=('bmp','jpg')))
     assert eda==train and [o.split(' alone')[0] for o in eda]==['The file format']
 
+@pytest.mark.parametrize('tag,words,what', [(305, ('Tool 1','Tool 2'), 'software'),
+                                            (306, ('2024:01:02 03:04:05','2024:05:06 03:04:05'), 'day (EXIF)')])
+def test_another_software_or_day_gives_the_label_away(tmp_path, tag, words, what):
+    exif = [Image.Exif(), Image.Exif()]
+    for o,word in zip(exif, words): o[tag] = word
+    eda,train = said(write(tmp_path/'p', ext=('jpg','jpg'), exif=exif))
+    assert eda==train and [o.split(' alone')[0] for o in eda]==[f'The {what}']
+
+@pytest.mark.parametrize('kw,what', [(dict(quality=(75,95)), 'JPEG quality'),
+                                     (dict(dpi=((72,72),(300,300))), 'resolution (DPI)')])
+def test_another_quality_or_resolution_gives_the_label_away(tmp_path, kw, what):
+    eda,train = said(write(tmp_path/'p', ext=('jpg','jpg'), **kw))
+    assert eda==train and [o.split(' alone')[0] for o in eda]==[f'The {what}']
+
 @pytest.mark.parametrize('ext', ['jpg','tif'])
 def test_one_camera_and_an_ending_that_only_looks_otherwise_say_nothing(tmp_path, ext):
     pair = ('jpg','jpeg') if ext=='jpg' else ('tif','tiff')

@@ -12,16 +12,16 @@ from hostile import jpeg_scans
 from warm import Command
 from semiconductor_cls.base.errors import UserError
 from semiconductor_cls.base.files import read_json, write_json
-from semiconductor_cls.base.image import (FITS, SEEN, ImageError, StretchedLevels, deep_numbers, inside,
+from semiconductor_cls.base.image import (FITS, HOLED, SEEN, ImageError, StretchedLevels, deep_numbers, inside,
     load_image, note_of, open_image, own_levels, read_levels, to_levels)
 from semiconductor_cls.base.run import create_run, open_run
-from semiconductor_cls.base.table import read_csv
+from semiconductor_cls.base.table import make_table, read_csv
 from semiconductor_cls.cache import ImageCache
 from semiconductor_cls.inspect import inspect
 from semiconductor_cls.jobs.job import train_job
 from semiconductor_cls.line.export import export_run, score_source
 from semiconductor_cls.line.heat import off_square, open_explainer
-from semiconductor_cls.scan import scan
+from semiconductor_cls.scan import find_doubts, scan
 from semiconductor_cls.line.score import decide, open_scorer, predict_files, score_images
 
 def saved(a, fmt='TIFF', **kw):
@@ -263,6 +263,47 @@ def test_an_alpha_channel_that_hides_all_is_not_used_and_that_is_said(mode, kind
     seen = open_image(io.BytesIO(saved(im, kind, **kw)))
     assert (np.asarray(seen.convert('L'))==np.asarray(gray)).all()
     assert note_of(seen, np.asarray(seen))=='look: its alpha channel hides all of it, and is not used'
+
+@pytest.mark.parametrize('bands', [2,4])
+def test_a_16_bit_alpha_channel_that_hides_all_is_not_used_and_that_is_said(bands):
+    gray = np.random.default_rng(3).integers(0, 65536, (30,40), np.uint16)
+    content = deep_png([gray]*(bands-1) + [np.zeros_like(gray)])
+    for levels in (None, (0,65535)):
+        seen = open_image(io.BytesIO(content), levels)
+        assert np.abs(np.asarray(seen.convert('L')).astype(int)-gray/257).max()<2
+        assert note_of(seen, np.asarray(seen))=='look: its alpha channel hides all of it, and is not used'
+
+def deep_png(channels):
+    "A PNG of 16 bits, of two or four channels"
+    rows = np.stack(channels, -1).astype('>u2')
+    head = struct.pack('>IIBBBBB', rows.shape[1], rows.shape[0], 16, {2:4, 4:6}[len(channels)], 0, 0, 0)
+    data = zlib.compress(b''.join(b'\0'+row.tobytes() for row in rows))
+    def chunk(kind, o): return struct.pack('>I', len(o))+kind+o+struct.pack('>I', zlib.crc32(kind+o))
+    return b'\x89PNG\r\n\x1a\n'+chunk(b'IHDR', head)+chunk(b'IDAT', data)+chunk(b'IEND', b'')
+
+def test_a_last_channel_of_a_tiff_that_nothing_names_is_not_used_and_that_is_said():
+    gray = Image.fromarray(np.random.default_rng(3).integers(0, 256, (30,40), np.uint8))
+    im = gray.convert('RGBA')
+    im.putalpha(gray)
+    content = saved(im, 'TIFF')
+    number = struct.pack('<H', 338)
+    at = content.index(number+struct.pack('<HI', 3, 1))
+    unnamed = content[:at]+struct.pack('<H', 337)+content[at+2:]
+    seen = open_image(io.BytesIO(unnamed))
+    assert (np.asarray(seen.convert('L'))==np.asarray(gray)).all()
+    assert note_of(seen, np.asarray(seen))=='look: nothing in the file says what its last channel is, and it is not used'
+
+@pytest.mark.parametrize('kw', [{}, dict(progressive=True), dict(restart_marker_rows=1)])
+def test_a_jpeg_with_a_hole_that_its_markers_tell_is_said(tmp_path, kw):
+    noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (200,200), np.uint8))
+    whole = saved(noise, 'JPEG', **kw)
+    middle = len(whole)//2
+    (tmp_path/'whole.jpg').write_bytes(whole)
+    (tmp_path/'hole.jpg').write_bytes(whole[:middle]+np.random.default_rng(1).bytes(2000)+whole[middle+2000:])
+    notes = [note_of(o, np.asarray(o)) for o in map(open_image, sorted(tmp_path.glob('*.jpg')))]
+    assert notes[0].startswith(f'look: {HOLED}') and notes[1]==''
+    found = find_doubts(scan(make_table([dict(path=str(o)) for o in sorted(tmp_path.glob('*.jpg'))])))
+    assert [(Path(p).name,kind) for p,kind,*_ in found if kind=='damaged_file']==[('hole.jpg','damaged_file')]
 
 def test_lab_is_read():
     neutral = Image.merge('LAB', [Image.new('L', (8,8), o) for o in (255,128,128)])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'MAX_BYTES', 'SEEN', 'MOST_SCANS', 'N_LEVELS', 'TURNED', 'BLANK', 'DOUBTED',
-           'FITS', 'ImageError', 'picture_md5', 'read_image_bytes', 'check_scans', 'Levels', 'StretchedLevels',
+           'HOLED', 'FITS', 'ImageError', 'picture_md5', 'read_image_bytes', 'check_scans', 'Levels', 'StretchedLevels',
            'is_stretched', 'to_levels', 'is_deep', 'deep_numbers', 'own_levels', 'common_levels', 'open_header',
            'read_levels', 'parse_levels', 'levels_of', 'to_8bit', 'head_of', 'open_image', 'frame_of', 'blank_share',
            'blank_limit', 'note_of', 'check_fit', 'pixel_rule', 'fit_of', 'check_rule', 'keep_levels', 'inside',
@@ -73,29 +73,49 @@ def read_image_bytes(path)->bytes:
     if not content: raise ImageError('zero bytes')
     return content
 
+# %% ../../nbs/05_base.image.ipynb #a0d7c5cc
+_RESTART = re.compile(rb'\xff([\xd0-\xd7])') # Eight of them in turn
+_AMONG_SCANS = (0xc4,0xda,0xdb,0xdc,0xdd) # What may follow the first scan
+
+def _has_hole(content, pieces):
+    "Whether the markers of a JPEG tell that bytes are lost between its pixels"
+    scans = [at for kind,at in pieces if kind==b'\xda']
+    if not scans: return False
+    if any(kind[0] not in _AMONG_SCANS for kind,at in pieces if at>scans[0]): return True
+    end = content.find(b'\xff\xd9', pieces[-1][1])
+    last = content.rfind(b'\xff\xd9')
+    if end<last and b'\xff\xd8' not in content[end:last]: return True # two ends of one picture
+    restarts = any(kind==b'\xdd' for kind,_ in pieces)
+    for start,end in zip(scans, [*scans[1:],end]):
+        for n,found in enumerate(_RESTART.finditer(content, start, end)):
+            if not restarts or found[1][0]!=0xd0+n%8: return True
+    return False
+
 # %% ../../nbs/05_base.image.ipynb #48ed7086
 SEEN,_ASSUMED = ('seen',),('assumed',) # Keys of ours in a picture's `info`; a text of a file is never called so
 MOST_SCANS,_MOST_PIECES = 100,10_000 # Of a JPEG
 _PIECE = re.compile(rb'\xff([^\x00\x01\xd0-\xd7\xff])') # Its beginning; the other words stand between pixels
 
-def _pieces_of(content): # Yields the second byte of each, up to the end of the picture
+def _pieces_of(content): # Yields the second byte of each and where it ends, up to the end of the picture
     at = 2
     while (found := _PIECE.search(content, at)) and found[1]!=b'\xd9':
-        yield found[1]
+        yield found[1],found.end()
         at = found.end()+int.from_bytes(content[found.end():found.end()+2], 'big')
 
 def check_scans(
     content:bytes # Of a file of any kind
-):
+)->bool: # Whether bytes are lost in it, as far as its markers tell
     "Refuse a JPEG that takes too long because of its scans"
-    if not content.startswith(b'\xff\xd8'): return
-    n_scans = 0
-    for n_pieces,kind in enumerate(_pieces_of(content)):
+    if not content.startswith(b'\xff\xd8'): return False
+    n_scans,pieces = 0,[]
+    for n_pieces,(kind,at) in enumerate(_pieces_of(content)):
         n_scans += kind==b'\xda'
+        pieces.append((kind,at))
         if n_scans>MOST_SCANS:
             raise ImageError(f'a JPEG of more than {MOST_SCANS} scans; save it anew')
         if n_pieces>_MOST_PIECES:
             raise ImageError(f'a JPEG of more than {_MOST_PIECES:,} pieces; save it anew')
+    return _has_hole(content, pieces)
 
 # %% ../../nbs/05_base.image.ipynb #1a18c1b7
 class Levels(NamedTuple):
@@ -176,6 +196,14 @@ def _ppm_colour(im, content): # uint16 (h, w, 3)
     with PpmImageFile(io.BytesIO(head+content[start:])) as gray:
         return np.asarray(gray).astype(np.uint16).reshape(im.height, im.width, 3)
 
+def _is_unused(im, most): # `most`: the largest number of the alpha channel
+    "Whether an alpha channel is not used; why is kept with the picture"
+    is_named = im.format!='TIFF' or _tag(im, 338) is not None # ExtraSamples
+    if is_named and most: return False
+    what = 'its alpha channel hides all of it' if is_named else 'nothing in the file says what its last channel is'
+    im.info[SEEN] = im.info.get(SEEN, {}) | dict(unused=f'{what}, and {"" if is_named else "it "}is not used')
+    return True
+
 def _deep_colour(im, content): # uint16 (h, w, 3), RGB, on black where it has an alpha channel
     if im.format=='PPM': return _ppm_colour(im, content)
     if _tag(im, 284)==2:
@@ -184,9 +212,9 @@ def _deep_colour(im, content): # uint16 (h, w, 3), RGB, on black where it has an
     if numbers is None or numbers.ndim<3 or numbers.dtype!=np.uint16:
         raise ImageError('16-bit colours of a kind that is not read here')
     if im.format=='JPEG2000': numbers <<= 16-_jpeg2000_bits(im)
-    rgb = numbers[...,2::-1]
-    if numbers.shape[2]==3: return rgb
-    return (rgb*(numbers[...,3:]/65535)).astype(np.uint16)
+    rgb,alpha = numbers[...,2::-1],numbers[...,3:]
+    if not alpha.size or alpha.min()==65535 or _is_unused(im, alpha.max()): return rgb
+    return (rgb*(alpha/65535)).astype(np.uint16)
 
 # %% ../../nbs/05_base.image.ipynb #5c9d8270
 def _undo_of(im):
@@ -272,10 +300,11 @@ def _is_deep_file(path):
 
 def _open(content):
     "A picture whose header alone has been read, if its size is within the limits"
-    check_scans(content)
+    has_hole = check_scans(content)
     im = Image.open(io.BytesIO(content), formats=FORMATS)
     if im.width*im.height > MAX_PIXELS:
         raise ImageError(f'{im.width} x {im.height} pixels, over the limit of {MAX_PIXELS:,}')
+    if has_hole: im.info[SEEN] = dict(hole=True)
     return im
 
 def _levels_of_file(path):
@@ -344,17 +373,15 @@ def _is_gray(im):
     return bool((red==green).all() and (green==blue).all())
 
 # %% ../../nbs/05_base.image.ipynb #b96e69e1
-_HIDDEN = ('hidden',) # As `SEEN`
-
 def _on_black(im):
     "A picture with transparent pixels, in front of black"
     mode = 'L' if _is_gray(im) else 'RGB'
     rgba = im.convert('RGBA')
     least,most = rgba.getchannel('A').getextrema()
     if least==255: return im.convert(mode)
-    if most==0:
+    if _is_unused(im, most):
         plain = rgba.convert('RGB').convert(mode)
-        plain.info[_HIDDEN] = True
+        plain.info[SEEN] = im.info[SEEN]
         return plain
     return Image.alpha_composite(Image.new('RGBA', im.size, 'black'), rgba).convert(mode)
 
@@ -398,7 +425,9 @@ def to_8bit(
     "Any mode to 8-bit gray or RGB: deep pictures by their levels, transparent pixels on black"
     has_numbers = im.mode.startswith(('I','F')) or _is_signed_byte(im)
     if has_numbers or content and is_deep(im):
-        return _from_deep(deep_numbers(im, content, is_stretched(levels)), levels)
+        eight = _from_deep(deep_numbers(im, content, is_stretched(levels)), levels)
+        eight.info[SEEN] |= im.info.get(SEEN, {})
+        return eight
     if im.has_transparency_data: return _on_black(im)
     if im.mode in ('L','RGB'):
         im.load()
@@ -436,16 +465,22 @@ def _word(o):
     return ' '.join(''.join(c for c in text if c.isprintable()).split())[:40]
 
 # %% ../../nbs/05_base.image.ipynb #1daa92ae
+def _tables_of(im): # How coarse a JPEG is written
+    sums = [sum(o) for o in getattr(im, 'quantization', {}).values()]
+    return f"of steps {' and '.join(map(str, sums))}" if sums else ''
+
 def head_of(
     im:Image.Image # As Pillow opened it
-)->dict: # `file_format`, such as PNG; `file_mode`, such as RGB; `exif_camera`, '' where none is named; `several` pages
+)->dict: # `file_format file_mode exif_camera exif_software exif_day jpeg_tables file_dpi`, as words; `several` pages
     "What a file tells about itself without its pixels"
     late = im.format=='PNG' and 'exif' not in im.info    # what follows the pixels is not waited for
     exif = {} if late else im.getexif()
     make,model = _word(exif.get(271)),_word(exif.get(272))
     camera = model if model.startswith(make) else f'{make} {model}'
     several = bool(getattr(im, 'is_animated', False))
-    return dict(file_format=im.format or '', file_mode=im.mode, exif_camera=camera, several=several)
+    return dict(file_format=im.format or '', file_mode=im.mode, exif_camera=camera, several=several,
+                exif_software=_word(exif.get(305)), exif_day=_word(exif.get(306))[:10],
+                jpeg_tables=_tables_of(im), file_dpi=_word(im.info.get('dpi', '')))
 
 # %% ../../nbs/05_base.image.ipynb #7be6d616
 def _decode(content, levels):
@@ -545,6 +580,8 @@ def blank_limit(
 # %% ../../nbs/05_base.image.ipynb #8c755079
 DOUBTED = .01 # Share of pixels outside the levels, or no numbers, from which on a picture is doubted
 
+HOLED = 'bytes are missing in the middle of its file, as its markers tell'
+
 def _doubts(seen, blank, levels, limit): # Yields words
     if seen.get('no_number',0)>DOUBTED:
         yield f"{seen['no_number']:.0%} of the pixels are no numbers (NaN, infinite)"
@@ -552,6 +589,8 @@ def _doubts(seen, blank, levels, limit): # Yields words
         yield f"{seen['outside']:.0%} of the pixels lie outside {Levels(*levels)}"
     if seen.get('deep') and levels==():
         yield 'more than 8 bits, and no such picture was in training'
+    if seen.get('hole'): yield HOLED
+    if seen.get('unused'): yield seen['unused']
     if blank>limit:
         yield f'{blank:.0%} of the picture is one value, as if its end were missing'
 
@@ -565,8 +604,6 @@ def note_of(
     "What may be doubted about a picture; it begins with `look:` if a person should look"
     seen = im.info.get(SEEN, {})
     doubts = list(_doubts(seen, blank_share(pixels), levels, limit))
-    if im.info.get(_HIDDEN):
-        doubts.append('its alpha channel hides all of it, and is not used')
     pages = ['the first of several pages'] if seen.get('several') else []
     return ('look: ' if doubts else '')+'; '.join(doubts+pages)
 

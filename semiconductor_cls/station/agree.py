@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['kappa_of', 'fleiss_of', 'part_weights', 'check_answers', 'kappas', 'person_rates', 'round_answers', 'read_answers',
-           'agreement']
+           'check_html', 'agreement']
 
 # %% ../../nbs/88_station.agree.ipynb #e883a361
 from itertools import combinations
@@ -354,16 +354,23 @@ def _page_parts(df, found):
 _TITLE = 'Agreement of inspectors'
 _NOTHING = 'nothing to compare; it takes two people, two rounds, or labels that are known to be right (--gold)'
 
+def check_html(out)->Path:
+    "Refuse a name that is none of a page, before any work is done"
+    out = Path(out)
+    if out.is_dir(): raise UserError(f'--out {out}: is a folder')
+    if out.suffix.lower()=='.html': return out
+    raise UserError(f'--out {out}: the name has to end in .html')
+
 def agreement(
     df:pd.DataFrame, # Answers; see `check_answers`
     out, # The page (.html); the table of kappas lies beside it as .csv
     where='the table' # What to call the answers in a refusal
 )->pd.DataFrame: # All kappas: `kind between kappa lo hi same answers`
     "Write the page of an agreement study"
+    out = check_html(out)
     df = check_answers(df, where)
     found = kappas(df)
     if not any(map(len, found.values())): raise UserError(f'{where}: {_NOTHING}')
-    out = Path(out)
     check_own(out, page_kind(_TITLE), kind='page of agree')
     check_own(out.with_suffix('.csv'), 'kind,between,kappa')
     parts = _page_parts(df, found)

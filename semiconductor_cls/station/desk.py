@@ -476,6 +476,8 @@ def undo_last(
     taken = take_back(st.v, who, st.model, st.round)
     if find_seen(st, taken['hash']) is None: rescore(st, noop)
     said = f"Taken back: {taken['verdict']} about {taken['name'] or 'a part without a name'}"
+    left = unscored_text([o for o in st.unscored if o['hash']==taken['hash']][:1])
+    if left: said += f'; {left}'
     if st.round: return s | dict(hash=taken['hash']), said
     others = verdicts_of(st.v, taken['hash'])
     stands = ', '.join(others.who+' '+others.verdict)

@@ -172,7 +172,7 @@ def _decide_column(gr, page):
                 page[move] = gr.Button(label, elem_id=move, size='sm', min_width=60)
         page.near = _html(gr, elem_id='near')
         free = not page.st.round    # the threshold is the machine's word too
-        page.t = gr.Number(page.st.threshold, step=.01, label=_from_on(page.st), elem_id='slider', visible=free)
+        page.t = gr.Number(shown_number(page.st.threshold), step=.01, label=_from_on(page.st), elem_id='slider', visible=free)
         page.set = gr.Button('Use this threshold for everybody', elem_id='set', size='sm', visible=free)
         page.rates = _html(gr, rates_html(page.st, page.st.threshold), elem_id='rates', visible=free)
         page.drawn,page.took = _html(gr, elem_id='drawn'),_html(gr, elem_id='took')
@@ -252,7 +252,7 @@ def _begun(gr, page, kept, request):
     name,begins,late = name_of(request, kept.get('who', '')),desk_of(st, desk),page.told.is_scoring(desk)
     view = view_of(st, new_desk(), begins, name)
     field = gr.update(value=name, interactive=not request.headers.get('x-station-user'))
-    field_t = gr.update(value=st.t, interactive=may, label=_from_on(st))
+    field_t = gr.update(value=shown_number(st.t), interactive=may, label=_from_on(st))
     button = gr.update(visible=may and not st.round)
     title = piece('title', model=st.model, login=page.login)
     return (begins, dict(desk=desk, who=name), field, *view, _drawn(), about_html(st), field_t, button,
@@ -461,14 +461,15 @@ def _wire_choices(gr, page):
 
 def _wire_threshold(gr, page):
     "The field shows, and the button sets"
-    def typed(t): return rates_html(page.st, t) if type(t) in (int,float) else gr.skip() # an empty field
+    def typed(t): # Not an empty field
+        return rates_html(page.st, meant_by(t, page.st.t)) if type(t) in (int,float) else gr.skip()
     @guarded
     def moved(state, desk, t, who, request:gr.Request):
         st = page.st
         if not is_engineer(request):
             raise UserError('not set: an engineer sets the threshold')
         known_desk(st, desk)
-        return state, says_html(st.move(name_of(request, who), t))
+        return state, says_html(st.move(name_of(request, who), meant_by(t, st.t)))
     page.t.change(typed, page.t, page.rates, trigger_mode='always_last', **_QUIET)
     done = page.set.click(moved, [page.state, page.desk, page.t, page.who], [page.state, page.oops], **_QUIET)
     _then_draw(gr, page, done)

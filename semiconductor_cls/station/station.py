@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['MOST_TRAINING', 'NOT_IN_BUNDLE', 'model_name', 'features', 'far_limit', 'make_index', 'read_index', 'open_index',
-           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'digits', 'band_at', 'word_of', 'prepared',
-           'strange_note']
+           'nearest_rows', 'y_and_p', 'is_bundle', 'GraphOnly', 'Station', 'digits', 'shown_number', 'meant_by',
+           'band_at', 'word_of', 'prepared', 'strange_note']
 
 # %% ../../nbs/83_station.station.ipynb #c0002
 import logging, threading
@@ -343,6 +343,20 @@ def decision_at(self:Station, t:float)->str: # A threshold that holds or held
 def origin(self:Station)->tuple: # Engine, id of the decision
     "Where a score comes from now"
     return self.engine, self.decision_at(self.t)
+
+# %% ../../nbs/83_station.station.ipynb #97b6fd5f
+def shown_number(
+    t:float # A threshold
+)->float:
+    "The number that the page's field shows for a threshold"
+    return float(digits(t))
+
+def meant_by(
+    t, # What the field held
+    now:float # The threshold that holds
+):
+    "The threshold that somebody means; a number left as it was shown means the exact one"
+    return now if t==shown_number(now) else t
 
 # %% ../../nbs/83_station.station.ipynb #2ac7c058
 @patch
