@@ -206,7 +206,7 @@ def _by_number(stat, values, is_defect):
 
 # %% ../nbs/15_eda.ipynb #1a774f9c
 _WRITERS = {'camera':('exif_camera','of an unnamed camera'), 'software':('exif_software','of unnamed software'),
-            'day (EXIF)':('exif_day','of no day'), 'JPEG quality':('jpeg_tables','of no JPEG'),
+            'day (EXIF)':('exif_day','of no day'), 'JPEG quality':('jpeg_quality','of no JPEG'),
             'resolution (DPI)':('file_dpi','without one')} # Name → column, word where the file does not tell
 
 def shortcuts(

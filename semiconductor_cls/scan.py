@@ -46,7 +46,7 @@ def gray_stats(
 _UNREAD = dict(hash='', pixel_hash='', width=0, height=0, mode='',
                **dict.fromkeys(STATS, np.nan), darkest=0, brightest=0, saturated=0., blank=0., several=False,
                deep=False, no_number=0., outside=0., top=0, file_format='', file_mode='', exif_camera='',
-               exif_software='', exif_day='', jpeg_tables='', file_dpi='', hole=False, unused='',
+               exif_software='', exif_day='', jpeg_quality='', file_dpi='', hole=False, unused='',
                reason=None, also=None) # `look` at a broken file
 
 def _pixel_hash(pixels):
@@ -106,7 +106,7 @@ def _head(path):
     except Exception: return {}
 
 # %% ../nbs/14_scan.ipynb #cffa532f
-HEAD_WORDS = 'file_format file_mode exif_camera exif_software exif_day jpeg_tables file_dpi'.split() # '' where untold
+HEAD_WORDS = 'file_format file_mode exif_camera exif_software exif_day jpeg_quality file_dpi'.split() # '' where untold
 
 def read_heads(
     paths # Image files

@@ -83,8 +83,6 @@ def _has_hole(content, pieces):
     if not scans: return False
     if any(kind[0] not in _AMONG_SCANS for kind,at in pieces if at>scans[0]): return True
     end = content.find(b'\xff\xd9', pieces[-1][1])
-    last = content.rfind(b'\xff\xd9')
-    if end<last and b'\xff\xd8' not in content[end:last]: return True # two ends of one picture
     restarts = any(kind==b'\xdd' for kind,_ in pieces)
     for start,end in zip(scans, [*scans[1:],end]):
         for n,found in enumerate(_RESTART.finditer(content, start, end)):
@@ -465,22 +463,26 @@ def _word(o):
     return ' '.join(''.join(c for c in text if c.isprintable()).split())[:40]
 
 # %% ../../nbs/05_base.image.ipynb #1daa92ae
-def _tables_of(im): # How coarse a JPEG is written
-    sums = [sum(o) for o in getattr(im, 'quantization', {}).values()]
-    return f"of steps {' and '.join(map(str, sums))}" if sums else ''
+def _quality_of(im): # '' where it is no JPEG
+    "JPEG quality as the Independent JPEG Group counts it, from the sum of a table; the standard's example has 3,688"
+    tables = getattr(im, 'quantization', None)
+    if im.format!='JPEG' or not tables: return ''
+    scale = 100*sum(tables[min(tables)])/3688
+    return f'of quality {(200-scale)/2 if scale<100 else 5000/scale:.0f}'
 
 def head_of(
     im:Image.Image # As Pillow opened it
-)->dict: # `file_format file_mode exif_camera exif_software exif_day jpeg_tables file_dpi`, as words; `several` pages
+)->dict: # `file_format file_mode exif_camera exif_software exif_day jpeg_quality file_dpi`, as words; `several` pages
     "What a file tells about itself without its pixels"
     late = im.format=='PNG' and 'exif' not in im.info    # what follows the pixels is not waited for
     exif = {} if late else im.getexif()
     make,model = _word(exif.get(271)),_word(exif.get(272))
     camera = model if model.startswith(make) else f'{make} {model}'
+    dpi = _word(im.info.get('dpi', '')).strip('()').replace(', ', ' x ') # a tag may hold anything, too
     several = bool(getattr(im, 'is_animated', False))
     return dict(file_format=im.format or '', file_mode=im.mode, exif_camera=camera, several=several,
                 exif_software=_word(exif.get(305)), exif_day=_word(exif.get(306))[:10],
-                jpeg_tables=_tables_of(im), file_dpi=_word(im.info.get('dpi', '')))
+                jpeg_quality=_quality_of(im), file_dpi=dpi and f'{dpi} dpi')
 
 # %% ../../nbs/05_base.image.ipynb #7be6d616
 def _decode(content, levels):

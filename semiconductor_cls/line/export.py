@@ -135,7 +135,7 @@ def model_card(
 _PIXELS = """FORMATS FITS MAX_PIXELS MOST_SCANS _MOST_PIECES _PIECE _STREAM SEEN _ASSUMED BLANK DOUBTED HOLED
     _RESTART _AMONG_SCANS Levels StretchedLevels is_stretched to_levels _tag _is_signed_byte _jpeg2000_bits
     _stored _bits is_deep _ppm_colour _undo_of deep_numbers _pieces_of _has_hole _is_unused check_scans _open
-    _is_gray _on_black _assumed _lone _from_deep to_8bit _word _tables_of head_of _decode blank_share _doubts
+    _is_gray _on_black _assumed _lone _from_deep to_8bit _word _quality_of head_of _decode blank_share _doubts
     note_of parse_levels check_rule fit_of inside _border as_square""".split()
 
 def _as_source(name, o): return inspect.getsource(o).rstrip() if callable(o) else f'{name} = {o!r}'
