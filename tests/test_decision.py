@@ -12,6 +12,7 @@ from semiconductor_cls.base.table import read_csv
 from semiconductor_cls.evaluate import evaluate_run, rates
 from semiconductor_cls.operate import Line
 from semiconductor_cls.review import operate_run
+from semiconductor_cls.station.station import digits
 
 EVALUATIONS = [['--escape-cost','1','--overkill-cost','1','--defect-rate','.4'],
                ['--escape-cost','3','--overkill-cost','1','--defect-rate','.3','--looks','.3'],
