@@ -671,7 +671,8 @@ def table_of_rows(
     for col in ('path','label'):
         if col in raw: continue
         there = ', '.join(map(str, raw.columns))
-        if re.search('[\udc80-\udcff]', there): raise UserError(f'{src}: its letters are not UTF-8; save it as UTF-8')
+        if re.search('[\udc80-\udcff]', there):
+            raise UserError(f'{src}: its letters are not UTF-8; save it as UTF-8')
         raise UserError(f"{src}: no column '{col}' (it has: {there}); rename yours")
     raw,lost = _with_paths(raw, src)
     theirs = given_back(raw)

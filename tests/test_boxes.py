@@ -556,7 +556,8 @@ def test_a_list_of_pictures_that_is_not_read_is_told_by_its_name(tmp_path, name,
     found = issues_of(read_source(tmp_path))
     assert [Path(o).name for o in found.path[found.kind=='list_not_read']]==[name]
 
-@pytest.mark.parametrize('encoding,head', [('gbk','\u8def\u5f84,\u6807\u7b7e'), ('shift_jis','\u30d1\u30b9,\u30e9\u30d9\u30eb')])
+@pytest.mark.parametrize('encoding,head', [('gbk','\u8def\u5f84,\u6807\u7b7e'),
+                                           ('shift_jis','\u30d1\u30b9,\u30e9\u30d9\u30eb')])
 def test_a_head_of_other_letters_is_refused_for_its_encoding(tmp_path, encoding, head):
     (tmp_path/'t.csv').write_bytes(f'{head}\na.png,good\n'.encode(encoding))
     with pytest.raises(UserError, match='its letters are not UTF-8; save it as UTF-8'): read_source(tmp_path/'t.csv')

@@ -291,7 +291,8 @@ def test_a_last_channel_of_a_tiff_that_nothing_names_is_not_used_and_that_is_sai
     unnamed = content[:at]+struct.pack('<H', 337)+content[at+2:]
     seen = open_image(io.BytesIO(unnamed))
     assert (np.asarray(seen.convert('L'))==np.asarray(gray)).all()
-    assert note_of(seen, np.asarray(seen))=='look: nothing in the file says what its last channel is, and it is not used'
+    said = note_of(seen, np.asarray(seen))
+    assert said=='look: nothing in the file says what its last channel is, and it is not used'
 
 @pytest.mark.parametrize('kw', [{}, dict(progressive=True), dict(restart_marker_rows=1)])
 def test_a_jpeg_with_a_hole_that_its_markers_tell_is_said(tmp_path, kw):

@@ -81,7 +81,8 @@ def _has_hole(content, pieces):
     "Whether the markers of a JPEG tell that bytes are lost between its pixels"
     scans = [at for kind,at in pieces if kind==b'\xda']
     if not scans: return False
-    if any(kind[0] not in _AMONG_SCANS for kind,at in pieces if at>scans[0]): return True
+    between = {kind[0] for kind,at in pieces if at>scans[0]}
+    if not between.issubset(_AMONG_SCANS): return True
     end = content.find(b'\xff\xd9', pieces[-1][1])
     restarts = any(kind==b'\xdd' for kind,_ in pieces)
     for start,end in zip(scans, [*scans[1:],end]):

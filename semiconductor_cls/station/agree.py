@@ -350,16 +350,17 @@ def _page_parts(df, found):
         parts += ['## Misses and false alarms', _shown(person_rates(df))]
     return parts
 
-# %% ../../nbs/88_station.agree.ipynb #4e01c582
-_TITLE = 'Agreement of inspectors'
-_NOTHING = 'nothing to compare; it takes two people, two rounds, or labels that are known to be right (--gold)'
-
+# %% ../../nbs/88_station.agree.ipynb #3fcdf0d2
 def check_html(out)->Path:
     "Refuse a name that is none of a page, before any work is done"
     out = Path(out)
     if out.is_dir(): raise UserError(f'--out {out}: is a folder')
     if out.suffix.lower()=='.html': return out
     raise UserError(f'--out {out}: the name has to end in .html')
+
+# %% ../../nbs/88_station.agree.ipynb #4e01c582
+_TITLE = 'Agreement of inspectors'
+_NOTHING = 'nothing to compare; it takes two people, two rounds, or labels that are known to be right (--gold)'
 
 def agreement(
     df:pd.DataFrame, # Answers; see `check_answers`

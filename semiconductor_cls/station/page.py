@@ -172,7 +172,8 @@ def _decide_column(gr, page):
                 page[move] = gr.Button(label, elem_id=move, size='sm', min_width=60)
         page.near = _html(gr, elem_id='near')
         free = not page.st.round    # the threshold is the machine's word too
-        page.t = gr.Number(shown_number(page.st.threshold), step=.01, label=_from_on(page.st), elem_id='slider', visible=free)
+        page.t = gr.Number(shown_number(page.st.threshold), step=.01, label=_from_on(page.st), elem_id='slider',
+                           visible=free)
         page.set = gr.Button('Use this threshold for everybody', elem_id='set', size='sm', visible=free)
         page.rates = _html(gr, rates_html(page.st, page.st.threshold), elem_id='rates', visible=free)
         page.drawn,page.took = _html(gr, elem_id='drawn'),_html(gr, elem_id='took')
