@@ -13,7 +13,6 @@ from pathlib import Path
 from stat import S_ISREG
 import numpy as np, pandas as pd
 from fastcore.basics import patch
-from PIL import Image
 from .base.errors import *
 from .base.files import *
 from .base.parallel import *

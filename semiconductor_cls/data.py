@@ -14,7 +14,7 @@ from fastai.data.all import *
 from fastai.vision.augment import *
 from fastai.vision.core import TensorImage, imagenet_stats
 import fastai.vision.data # how a batch of pictures is shown
-import fastai.callback.data # drawing by weights
+import fastai.callback.data # noqa: F401, for drawing by weights
 import albumentations as A, cv2
 from PIL import Image
 from scipy.special import expit, logit

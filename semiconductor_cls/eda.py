@@ -9,7 +9,6 @@ __all__ = ['LEAST_PX', 'TOP_SIZE', 'UNEVEN', 'always_good', 'has_boxes', 'count_
 
 # %% ../nbs/15_eda.ipynb #c0002
 import math
-from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullLocator
 import numpy as np, pandas as pd

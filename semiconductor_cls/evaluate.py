@@ -10,7 +10,6 @@ __all__ = ['KINDS', 'FEW_PARTS', 'OUT_OF_FOLD', 'YOUDEN', 'between', 'choose_thr
 
 # %% ../nbs/32_evaluate.ipynb #c0002
 import textwrap
-from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np, pandas as pd
 from fastcore.basics import noop

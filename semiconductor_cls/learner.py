@@ -11,7 +11,8 @@ __all__ = ['POOLS', 'study_head', 'body_groups', 'study_splitter', 'create_model
 # %% ../nbs/27_learner.ipynb #c0002
 import errno
 from contextlib import contextmanager
-import fastai.callback.all, torch # the first gives a `Learner` its `fit_one_cycle`
+import fastai.callback.all # noqa: F401, it gives a `Learner` its `fit_one_cycle`
+import torch
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.hook import has_params
 from fastai.callback.training import BnFreeze

@@ -9,7 +9,7 @@ __all__ = ['SECOND', 'FIRST', 'RESERVED', 'LAYOUTS', 'SOURCES', 'folder_words', 
            'layout_of', 'folders_to_judge', 'check_source', 'read_as', 'say_findings', 'read_source']
 
 # %% ../nbs/13_source.ipynb #c0002
-import json, os, re
+import os, re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ import dataclasses, hashlib, sys, warnings
 warnings.filterwarnings('ignore')
 from pathlib import Path
 from unittest import mock
-import numpy as np, pandas as pd, torch
+import pandas as pd, torch
 from fastai.callback.core import Callback
 from torch import nn
 from semiconductor_cls.base.files import write_json

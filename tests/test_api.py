@@ -1,6 +1,6 @@
 "Guards the station as a program asks it: one picture in, its score out; without a secret or a picture, neither"
 import ast, asyncio, inspect, socket
-import httpx, pytest
+import pytest
 pytest.importorskip('gradio')
 pytest.importorskip('pytorch_grad_cam')
 from starlette.testclient import TestClient

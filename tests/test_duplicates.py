@@ -1,6 +1,6 @@
 "Copies: which one stays, what a fixture may not be taken for, and that tiny, blank and huge pictures are looked at"
 from pathlib import Path
-import cv2, numpy as np, pandas as pd, pytest
+import cv2, numpy as np, pytest
 from PIL import Image
 from conftest import picture
 from fixtures import design, shoot

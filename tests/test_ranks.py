@@ -2,7 +2,7 @@
 import json, os, re, shutil, signal, subprocess, sys, time
 from pathlib import Path
 import numpy as np, pytest
-from conftest import PATIENCE, part, wait_for
+from conftest import PATIENCE, part
 from sklearn.metrics import roc_auc_score
 from warm import Command
 from semiconductor_cls.base.files import file_md5

@@ -13,7 +13,6 @@ __all__ = ['IMAGE_EXTS', 'FORMATS', 'MAX_PIXELS', 'MAX_BYTES', 'SEEN', 'MOST_SCA
 # %% ../../nbs/05_base.image.ipynb #98dabcc8
 import io, os, re, struct, warnings
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 import cv2
 import numpy as np

@@ -7,7 +7,6 @@ __all__ = ['NO_HASH', 'ANOTHER', 'CLOSED', 'picture_places', 'lacking', 'check_u
 
 # %% ../../nbs/09_base.pictures.ipynb #d98deb9d
 import os
-from pathlib import Path
 import pandas as pd
 from fastcore.basics import patch
 from .errors import *

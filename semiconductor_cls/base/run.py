@@ -9,7 +9,7 @@ __all__ = ['COPY_AGAIN', 'SHARE', 'AMOUNT', 'SHAPES', 'UNDECIDED', 'LICENCES', '
            'unmeasured_text', 'check_measured']
 
 # %% ../../nbs/04_base.run.ipynb #c0002
-import errno, getpass, hashlib, itertools, json, math, os, platform, re, stat, subprocess
+import errno, getpass, hashlib, itertools, json, os, platform, re, stat, subprocess
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime, timezone

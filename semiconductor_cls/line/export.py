@@ -7,7 +7,7 @@ __all__ = ['N_PARITY', 'N_CALIB', 'N_CHECK', 'check_bundle_out', 'new_folder', '
            'score_source', 'export_run', 'restate_bundle']
 
 # %% ../../nbs/67_line.export.ipynb #c0002
-import inspect, json, os, re, shutil
+import inspect, json, re
 from contextlib import contextmanager
 from importlib import metadata, resources
 from pathlib import Path

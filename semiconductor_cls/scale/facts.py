@@ -8,7 +8,6 @@ __all__ = ['facts_table', 'facts_shard', 'write_facts', 'read_facts']
 # %% ../../nbs/96_scale.facts.ipynb #ce320d9a
 import os
 from functools import partial
-from pathlib import Path
 from fastcore.basics import noop
 import numpy as np, pandas as pd
 import semiconductor_cls

@@ -16,7 +16,7 @@ from ..base.run import *
 from ..base.image import *
 from ..scan import gray_stats, pixels_of, to_gray
 from ..base.parts import say_left_out
-from ..line.inputs import LEADS_OUT, Item, walk_images
+from ..line.inputs import LEADS_OUT, walk_images
 from ..unlike import UNLIKE
 from ..line.score import *
 from .verdicts import *

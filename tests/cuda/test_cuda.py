@@ -3,7 +3,7 @@
     python -m pytest -q tests/cuda                               # on a GPU
     SEMICLS_CUDA_TESTS=cpu python -m pytest -q tests/cuda        # a try: the same lines on a CPU
 """
-import dataclasses, os, shutil, subprocess, sys, warnings
+import os, shutil, subprocess, sys, warnings
 import numpy as np, pytest, torch
 from conftest import PATIENCE, tiny
 from semiconductor_cls.all import *
