@@ -1,6 +1,6 @@
 """Pictures in notebooks in as few colours as nobody sees missing, photographs as JPEG: `python .ci/shrink.py NOTEBOOKS`
 
-A picture that has a palette was made small before, and stays. So does one that is smaller as it is.
+A picture that has a palette was made small before, and keeps its colours. One that is smaller as it is stays.
 Each table of pandas brings the same style with it, which the page has anyway, and itself as plain text: both go too.
 What stays of it has a line a row. The words `<Figure size 640x480>` of a picture go as well."""
 import base64, io, re, struct, sys, zlib
@@ -33,6 +33,10 @@ def fewest(rgb): # In a palette, to which the colour that is missed most is adde
 
 def chunk(kind, data): return struct.pack('>I', len(data))+kind+data+struct.pack('>I', zlib.crc32(kind+data))
 
+def deflated(data)->bytes: # By the way of zlib that suits these lines best
+    ways = [zlib.compressobj(9, zlib.DEFLATED, 15, 9, way) for way in range(4)]
+    return min((o.compress(data)+o.flush() for o in ways), key=len)
+
 def packed(few)->bytes: # A PNG without filters, which make pictures of a palette larger, and which Pillow always tries
     at = np.asarray(few)
     n = int(at.max())+1
@@ -40,12 +44,12 @@ def packed(few)->bytes: # A PNG without filters, which make pictures of a palett
     each = np.unpackbits(at[:,:,None], axis=2)[:,:,8-bits:].reshape(len(at), -1)
     rows = np.pad(np.packbits(each, axis=1), ((0,0),(1,0))) # a row begins with its filter, 0
     head = struct.pack('>IIBBBBB', few.width, few.height, bits, 3, 0, 0, 0)
-    parts = {b'IHDR':head, b'PLTE':bytes(few.getpalette()[:3*n]), b'IDAT':zlib.compress(rows.tobytes(), 9), b'IEND':b''}
+    parts = {b'IHDR':head, b'PLTE':bytes(few.getpalette()[:3*n]), b'IDAT':deflated(rows.tobytes()), b'IEND':b''}
     return b'\x89PNG\r\n\x1a\n'+b''.join(chunk(*o) for o in parts.items())
 
 def shrink(data:bytes)->tuple: # Kind, bytes
     im = Image.open(io.BytesIO(data))
-    if im.mode=='P': return 'png',data
+    if im.mode=='P': return 'png',min(data, packed(im), key=len)
     rgb,jpg = im.convert('RGB'),io.BytesIO()
     rgb.save(jpg, 'jpeg', quality=82, optimize=True, progressive=True)
     if len(rgb.getcolors(1<<24))>2**14: few = rgb.quantize(64, dither=Image.Dither.NONE) # a photograph
