@@ -572,24 +572,27 @@ def _mask_at(start, cell):
 
 # %% ../nbs/13_source.ipynb #cefec8c8
 def _mask_row(row):
-    "Boxes of a row's mask; a finding, or None"
-    if row.boxes or not _names_mask(row.mask): return [],None
-    spots,kind = mask_spots(row.mask, image_size(row.path))
-    is_good = row.label=='good'
-    if is_good: kind = 'box_on_good' if spots else kind.replace('mask_empty', '')
-    if spots and not kind: kind = 'boxes_from_mask'
-    found = kind and issue(row.path, kind, row.mask, counted(len(spots), 'box', 'boxes'))
-    return [] if is_good else spots, found
+    "Boxes of a row's masks, and findings"
+    boxes,found = [],[]
+    masks = row.mask if isinstance(row.mask, list) else [row.mask]
+    for mask in filter(_names_mask, () if row.boxes else masks):
+        spots,kind = mask_spots(mask, image_size(row.path))
+        is_good = row.label=='good'
+        if is_good: kind = 'box_on_good' if spots else kind.replace('mask_empty', '')
+        if spots and not kind: kind = 'boxes_from_mask'
+        if kind: found.append(issue(row.path, kind, mask, counted(len(spots), 'box', 'boxes')))
+        if not is_good: boxes += spots
+    return boxes,found
 
 # %% ../nbs/13_source.ipynb #d57b5d10
 def with_masks(
-    df:pd.DataFrame # A table that may have a column `mask`
+    df:pd.DataFrame # A table that may have a column `mask`: a path, or a list of them
 )->pd.DataFrame:
-    "A box around each spot of the mask that a row names, and a finding for each mask"
+    "A box around each spot of the masks that a row names, and a finding for each mask"
     if 'mask' not in df or not len(df): return df
     boxes,findings = zip(*map(_mask_row, df.itertuples()), strict=True)
     df['boxes'] = [own or spots for own,spots in zip(df.boxes, boxes)]
-    return add_issues(df, [o for o in findings if o])
+    return add_issues(df, [o for own in findings for o in own])
 
 # %% ../nbs/13_source.ipynb #aa9bd66a
 def _start_of(path, files):
@@ -884,7 +887,7 @@ def _mask_folders(top, named):
 def _mask_counts(masks, found):
     "What became of them, a finding a folder"
     left = Counter()
-    used = set(found.values())
+    used = {mask for own in found.values() for mask in own}
     for mask in masks:
         what = 'as mask' if mask in used else 'as mask of no picture'
         left[os.path.dirname(mask),what] += 1

@@ -189,6 +189,26 @@ WRONG_MASKS = dict(mask_missing=lambda p: None, mask_inverted=lambda p: mask(p, 
     mask_empty=lambda p: mask(p, ()), mask_other_size=lambda p: mask(p, size=(30,40)),
     mask_unreadable=lambda p: p.write_bytes(b'\x89PNG\r\n'))
 
+def spotted(path, size, *at):
+    "A mask with a spot at each place"
+    mask = Image.new('L', size)
+    for x,y in at: mask.paste(255, (x, y, x+5, y+5))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mask.save(path)
+
+@pytest.mark.parametrize('bad,masks', [('test/bent','ground_truth/bent'), ('defect','masks')])
+def test_masks_in_a_folder_of_the_name_of_their_picture(tmp_path, bad, masks):
+    "MVTec LOCO has several masks of one picture, by number; a number may be the name of another picture"
+    for name in ('train/good/1.png','test/good/1.png') if bad!='defect' else ('good/9.png',): picture(tmp_path/name, 0)
+    for i in range(3):
+        picture(tmp_path/f'{bad}/00{i}.png', 1+i)
+        with Image.open(tmp_path/f'{bad}/00{i}.png') as im: size = im.size
+        for k in range(2): spotted(tmp_path/f'{masks}/00{i}/00{k}.png', size, (2+8*k, 2+8*i))
+    df = read_source(tmp_path)
+    boxes = {Path(o.path).stem:o.boxes for o in df[df.label=='defect'].itertuples()}
+    assert boxes=={f'00{i}':[(2+8*k, 2+8*i, 6+8*k, 6+8*i) for k in range(2)] for i in range(3)}
+    assert 'mask_missing' not in issues_of(df).kind.tolist()
+
 @pytest.mark.parametrize('kind', WRONG_MASKS)
 @pytest.mark.parametrize('layout', ['table','mvtec'])
 def test_a_mask_that_offers_no_box_is_counted(tmp_path, kind, layout):

@@ -334,16 +334,18 @@ def _mask_keys(
 def _pictures_of(
     masks, # Paths
     paths # Of pictures
-)->dict: # Picture → its mask
+)->dict: # Picture → its masks
     "Which mask belongs to which picture, where the names leave no choice"
     rows = defaultdict(list)
     for p in paths:
         for key in {*_mask_keys(p)}: rows[key].append(p)
-    found = {}
+    found = defaultdict(list)
     for mask in masks:
-        pictures = next((rows[key] for key in _mask_keys(mask) if key in rows), [])
-        if len(pictures)==1: found[pictures[0]] = mask
-    return found
+        folder = os.path.dirname(mask) # may be the picture's own, with its masks by number
+        own = () if _is_aside(os.path.basename(folder)) else _mask_keys(folder)
+        pictures = next((rows[key] for key in (*own, *_mask_keys(mask)) if key in rows), [])
+        if len(pictures)==1: found[pictures[0]].append(mask)
+    return dict(found)
 
 # %% ../../nbs/08_base.parts.ipynb #9aa0d057
 def _in_mask_folders(folders): # Folder → names of its pictures
@@ -353,7 +355,8 @@ def _in_mask_folders(folders): # Folder → names of its pictures
     for folder,names in folders.items() if aside else ():
         side = pictures if aside.isdisjoint(PurePath(folder).parts) else masks
         side += [os.path.join(folder, name) for name in names]
-    return [(mask,picture) for picture,mask in _pictures_of(masks, pictures).items()] if masks else []
+    found = _pictures_of(masks, pictures) if masks else {}
+    return [(mask,picture) for picture,own in found.items() for mask in own]
 
 def named_masks(
     paths # Of pictures
