@@ -580,7 +580,8 @@ def _mask_row(row):
         is_good = row.label=='good'
         if is_good: kind = 'box_on_good' if spots else kind.replace('mask_empty', '')
         if spots and not kind: kind = 'boxes_from_mask'
-        if kind: found.append(issue(row.path, kind, mask, counted(len(spots), 'box', 'boxes')))
+        n = counted(len(spots), 'box', 'boxes')
+        if kind: found.append(issue(row.path, kind, mask, n))
         if not is_good: boxes += spots
     return boxes,found
 
